@@ -1,0 +1,272 @@
+import type { ErrorFields } from '../base/errors.js';
+
+/**
+ * The public types of the store. `open()` (src/host) and `connect(handle)` (src/client) both
+ * return a {@link Store}; the same code serves every thread.
+ */
+
+/** How far a write must have come on W replicas before it is acknowledged. */
+export type Durability = 'buffered' | 'committed' | 'durable';
+
+/** `siblings`: the application resolves. `lww`: greatest timestamp. Else the name of a resolver given to `open`. */
+export type ConflictRule = 'siblings' | 'lww' | (string & {});
+
+/** 1 to n, or a word: `one` = 1, `quorum` = floor(n/2)+1, `all` = n, `default` = the bucket's. */
+export type Quorum = number | 'one' | 'quorum' | 'all' | 'default';
+
+export interface BucketProperties {
+  /** Replicas per key. Fixed at the bucket's creation. */
+  readonly n: number;
+  readonly r: number;
+  readonly w: number;
+  readonly durability: Durability;
+  /** Fixed at the bucket's creation. */
+  readonly conflict: ConflictRule;
+}
+
+/**
+ * The version vector of what a get saw, opaque. Pass the object, its `toString()` (base64url) or
+ * its bytes back to a put: that put supersedes what the get saw.
+ */
+export interface Context {
+  readonly bytes: Uint8Array;
+  toString(): string;
+  toJSON(): string;
+}
+export type ContextLike = Context | string | Uint8Array;
+
+export type Key = string | Uint8Array;
+export type Value = Uint8Array | string;
+
+export interface RequestOptions {
+  /** Milliseconds until the request fails with TIMEOUT; 1 to 600,000, default 5,000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** Record who was asked and who answered when; see {@link TimelineEvent}. */
+  readonly timeline?: boolean;
+}
+
+export interface GetOptions extends RequestOptions {
+  readonly r?: Quorum;
+}
+
+export interface PutOptions extends RequestOptions {
+  readonly context?: ContextLike;
+  /** Write only if the key holds no live value. */
+  readonly ifAbsent?: boolean;
+  /** Write only if the key's context is exactly this one. */
+  readonly ifMatch?: ContextLike;
+  /** Stored and returned with the value; up to 255 bytes. Strings default to text/plain;charset=utf-8. */
+  readonly contentType?: string;
+  readonly w?: Quorum;
+  readonly durability?: Durability;
+}
+
+export type DeleteOptions = Omit<PutOptions, 'contentType' | 'ifAbsent'>;
+export type IncrementOptions = Pick<PutOptions, 'timeoutMs' | 'signal' | 'timeline' | 'w' | 'durability'>;
+
+export interface Sibling {
+  readonly value: Uint8Array;
+  readonly contentType: string;
+  readonly modifiedAtMs: number;
+}
+
+export interface TimelineEvent {
+  /** Microseconds since the request began. */
+  readonly atUs: number;
+  readonly event: 'direct-read' | 'sent' | 'answered' | 'retried' | 'timed-out' | 'done';
+  /** Virtual node, such as "n1.0". */
+  readonly vnode?: string;
+  readonly outcome?: string;
+}
+
+export interface GetResult {
+  /** At least one live value. */
+  readonly found: boolean;
+  /** Only with exactly one live sibling. */
+  readonly value?: Uint8Array;
+  readonly siblings: readonly Sibling[];
+  /** Absent when nothing was ever written; a tombstone has one. */
+  readonly context?: Context;
+  /** Fewer than R owners contributed. */
+  readonly degraded: boolean;
+  readonly timeline?: readonly TimelineEvent[];
+}
+
+export interface PutResult {
+  readonly context: Context;
+  readonly timeline?: readonly TimelineEvent[];
+}
+
+export interface ScanOptions {
+  /** Only keys that begin with these bytes. */
+  readonly prefix?: Key;
+  /** Continue after the item that carried this cursor. */
+  readonly cursor?: string;
+  /** At most so many items; default: all. */
+  readonly limit?: number;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Keys come in no meaningful order; a key that exists throughout the scan is returned exactly once. */
+export interface ScanItem {
+  readonly key: Uint8Array;
+  /** Only with exactly one live sibling. */
+  readonly value?: Uint8Array;
+  readonly siblings: readonly Sibling[];
+  readonly context: Context;
+  readonly cursor: string;
+}
+
+export interface PutEntry {
+  readonly key: Key;
+  readonly value: Value;
+  readonly context?: ContextLike;
+  readonly contentType?: string;
+}
+export type PutOutcome =
+  | { readonly ok: true; readonly context: Context }
+  | { readonly ok: false; readonly error: ErrorFields };
+
+export interface Bucket {
+  readonly name: string;
+  get(key: Key, options?: GetOptions): Promise<GetResult>;
+  put(key: Key, value: Value, options?: PutOptions): Promise<PutResult>;
+  delete(key: Key, options?: DeleteOptions): Promise<PutResult>;
+  /** Adds `by` (a safe integer) and returns the sum that the coordinator knows. */
+  increment(key: Key, by?: number, options?: IncrementOptions): Promise<number>;
+  getMany(keys: readonly Key[], options?: GetOptions): Promise<GetResult[]>;
+  putMany(entries: readonly PutEntry[], options?: PutOptions): Promise<PutOutcome[]>;
+  scan(options?: ScanOptions): AsyncIterableIterator<ScanItem>;
+  properties(): Promise<BucketProperties>;
+  /** Changes r, w or durability; n and conflict are fixed at creation (BUCKET_MISMATCH). */
+  setProperties(properties: Partial<BucketProperties>): Promise<BucketProperties>;
+}
+
+/** The methods of {@link Bucket} on the store itself use the bucket "default". */
+export interface Store extends Omit<Bucket, 'name'>, AsyncDisposable {
+  /** A bucket by name ([A-Za-z0-9_.-]{1,64}); created with these properties at its first write. */
+  bucket(name: string, properties?: Partial<BucketProperties>): Bucket;
+  /** Names and properties of all buckets that exist. */
+  buckets(): Promise<readonly ({ readonly name: string } & BucketProperties)[]>;
+  ring(): RingDescription;
+  stats(): StoreStats;
+  close(): Promise<void>;
+}
+
+/** The store in the thread that opened it. */
+export interface HostStore extends Store {
+  /** Takes a caller slot for one other thread; TOO_MANY_CALLERS when all are taken. */
+  handle(): Handle;
+  /** How the start went. */
+  readonly startup: StartupReport;
+}
+
+export interface StartupReport {
+  readonly fresh: boolean;
+  readonly cleanShutdown: boolean;
+  /** Milliseconds spent on recovery (journal replay, verification); 0 when there was nothing to do. */
+  readonly recoveryMs: number;
+  readonly recoveredRecords: number;
+  readonly totalMs: number;
+}
+
+/**
+ * What another thread needs to connect. Pass it in `workerData` (or postMessage) together with
+ * `transferList: [...handle.transferList]`; there, `connect(workerData.handle)`.
+ */
+export interface Handle {
+  readonly transferList: readonly import('node:worker_threads').MessagePort[];
+  /** Gives the slot back when the handle was never sent. */
+  release(): void;
+}
+
+export interface RingDescription {
+  readonly partitions: number;
+  readonly epoch: number;
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly capacity: number;
+    readonly vnodes: readonly { readonly id: string; readonly state: VnodeState; readonly partitions: number }[];
+  }[];
+  /** Per partition the virtual nodes in order of preference: owners (N of the default bucket) first. */
+  readonly preferenceLists: readonly (readonly string[])[];
+}
+
+export type VnodeState = 'starting' | 'recovering' | 'serving' | 'fenced' | 'stopped' | 'faulted';
+
+export interface VnodeStats {
+  readonly id: string;
+  readonly state: VnodeState;
+  readonly incarnation: number;
+  /** Requests served since the start: reads by message, direct reads (of this process), coordinated and replicated writes. */
+  readonly reads: number;
+  readonly directReads: number;
+  readonly coordinated: number;
+  readonly replicated: number;
+  readonly keys: number;
+  readonly siblingsMax: number;
+  readonly actorsMax: number;
+  readonly readRepairs: number;
+  readonly bufferBytes: number;
+  readonly bufferCapacityBytes: number;
+  /** Records appended, and how many of them are written, synced and in the engine. */
+  readonly appendedRecords: number;
+  readonly writtenRecords: number;
+  readonly syncedRecords: number;
+  readonly engineRecords: number;
+  /** What a crash of the process now would lose, and a power cut. */
+  readonly unwrittenRecords: number;
+  readonly unwrittenBytes: number;
+  readonly unsyncedRecords: number;
+  readonly unsyncedBytes: number;
+  readonly oldestUnwrittenMs: number;
+  readonly journalFailures: number;
+  readonly restarts: number;
+}
+
+export interface StoreStats {
+  readonly uptimeMs: number;
+  readonly callers: number;
+  readonly maxCallers: number;
+  readonly vnodes: readonly VnodeStats[];
+  /** The sums over all virtual nodes. */
+  readonly atRisk: {
+    readonly processCrash: { readonly records: number; readonly bytes: number; readonly oldestMs: number };
+    readonly powerCut: { readonly records: number; readonly bytes: number };
+  };
+}
+
+/** Called in the caller's thread with two or more live siblings; must be deterministic. */
+export type Resolver = (siblings: readonly Sibling[], key: Uint8Array) => Uint8Array;
+
+export interface OpenOptions {
+  /** Data directory; default "./data". Not used by the memory engine. */
+  readonly data?: string;
+  readonly engine?: 'lmdb' | 'memory';
+  /** Number of nodes (n1…), default 4, 1 to 64. */
+  readonly nodes?: number;
+  /** Virtual nodes per node (times its capacity), default 1. */
+  readonly vnodes?: number;
+  /** Relative load per node, such as `{ n1: 2 }`; default 1, 1 to 16. */
+  readonly capacity?: Readonly<Record<string, number>>;
+  /** Power of two, default 64. */
+  readonly partitions?: number;
+  /** Defaults of new buckets: n = min(3, nodes), r = w = floor(n/2)+1. */
+  readonly n?: number;
+  readonly r?: number;
+  readonly w?: number;
+  readonly durability?: Durability;
+  readonly conflict?: ConflictRule;
+  /** All object buffers together, MiB; default 512. Pages are used only as data arrives. */
+  readonly memoryMiB?: number;
+  /** Largest value in bytes; default 1 MiB, at most 64 MiB. */
+  readonly valueBytes?: number;
+  /** Longest time that a buffered write stays unwritten, ms; default 20. */
+  readonly flushMs?: number;
+  readonly maxCallers?: number;
+  readonly resolvers?: Readonly<Record<string, Resolver>>;
+  /** Serve gets from shared memory without a message; default true. */
+  readonly directReads?: boolean;
+}
