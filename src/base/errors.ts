@@ -22,6 +22,8 @@ export const ERROR_CODES = {
   CONDITION_UNAVAILABLE: { retryable: true, http: 503 },
   /** Fewer than R or W owners answered. */
   QUORUM_NOT_MET: { retryable: true, http: 503 },
+  /** The coordinating virtual node died after it had taken the put. */
+  COORDINATOR_LOST: { retryable: true, http: 503 },
   /** The deadline passed. */
   TIMEOUT: { retryable: true, http: 503 },
   /** The caller's AbortSignal fired. */

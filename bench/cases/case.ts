@@ -1,0 +1,83 @@
+import type { LagReport } from '../measure/lag.js';
+import type { LoopReport, Operation } from '../measure/loop.js';
+import type { Arrivals } from '../measure/schedule.js';
+import type { WorkloadSpec } from '../measure/workload.js';
+import type { SystemSpec } from '../targets/open-target.js';
+
+/** One system in a fresh process: filled once, then the steps in order. Plain data: it is sent to the child. */
+export interface CaseSpec {
+  readonly kind: 'steps';
+  readonly system: SystemSpec;
+  readonly workload: WorkloadSpec;
+  readonly steps: readonly Step[];
+}
+
+/** Work of its own in a fresh process: a module whose default export is a {@link CaseModule}. */
+export interface ModuleCaseSpec {
+  readonly kind: 'module';
+  readonly url: string;
+  readonly input: unknown;
+  /** Expected length. */
+  readonly seconds: number;
+}
+
+/** Input and output are plain data. */
+export type CaseModule<I, O> = (input: I) => Promise<O>;
+
+export type ChildSpec = CaseSpec | ModuleCaseSpec;
+
+interface StepTime {
+  readonly warmupSeconds: number;
+  readonly seconds: number;
+  /** Calling threads; `main` is the process' own, which opened the store. */
+  readonly callers: 'main' | number;
+}
+/** As many operations as possible with a fixed number in flight per caller. */
+export interface ClosedStep extends StepTime {
+  readonly kind: 'closed';
+  readonly op: Operation;
+  readonly inFlight: number;
+}
+/** Requests at intended start times, divided among the callers. */
+export interface OpenStep extends StepTime {
+  readonly kind: 'open';
+  readonly putFraction: number;
+  readonly arrivals: Arrivals;
+  readonly perSecond: number;
+}
+/** A pure computation on so many threads: what two cores are worth here and now. */
+export interface CpuStep {
+  readonly kind: 'cpu';
+  readonly callers: number;
+  readonly seconds: number;
+}
+export type LoadStep = ClosedStep | OpenStep;
+export type Step = LoadStep | CpuStep;
+
+/** Requests that each node served during a step, in bins of equal length. */
+export interface NodeLoads {
+  readonly nodes: readonly { readonly id: string; readonly capacity: number }[];
+  readonly bins: readonly (readonly number[])[];
+}
+
+export interface StepReport {
+  /** One per caller. */
+  readonly loops: readonly LoopReport[];
+  /** Only for Ringlet. */
+  readonly lag: LagReport | null;
+  readonly loads: NodeLoads | null;
+  /** Only for a CPU step: iterations per second of all threads. */
+  readonly cpuPerSecond: number | null;
+}
+
+/** What the child sends, in order; a case that ends early has sent what it finished. */
+export type ChildMessage =
+  | { readonly type: 'ready' }
+  | { readonly type: 'step'; readonly report: StepReport }
+  | { readonly type: 'output'; readonly output: unknown }
+  | { readonly type: 'done' }
+  | { readonly type: 'failed'; readonly error: string };
+
+export function stepSeconds(step: Step): number {
+  return step.seconds + ('warmupSeconds' in step ? step.warmupSeconds : 0);
+}

@@ -1,0 +1,111 @@
+import { join, resolve } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { SuiteOptions } from './suite/experiment.js';
+import { loadExperiments, selectExperiments } from './suite/registry.js';
+import { duration } from './suite/progress.js';
+import { runSuite } from './suite/run-suite.js';
+import { noteText } from './report/table.js';
+import type { Mode, Results } from './report/schema.js';
+
+const BUDGET_SECONDS: Readonly<Record<Mode, number>> = { quick: 88, default: 890 };
+const DEFAULT_SEED = 20_070_914;
+
+interface Flags {
+  readonly quick: boolean;
+  readonly only: readonly string[];
+  readonly out?: string;
+  readonly list: boolean;
+  readonly seed: number;
+  readonly engine: SuiteOptions['engine'];
+}
+
+export async function main(argv: readonly string[]): Promise<number> {
+  const command = new Command('bench')
+    .description('measures Ringlet and its peers on this machine')
+    .option('--quick', 'at most 90 seconds instead of 15 minutes', false)
+    .option('--only <names>', 'comma-separated experiments', names, [])
+    .option('--out <dir>', 'folder of the results (default: bench-results/<time>)')
+    .option('--list', 'name the experiments and what they ask', false)
+    .option('--seed <number>', 'of keys, values and arrival times', wholeNumber, DEFAULT_SEED)
+    .addOption(
+      new Option('--engine <engine>', "Ringlet's engine").choices(['lmdb', 'memory']).default('lmdb'),
+    )
+    .allowExcessArguments(false)
+    .exitOverride();
+  try {
+    command.parse(argv, { from: 'user' });
+  } catch (error) {
+    return (error as { exitCode?: number }).exitCode === 0 ? 0 : 2;
+  }
+  return await run(command.opts<Flags>());
+}
+
+async function run(flags: Flags): Promise<number> {
+  const all = await loadExperiments();
+  if (flags.list) {
+    for (const experiment of all) {
+      const length = duration(experiment.plan('default').seconds).padStart(12);
+      process.stdout.write(`${experiment.name.padEnd(12)} ${length}  ${experiment.question}\n`);
+    }
+    return 0;
+  }
+  const mode: Mode = flags.quick ? 'quick' : 'default';
+  const outDirectory = resolve(flags.out ?? join('bench-results', timestamp()));
+  const { only, seed, engine } = flags;
+  const options: SuiteOptions = {
+    mode,
+    only,
+    seed,
+    engine,
+    budgetSeconds: BUDGET_SECONDS[mode],
+    outDirectory,
+  };
+  let experiments: ReturnType<typeof selectExperiments>;
+  try {
+    experiments = selectExperiments(all, only);
+  } catch (error) {
+    process.stderr.write(`error: ${(error as Error).message}\n`);
+    return 2;
+  }
+  const results = await runSuite(experiments, options, interruptSignal());
+  return conclude(results, outDirectory);
+}
+
+/** Exit code: 0, 1 after a failure, 130 after Ctrl-C. */
+function conclude(results: Results, outDirectory: string): number {
+  const notes = Object.values(results.experiments).flatMap((experiment) => experiment.notes);
+  const missing = notes.filter((note) => note.kind === 'missing');
+  const failed = notes.filter((note) => note.kind === 'failed');
+  process.stdout.write(`\n${join(outDirectory, 'results.json')} after ${duration(results.seconds)}\n`);
+  if (missing.length > 0) process.stdout.write(`not measured:\n${missing.map(noteText).join('\n')}\n`);
+  if (failed.length > 0) process.stdout.write(`failed:\n${failed.map(noteText).join('\n')}\n`);
+  if (failed.length > 0) return 1;
+  return results.complete ? 0 : 130;
+}
+
+/** The first Ctrl-C keeps what there is; the second ends at once. */
+function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  const interrupt = (): void => {
+    if (controller.signal.aborted) process.exit(130);
+    process.stderr.write('\ninterrupted: keeping what there is\n');
+    controller.abort();
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  return controller.signal;
+}
+
+function names(value: string): readonly string[] {
+  return value.split(',').filter((name) => name !== '');
+}
+
+function wholeNumber(value: string): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < 0) throw new InvalidArgumentError('a whole number, please');
+  return number;
+}
+
+function timestamp(): string {
+  return new Date().toISOString().slice(0, 19).replaceAll(':', '-');
+}

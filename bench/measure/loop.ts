@@ -1,0 +1,23 @@
+/** What one calling thread measured in one step; plain data, so that it crosses threads and processes. */
+export interface LoopReport {
+  readonly operations: readonly OperationReport[];
+  /** Length of the measured window, without warm-up. */
+  readonly seconds: number;
+  /** Share of the window in which the caller's event loop was busy. */
+  readonly eventLoopUtilisation: number;
+  /** Open loop only: how late requests were sent (HDR, base64, nanoseconds). */
+  readonly lateness: string | null;
+  /** Open loop only: requests of the schedule that had no answer when the step was given up. */
+  readonly unfinished: number;
+}
+
+export type Operation = 'get' | 'put';
+
+export interface OperationReport {
+  readonly op: Operation;
+  readonly completed: number;
+  readonly failed: number;
+  readonly opsPerSecond: number;
+  /** HDR, base64, nanoseconds. */
+  readonly histogram: string;
+}

@@ -1,0 +1,166 @@
+import { performance } from 'node:perf_hooks';
+import { nowMs, sleepUntil } from './clock.js';
+import { LatencyHistogram } from './histogram.js';
+import type { LoopReport, Operation, OperationReport } from './loop.js';
+import { Pacer } from './pacer.js';
+import { schedule, type Arrivals } from './schedule.js';
+import type { Workload } from './workload.js';
+import { expectValue, type Target } from '../targets/target.js';
+
+export interface OpenLoopSpec {
+  /** Fraction of puts among the requests, 0 to 1. */
+  readonly putFraction: number;
+  readonly arrivals: Arrivals;
+  readonly perSecond: number;
+  readonly warmupSeconds: number;
+  readonly seconds: number;
+  readonly valueBytes: number;
+  readonly seed: number;
+  readonly stream: number;
+}
+
+/** Requests that wait for an answer at the same time; later ones queue, and their wait counts. */
+const MAX_OUTSTANDING = 2_048;
+/** Requests sent before the event loop gets a turn: answers that arrive over a socket must be read meanwhile. */
+const MAX_BURST = 32;
+/** A step whose system cannot keep up is given up after this many times its length. */
+const PATIENCE = 1.5;
+/** Requests in flight while code is compiled and connections are set up. */
+const HEATING_LANES = 32;
+
+/**
+ * Requests at intended start times that are fixed beforehand. A latency runs from the intended
+ * start to the answer, whatever delayed the sending: the generator's own lateness is part of it and
+ * is also reported by itself.
+ */
+export async function runOpenLoop(
+  target: Target,
+  workload: Workload,
+  spec: OpenLoopSpec,
+): Promise<LoopReport> {
+  return await new OpenLoop(target, workload, spec).run();
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+class Tally {
+  readonly histogram = new LatencyHistogram();
+  completed = 0;
+  failed = 0;
+}
+
+class OpenLoop {
+  readonly #target: Target;
+  readonly #workload: Workload;
+  readonly #spec: OpenLoopSpec;
+  readonly #starts: Float64Array;
+  readonly #lateness = new LatencyHistogram();
+  readonly #tallies: Record<Operation, Tally> = { get: new Tally(), put: new Tally() };
+  #pacer: Pacer | undefined;
+  #beganMs = 0;
+  #outstanding = 0;
+
+  constructor(target: Target, workload: Workload, spec: OpenLoopSpec) {
+    this.#target = target;
+    this.#workload = workload;
+    this.#spec = spec;
+    this.#starts = schedule({ ...spec, seconds: spec.warmupSeconds / 2 + spec.seconds });
+  }
+
+  async run(): Promise<LoopReport> {
+    const { warmupSeconds, seconds } = this.#spec;
+    await this.#heat(nowMs() + warmupSeconds * 500);
+    this.#beganMs = nowMs() + 100;
+    const measuredFromMs = this.#beganMs + warmupSeconds * 500;
+    const giveUpMs = measuredFromMs + seconds * 1_000 * PATIENCE + 500;
+    const pacer = new Pacer(this.#starts, this.#beganMs);
+    this.#pacer = pacer;
+    await sleepUntil(this.#beganMs - 2);
+    let elu = performance.eventLoopUtilization();
+    let warm = false;
+    let next = 0;
+    while (next < this.#starts.length && nowMs() < giveUpMs) {
+      const dueMs = this.#beganMs + this.#starts[next]!;
+      if (this.#outstanding >= MAX_OUTSTANDING) {
+        await pacer.sleepUntil(giveUpMs);
+      } else if (dueMs > nowMs()) {
+        await pacer.sleepUntil(dueMs);
+      } else {
+        if (!warm && dueMs >= measuredFromMs) {
+          warm = true;
+          elu = performance.eventLoopUtilization();
+        }
+        this.#send(dueMs, warm);
+        next++;
+        // An answer that is there at once is taken before the next request is sent.
+        await (next % MAX_BURST === 0 ? nextTurn() : Promise.resolve());
+      }
+    }
+    const utilisation = performance.eventLoopUtilization(elu).utilization;
+    while (this.#outstanding > 0 && nowMs() < giveUpMs) await sleepUntil(nowMs() + 1);
+    await pacer.stop();
+    return this.#report(measuredFromMs, utilisation, this.#starts.length - next + this.#outstanding);
+  }
+
+  /**
+   * The first half of the warm-up is a closed loop: code that is not compiled yet could not keep up
+   * with the schedule, and its backlog would reach into the measured window.
+   */
+  async #heat(untilMs: number): Promise<void> {
+    const lane = async (): Promise<void> => {
+      while (nowMs() < untilMs) await this.#request(this.#draw());
+    };
+    await Promise.all(Array.from({ length: HEATING_LANES }, lane));
+  }
+
+  #draw(): Operation {
+    return this.#workload.chance(this.#spec.putFraction) ? 'put' : 'get';
+  }
+
+  #send(dueMs: number, measured: boolean): void {
+    const op = this.#draw();
+    const tally = this.#tallies[op];
+    if (measured) this.#lateness.recordMs(nowMs() - dueMs);
+    this.#outstanding++;
+    this.#request(op).then(
+      () => this.#settle(() => tally.completed++, measured, tally, dueMs),
+      () => this.#settle(() => tally.failed++, measured, tally, dueMs),
+    );
+  }
+
+  async #request(op: Operation): Promise<void> {
+    if (op === 'put') {
+      await this.#target.put(this.#workload.key(), this.#workload.value());
+    } else {
+      expectValue(this.#target, await this.#target.get(this.#workload.key()), this.#spec.valueBytes);
+    }
+  }
+
+  /** A failed request counts with the time it took: dropping it would flatter the tail. */
+  #settle(count: () => void, measured: boolean, tally: Tally, dueMs: number): void {
+    if (this.#outstanding-- >= MAX_OUTSTANDING) this.#pacer?.wake();
+    if (!measured) return;
+    count();
+    tally.histogram.recordMs(nowMs() - dueMs);
+  }
+
+  #report(measuredFromMs: number, eventLoopUtilisation: number, unfinished: number): LoopReport {
+    const seconds = (nowMs() - measuredFromMs) / 1_000;
+    const operations = (['get', 'put'] as const).flatMap((op): OperationReport[] => {
+      const { completed, failed, histogram } = this.#tallies[op];
+      if (completed + failed === 0) return [];
+      return [{ op, completed, failed, opsPerSecond: completed / seconds, histogram: histogram.encode() }];
+    });
+    return {
+      operations,
+      seconds,
+      eventLoopUtilisation,
+      lateness: this.#lateness.encode(),
+      unfinished,
+    };
+  }
+}

@@ -1,0 +1,26 @@
+import { peers, ringletContestants } from './contestants.js';
+import { redisOpenLoop, ringletThreads } from './thread-contestants.js';
+import { expectedMemorySeconds } from './memory.js';
+import type { PeersParameters } from './parameters.js';
+import { stepSeconds } from '../cases/case.js';
+import { sum } from '../measure/statistics.js';
+
+/** Starting a process, opening and filling its system, and ending it. */
+const PROCESS_SECONDS = 1;
+const CALLERS_START_SECONDS = 0.4;
+/** Rates do not change the length. */
+const RATES = { getsPerSecond: 1, putsPerSecond: 1 };
+
+export function expectedPeersSeconds(parameters: PeersParameters): number {
+  const contestants = [
+    ...peers(parameters, false),
+    ...ringletContestants(parameters, 'lmdb'),
+    redisOpenLoop(parameters, RATES),
+    ringletThreads(parameters, 'lmdb', RATES),
+  ];
+  const steps = contestants.flatMap((contestant) => contestant.steps.map(({ step }) => step));
+  const threads = steps.filter((step) => step.callers !== 'main').length;
+  const round =
+    contestants.length * PROCESS_SECONDS + threads * CALLERS_START_SECONDS + sum(steps.map(stepSeconds));
+  return parameters.rounds * round + expectedMemorySeconds(parameters.records);
+}

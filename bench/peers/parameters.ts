@@ -1,0 +1,46 @@
+interface Window {
+  readonly warmupSeconds: number;
+  readonly seconds: number;
+}
+
+export interface PeersParameters {
+  readonly rounds: number;
+  readonly inFlight: number;
+  /** Paths of every system, unless named below. */
+  readonly closed: Window;
+  /** Puts with many in flight, of Ringlet's rows with a requirement. */
+  readonly sustained: Window;
+  /** The same of the systems that those rows are compared with. */
+  readonly compared: Window;
+  readonly open: Window;
+  readonly scaling: Window;
+  /** Whether levels without a requirement run too; the experiment `durability` has them at N=3. */
+  readonly allLevels: boolean;
+  /** Records of the memory measurement. */
+  readonly records: number;
+}
+
+export const PEERS_PARAMETERS = {
+  quick: {
+    rounds: 1,
+    inFlight: 64,
+    closed: { warmupSeconds: 0.1, seconds: 0.3 },
+    sustained: { warmupSeconds: 0.5, seconds: 5 },
+    compared: { warmupSeconds: 0.2, seconds: 0.8 },
+    open: { warmupSeconds: 0.3, seconds: 1 },
+    scaling: { warmupSeconds: 0.1, seconds: 0.3 },
+    allLevels: false,
+    records: 200_000,
+  },
+  default: {
+    rounds: 3,
+    inFlight: 64,
+    closed: { warmupSeconds: 0.5, seconds: 1.5 },
+    sustained: { warmupSeconds: 2, seconds: 30 },
+    compared: { warmupSeconds: 0.5, seconds: 3 },
+    open: { warmupSeconds: 1, seconds: 4 },
+    scaling: { warmupSeconds: 0.5, seconds: 1.5 },
+    allLevels: true,
+    records: 1_000_000,
+  },
+} as const satisfies Record<'quick' | 'default', PeersParameters>;

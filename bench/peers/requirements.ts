@@ -1,0 +1,97 @@
+import type { LagReport } from '../measure/lag.js';
+import type { MemoryReport } from './memory-case.js';
+import type { Row, SummaryLine } from '../report/schema.js';
+import { atLeast, atMost, ratio } from '../report/summary.js';
+
+const MB = 1e6;
+/** Lag is a queue's length at a moment: it may differ by one flush window of puts (20 ms) and a quarter. */
+const LAG_FACTOR = 1.25;
+const LAG_WINDOW_SECONDS = 0.02;
+
+/** The table "Speed" of the project's goals, judged on the rows of one run. */
+export function requirements(
+  rows: readonly Row[],
+  startMemory: MemoryReport | null,
+  growth: MemoryReport | null,
+): readonly SummaryLine[] {
+  const byId = new Map(rows.map((row) => [row['id'], row]));
+  const of = (id: string, field: 'opsPerSecond' | 'p50Us' | 'p999Us'): number | null =>
+    byId.get(id)?.[field] ?? null;
+  const rate = (id: string): number | null => of(id, 'opsPerSecond');
+  const [n3, n1] = ['ringlet-n3-buffered', 'ringlet-n1-buffered'];
+  const durable = rate('ringlet-n1-durable/put64');
+  const cpuScaling = ratio(rate('ringlet-threads/cpu-2'), rate('ringlet-threads/cpu-1'));
+  const getScaling = ratio(rate('ringlet-threads/get-2-callers'), rate('ringlet-threads/get-1-caller'));
+  const putScaling = ratio(rate('ringlet-threads/put-2-callers'), rate('ringlet-threads/put-1-caller'));
+  return [
+    atLeast('get, N=3 R=2, one in flight', 400_000, rate(`${n3}/get1`), '/s'),
+    atMost('get, N=3 R=2, one in flight, p50', 4, of(`${n3}/get1`, 'p50Us'), 'µs'),
+    atLeast('get, N=1, one in flight', 700_000, rate(`${n1}/get1`), '/s'),
+    atLeast(
+      'put buffered, N=3 W=2, 64 in flight',
+      1,
+      ratio(rate(`${n3}/put64`), rate('redis/put64')),
+      '× Redis',
+    ),
+    atLeast(
+      'put buffered, N=1, 64 in flight',
+      2.5,
+      ratio(rate(`${n1}/put64`), rate('redis/put64')),
+      '× Redis',
+    ),
+    atMost(
+      'put buffered, N=1, one in flight, p50',
+      0.5,
+      ratio(of(`${n1}/put1`, 'p50Us'), of('redis/put1', 'p50Us')),
+      '× Redis',
+    ),
+    atLeast('put durable, N=1, 64 in flight', 3, ratio(durable, rate('lmdb/put64')), '× lmdb-js'),
+    atLeast(
+      'put durable, N=1, 64 in flight',
+      1,
+      ratio(durable, rate('redis-aof/put64')),
+      '× Redis appendfsync always',
+    ),
+    atMost(
+      "get p99.9 at half of Redis' peak",
+      1,
+      ratio(of('ringlet-threads/get-open', 'p999Us'), of('redis-open/get-open', 'p999Us')),
+      '× Redis',
+    ),
+    atMost(
+      "put p99.9 at half of Redis' peak",
+      1,
+      ratio(of('ringlet-threads/put-open', 'p999Us'), of('redis-open/put-open', 'p999Us')),
+      '× Redis',
+    ),
+    atLeast('get, two calling threads', 0.9, ratio(getScaling, cpuScaling), '× CPU scaling'),
+    atLeast('put, two calling threads', 0.9, ratio(putScaling, cpuScaling), '× CPU scaling'),
+    ...[n3, n1, 'ringlet-n1-durable'].flatMap((id) => lagLines(byId.get(`${id}/put64`))),
+    atMost('resident after start', 250, startMemory && startMemory.startRssBytes / MB, 'MB'),
+    atMost(
+      'growth by 100-byte records, N=1, memory engine',
+      2.5,
+      growth && growthRatio(growth),
+      '× keys and values',
+    ),
+  ];
+}
+
+function growthRatio({ startRssBytes, filledRssBytes, keysAndValuesBytes }: MemoryReport): number {
+  return Math.max(0, filledRssBytes - startRssBytes) / keysAndValuesBytes;
+}
+
+function lagLines(row: Row | undefined): SummaryLine[] {
+  const reports = ((row?.['lag'] ?? []) as readonly (LagReport | null)[]).filter((report) => report !== null);
+  if (row === undefined || reports.length === 0) return [];
+  const allowance = LAG_WINDOW_SECONDS * (row.opsPerSecond ?? 0);
+  return (['journalRecords', 'engineRecords'] as const).map((stage) => {
+    const worst = reports.reduce((one, other) => (excess(other, stage) > excess(one, stage) ? other : one));
+    const name = `lag of ${stage === 'journalRecords' ? 'journal' : 'engine'}, N=${row.n} ${row.durability} puts`;
+    return atMost(name, worst.afterWarmup[stage] * LAG_FACTOR + allowance, worst.atEnd[stage], 'records');
+  });
+}
+
+function excess({ afterWarmup, atEnd }: LagReport, stage: 'journalRecords' | 'engineRecords'): number {
+  return atEnd[stage] - afterWarmup[stage];
+}

@@ -1,0 +1,96 @@
+import { join } from 'node:path';
+import type { ExperimentContext, SuiteOptions } from './experiment.js';
+import type { Progress } from './progress.js';
+import { stepSeconds, type ChildSpec } from '../cases/case.js';
+import { runChild, type ChildReport } from '../cases/run-child.js';
+import type { Note } from '../report/schema.js';
+
+/** Starting a process, opening a system, filling and closing it. */
+const CASE_OVERHEAD_SECONDS = 1.5;
+/** A case may take so many times its expected length, and this much more, before it is stopped. */
+const PATIENCE = 2;
+const PATIENCE_SECONDS = 20;
+
+export interface SuiteClock {
+  /** Seconds of the budget that are left. */
+  secondsLeft(): number;
+  readonly signal: AbortSignal;
+}
+
+/** One experiment's access to processes, directories and the run's time. */
+export class SuiteContext implements ExperimentContext {
+  readonly options: SuiteOptions;
+  readonly notes: Note[] = [];
+  readonly #name: string;
+  readonly #clock: SuiteClock;
+  readonly #progress: Progress;
+  #scratchCount = 0;
+
+  constructor(name: string, options: SuiteOptions, clock: SuiteClock, progress: Progress) {
+    this.#name = name;
+    this.options = options;
+    this.#clock = clock;
+    this.#progress = progress;
+  }
+
+  get signal(): AbortSignal {
+    return this.#clock.signal;
+  }
+
+  scratch(name: string): string {
+    return join(this.options.outDirectory, 'scratch', this.#name, `${name}-${++this.#scratchCount}`);
+  }
+
+  async runCase(label: string, spec: ChildSpec): Promise<ChildReport | null> {
+    const seconds = expectedSeconds(spec);
+    return await this.runHere(label, seconds, async () => {
+      const patienceSeconds = Math.min(seconds * PATIENCE + PATIENCE_SECONDS, this.#clock.secondsLeft());
+      const report = await runChild(spec, { timeoutMs: patienceSeconds * 1_000, signal: this.signal });
+      if (report.error !== null && !this.signal.aborted) throw new PartialReport(report, report.error);
+      return report;
+    });
+  }
+
+  async runHere<T>(label: string, seconds: number, work: () => Promise<T>): Promise<T | null> {
+    if (this.signal.aborted) return this.#note<T>('missing', label, 'interrupted');
+    if (this.#clock.secondsLeft() < seconds) return this.#note<T>('missing', label, 'out of time');
+    this.#progress.begin(`${this.#name}: ${label}`);
+    try {
+      const result = await work();
+      return this.signal.aborted ? this.#note<T>('missing', label, 'interrupted', result) : result;
+    } catch (error) {
+      const partial = error instanceof PartialReport ? (error.report as T) : null;
+      return this.#note('failed', label, error instanceof Error ? error.message : String(error), partial);
+    } finally {
+      this.#progress.advance(seconds);
+    }
+  }
+
+  skip(what: string, why: string): void {
+    this.#note('skipped', what, why);
+  }
+
+  #note<T>(kind: Note['kind'], what: string, why: string, result: T | null = null): T | null {
+    this.notes.push({ kind, what, why });
+    return result;
+  }
+}
+
+/** A case that failed after some of its steps: what it finished is kept, and the failure reported. */
+class PartialReport extends Error {
+  override readonly name = 'PartialReport';
+  readonly report: ChildReport;
+
+  constructor(report: ChildReport, message: string) {
+    super(message);
+    this.report = report;
+  }
+}
+
+export function expectedSeconds(spec: ChildSpec): number {
+  if (spec.kind === 'module') return spec.seconds;
+  const callersStart = spec.steps.filter((step) => step.callers !== 'main').length * 0.5;
+  return (
+    CASE_OVERHEAD_SECONDS + callersStart + spec.steps.reduce((total, step) => total + stepSeconds(step), 0)
+  );
+}

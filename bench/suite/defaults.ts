@@ -1,0 +1,6 @@
+/** The work that every experiment shares unless it asks about something else. */
+export const WORKLOAD = { keys: 100_000, valueBytes: 100 } as const;
+
+export const DEFAULT_QUORUM = { system: 'ringlet', n: 3, r: 2, w: 2 } as const;
+
+export const DURABILITIES = ['buffered', 'committed', 'durable'] as const;

@@ -1,0 +1,32 @@
+import { readdir } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Experiment } from './experiment.js';
+
+/** Every file in bench/experiments/ is an experiment: adding one touches nothing else. */
+export async function loadExperiments(): Promise<readonly Experiment[]> {
+  const directory = new URL('../experiments/', import.meta.url);
+  const extension = extname(fileURLToPath(import.meta.url));
+  const files = (await readdir(directory)).filter(
+    (file) => file.endsWith(extension) && !file.endsWith('.d.ts'),
+  );
+  return await Promise.all(
+    files.sort().map(async (file) => {
+      const module = (await import(new URL(file, directory).href)) as { default: Experiment };
+      return module.default;
+    }),
+  );
+}
+
+/** The named experiments in the order of the registry; all when no name is given. */
+export function selectExperiments(
+  all: readonly Experiment[],
+  only: readonly string[],
+): readonly Experiment[] {
+  const unknown = only.filter((name) => !all.some((experiment) => experiment.name === name));
+  if (unknown.length > 0) {
+    const known = all.map(({ name }) => name).join(', ');
+    throw new RangeError(`no experiment is named ${unknown.join(', ')}; there are ${known}`);
+  }
+  return only.length === 0 ? all : all.filter(({ name }) => only.includes(name));
+}

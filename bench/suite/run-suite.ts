@@ -1,0 +1,102 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SuiteContext, type SuiteClock } from './context.js';
+import type { Experiment, ExperimentPlan, SuiteOptions } from './experiment.js';
+import { describeCommit, describeMachine } from './machine.js';
+import { Progress } from './progress.js';
+import { checkResults } from '../report/check-results.js';
+import { SCHEMA_VERSION, type ExperimentResult, type Note, type Results } from '../report/schema.js';
+import { experimentText } from '../report/table.js';
+
+/** Time kept back for writing results and removing scratch directories. */
+const RESERVE_SECONDS = 2;
+
+interface Planned {
+  readonly experiment: Experiment;
+  readonly plan: ExperimentPlan;
+}
+
+/**
+ * Runs experiments one after the other and writes results.json after each, so that an interrupted
+ * run leaves what it has.
+ */
+export async function runSuite(
+  experiments: readonly Experiment[],
+  options: SuiteOptions,
+  signal: AbortSignal,
+): Promise<Results> {
+  const startedAt = new Date();
+  const beganMs = performance.now();
+  const secondsSoFar = (): number => (performance.now() - beganMs) / 1_000;
+  const clock: SuiteClock = {
+    signal,
+    secondsLeft: () => options.budgetSeconds - RESERVE_SECONDS - secondsSoFar(),
+  };
+  const scratch = join(options.outDirectory, 'scratch');
+  const planned = experiments.map((experiment) => ({ experiment, plan: experiment.plan(options.mode) }));
+  const progress = new Progress(planned.reduce((total, { plan }) => total + plan.seconds, 0));
+  const finished: Record<string, ExperimentResult> = {};
+  const machine = await describeMachine(scratch);
+  const commit = await describeCommit();
+  const resultsNow = (): Results => ({
+    schemaVersion: SCHEMA_VERSION,
+    machine,
+    commit,
+    seed: options.seed,
+    options: {
+      mode: options.mode,
+      only: options.only,
+      engine: options.engine,
+      budgetSeconds: options.budgetSeconds,
+    },
+    startedAt: startedAt.toISOString(),
+    seconds: secondsSoFar(),
+    complete: !signal.aborted && Object.keys(finished).length === planned.length,
+    experiments: finished,
+  });
+  try {
+    for (const { experiment, plan } of planned) {
+      const context = new SuiteContext(experiment.name, options, clock, progress);
+      const result = await runExperiment({ experiment, plan }, context);
+      finished[experiment.name] = result;
+      progress.print(experimentText(experiment.name, result));
+      await writeResults(options.outDirectory, resultsNow());
+    }
+  } finally {
+    progress.stop();
+    await rm(scratch, { recursive: true, force: true });
+  }
+  return resultsNow();
+}
+
+async function runExperiment(
+  { experiment, plan }: Planned,
+  context: SuiteContext,
+): Promise<ExperimentResult> {
+  const beganMs = performance.now();
+  const finish = (output: Partial<ExperimentResult>, notes: readonly Note[]): ExperimentResult => ({
+    question: experiment.question,
+    parameters: plan.parameters,
+    seconds: (performance.now() - beganMs) / 1_000,
+    rows: [],
+    summary: [],
+    ...output,
+    notes: [...context.notes, ...notes],
+  });
+  try {
+    return finish(await plan.run(context), []);
+  } catch (error) {
+    const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return finish({}, [{ kind: 'failed', what: experiment.name, why }]);
+  }
+}
+
+/** Replaced in one step: a reader never sees half a file. A fault of ours is reported, and the figures kept. */
+async function writeResults(directory: string, results: Results): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  const path = join(directory, 'results.json');
+  await writeFile(`${path}.new`, `${JSON.stringify(results, null, 1)}\n`);
+  await rename(`${path}.new`, path);
+  const faults = checkResults(results);
+  if (faults.length > 0) throw new TypeError(`results do not follow the schema: ${faults.join('; ')}`);
+}

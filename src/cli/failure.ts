@@ -1,0 +1,20 @@
+import { CommanderError } from 'commander';
+import { RingletError } from '../base/errors.js';
+
+export interface Failure {
+  /** One line for stderr; absent when the parser of the command line has already said it. */
+  readonly line?: string;
+  /** 2 for a mistake in the use of the command, else 1. */
+  readonly exitCode: number;
+}
+
+/** Any error as one line and an exit code. A stack is for our own faults, and only when asked for. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof CommanderError) return { exitCode: error.exitCode === 0 ? 0 : 2 };
+  const known = error instanceof RingletError;
+  const code = known ? error.code : 'INTERNAL';
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = process.env['RINGLET_DEBUG'] && error instanceof Error ? `\n${error.stack ?? ''}` : '';
+  const line = `ringlet: ${code}: ${message.replaceAll(/\s*\n\s*/g, ' ')}${stack}`;
+  return { line, exitCode: code === 'USAGE' ? 2 : 1 };
+}

@@ -1,0 +1,92 @@
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { RingletError, ERROR_CODES, type ErrorCode, type ErrorDetails } from '../base/errors.js';
+
+/** Sockets to one store; more would only queue on its side. */
+const SOCKETS = 64;
+/** The server's own limit: two contexts fit. */
+const MAX_HEADER_BYTES = 64 << 10;
+
+export interface Call {
+  readonly method: 'GET' | 'PUT' | 'DELETE';
+  /** As it goes on the wire, percent-encoded. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+}
+
+/**
+ * HTTP by node:http and not by fetch: a URL object normalises paths, so that fetch cannot name the
+ * keys "." and ".."; and its limit on response headers (16 KiB) is below the largest context.
+ */
+export class HttpCaller {
+  readonly #base: URL;
+  readonly #agent: HttpAgent;
+  readonly #request: typeof httpRequest;
+
+  constructor(url: string) {
+    this.#base = new URL(url);
+    const secure = this.#base.protocol === 'https:';
+    this.#agent = new (secure ? HttpsAgent : HttpAgent)({ keepAlive: true, maxSockets: SOCKETS });
+    this.#request = secure ? httpsRequest : httpRequest;
+  }
+
+  /** The response with its body unread. A connection that cannot be made or breaks is IO. */
+  send({ method, path, headers = {}, body }: Call): Promise<IncomingMessage> {
+    const { protocol, hostname, port, pathname } = this.#base;
+    return new Promise((resolve, reject) => {
+      const request = this.#request(
+        {
+          protocol,
+          hostname: hostname.replaceAll(/[[\]]/g, ''),
+          port,
+          path: pathname.replace(/\/$/, '') + path,
+          method,
+          headers: {
+            ...headers,
+            ...(method === 'PUT' ? { 'Content-Length': String(body?.length ?? 0) } : {}),
+          },
+          agent: this.#agent,
+          maxHeaderSize: MAX_HEADER_BYTES,
+        },
+        resolve,
+      );
+      request.on('error', (cause) => reject(this.broken(cause, method !== 'GET')));
+      request.end(body);
+    });
+  }
+
+  broken(cause: Error, maybeApplied: boolean): RingletError {
+    const details = { url: this.#base.origin };
+    const message = `no answer from ${this.#base.origin} (${cause.message || 'connection refused'}); is the store running?`;
+    return new RingletError('IO', message, details, { maybeApplied, cause });
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+export async function readBody(response: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of response as AsyncIterable<Buffer>) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+/** The error in a problem+json body, or in a line of a listing. */
+export function problemError(body: string, status: number): RingletError {
+  let problem: { code?: string; detail?: string; details?: ErrorDetails; maybeApplied?: boolean } = {};
+  try {
+    problem = JSON.parse(body) as typeof problem;
+  } catch {
+    // Something between us and the store answered; its status is all there is to tell.
+  }
+  const code =
+    problem.code !== undefined && Object.hasOwn(ERROR_CODES, problem.code)
+      ? (problem.code as ErrorCode)
+      : 'IO';
+  const message = problem.detail ?? `the server answered with status ${status}`;
+  return new RingletError(code, message, problem.details ?? { status }, {
+    maybeApplied: problem.maybeApplied ?? false,
+  });
+}

@@ -1,0 +1,160 @@
+import type { IncomingMessage } from 'node:http';
+import { createInterface } from 'node:readline';
+import type { BucketProperties, RingDescription, Sibling } from '../client/api.js';
+import { HttpCaller, problemError, readBody } from './http-call.js';
+import type { Found, Listed, Target, WriteOptions } from './target.js';
+
+interface SiblingLine {
+  readonly value: string;
+  readonly contentType: string;
+  readonly modifiedAt: string;
+}
+
+interface KeyLine {
+  readonly key?: string;
+  readonly keyBase64?: string;
+  readonly context: string;
+  readonly values: readonly SiblingLine[];
+  readonly error?: object;
+}
+
+/** A store that runs elsewhere, by its HTTP interface. */
+export class HttpTarget implements Target {
+  readonly #caller: HttpCaller;
+
+  constructor(url: string) {
+    this.#caller = new HttpCaller(url);
+  }
+
+  /** Which run of a store answers here; undefined when none does. */
+  async instance(): Promise<string | undefined> {
+    try {
+      const response = await this.#caller.send({ method: 'GET', path: '/healthz' });
+      // 503 as well names the instance: a store that recovers is still the one that runs there.
+      return (JSON.parse((await readBody(response)).toString()) as { instance?: string }).instance;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async get(bucket: string, key: string): Promise<Found> {
+    const response = await this.#caller.send({ method: 'GET', path: keyPath(bucket, key) });
+    const body = await readBody(response);
+    const context = header(response, 'ringlet-context');
+    const siblings = siblingsIn(response, body);
+    return {
+      siblings,
+      degraded: header(response, 'ringlet-degraded') === 'true',
+      ...(context === undefined ? {} : { context }),
+    };
+  }
+
+  async put(bucket: string, key: string, value: Uint8Array, options: WriteOptions): Promise<string> {
+    const headers = {
+      'Content-Type': options.contentType ?? 'application/octet-stream',
+      ...(options.context === undefined ? {} : { 'Ringlet-Context': options.context }),
+      ...(options.ifAbsent === true ? { 'If-None-Match': '*' } : {}),
+    };
+    const response = await this.#caller.send({
+      method: 'PUT',
+      path: keyPath(bucket, key),
+      headers,
+      body: value,
+    });
+    return contextAfterWrite(response);
+  }
+
+  async delete(bucket: string, key: string, { context }: Pick<WriteOptions, 'context'>): Promise<string> {
+    const headers: Record<string, string> = context === undefined ? {} : { 'Ringlet-Context': context };
+    const response = await this.#caller.send({ method: 'DELETE', path: keyPath(bucket, key), headers });
+    return contextAfterWrite(response);
+  }
+
+  async *list(
+    bucket: string,
+    { prefix, limit }: { prefix?: string; limit?: number },
+  ): AsyncGenerator<Listed> {
+    const query = new URLSearchParams({ values: 'true' });
+    if (prefix !== undefined) query.set('prefix', prefix);
+    if (limit !== undefined) query.set('limit', String(limit));
+    const path = `/buckets/${encodeURIComponent(bucket)}/keys?${query.toString()}`;
+    const response = await this.#caller.send({ method: 'GET', path });
+    if (response.statusCode !== 200) throw await failure(response);
+    let broken: Error | undefined;
+    response.on('error', (error) => (broken = error));
+    for await (const text of createInterface({ input: response, crlfDelay: Infinity })) {
+      const line = JSON.parse(text) as KeyLine;
+      if (line.error !== undefined) throw problemError(JSON.stringify(line.error), 500);
+      const key =
+        line.key === undefined ? Buffer.from(line.keyBase64 ?? '', 'base64') : Buffer.from(line.key);
+      yield { key, context: line.context, siblings: line.values.map(siblingOf) };
+    }
+    // readline ends quietly when its input breaks off.
+    if (broken !== undefined || !response.complete)
+      throw this.#caller.broken(broken ?? new Error('broken off'), false);
+  }
+
+  async ensureBucket(name: string, properties: Partial<BucketProperties>): Promise<BucketProperties> {
+    const { buckets } = await this.#json<{ buckets: ({ name: string } & BucketProperties)[] }>('/buckets');
+    const existing = buckets.find((bucket) => bucket.name === name);
+    if (existing !== undefined) return existing;
+    const path = `/buckets/${encodeURIComponent(name)}/props`;
+    const body = Buffer.from(JSON.stringify(properties));
+    const response = await this.#caller.send({ method: 'PUT', path, body });
+    if (response.statusCode !== 200) throw await failure(response);
+    return JSON.parse((await readBody(response)).toString()) as BucketProperties;
+  }
+
+  ring(): Promise<RingDescription> {
+    return this.#json('/ring');
+  }
+
+  async close(): Promise<void> {
+    this.#caller.close();
+  }
+
+  async #json<T>(path: string): Promise<T> {
+    const response = await this.#caller.send({ method: 'GET', path });
+    if (response.statusCode !== 200) throw await failure(response);
+    return JSON.parse((await readBody(response)).toString()) as T;
+  }
+}
+
+/** All that is not unreserved is encoded, dots too where a proxy could take them for directories. */
+function keyPath(bucket: string, key: string): string {
+  const encoded = /^\.+$/.test(key) ? key.replaceAll('.', '%2E') : encodeURIComponent(key);
+  return `/buckets/${encodeURIComponent(bucket)}/keys/${encoded}`;
+}
+
+function header(response: IncomingMessage, name: string): string | undefined {
+  const value = response.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function siblingsIn(response: IncomingMessage, body: Buffer): Sibling[] {
+  const { statusCode = 0, headers } = response;
+  if (statusCode === 200) {
+    const contentType = headers['content-type'] ?? 'application/octet-stream';
+    return [{ value: body, contentType, modifiedAtMs: Date.parse(headers['last-modified'] ?? '') }];
+  }
+  if (statusCode === 300)
+    return (JSON.parse(body.toString()) as { siblings: SiblingLine[] }).siblings.map(siblingOf);
+  const isMiss =
+    statusCode === 404 && (JSON.parse(body.toString()) as { code?: string }).code === 'NOT_FOUND';
+  if (isMiss) return [];
+  throw problemError(body.toString(), statusCode);
+}
+
+function siblingOf({ value, contentType, modifiedAt }: SiblingLine): Sibling {
+  return { value: Buffer.from(value, 'base64'), contentType, modifiedAtMs: Date.parse(modifiedAt) };
+}
+
+async function contextAfterWrite(response: IncomingMessage): Promise<string> {
+  if (response.statusCode !== 204) throw await failure(response);
+  response.resume();
+  return header(response, 'ringlet-context') ?? '';
+}
+
+async function failure(response: IncomingMessage): Promise<Error> {
+  return problemError((await readBody(response)).toString(), response.statusCode ?? 0);
+}

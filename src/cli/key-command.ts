@@ -1,0 +1,54 @@
+import { Command, Option } from 'commander';
+import type { Sibling } from '../client/api.js';
+import { addStoreOptions } from './store-options.js';
+import { openTarget, type Target } from './target.js';
+
+/** What get, put, delete, scan and load have in common: where the store is, and which bucket. */
+export function targetCommand(name: string, description: string): Command {
+  const command = new Command(name).description(description);
+  command.addOption(new Option('--bucket <NAME>', 'bucket').default('default'));
+  command.addOption(
+    new Option('--url <URL>', 'a running store; default: the one that runs in the data directory'),
+  );
+  command.addOption(new Option('--json', 'machine-readable output'));
+  addStoreOptions(command, 'Where no store runs, the command opens the data directory itself, with:', [
+    'http',
+  ]);
+  return command;
+}
+
+/** Runs with a target that is closed whatever happens. */
+export async function withTarget<T>(
+  command: Command,
+  { creates }: { creates: boolean },
+  run: (target: Target) => Promise<T>,
+): Promise<T> {
+  const target = await openTarget(command, creates);
+  try {
+    return await run(target);
+  } finally {
+    await target.close();
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** `{ [name]: text }`, or `{ [name]Base64: … }` for bytes that are no UTF-8. */
+export function bytesJson(name: string, bytes: Uint8Array): Record<string, string> {
+  try {
+    return { [name]: utf8.decode(bytes) };
+  } catch {
+    return { [`${name}Base64`]: Buffer.from(bytes).toString('base64') };
+  }
+}
+
+export function siblingOutput({ value, contentType, modifiedAtMs }: Sibling): object {
+  return { ...bytesJson('value', value), contentType, modifiedAt: new Date(modifiedAtMs).toISOString() };
+}
+
+/** Resolves when the reader has taken it: a pipe that is slow holds up the command, one that is closed ends it. */
+export function print(content: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(content, (error) => (error ? reject(error) : resolve()));
+  });
+}

@@ -1,0 +1,77 @@
+import { createReadStream, fstatSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { RingletError } from '../../base/errors.js';
+import { LIMITS } from '../../base/limits.js';
+import { ArraySplitter, LineSplitter, type Format, type RawRecord, type Splitter } from './records.js';
+
+/** A value is compact, its record need not be; this leaves room for white space around the largest one. */
+export const MAX_RECORD_BYTES = 2 * LIMITS.maxValueBytes;
+
+/** White space at the beginning that is waited for; after more of it the input is taken for lines. */
+const MAX_HEAD_BYTES = 1 << 20;
+
+const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
+const OPEN_BRACKET = 0x5b;
+
+export interface Input {
+  readonly chunks: AsyncIterable<Buffer>;
+  /** Known for regular files. */
+  readonly totalBytes?: number;
+}
+
+/** A file, or standard input for "-". */
+export async function openInput(file: string): Promise<Input> {
+  if (file === '-') {
+    const stat = fstatSync(0);
+    return { chunks: process.stdin, ...(stat.isFile() ? { totalBytes: stat.size } : {}) };
+  }
+  try {
+    const handle = await open(file);
+    const stat = await handle.stat();
+    const chunks = createReadStream(file, { fd: handle, highWaterMark: 256 << 10 }) as AsyncIterable<Buffer>;
+    return { chunks, ...(stat.isFile() ? { totalBytes: stat.size } : {}) };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new RingletError('IO', `cannot read ${file} (${why})`, { file }, { cause });
+  }
+}
+
+/** The records of each chunk as it comes. `onBytes` is told how far the input has been read. */
+export async function* readRecords(
+  chunks: AsyncIterable<Buffer>,
+  format: Format | 'auto',
+  onBytes: (bytes: number) => void = () => undefined,
+): AsyncGenerator<RawRecord[]> {
+  let splitter: Splitter | undefined;
+  /** The first bytes, until one that is no white space tells the format. */
+  let head = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    onBytes(chunk.length);
+    if (splitter !== undefined) {
+      yield splitter.push(chunk);
+      continue;
+    }
+    head = Buffer.concat([head, chunk]);
+    splitter = splitterFor(head, format, false);
+    if (splitter !== undefined) yield splitter.push(withoutBom(head));
+  }
+  if (splitter === undefined) {
+    splitter = splitterFor(head, format, true);
+    yield splitter.push(withoutBom(head));
+  }
+  yield splitter.end();
+}
+
+function splitterFor(head: Buffer, format: Format | 'auto', whole: true): Splitter;
+function splitterFor(head: Buffer, format: Format | 'auto', whole: boolean): Splitter | undefined;
+function splitterFor(head: Buffer, format: Format | 'auto', whole: boolean): Splitter | undefined {
+  const first = withoutBom(head).find((byte) => byte > 0x20);
+  const telling = first !== undefined && head.length >= BOM.length;
+  if (!telling && !whole && head.length < MAX_HEAD_BYTES) return undefined;
+  const array = format === 'array' || (format === 'auto' && first === OPEN_BRACKET);
+  return array ? new ArraySplitter(MAX_RECORD_BYTES) : new LineSplitter(MAX_RECORD_BYTES);
+}
+
+function withoutBom(head: Buffer): Buffer {
+  return head.subarray(0, BOM.length).equals(BOM) ? head.subarray(BOM.length) : head;
+}

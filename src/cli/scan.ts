@@ -1,0 +1,40 @@
+import type { Command } from 'commander';
+import { RingletError } from '../base/errors.js';
+import { bytesJson, print, siblingOutput, targetCommand, withTarget } from './key-command.js';
+
+interface ScanFlags {
+  readonly bucket: string;
+  readonly json?: true;
+  readonly prefix?: string;
+  readonly limit?: number;
+}
+
+/** `ringlet scan`: keys, one per line; with --json everything about them. */
+export function scanCommand(): Command {
+  return targetCommand('scan', 'list the keys of a bucket, in no meaningful order')
+    .option('--prefix <PREFIX>', 'only keys that begin with this')
+    .option('--limit <COUNT>', 'at most so many', parseLimit)
+    .action(async ({ bucket, json, prefix, limit }: ScanFlags, command: Command) => {
+      const options = {
+        ...(prefix === undefined ? {} : { prefix }),
+        ...(limit === undefined ? {} : { limit }),
+      };
+      await withTarget(command, { creates: false }, async (target) => {
+        for await (const { key, siblings, context } of target.list(bucket, options)) {
+          const line = { ...bytesJson('key', key), context, siblings: siblings.map(siblingOutput) };
+          await print(json === true ? `${JSON.stringify(line)}\n` : Buffer.concat([key, Buffer.from('\n')]));
+        }
+      });
+    });
+}
+
+function parseLimit(given: string): number {
+  const value = /^\d{1,15}$/.test(given) ? Number(given) : 0;
+  if (value >= 1) return value;
+  const expected = 'a whole number, 1 or more';
+  throw new RingletError('USAGE', `limit (flag --limit): got "${given}", expected ${expected}`, {
+    option: 'limit',
+    given,
+    expected,
+  });
+}

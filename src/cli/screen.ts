@@ -1,0 +1,97 @@
+import { resolve } from 'node:path';
+import type { RingDescription, StartupReport } from '../client/api.js';
+import type { Settings } from '../config/options.js';
+import { isLoopback } from '../server/http/guard.js';
+
+export interface Started {
+  readonly version: string;
+  readonly settings: Settings;
+  readonly ring: RingDescription;
+  readonly startup: StartupReport;
+  readonly address: string;
+}
+
+/** What a user sees when the store is up: one screen, the last line is for programs. */
+export function startScreen({ version, settings, ring, startup, address }: Started): string {
+  const { n, r, w, http } = settings;
+  const vnodes = ring.nodes.reduce((sum, node) => sum + node.vnodes.length, 0);
+  const rows: [string, string][] = [
+    [
+      'Ring',
+      `${counted(ring.nodes.length, 'node')}, ${counted(vnodes, 'virtual node')}, ${counted(ring.partitions, 'partition')}`,
+    ],
+    ...nodeRows(ring),
+    ['', drawRing(ring)],
+    ['New buckets', `N=${n} R=${r} W=${w}, ${settings.durability}`],
+    ['Storage', storage(settings)],
+    ['At risk', atRisk(settings)],
+    ['Start', `${recovery(settings, startup)}; up after ${Math.round(startup.totalMs)} ms`],
+    ['HTTP', `${address}   /buckets/{bucket}/keys/{key}  /ring  /stats  /healthz`],
+  ];
+  if (!isLoopback(http.host)) {
+    rows.push(['', 'WARNING: open to the network, and there is no authentication']);
+  }
+  const lines = rows.map(([name, text]) => `${name.padEnd(12)} ${text}`.trimEnd());
+  return `Ringlet ${version} on Node ${process.versions.node}, process ${process.pid}\n\n${lines.join('\n')}\n\nready ${address}\n`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** A screen holds this many; the rest is in /ring. */
+const MAX_NODE_ROWS = 12;
+
+function nodeRows({ nodes }: RingDescription): [string, string][] {
+  const rows = nodes.slice(0, MAX_NODE_ROWS).map(({ id, capacity, vnodes }): [string, string] => {
+    const owned = vnodes.reduce((sum, vnode) => sum + vnode.partitions, 0);
+    const names = vnodes.map((vnode) => vnode.id).join(' ');
+    return ['', `${id.padEnd(3)} capacity ${capacity}, ${counted(owned, 'partition')} (${names})`];
+  });
+  const more = nodes.length - rows.length;
+  return more > 0 ? [...rows, ['', `and ${counted(more, 'more node')}: GET /ring`]] : rows;
+}
+
+const SYMBOLS = '123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
+const DRAWN_PARTITIONS = 64;
+
+/** One character per partition, in the order of the ring: the node that owns it first. */
+function drawRing({ nodes, preferenceLists, partitions }: RingDescription): string {
+  const symbolOf = new Map<string, string>();
+  for (const [i, { vnodes }] of nodes.entries()) {
+    for (const { id } of vnodes) symbolOf.set(id, SYMBOLS[i] ?? '*');
+  }
+  const drawn = preferenceLists.slice(0, DRAWN_PARTITIONS).map((list) => symbolOf.get(list[0] ?? '') ?? '?');
+  return `[${drawn.join('')}${partitions > DRAWN_PARTITIONS ? '…' : ''}] first owner by partition`;
+}
+
+function storage({ engine, data, memory }: Settings): string {
+  const buffers = `${memory} MiB of object buffers`;
+  return engine === 'memory' ? `memory only, ${buffers}` : `lmdb in ${resolve(data)}, ${buffers}`;
+}
+
+/** What is lost of what was acknowledged, in words. */
+function atRisk({ engine, durability, flushMs, w }: Settings): string {
+  if (engine === 'memory')
+    return 'everything when the process ends: nothing is on disk; a crashed thread loses nothing';
+  const nothing = 'a crashed thread loses nothing';
+  switch (durability) {
+    case 'buffered':
+      return `${nothing}, a killed process at most the last ${flushMs} ms of writes, a power cut what is not synced yet`;
+    case 'committed':
+      return `${nothing}, a killed process neither (in ${counted(w, 'journal')} before the answer), a power cut what is not synced yet`;
+    case 'durable':
+      return `nothing acknowledged: synced to ${counted(w, 'journal')} before the answer`;
+  }
+}
+
+function recovery(
+  { engine }: Settings,
+  { fresh, cleanShutdown, recoveredRecords, recoveryMs }: StartupReport,
+): string {
+  if (engine === 'memory') return 'empty';
+  if (fresh) return 'new data directory';
+  const took = `${Math.round(recoveryMs)} ms`;
+  if (cleanShutdown) return `continued after a clean stop (recovery took ${took})`;
+  return `recovered ${counted(recoveredRecords, 'record')} after an unclean stop in ${took}`;
+}

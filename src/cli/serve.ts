@@ -1,0 +1,75 @@
+import { Command } from 'commander';
+import type { HostStore } from '../client/api.js';
+import type { Settings } from '../config/options.js';
+import { printSettings } from '../config/resolve.js';
+import { bindHttp, type HttpListener } from '../server/http/listener.js';
+import type { HttpServer } from '../server/http/start.js';
+import { removeEndpoint, writeEndpoint } from './endpoint.js';
+import { print } from './key-command.js';
+import { startScreen } from './screen.js';
+import { stopSignal } from './stop-signal.js';
+import { addStoreOptions, openOptions, settingsOf } from './store-options.js';
+import { packageVersion } from './version.js';
+
+const NOTES = `
+Values are checked when the store starts; flags are stronger than RINGLET_* variables, those than
+the file, that than the defaults. SIGTERM or Ctrl-C drains, syncs and closes; a second one ends at once.
+
+Examples:
+  ringlet serve
+  ringlet serve --nodes 3 --durability durable --data /var/lib/ringlet
+  ringlet serve --engine memory --http 127.0.0.1:0
+  ringlet serve --print-config > ringlet.json && ringlet serve --config ringlet.json`;
+
+export function serveCommand(): Command {
+  const command = new Command('serve').description('run a store until SIGTERM or Ctrl-C');
+  addStoreOptions(command, 'Options:');
+  return command
+    .option('--print-config', 'print the settings as a file for --config, and exit')
+    .addHelpText('after', NOTES)
+    .action(async ({ printConfig }: { printConfig?: true }, self: Command) => {
+      const { settings } = settingsOf(self);
+      await (printConfig === true ? print(`${printSettings(settings)}\n`) : serve(settings));
+    });
+}
+
+/** Runs until a signal. The port comes first: when it is taken, no file has been touched. */
+async function serve(settings: Settings): Promise<void> {
+  const stopped = stopSignal();
+  const listener = await bindHttp(settings.http);
+  const store = await openStore(settings, listener);
+  try {
+    // Loaded here, as the store is: the other commands start in half the time without them.
+    const { startHttp } = await import('../server/http/start.js');
+    const http = await startHttp(store, { listen: listener, valueBytes: settings.valueBytes });
+    try {
+      await announce(settings, store, http);
+      await stopped;
+    } finally {
+      if (settings.engine === 'lmdb') await removeEndpoint(settings.data);
+      await http.close();
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+async function openStore(settings: Settings, listener: HttpListener): Promise<HostStore> {
+  try {
+    const { open } = await import('../host/open.js');
+    return await open(openOptions(settings));
+  } catch (error) {
+    await listener.close(0);
+    throw error;
+  }
+}
+
+async function announce(settings: Settings, store: HostStore, http: HttpServer): Promise<void> {
+  const { address, instance } = http;
+  if (settings.engine === 'lmdb') {
+    const startedAt = new Date().toISOString();
+    await writeEndpoint(settings.data, { url: address, instance, pid: process.pid, startedAt });
+  }
+  const { startup } = store;
+  await print(startScreen({ version: packageVersion(), settings, ring: store.ring(), startup, address }));
+}

@@ -1,0 +1,58 @@
+import { Option, type Command } from 'commander';
+import type { OpenOptions } from '../client/api.js';
+import { OPTION_KEYS, OPTIONS, variableName, type OptionKey, type Settings } from '../config/options.js';
+import { printValue, resolveSettings, type Resolved } from '../config/resolve.js';
+
+const DEFAULTS = resolveSettings({}, {}).settings;
+
+/** The rows of the option table as flags of a command; --config with them. */
+export function addStoreOptions(command: Command, heading: string, without: readonly OptionKey[] = []): void {
+  for (const key of OPTION_KEYS) {
+    if (without.includes(key)) continue;
+    const { flag, placeholder, help, fallbackText } = OPTIONS[key];
+    const fallback = fallbackText ?? printValue(key, DEFAULTS);
+    const description = `${help} (default: ${fallback}; ${variableName(key)})`;
+    command.addOption(new Option(`--${flag} <${placeholder}>`, description).helpGroup(heading));
+  }
+  const config =
+    'JSON file with these options (flushMs for flush-ms); weaker than variables and flags (RINGLET_CONFIG)';
+  command.addOption(new Option('--config <FILE>', config).helpGroup(heading));
+}
+
+export function settingsOf(command: Command): Resolved {
+  return resolveSettings(command.opts(), process.env);
+}
+
+export function openOptions(settings: Settings): OpenOptions {
+  const {
+    data,
+    engine,
+    nodes,
+    vnodes,
+    capacity,
+    partitions,
+    n,
+    r,
+    w,
+    durability,
+    valueBytes,
+    flushMs,
+    maxCallers,
+  } = settings;
+  return {
+    data,
+    engine,
+    nodes,
+    vnodes,
+    capacity,
+    partitions,
+    n,
+    r,
+    w,
+    durability,
+    memoryMiB: settings.memory,
+    valueBytes,
+    flushMs,
+    maxCallers,
+  };
+}

@@ -1,0 +1,49 @@
+import type { BucketProperties, HostStore, OpenOptions, RingDescription } from '../client/api.js';
+import type { Found, Listed, Target, WriteOptions } from './target.js';
+
+/** Opens the data directory for the time of one command. */
+export async function openStoreTarget(options: OpenOptions): Promise<Target> {
+  // Loaded only here: a command that finds a running store needs neither threads nor LMDB.
+  const { open } = await import('../host/open.js');
+  return new StoreTarget(await open(options));
+}
+
+class StoreTarget implements Target {
+  readonly #store: HostStore;
+
+  constructor(store: HostStore) {
+    this.#store = store;
+  }
+
+  async get(bucket: string, key: string): Promise<Found> {
+    const { siblings, context, degraded } = await this.#store.bucket(bucket).get(key);
+    return { siblings, degraded, ...(context === undefined ? {} : { context: context.toString() }) };
+  }
+
+  async put(bucket: string, key: string, value: Uint8Array, options: WriteOptions): Promise<string> {
+    return (await this.#store.bucket(bucket).put(key, value, options)).context.toString();
+  }
+
+  async delete(bucket: string, key: string, options: Pick<WriteOptions, 'context'>): Promise<string> {
+    return (await this.#store.bucket(bucket).delete(key, options)).context.toString();
+  }
+
+  async *list(bucket: string, options: { prefix?: string; limit?: number }): AsyncGenerator<Listed> {
+    for await (const { key, siblings, context } of this.#store.bucket(bucket).scan(options)) {
+      yield { key, siblings, context: context.toString() };
+    }
+  }
+
+  async ensureBucket(name: string, properties: Partial<BucketProperties>): Promise<BucketProperties> {
+    const existing = (await this.#store.buckets()).find((bucket) => bucket.name === name);
+    return existing ?? this.#store.bucket(name, properties).setProperties(properties);
+  }
+
+  async ring(): Promise<RingDescription> {
+    return this.#store.ring();
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+}

@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { RingletError } from '../base/errors.js';
+import type { BucketProperties, RingDescription, Sibling } from '../client/api.js';
+import { readEndpoint } from './endpoint.js';
+import { HttpTarget } from './http-target.js';
+import { openOptions, settingsOf } from './store-options.js';
+import { openStoreTarget } from './store-target.js';
+
+export interface Found {
+  readonly siblings: readonly Sibling[];
+  /** Absent when nothing was ever written. */
+  readonly context?: string;
+  readonly degraded: boolean;
+}
+
+export interface Listed {
+  readonly key: Uint8Array;
+  readonly siblings: readonly Sibling[];
+  readonly context: string;
+}
+
+export interface WriteOptions {
+  readonly context?: string;
+  readonly contentType?: string;
+  readonly ifAbsent?: boolean;
+}
+
+/** A store as the commands see it, through HTTP or opened by the command itself. */
+export interface Target {
+  get(bucket: string, key: string): Promise<Found>;
+  /** Returns the new context. */
+  put(bucket: string, key: string, value: Uint8Array, options: WriteOptions): Promise<string>;
+  delete(bucket: string, key: string, options: Pick<WriteOptions, 'context'>): Promise<string>;
+  list(bucket: string, options: { prefix?: string; limit?: number }): AsyncIterable<Listed>;
+  /** The properties of a bucket; one that does not exist is created with these. */
+  ensureBucket(name: string, properties: Partial<BucketProperties>): Promise<BucketProperties>;
+  ring(): Promise<RingDescription>;
+  close(): Promise<void>;
+}
+
+/**
+ * `--url`, else the store that runs in the data directory, else the directory itself, opened for
+ * the time of the command.
+ *
+ * @param creates whether the command may begin a new data directory
+ */
+export async function openTarget(command: Command, creates: boolean): Promise<Target> {
+  const { url } = command.opts<{ url?: string }>();
+  if (url !== undefined) return new HttpTarget(checkUrl(url));
+  const { settings } = settingsOf(command);
+  if (settings.engine === 'lmdb') {
+    const endpoint = await readEndpoint(settings.data);
+    if (endpoint !== undefined) {
+      const running = new HttpTarget(endpoint.url);
+      if ((await running.instance()) === endpoint.instance) return running;
+      await running.close();
+    }
+    if (!creates && !existsSync(settings.data)) {
+      const directory = resolve(settings.data);
+      const remedy = 'start one with "ringlet serve", or name another with --data DIR or --url URL';
+      throw new RingletError('IO', `there is no store in ${directory}; ${remedy}`, { data: directory });
+    }
+  }
+  return openStoreTarget(openOptions(settings));
+}
+
+function checkUrl(given: string): string {
+  const protocol = URL.canParse(given) ? new URL(given).protocol : '';
+  if (protocol === 'http:' || protocol === 'https:') return given;
+  const expected = 'an address such as http://127.0.0.1:8098';
+  throw new RingletError('USAGE', `url (flag --url): got "${given}", expected ${expected}`, {
+    option: 'url',
+    given,
+    expected,
+  });
+}

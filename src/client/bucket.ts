@@ -1,0 +1,235 @@
+import { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import { IF_ABSENT, IF_MATCH, IF_NOTHING, OP_DELETE, OP_INCREMENT, OP_PUT } from '../messaging/frames.js';
+import { encodeContentType } from '../storage/record-codec.js';
+import type {
+  Bucket,
+  BucketProperties,
+  ContextLike,
+  DeleteOptions,
+  GetOptions,
+  GetResult,
+  IncrementOptions,
+  Key,
+  PutEntry,
+  PutOptions,
+  PutOutcome,
+  PutResult,
+  Resolver,
+  ScanItem,
+  ScanOptions,
+  TimelineEvent,
+  Value,
+} from './api.js';
+import { bounded } from './bounded.js';
+import type { Connection } from './connection.js';
+import { VectorContext, vectorOf } from './context.js';
+import { Gets } from './gets.js';
+import { aborted, finished, keepKey } from './located.js';
+import { checkBucketName, checkProperties, policyOf, timeoutOf } from './policy.js';
+import type { PutTask } from './request.js';
+import { scanBucket } from './scan.js';
+import type { BucketDefinition, BucketDirectory } from './view.js';
+
+const NO_OPTIONS = {} as const;
+const NO_BYTES = new Uint8Array(0);
+const encoder = new TextEncoder();
+/** Requests of one getMany or putMany in flight at a time. */
+const MANY = 256;
+
+/** A named set of keys as one thread sees it. */
+export class ConnectedBucket implements Bucket {
+  readonly name: string;
+  private readonly connection: Connection;
+  private readonly directory: BucketDirectory;
+  private readonly wanted: Partial<BucketProperties>;
+  private readonly gets: Gets;
+  private checked: BucketDefinition | undefined;
+
+  constructor(
+    connection: Connection,
+    directory: BucketDirectory,
+    resolvers: Readonly<Record<string, Resolver>>,
+    name: string,
+    wanted: Partial<BucketProperties>,
+  ) {
+    checkBucketName(name);
+    this.connection = connection;
+    this.directory = directory;
+    this.name = name;
+    this.wanted = wanted;
+    this.gets = new Gets(connection, resolvers);
+  }
+
+  /** The definition if the bucket exists; compares it with what this handle was opened with. */
+  private find(): BucketDefinition | undefined {
+    const found = this.directory.find(this.name);
+    if (found === undefined || found === this.checked) return found;
+    for (const fixed of ['n', 'conflict'] as const) {
+      const wanted = this.wanted[fixed];
+      if (wanted === undefined || wanted === found.properties[fixed]) continue;
+      throw new RingletError(
+        'BUCKET_MISMATCH',
+        `bucket ${this.name} was created with ${fixed} = ${found.properties[fixed]}, not ${wanted}; that cannot be changed`,
+        { bucket: this.name, property: fixed, got: found.properties[fixed], asked: wanted },
+      );
+    }
+    this.checked = found;
+    return found;
+  }
+
+  private async findOrCreate(): Promise<BucketDefinition> {
+    return this.find() ?? (await this.directory.define(this.name, this.wanted).then(() => this.find()!));
+  }
+
+  async get(key: Key, options: GetOptions = NO_OPTIONS): Promise<GetResult> {
+    const definition = this.find();
+    this.connection.assertOpen();
+    if (definition === undefined) {
+      this.connection.router.locate(key);
+      return { found: false, siblings: [], degraded: false };
+    }
+    return this.gets.get(definition, key, options);
+  }
+
+  async put(key: Key, value: Value, options: PutOptions = NO_OPTIONS): Promise<PutResult> {
+    const bytes = this.valueOf(value);
+    const contentType = options.contentType ?? (typeof value === 'string' ? 'text/plain;charset=utf-8' : '');
+    return this.write(OP_PUT, key, bytes, contentType, 0, options);
+  }
+
+  async delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<PutResult> {
+    return this.write(OP_DELETE, key, NO_BYTES, '', 0, options);
+  }
+
+  async increment(key: Key, by = 1, options: IncrementOptions = NO_OPTIONS): Promise<number> {
+    if (!Number.isSafeInteger(by)) {
+      throw new RingletError('BAD_REQUEST', 'an increment is a safe integer', { by: String(by) });
+    }
+    return (await this.write(OP_INCREMENT, key, NO_BYTES, '', by, options)).total;
+  }
+
+  private valueOf(value: Value): Uint8Array {
+    const bytes = typeof value === 'string' ? encoder.encode(value) : value;
+    if (!(bytes instanceof Uint8Array)) {
+      throw new RingletError('BAD_REQUEST', 'a value is a Uint8Array or a string', { type: typeof value });
+    }
+    const limit = this.connection.view.valueBytes;
+    if (bytes.length > limit) {
+      throw new RingletError('VALUE_TOO_LARGE', `a value has at most ${limit} bytes, this one has ${bytes.length}`, {
+        valueBytes: bytes.length,
+        limit,
+      });
+    }
+    return bytes;
+  }
+
+  private async write(
+    operation: number,
+    key: Key,
+    value: Uint8Array,
+    contentType: string,
+    by: number,
+    options: PutOptions,
+  ): Promise<PutResult & { total: number }> {
+    const { connection } = this;
+    connection.assertOpen();
+    const type = contentTypeOf(contentType);
+    const condition = conditionOf(options);
+    const context = condition.context === undefined ? [] : vectorOf(condition.context);
+    const timeoutMs = timeoutOf(options.timeoutMs);
+    connection.router.locate(key);
+    const located = keepKey(connection);
+    if (options.signal?.aborted === true) throw aborted(false);
+    const definition = this.find() ?? (await this.findOrCreate());
+    const policy = policyOf(definition, connection.view, options);
+    const startedMs = connection.clock.nowMs();
+    const timeline: TimelineEvent[] | undefined = options.timeline === true ? [] : undefined;
+    return new Promise((resolve, reject) => {
+      const task: PutTask = {
+        kind: 'put',
+        key: located,
+        policy,
+        startedMs,
+        deadlineMs: startedMs + timeoutMs,
+        timeline,
+        operation,
+        condition: condition.code,
+        context,
+        value,
+        contentTypeCode: type.code,
+        contentType: type.bytes,
+        by,
+        done: (outcome) => {
+          signal?.removeEventListener('abort', onAbort);
+          if (outcome instanceof RingletError) {
+            reject(outcome);
+            return;
+          }
+          const result = { context: new VectorContext(outcome.vector), total: outcome.total };
+          resolve(timeline === undefined ? result : { ...result, timeline: finished(timeline, connection, startedMs) });
+        },
+      };
+      const { signal } = options;
+      const slot = connection.submit(task);
+      const onAbort = (): void => connection.machine.abort(slot, task, aborted);
+      signal?.addEventListener('abort', onAbort);
+    });
+  }
+
+  getMany(keys: readonly Key[], options: GetOptions = NO_OPTIONS): Promise<GetResult[]> {
+    return bounded(keys, MANY, (key) => this.get(key, options));
+  }
+
+  putMany(entries: readonly PutEntry[], options: PutOptions = NO_OPTIONS): Promise<PutOutcome[]> {
+    return bounded(entries, MANY, async ({ key, value, context, contentType }) => {
+      const own = { ...(context === undefined ? {} : { context }), ...(contentType === undefined ? {} : { contentType }) };
+      try {
+        return { ok: true, context: (await this.put(key, value, { ...options, ...own })).context } as const;
+      } catch (error) {
+        if (error instanceof RingletError) return { ok: false, error: error.toJSON() } as const;
+        throw error;
+      }
+    });
+  }
+
+  async *scan(options: ScanOptions = NO_OPTIONS): AsyncIterableIterator<ScanItem> {
+    this.connection.assertOpen();
+    const definition = this.find();
+    if (definition !== undefined) yield* scanBucket(this.connection, definition, options);
+  }
+
+  async properties(): Promise<BucketProperties> {
+    return this.find()?.properties ?? { ...this.connection.view.defaults, ...this.wanted };
+  }
+
+  async setProperties(properties: Partial<BucketProperties>): Promise<BucketProperties> {
+    this.connection.assertOpen();
+    const now = await this.properties();
+    const { ring, engine } = this.connection.view;
+    checkProperties({ ...now, ...properties }, ring.nodes.length, engine, undefined);
+    return (await this.directory.define(this.name, { ...this.wanted, ...properties })).properties;
+  }
+}
+
+function contentTypeOf(contentType: string): { code: number; bytes: Uint8Array | undefined } {
+  if (contentType === '') return { code: 0, bytes: undefined };
+  const type = encodeContentType(contentType);
+  const length = type.bytes?.length ?? 0;
+  if (length > LIMITS.contentTypeBytes) {
+    throw new RingletError('BAD_REQUEST', `a content type has at most ${LIMITS.contentTypeBytes} bytes, this one has ${length}`, {
+      contentTypeBytes: length,
+      limit: LIMITS.contentTypeBytes,
+    });
+  }
+  return type;
+}
+
+function conditionOf(options: PutOptions): { code: number; context: ContextLike | undefined } {
+  if (options.ifAbsent === true) {
+    if (options.ifMatch !== undefined) throw new RingletError('BAD_REQUEST', 'ifAbsent and ifMatch exclude each other');
+    return { code: IF_ABSENT, context: options.context };
+  }
+  if (options.ifMatch === undefined) return { code: IF_NOTHING, context: options.context };
+  return { code: IF_MATCH, context: options.ifMatch };
+}

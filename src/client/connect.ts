@@ -1,0 +1,77 @@
+import type { MessagePort } from 'node:worker_threads';
+import { errorFrom, RingletError } from '../base/errors.js';
+import type { BucketProperties, Handle, Resolver, Store } from './api.js';
+import { Connection } from './connection.js';
+import type { CallerHandle, FromHost, ToHost } from './handle.js';
+import { ConnectedStore } from './store.js';
+import type { BucketDefinition, BucketDirectory } from './view.js';
+
+/** Buckets as another thread sees them: a copy that the host keeps up to date over the port. */
+class RemoteBuckets implements BucketDirectory {
+  private readonly port: MessagePort;
+  private readonly byName = new Map<string, BucketDefinition>();
+  private readonly waiting = new Map<number, { resolve(bucket: BucketDefinition): void; reject(error: RingletError): void }>();
+  private next = 0;
+
+  constructor(port: MessagePort, buckets: readonly BucketDefinition[]) {
+    this.port = port;
+    for (const bucket of buckets) this.byName.set(bucket.name, bucket);
+    port.on('message', this.receive);
+    port.on('close', () => this.failAll());
+    port.unref();
+  }
+
+  find(name: string): BucketDefinition | undefined {
+    return this.byName.get(name);
+  }
+  list(): readonly BucketDefinition[] {
+    return [...this.byName.values()];
+  }
+
+  define(name: string, properties: Partial<BucketProperties>): Promise<BucketDefinition> {
+    const id = this.next++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.port.ref();
+      this.port.postMessage({ type: 'define', id, name, properties } satisfies ToHost);
+    });
+  }
+
+  private readonly receive = (message: FromHost): void => {
+    if (message.type !== 'refused') this.byName.set(message.bucket.name, message.bucket);
+    if (message.type === 'bucket') return;
+    const waiter = this.waiting.get(message.id);
+    this.waiting.delete(message.id);
+    if (this.waiting.size === 0) this.port.unref();
+    if (message.type === 'defined') waiter?.resolve(message.bucket);
+    else waiter?.reject(errorFrom(message.error));
+  };
+
+  private failAll(): void {
+    for (const { reject } of this.waiting.values()) reject(new RingletError('CLOSED', 'the store is closed'));
+    this.waiting.clear();
+  }
+}
+
+/**
+ * The store in another thread: takes the handle that `store.handle()` made and that came with its
+ * `transferList`. Gets read shared memory, puts go straight to virtual nodes; the thread that
+ * opened the store is not involved.
+ *
+ * @param options.resolvers functions cannot cross threads: give the resolvers again that `open` got
+ * @throws RingletError BAD_REQUEST when it is no handle, or came without its transferList
+ */
+export function connect(handle: Handle, options: { readonly resolvers?: Readonly<Record<string, Resolver>> } = {}): Store {
+  const { kind, transferList, caller, view, buckets } = handle as CallerHandle;
+  const port = transferList?.[0];
+  if (kind !== 'ringlet-handle' || port === undefined || typeof port.postMessage !== 'function') {
+    throw new RingletError('BAD_REQUEST', 'connect takes what store.handle() made, sent together with its transferList');
+  }
+  const connection = new Connection(view, caller);
+  const directory = new RemoteBuckets(port, buckets);
+  return new ConnectedStore(connection, directory, options.resolvers ?? {}, () => {
+    connection.close();
+    port.close();
+    return Promise.resolve();
+  });
+}

@@ -1,0 +1,161 @@
+import { RingletError } from '../base/errors.js';
+import { threadClock } from '../base/thread-clock.js';
+import type { Clock } from '../base/time.js';
+import { Claims } from '../messaging/claims.js';
+import {
+  SharedLayout,
+  STATE_SERVING,
+  STORE_OPEN,
+  STORE_STATE,
+  VNODE_INCARNATION,
+  VNODE_STATE,
+} from '../messaging/layout.js';
+import { RingEndpoint } from '../messaging/ring-endpoint.js';
+import { DirectReader } from './direct-reader.js';
+import { KeyRouter } from './key-router.js';
+import { RequestMachine } from './request-machine.js';
+import type { FrameContext } from './request-frames.js';
+import type { Task } from './request.js';
+import type { StoreView } from './view.js';
+
+const TICK_MS = 10;
+
+type WaitAsync = (
+  words: Int32Array,
+  index: number,
+  value: number,
+) => { async: false } | { async: true; value: Promise<string> };
+const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAsync;
+
+/**
+ * One caller slot in one thread: drives the request machine from the thread's event loop. Frames
+ * are published once per turn; answers wake the thread through its doorbell.
+ */
+export class Connection {
+  readonly view: StoreView;
+  readonly clock: Clock = threadClock();
+  readonly router: KeyRouter;
+  readonly direct: DirectReader;
+  readonly machine: RequestMachine;
+  readonly frames: FrameContext;
+  private readonly endpoint: RingEndpoint;
+  private readonly control: Int32Array;
+  private readonly layout: SharedLayout;
+  private readonly bell: number;
+  private readonly timer: NodeJS.Timeout;
+  private flushing = false;
+  private listening = false;
+  private ticking = false;
+  private closed = false;
+
+  constructor(view: StoreView, caller: number) {
+    this.view = view;
+    this.layout = new SharedLayout(view.shared.shape);
+    this.control = new Int32Array(view.shared.control);
+    const party = this.layout.callerParty(caller);
+    this.bell = this.layout.doorbellWord(party);
+    this.endpoint = new RingEndpoint(view.shared, party);
+    this.endpoint.skipAll();
+    this.router = new KeyRouter(view.ring);
+    this.direct = new DirectReader(view, caller);
+    const state = (vnode: number, word: number): number =>
+      Atomics.load(this.control, this.layout.vnodeWord(vnode) + word);
+    this.frames = { endpoint: this.endpoint, epoch: view.ring.epoch, caller };
+    this.machine = new RequestMachine({
+      caller,
+      ring: view.ring,
+      endpoint: this.endpoint,
+      claims: new Claims(this.control, this.layout),
+      isServing: (vnode) => state(vnode, VNODE_STATE) === STATE_SERVING,
+      incarnation: (vnode) => state(vnode, VNODE_INCARNATION),
+    });
+    this.timer = setInterval(this.tick, TICK_MS);
+    this.timer.unref();
+  }
+
+  /** @throws RingletError CLOSED */
+  assertOpen(): void {
+    if (!this.closed && Atomics.load(this.control, STORE_STATE) === STORE_OPEN) return;
+    throw closedError();
+  }
+
+  /** Sends a request; its `done` is called in this thread. @throws RingletError OVERLOADED */
+  submit(task: Task, contributions?: Parameters<RequestMachine['submit']>[2]): number {
+    const slot = this.machine.submit(task, task.startedMs, contributions);
+    this.scheduleFlush();
+    return slot;
+  }
+
+  /** Publishes what was written into the rings at the end of this turn. */
+  scheduleFlush(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    queueMicrotask(this.flush);
+  }
+
+  private readonly flush = (): void => {
+    this.flushing = false;
+    this.endpoint.flush();
+    this.keepGoing();
+  };
+
+  private readonly poll = (): void => {
+    Atomics.store(this.control, this.bell, 0);
+    const more = this.machine.poll(this.clock.nowMs());
+    this.endpoint.flush();
+    if (more) setImmediate(this.poll);
+    else this.keepGoing();
+  };
+
+  private readonly tick = (): void => {
+    if (!this.closed && Atomics.load(this.control, STORE_STATE) !== STORE_OPEN && this.machine.pending > 0) {
+      this.machine.abortAll((maybeApplied) => closedError(maybeApplied));
+    }
+    this.machine.tick(this.clock.nowMs());
+    this.endpoint.flush();
+    this.keepGoing();
+  };
+
+  /** The timer, and with it the process, stays alive exactly while requests are in flight. */
+  private keepGoing(): void {
+    const busy = this.machine.pending > 0 || this.endpoint.blocked;
+    if (busy !== this.ticking) {
+      this.ticking = busy;
+      if (busy) this.timer.ref();
+      else this.timer.unref();
+    }
+    if (busy) this.listen();
+  }
+
+  private listen(): void {
+    if (this.listening) return;
+    Atomics.store(this.control, this.bell, 1);
+    if (!this.endpoint.idle()) {
+      this.listening = true;
+      setImmediate(this.heard);
+      return;
+    }
+    const wait = waitAsync(this.control, this.bell, 1);
+    this.listening = true;
+    if (wait.async) void wait.value.then(this.heard);
+    else setImmediate(this.heard);
+  }
+
+  private readonly heard = (): void => {
+    this.listening = false;
+    this.poll();
+  };
+
+  close(): void {
+    if (this.closed) return;
+    this.machine.abortAll((maybeApplied) => closedError(maybeApplied));
+    this.closed = true;
+    clearInterval(this.timer);
+    Atomics.store(this.control, this.bell, 0);
+    Atomics.notify(this.control, this.bell);
+  }
+}
+
+function closedError(maybeApplied = false): RingletError {
+  return new RingletError('CLOSED', 'the store is closed', {}, { maybeApplied });
+}

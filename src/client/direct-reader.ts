@@ -1,0 +1,55 @@
+import { CALLER_DIRECT_READS, SharedLayout, STATE_SERVING, VNODE_STATE } from '../messaging/layout.js';
+import { BufferLayout } from '../storage/buffer-layout.js';
+import { findRecord } from '../storage/key-index.js';
+import { ReaderEpoch } from '../storage/readers.js';
+import type { KeyRouter } from './key-router.js';
+import type { StoreView } from './view.js';
+
+/**
+ * Reads records where they stand, in the object buffers of the virtual nodes. Between `enter` and
+ * `leave` whatever was found stays valid: copy it before `leave`.
+ */
+export class DirectReader {
+  private readonly control: Int32Array;
+  private readonly layout: SharedLayout;
+  private readonly bufferLayout: BufferLayout;
+  private readonly epoch: ReaderEpoch;
+  private readonly countWord: number;
+  /** Per virtual node, the buffer as words and bytes. */
+  readonly words: readonly Int32Array[];
+  readonly bytes: readonly Uint8Array[];
+
+  constructor(view: StoreView, caller: number) {
+    this.control = new Int32Array(view.shared.control);
+    this.layout = new SharedLayout(view.shared.shape);
+    this.bufferLayout = new BufferLayout(view.bufferShape);
+    const callerWord = this.layout.callerWord(caller);
+    this.epoch = new ReaderEpoch(this.control, callerWord);
+    this.countWord = callerWord + CALLER_DIRECT_READS;
+    this.words = view.buffers.map((buffer) => new Int32Array(buffer));
+    this.bytes = view.buffers.map((buffer) => new Uint8Array(buffer));
+  }
+
+  enter(): void {
+    this.epoch.enter();
+  }
+  leave(): void {
+    this.epoch.leave();
+  }
+
+  isServing(vnode: number): boolean {
+    return Atomics.load(this.control, this.layout.vnodeWord(vnode) + VNODE_STATE) === STATE_SERVING;
+  }
+
+  /** First word of the located key's record, −1 if it is not in the buffer or the virtual node does not serve. */
+  find(vnode: number, bucket: number, key: KeyRouter): number {
+    if (!this.isServing(vnode)) return -1;
+    const byte = findRecord(this.words[vnode]!, this.bufferLayout, key.hash, bucket, key.words, key.keyBytes);
+    if (byte === 0 || !this.isServing(vnode)) return -1;
+    return byte >>> 2;
+  }
+
+  count(): void {
+    this.control[this.countWord] = (this.control[this.countWord]! + 1) | 0;
+  }
+}

@@ -1,0 +1,199 @@
+import { RingletError } from '../base/errors.js';
+import { copyBytes } from '../base/memory.js';
+import { wallOfHybrid } from '../base/time.js';
+import { compareClocks, decodeClock, decodeVector } from '../storage/record-codec.js';
+import {
+  CONTENT_TYPE_LITERAL,
+  CONTENT_TYPES,
+  keyAt,
+  keyLengthAt,
+  KIND_PLAIN,
+  kindAt,
+  lengthAt,
+  META_WORDS,
+  timeAt,
+  VALUE_DELETED,
+  valuesAt,
+  wordsFor,
+} from '../storage/record.js';
+import type { GetOptions, GetResult, Key, Resolver, Sibling, TimelineEvent } from './api.js';
+import { aborted, finished, keepKey } from './located.js';
+import type { Connection } from './connection.js';
+import { VectorContext } from './context.js';
+import { type Contribution, mergeContributions, resultOf } from './merge.js';
+import { policyOf, timeoutOf } from './policy.js';
+import { Repairs } from './repairs.js';
+import type { GetTask, LocatedKey, Policy } from './request.js';
+import type { BucketDefinition } from './view.js';
+
+/** Immediate answers in a row before the clock is looked at, and how long a row may last. */
+const BURST = 256;
+const BURST_MS = 4;
+
+/**
+ * Gets of one thread. The caller coordinates (paper §6.4): records that R owners have in their
+ * object buffers are read in place and answer at once; for the rest it asks.
+ */
+export class Gets {
+  private readonly connection: Connection;
+  private readonly resolvers: Readonly<Record<string, Resolver>>;
+  private readonly repairs: Repairs;
+  private immediate = 0;
+  private burstSince = 0;
+
+  constructor(connection: Connection, resolvers: Readonly<Record<string, Resolver>>) {
+    this.connection = connection;
+    this.resolvers = resolvers;
+    this.repairs = new Repairs(connection);
+  }
+
+  get(bucket: BucketDefinition, key: Key, options: GetOptions): GetResult | Promise<GetResult> {
+    const { connection } = this;
+    connection.router.locate(key);
+    if (options.signal?.aborted === true) throw aborted(false);
+    const policy = policyOf(bucket, connection.view, options);
+    const timeoutMs = timeoutOf(options.timeoutMs);
+    if (options.timeline !== true && connection.view.directReads) {
+      const quick = this.readDirectly(policy);
+      if (quick !== undefined) return this.immediately(quick);
+    }
+    return this.ask(bucket, policy, timeoutMs, options);
+  }
+
+  /** The answer when the first R owners have equal copies with one value in their buffers. */
+  private readDirectly(policy: Policy): GetResult | undefined {
+    const { direct, router, view } = this.connection;
+    const { preference, preferenceLength } = view.ring;
+    direct.enter();
+    try {
+      const first = preference[router.partition * preferenceLength]!;
+      const at = direct.find(first, policy.bucket, router);
+      if (at < 0) return undefined;
+      const words = direct.words[first]!;
+      for (let i = 1; i < policy.r; i++) {
+        const vnode = preference[router.partition * preferenceLength + i]!;
+        const other = direct.find(vnode, policy.bucket, router);
+        if (other < 0 || compareClocks(words, at, direct.words[vnode]!, other) !== 'equal') return undefined;
+      }
+      const result = singleValue(words, direct.bytes[first]!, at);
+      if (result !== undefined) direct.count();
+      return result;
+    } finally {
+      direct.leave();
+    }
+  }
+
+  /** A long run of immediate answers would starve the event loop. */
+  private immediately(result: GetResult): GetResult | Promise<GetResult> {
+    if (++this.immediate % BURST !== 0) return result;
+    const now = this.connection.clock.nowMs();
+    const since = this.burstSince;
+    this.burstSince = now;
+    if (now - since > 100 || since === 0) return result;
+    this.elapsed += now - since;
+    if (this.elapsed < BURST_MS) return result;
+    this.elapsed = 0;
+    return new Promise((resolve) => {
+      setImmediate(resolve, result);
+    });
+  }
+  private elapsed = 0;
+
+  private async ask(
+    bucket: BucketDefinition,
+    policy: Policy,
+    timeoutMs: number,
+    options: GetOptions,
+  ): Promise<GetResult> {
+    const { connection } = this;
+    const startedMs = connection.clock.nowMs();
+    const timeline: TimelineEvent[] | undefined = options.timeline === true ? [] : undefined;
+    const key = keepKey(connection);
+    const known = connection.view.directReads ? this.contributions(policy, startedMs, timeline) : [];
+    const contributions =
+      known.length >= policy.r ? known : await this.request({ key, policy, startedMs, deadlineMs: startedMs + timeoutMs, timeline }, known, options.signal);
+    const merged = mergeContributions(contributions, policy.rule);
+    if (merged.clock !== undefined && merged.stale.length > 0) {
+      this.repairs.later(key, policy, merged.clock, merged.kind, merged.stale);
+    }
+    const result = this.resolve(bucket, key, resultOf(merged.clock, merged.kind, false));
+    return timeline === undefined ? result : { ...result, timeline: finished(timeline, connection, startedMs) };
+  }
+
+  /** Copies of the owners' records that stand in their buffers. */
+  private contributions(policy: Policy, startedMs: number, timeline: TimelineEvent[] | undefined): Contribution[] {
+    const { direct, router, view, clock } = this.connection;
+    const found: Contribution[] = [];
+    direct.enter();
+    try {
+      for (let i = 0; i < policy.n && found.length < policy.r; i++) {
+        const vnode = view.ring.preference[router.partition * view.ring.preferenceLength + i]!;
+        const at = direct.find(vnode, policy.bucket, router);
+        if (at < 0) continue;
+        const words = direct.words[vnode]!;
+        // From shared into ordinary memory.
+        const record = Int32Array.from(words.subarray(at, at + (lengthAt(words, at) >>> 2)));
+        found.push({ vnode, clock: decodeClock(record, new Uint8Array(record.buffer), 0), kind: kindAt(record, 0) });
+        timeline?.push({
+          atUs: Math.round((clock.nowMs() - startedMs) * 1000),
+          event: 'direct-read',
+          vnode: view.ring.vnodes[vnode]!.id,
+          outcome: 'found',
+        });
+      }
+    } finally {
+      direct.leave();
+    }
+    return found;
+  }
+
+  private request(
+    base: Pick<GetTask, 'key' | 'policy' | 'startedMs' | 'deadlineMs' | 'timeline'>,
+    known: Contribution[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Contribution[]> {
+    const { connection } = this;
+    return new Promise((resolve, reject) => {
+      const task: GetTask = {
+        kind: 'get',
+        ...base,
+        done: (outcome) => {
+          signal?.removeEventListener('abort', onAbort);
+          if (outcome instanceof RingletError) reject(outcome);
+          else resolve(outcome.contributions);
+        },
+      };
+      const slot = connection.submit(task, known);
+      const onAbort = (): void => connection.machine.abort(slot, task, () => aborted(false));
+      signal?.addEventListener('abort', onAbort);
+    });
+  }
+
+  private resolve(bucket: BucketDefinition, key: LocatedKey, result: GetResult): GetResult {
+    const resolver = this.resolvers[bucket.properties.conflict];
+    if (resolver === undefined || result.siblings.length < 2) return result;
+    const value = resolver(result.siblings, key.bytes);
+    const newest = result.siblings.reduce((a, b) => (a.modifiedAtMs >= b.modifiedAtMs ? a : b));
+    const sibling: Sibling = { ...newest, value };
+    return { ...result, value, siblings: [sibling] };
+  }
+}
+
+/** The result of an ordinary record with exactly one value, copied to ordinary memory; else undefined. */
+function singleValue(words: Int32Array, bytes: Uint8Array, at: number): GetResult | undefined {
+  if (valuesAt(words, at) !== 1 || kindAt(words, at) !== KIND_PLAIN) return undefined;
+  const key = keyAt(words, at);
+  const meta = key - META_WORDS;
+  const flags = words[meta + 1]! >>> 16;
+  const code = flags >>> 8;
+  if ((flags & VALUE_DELETED) !== 0 || code === CONTENT_TYPE_LITERAL) return undefined;
+  const length = words[meta]!;
+  const value = Buffer.allocUnsafe(length);
+  copyBytes(bytes, (key + wordsFor(keyLengthAt(words, at))) * 4, value, 0, length);
+  const sibling = {
+    value,
+    contentType: CONTENT_TYPES[code] ?? CONTENT_TYPES[0],
+    modifiedAtMs: wallOfHybrid(timeAt(words, meta)),
+  };
+  return { found: true, value, siblings: [sibling], context: new VectorContext(decodeVector(words, at)), degraded: false };
+}

@@ -1,0 +1,73 @@
+import { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import { partitionOf, type Ring } from '../ring/ring.js';
+import { sha1Into } from '../ring/sha1.js';
+import type { Key } from './api.js';
+
+const encoder = new TextEncoder();
+
+/**
+ * Where a key lives. One router serves one thread; `locate` leaves its answer in the fields below,
+ * valid until the next call, so that routing allocates nothing.
+ */
+export class KeyRouter {
+  private readonly ring: Ring;
+  private readonly digest = new Int32Array(5);
+  /** The key, padded with zeros to a word. */
+  readonly words = new Int32Array(((LIMITS.keyBytes + 3) >>> 2) + 1);
+  readonly bytes = new Uint8Array(this.words.buffer);
+  keyBytes = 0;
+  partition = 0;
+  /** Second word of the SHA-1: what indexes inside virtual nodes use. */
+  hash = 0;
+
+  constructor(ring: Ring) {
+    this.ring = ring;
+  }
+
+  /** @throws RingletError KEY_TOO_LARGE, BAD_REQUEST for an empty key or one that is neither string nor bytes */
+  locate(key: Key): void {
+    const length = typeof key === 'string' ? this.encode(key) : this.copy(key);
+    if (length === 0) throw new RingletError('BAD_REQUEST', 'a key has at least 1 byte', { keyBytes: 0 });
+    this.words[length >>> 2]! &= MASKS[length & 3]!;
+    this.keyBytes = length;
+    sha1Into(this.bytes, length, this.digest);
+    this.partition = partitionOf(this.ring, this.digest[0]!);
+    this.hash = this.digest[1]!;
+  }
+
+  private encode(key: string): number {
+    const { bytes } = this;
+    if (key.length <= 64) {
+      let i = 0;
+      for (; i < key.length; i++) {
+        const code = key.charCodeAt(i);
+        if (code > 0x7f) break;
+        bytes[i] = code;
+      }
+      if (i === key.length) return i;
+    }
+    const { read, written } = encoder.encodeInto(key, bytes.subarray(0, LIMITS.keyBytes));
+    if (read < key.length) throw tooLarge(Buffer.byteLength(key));
+    return written;
+  }
+
+  private copy(key: Uint8Array): number {
+    if (!(key instanceof Uint8Array)) {
+      throw new RingletError('BAD_REQUEST', 'a key is a string or a Uint8Array', { type: typeof key });
+    }
+    if (key.length > LIMITS.keyBytes) throw tooLarge(key.length);
+    this.bytes.set(key);
+    return key.length;
+  }
+}
+
+/** Keeps the bytes of the last word that belong to the key. */
+const MASKS = [0, 0xff, 0xffff, 0xffffff] as const;
+
+function tooLarge(keyBytes: number): RingletError {
+  return new RingletError('KEY_TOO_LARGE', `a key has at most ${LIMITS.keyBytes} bytes, this one has ${keyBytes}`, {
+    keyBytes,
+    limit: LIMITS.keyBytes,
+  });
+}

@@ -1,0 +1,66 @@
+import { isLive, type StoredValue } from '../storage/record-codec.js';
+import { KIND_COUNTER, KIND_PLAIN } from '../storage/record.js';
+import { mergeClocks } from '../shard/replica.js';
+import { total } from '../versions/counter.js';
+import { type Clock, equal, join, values } from '../versions/dvvs.js';
+import { wallOfHybrid } from '../base/time.js';
+import type { GetResult, Sibling } from './api.js';
+import { VectorContext } from './context.js';
+
+/** One owner's copy of a key, in ordinary memory; no clock if the owner has nothing. */
+export interface Contribution {
+  readonly vnode: number;
+  readonly clock: Clock<StoredValue> | undefined;
+  readonly kind: number;
+}
+
+export interface Merged {
+  readonly clock: Clock<StoredValue> | undefined;
+  readonly kind: number;
+  /** Owners whose copy lacks something of the merged one. */
+  readonly stale: readonly number[];
+}
+
+/** Reconciles the copies of several owners (paper §4.4, §4.5). */
+export function mergeContributions(contributions: readonly Contribution[], rule: number): Merged {
+  let clock: Clock<StoredValue> | undefined;
+  let kind = KIND_PLAIN;
+  for (const { clock: theirs, kind: theirKind } of contributions) {
+    if (theirs === undefined) continue;
+    if (clock === undefined) {
+      clock = theirs;
+      kind = theirKind;
+    } else {
+      ({ clock, kind } = mergeClocks(clock, theirs, kind, theirKind, rule));
+    }
+  }
+  if (clock === undefined) return { clock, kind, stale: [] };
+  const merged = clock;
+  const stale = contributions
+    .filter(({ clock: theirs }) => theirs === undefined || !equal(theirs, merged))
+    .map(({ vnode }) => vnode);
+  return { clock, kind, stale };
+}
+
+/** What a get returns for a reconciled clock. */
+export function resultOf(clock: Clock<StoredValue> | undefined, kind: number, degraded: boolean): GetResult {
+  if (clock === undefined) return { found: false, siblings: [], degraded };
+  const context = new VectorContext(join(clock));
+  const live = values(clock).filter(isLive);
+  const siblings = kind === KIND_COUNTER ? counterSibling(live) : live.map(siblingOf);
+  if (siblings.length === 1) return { found: true, value: siblings[0]!.value, siblings, context, degraded };
+  return { found: siblings.length > 0, siblings, context, degraded };
+}
+
+function siblingOf(value: StoredValue): Sibling {
+  return { value: value.bytes, contentType: value.contentType, modifiedAtMs: wallOfHybrid(value.time) };
+}
+
+/** A counter reads as the decimal text of its sum. */
+function counterSibling(live: readonly StoredValue[]): Sibling[] {
+  if (live.length === 0) return [];
+  const clock = [{ actor: 0, n: live.length, values: live }];
+  const sum = total(clock, (value) => Number(Buffer.from(value.bytes).toString('latin1')));
+  const newest = live.reduce((a, b) => (a.time > b.time ? a : b));
+  return [{ ...siblingOf(newest), value: Buffer.from(sum.ok ? String(sum.total) : 'overflow') }];
+}

@@ -1,0 +1,110 @@
+import { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
+import { BUFFERED, COMMITTED, DURABLE } from '../storage/pipeline.js';
+import type { BucketProperties, Durability, Quorum } from './api.js';
+import type { Policy } from './request.js';
+import type { BucketDefinition, StoreView } from './view.js';
+
+export const LEVELS: Readonly<Record<Durability, number>> = {
+  buffered: BUFFERED,
+  committed: COMMITTED,
+  durable: DURABLE,
+};
+
+const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+
+export function checkBucketName(name: string): void {
+  if (typeof name === 'string' && NAME.test(name)) return;
+  throw new RingletError('BAD_REQUEST', 'a bucket name has 1 to 64 of A-Z a-z 0-9 _ . -', {
+    bucket: String(name).slice(0, 80),
+    limit: LIMITS.bucketNameBytes,
+  });
+}
+
+function range(what: string, value: unknown, least: number, most: number): void {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return;
+  throw new RingletError('BAD_REQUEST', `${what} must be a whole number from ${least} to ${most}, not ${String(value)}`, {
+    what,
+    got: typeof value === 'number' ? value : String(value),
+    least,
+    most,
+  });
+}
+
+/** @throws RingletError BAD_REQUEST */
+export function checkProperties(
+  properties: BucketProperties,
+  nodes: number,
+  engine: 'lmdb' | 'memory',
+  resolvers: readonly string[] | undefined,
+): void {
+  range('n', properties.n, 1, Math.min(nodes, LIMITS.replicas));
+  range('r', properties.r, 1, properties.n);
+  range('w', properties.w, 1, properties.n);
+  checkDurability(properties.durability, engine);
+  const { conflict } = properties;
+  if (conflict === 'siblings' || conflict === 'lww' || resolvers === undefined || resolvers.includes(conflict)) return;
+  throw new RingletError('BAD_REQUEST', `no resolver is named ${String(conflict)}; give it to open({ resolvers })`, {
+    conflict: String(conflict),
+  });
+}
+
+export function checkDurability(durability: Durability, engine: 'lmdb' | 'memory'): void {
+  if (!Object.hasOwn(LEVELS, durability)) {
+    throw new RingletError('BAD_REQUEST', 'durability is buffered, committed or durable', { durability: String(durability) });
+  }
+  if (engine === 'memory' && durability !== 'buffered') {
+    throw new RingletError('BAD_REQUEST', `the memory engine keeps nothing on disk: ${durability} needs the lmdb engine`, {
+      durability,
+      engine,
+    });
+  }
+}
+
+function quorumOf(what: string, quorum: Quorum | undefined, fallback: number, n: number): number {
+  switch (quorum) {
+    case undefined:
+    case 'default':
+      return fallback;
+    case 'one':
+      return 1;
+    case 'quorum':
+      return Math.floor(n / 2) + 1;
+    case 'all':
+      return n;
+    default:
+      range(what, quorum, 1, n);
+      return quorum;
+  }
+}
+
+/** The bucket's properties with what a request overrides. @throws RingletError BAD_REQUEST */
+export function policyOf(
+  bucket: BucketDefinition,
+  view: StoreView,
+  asked: { readonly r?: Quorum; readonly w?: Quorum; readonly durability?: Durability },
+): Policy {
+  const { n, r, w, durability, conflict } = bucket.properties;
+  if (asked.durability !== undefined) checkDurability(asked.durability, view.engine);
+  return {
+    bucket: bucket.number,
+    n,
+    r: quorumOf('r', asked.r, r, n),
+    w: quorumOf('w', asked.w, w, n),
+    level: LEVELS[asked.durability ?? durability],
+    rule: conflict === 'lww' ? RULE_LWW : RULE_SIBLINGS,
+  };
+}
+
+export function timeoutOf(timeoutMs: number | undefined): number {
+  if (timeoutMs === undefined) return LIMITS.timeoutMs;
+  if (typeof timeoutMs !== 'number' || !(timeoutMs >= 1) || timeoutMs > LIMITS.maxTimeoutMs) {
+    throw new RingletError('BAD_REQUEST', `timeoutMs must be from 1 to ${LIMITS.maxTimeoutMs}, not ${String(timeoutMs)}`, {
+      got: Number(timeoutMs),
+      least: 1,
+      most: LIMITS.maxTimeoutMs,
+    });
+  }
+  return timeoutMs;
+}

@@ -1,0 +1,107 @@
+import { copyBytes, copyWords, writeDouble } from '../base/memory.js';
+import {
+  GET,
+  GET_FIXED_WORDS,
+  PUT,
+  PUT_FIXED_WORDS,
+  FLAG_REPAIR,
+  FLAG_SETTLED,
+  RECORD_AT,
+  REPLICATE,
+  SCAN,
+  writeHeader,
+} from '../messaging/frames.js';
+import type { Endpoint } from '../messaging/transport.js';
+import { encodeRecord, type StoredValue } from '../storage/record-codec.js';
+import { lengthAt, sealHead, wordsFor } from '../storage/record.js';
+import type { Clock } from '../versions/dvvs.js';
+import type { GetTask, LocatedKey, Policy, PutTask, ScanTask } from './request.js';
+
+/** What every frame of a caller carries. */
+export interface FrameContext {
+  readonly endpoint: Endpoint;
+  readonly epoch: number;
+  readonly caller: number;
+}
+
+/** A page asks for at most so many bytes of records. */
+const SCAN_BYTES = 256 << 10;
+
+export function writeGet(frames: FrameContext, vnode: number, request: number, task: GetTask): void {
+  const { key } = task;
+  const outbox = frames.endpoint.to(vnode);
+  const at = outbox.begin((GET_FIXED_WORDS + key.words.length) * 4);
+  const { words } = outbox;
+  writeHeader(words, at, GET, 0, request, frames.epoch, task.deadlineMs);
+  words[at + 6] = 0;
+  words[at + 7] = key.hash;
+  words[at + 8] = task.policy.bucket | (key.partition << 16);
+  words[at + 9] = key.bytes.length;
+  copyWords(key.words, 0, words, at + GET_FIXED_WORDS, key.words.length);
+  outbox.end();
+}
+
+export function writePut(frames: FrameContext, vnode: number, request: number, task: PutTask): void {
+  const { key, policy, context, value, contentType } = task;
+  const typeBytes = contentType?.length ?? 0;
+  const parts = context.length * 2 + key.words.length + wordsFor(typeBytes) + wordsFor(value.length);
+  const outbox = frames.endpoint.to(vnode);
+  const at = outbox.begin((PUT_FIXED_WORDS + parts) * 4);
+  const { words, bytes } = outbox;
+  writeHeader(words, at, PUT, 0, request, frames.epoch, task.deadlineMs);
+  words[at + 6] = frames.caller;
+  words[at + 7] = key.hash;
+  words[at + 8] = policy.bucket | (key.partition << 16);
+  words[at + 9] = key.bytes.length | (context.length << 16);
+  words[at + 10] = task.operation | (policy.level << 8) | (policy.w << 16) | (policy.n << 24);
+  words[at + 11] = policy.rule | (task.condition << 8) | (policy.r << 16) | (task.contentTypeCode << 24);
+  words[at + 12] = value.length;
+  words[at + 13] = typeBytes;
+  writeDouble(words, at + 14, task.by);
+  let word = at + PUT_FIXED_WORDS;
+  for (const { actor, n } of context) {
+    words[word++] = actor | 0;
+    words[word++] = n | 0;
+  }
+  copyWords(key.words, 0, words, word, key.words.length);
+  word += key.words.length;
+  if (contentType !== undefined) copyBytes(contentType, 0, bytes, word * 4, typeBytes);
+  word += wordsFor(typeBytes);
+  copyBytes(value, 0, bytes, word * 4, value.length);
+  outbox.end();
+}
+
+export function writeScan(frames: FrameContext, request: number, task: ScanTask): void {
+  const outbox = frames.endpoint.to(task.vnode);
+  const at = outbox.begin(GET_FIXED_WORDS * 4 + task.after.length);
+  const { words, bytes } = outbox;
+  writeHeader(words, at, SCAN, task.settled ? FLAG_SETTLED : 0, request, frames.epoch, task.deadlineMs);
+  words[at + 6] = task.limit;
+  words[at + 7] = SCAN_BYTES;
+  words[at + 8] = task.bucket | (task.partition << 16);
+  words[at + 9] = task.after.length;
+  copyBytes(task.after, 0, bytes, (at + GET_FIXED_WORDS) * 4, task.after.length);
+  outbox.end();
+}
+
+/** Read repair: the reconciled record to an owner that lacks something of it. Nobody waits for it. */
+export function writeRepair(
+  frames: FrameContext,
+  vnode: number,
+  key: LocatedKey,
+  policy: Policy,
+  kind: number,
+  clock: Clock<StoredValue>,
+  deadlineMs: number,
+): void {
+  const place = { hash: key.hash, partition: key.partition, bucket: policy.bucket };
+  const record = encodeRecord(place, key.bytes, kind, clock);
+  sealHead(record.words, 0, 0, 0, 0);
+  const bytes = lengthAt(record.words, 0);
+  const outbox = frames.endpoint.to(vnode);
+  const at = outbox.begin(RECORD_AT * 4 + bytes);
+  writeHeader(outbox.words, at, REPLICATE, FLAG_REPAIR, 0, frames.epoch, deadlineMs);
+  outbox.words[at + 6] = policy.rule << 8;
+  copyWords(record.words, 0, outbox.words, at + RECORD_AT, bytes >>> 2);
+  outbox.end();
+}

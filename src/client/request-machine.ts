@@ -1,0 +1,372 @@
+import { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import { readDouble } from '../base/memory.js';
+import { type Claims, SLOTS, slotOf } from '../messaging/claims.js';
+import {
+  ABSENT,
+  frameIntact,
+  frameRequest,
+  frameType,
+  GET_REPLY,
+  IF_NOTHING,
+  OK,
+  OUT_CONDITION_UNAVAILABLE,
+  OUT_CORRUPT,
+  OUT_OVERLOADED,
+  OUT_QUORUM,
+  OUT_STALE_RING,
+  PUT_REPLY,
+  PUT_REPLY_WORDS,
+  RECORD_AT,
+  SCAN_RECORDS_AT,
+  SCAN_REPLY,
+} from '../messaging/frames.js';
+import type { Endpoint } from '../messaging/transport.js';
+import type { Ring } from '../ring/ring.js';
+import { decodeClock } from '../storage/record-codec.js';
+import { keyAt, keyLengthAt, kindAt, lengthAt } from '../storage/record.js';
+import type { Entry } from '../versions/dvvs.js';
+import type { Contribution } from './merge.js';
+import { errorOfOutcome } from './outcomes.js';
+import { type FrameContext, writeGet, writePut, writeScan } from './request-frames.js';
+import type { GetTask, PutTask, ScanTask, Task } from './request.js';
+
+/** Another owner is asked when one has not answered for so long. */
+const HEDGE_MS = 50;
+
+interface Asked {
+  readonly vnode: number;
+  readonly incarnation: number;
+  readonly atMs: number;
+  answered: boolean;
+}
+
+/** A request under way. */
+interface Active {
+  readonly slot: number;
+  request: number;
+  readonly task: Task;
+  asked: Asked[];
+  readonly contributions: Contribution[];
+}
+
+export interface MachineWorld {
+  readonly caller: number;
+  readonly ring: Ring;
+  readonly endpoint: Endpoint;
+  readonly claims: Claims;
+  isServing(vnode: number): boolean;
+  incarnation(vnode: number): number;
+}
+
+/**
+ * The life of a caller's requests: synchronous, without promises or timers. `submit` sends,
+ * `poll` takes what has arrived, `tick` does what time demands; each request ends by exactly one
+ * call of its `done`.
+ */
+export class RequestMachine {
+  private readonly world: MachineWorld;
+  private readonly frames: FrameContext;
+  private readonly active: (Active | undefined)[] = [];
+  private readonly freeSlots: number[] = [];
+  private nextSlot = 0;
+  pending = 0;
+  private nowMs = 0;
+
+  constructor(world: MachineWorld) {
+    this.world = world;
+    this.frames = { endpoint: world.endpoint, epoch: world.ring.epoch, caller: world.caller };
+  }
+
+  /** @throws RingletError OVERLOADED */
+  submit(task: Task, nowMs: number, contributions: Contribution[] = []): number {
+    this.nowMs = nowMs;
+    const slot = this.freeSlots.pop() ?? (this.nextSlot < SLOTS ? this.nextSlot++ : -1);
+    if (slot < 0) {
+      throw new RingletError('OVERLOADED', `${LIMITS.inFlight} requests of this thread are in flight`, {
+        inFlight: this.pending,
+        limit: LIMITS.inFlight,
+      });
+    }
+    const request = this.world.claims.open(this.world.caller, slot);
+    const active: Active = { slot, request, task, asked: [], contributions };
+    this.active[slot] = active;
+    this.pending++;
+    this.advance(active);
+    return slot;
+  }
+
+  /** Takes what has arrived; true if there may be more. */
+  poll(nowMs: number): boolean {
+    this.nowMs = nowMs;
+    return this.world.endpoint.drain(256, this.handle);
+  }
+
+  /** Deadlines, dead virtual nodes, and slow ones. */
+  tick(nowMs: number): void {
+    this.nowMs = nowMs;
+    if (this.pending === 0) return;
+    for (let slot = 0; slot < this.nextSlot; slot++) {
+      const active = this.active[slot];
+      if (active === undefined) continue;
+      if (nowMs >= active.task.deadlineMs) this.expire(active);
+      else this.advance(active);
+    }
+  }
+
+  /** Ends a request from outside: an AbortSignal, or the end of the store. */
+  abort(slot: number, task: Task, error: (maybeApplied: boolean) => RingletError): void {
+    const active = this.active[slot];
+    if (active?.task === task) this.finish(active, error(!this.cancelled(active)));
+  }
+
+  abortAll(error: (maybeApplied: boolean) => RingletError): void {
+    for (const active of [...this.active]) {
+      if (active !== undefined) this.finish(active, error(!this.cancelled(active)));
+    }
+  }
+
+  /** Whether a put is certain never to be executed. Reads always are. */
+  private cancelled(active: Active): boolean {
+    return active.task.kind !== 'put' || this.world.claims.cancel(this.world.caller, active.request);
+  }
+
+  /** The one place that decides what a request does next. */
+  private advance(active: Active): void {
+    switch (active.task.kind) {
+      case 'get':
+        this.advanceGet(active, active.task);
+        return;
+      case 'put':
+        this.advancePut(active, active.task);
+        return;
+      case 'scan':
+        this.advanceScan(active, active.task);
+        return;
+    }
+  }
+
+  /**
+   * Asks owners in order of preference until R have answered or may still answer. A virtual node
+   * that died since it was asked, or that is slow, does not count.
+   */
+  private advanceGet(active: Active, task: GetTask): void {
+    let hopeful = active.contributions.length;
+    for (const asked of active.asked) {
+      if (!asked.answered && this.alive(asked) && this.nowMs - asked.atMs < HEDGE_MS) hopeful++;
+    }
+    for (let i = 0; i < task.policy.n && hopeful < task.policy.r; i++) {
+      const vnode = this.owner(task, i);
+      if (!this.world.isServing(vnode) || this.knows(active, vnode)) continue;
+      writeGet(this.frames, vnode, active.request, task);
+      this.ask(active, vnode);
+      hopeful++;
+    }
+  }
+
+  private knows(active: Active, vnode: number): boolean {
+    return (
+      active.contributions.some((contribution) => contribution.vnode === vnode) ||
+      active.asked.some((asked) => asked.vnode === vnode && this.alive(asked))
+    );
+  }
+
+  /** Sends a put to the first owner that serves, and again to another only after it was cancelled for certain. */
+  private advancePut(active: Active, task: PutTask): void {
+    const { world } = this;
+    const before = active.asked.at(-1);
+    if (before !== undefined) {
+      if (before.answered || this.alive(before)) return;
+      const next = this.coordinatorFor(task);
+      if (next < 0) return;
+      if (!world.claims.cancel(world.caller, active.request)) {
+        this.finish(active, lost(task, world.ring.vnodes[before.vnode]!.id));
+        return;
+      }
+      active.request = world.claims.open(world.caller, active.slot);
+      this.note(task, 'retried', before.vnode, 'coordinator gone');
+    }
+    const vnode = this.coordinatorFor(task);
+    if (vnode < 0) return;
+    if (world.endpoint.to(vnode).waitingBytes > LIMITS.outboxBytes) {
+      world.claims.cancel(world.caller, active.request);
+      this.finish(active, errorOfOutcome(OUT_OVERLOADED, world.endpoint.to(vnode).waitingBytes, LIMITS.outboxBytes, false));
+      return;
+    }
+    writePut(this.frames, vnode, active.request, task);
+    this.ask(active, vnode);
+  }
+
+  /** Conditions are decided by the first owner alone. */
+  private coordinatorFor(task: PutTask): number {
+    const most = task.condition === IF_NOTHING ? task.policy.n : 1;
+    for (let i = 0; i < most; i++) {
+      const vnode = this.owner(task, i);
+      if (this.world.isServing(vnode)) return vnode;
+    }
+    return -1;
+  }
+
+  private advanceScan(active: Active, task: ScanTask): void {
+    const before = active.asked.at(-1);
+    if (before !== undefined && this.alive(before)) return;
+    if (!this.world.isServing(task.vnode)) return;
+    writeScan(this.frames, active.request, task);
+    this.ask(active, task.vnode);
+  }
+
+  private owner(task: GetTask | PutTask, i: number): number {
+    const { ring } = this.world;
+    return ring.preference[task.key.partition * ring.preferenceLength + i]!;
+  }
+
+  private ask(active: Active, vnode: number): void {
+    const { task } = active;
+    active.asked.push({ vnode, incarnation: this.world.incarnation(vnode), atMs: this.nowMs, answered: false });
+    if (task.kind !== 'scan') this.note(task, 'sent', vnode);
+  }
+
+  private alive(asked: Asked): boolean {
+    return this.world.isServing(asked.vnode) && this.world.incarnation(asked.vnode) === asked.incarnation;
+  }
+
+  private note(task: GetTask | PutTask, event: 'sent' | 'answered' | 'retried', vnode: number, outcome?: string): void {
+    task.timeline?.push({
+      atUs: Math.round((this.nowMs - task.startedMs) * 1000),
+      event,
+      vnode: this.world.ring.vnodes[vnode]!.id,
+      ...(outcome === undefined ? {} : { outcome }),
+    });
+  }
+
+  private readonly handle = (from: number, words: Int32Array, _bytes: Uint8Array, at: number): void => {
+    if (!frameIntact(words, at)) return;
+    const request = frameRequest(words, at);
+    const active = this.active[slotOf(request)];
+    if (active === undefined || active.request !== request) return;
+    const type = frameType(words, at);
+    const { task } = active;
+    if (type === PUT_REPLY && task.kind === 'put') this.putReply(active, task, from, words, at);
+    else if (type === GET_REPLY && task.kind === 'get') this.getReply(active, task, from, words, at);
+    else if (type === SCAN_REPLY && task.kind === 'scan') this.scanReply(active, task, words, at);
+  };
+
+  private putReply(active: Active, task: PutTask, from: number, words: Int32Array, at: number): void {
+    const outcome = words[at + 6]!;
+    const entries = words[at + 9]!;
+    this.note(task, 'answered', from, outcome === OK ? 'ok' : `outcome ${outcome}`);
+    if (outcome !== OK) {
+      // Refused before it was claimed (no vector): another attempt may find more owners.
+      const made = entries > 0;
+      if (!made && (outcome === OUT_QUORUM || outcome === OUT_STALE_RING) && this.nowMs < task.deadlineMs) {
+        active.asked = [];
+        this.refusals.set(task, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, false));
+        return;
+      }
+      this.finish(active, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, made));
+      return;
+    }
+    const vector: Entry<never>[] = [];
+    for (let i = 0; i < entries; i++) {
+      const entry = at + PUT_REPLY_WORDS + i * 2;
+      vector.push({ actor: words[entry]! >>> 0, n: words[entry + 1]! >>> 0, values: [] });
+    }
+    this.release(active);
+    task.done({ vector, total: readDouble(words, at + 10) });
+  }
+
+  /** The last refusal of a put that is still tried: what it fails with at its deadline. */
+  private readonly refusals = new WeakMap<Task, RingletError>();
+
+  private getReply(
+    active: Active,
+    task: GetTask,
+    from: number,
+    words: Int32Array,
+    at: number,
+  ): void {
+    const outcome = words[at + 6]!;
+    const asked = active.asked.find((one) => one.vnode === from && !one.answered);
+    if (asked === undefined) return;
+    asked.answered = true;
+    this.note(task, 'answered', from, outcome === OK ? 'found' : outcome === ABSENT ? 'absent' : `outcome ${outcome}`);
+    if (outcome === OK) {
+      const record = words.slice(at + RECORD_AT, at + RECORD_AT + (lengthAt(words, at + RECORD_AT) >>> 2));
+      const clock = decodeClock(record, new Uint8Array(record.buffer), 0);
+      active.contributions.push({ vnode: from, clock, kind: kindAt(record, 0) });
+    } else if (outcome === ABSENT) {
+      active.contributions.push({ vnode: from, clock: undefined, kind: 0 });
+    } else if (outcome === OUT_CORRUPT) {
+      this.refusals.set(task, errorOfOutcome(outcome, 0, 0, false));
+    }
+    if (active.contributions.length < task.policy.r) {
+      this.advance(active);
+      return;
+    }
+    this.release(active);
+    task.done({ contributions: active.contributions });
+  }
+
+  private scanReply(active: Active, task: ScanTask, words: Int32Array, at: number): void {
+    if (words[at + 6] !== OK) {
+      this.finish(active, errorOfOutcome(words[at + 6]!, 0, 0, false));
+      return;
+    }
+    const records = [];
+    let word = at + SCAN_RECORDS_AT;
+    for (let i = 0; i < words[at + 7]!; i++) {
+      const record = words.slice(word, word + (lengthAt(words, word) >>> 2));
+      const own = new Uint8Array(record.buffer);
+      const key = keyAt(record, 0) * 4;
+      records.push({
+        key: own.subarray(key, key + keyLengthAt(record, 0)),
+        clock: decodeClock(record, own, 0),
+        kind: kindAt(record, 0),
+      });
+      word += record.length;
+    }
+    this.release(active);
+    task.done({ records, more: words[at + 8] === 0 });
+  }
+
+  private expire(active: Active): void {
+    const { task } = active;
+    const tookMs = Math.round(this.nowMs - task.startedMs);
+    const certain = this.cancelled(active);
+    const refused = this.refusals.get(task);
+    if (refused !== undefined && certain) {
+      this.finish(active, refused);
+    } else if (task.kind === 'get') {
+      this.finish(active, errorOfOutcome(OUT_QUORUM, active.contributions.length, task.policy.r, false));
+    } else if (task.kind === 'put' && certain && active.asked.length === 0) {
+      const conditional = task.condition !== IF_NOTHING;
+      this.finish(active, errorOfOutcome(conditional ? OUT_CONDITION_UNAVAILABLE : OUT_QUORUM, 0, task.policy.w, false));
+    } else {
+      const text = certain ? 'it was not executed' : 'it may have been executed';
+      this.finish(
+        active,
+        new RingletError('TIMEOUT', `no answer after ${tookMs} ms${task.kind === 'put' ? `; ${text}` : ''}`, { tookMs }, { maybeApplied: !certain }),
+      );
+    }
+  }
+
+  private finish(active: Active, error: RingletError): void {
+    this.release(active);
+    active.task.done(error);
+  }
+
+  private release(active: Active): void {
+    this.active[active.slot] = undefined;
+    this.freeSlots.push(active.slot);
+    this.pending--;
+  }
+}
+
+function lost(task: PutTask, vnode: string): RingletError {
+  return new RingletError(
+    'COORDINATOR_LOST',
+    `virtual node ${vnode} stopped after it had taken the put; it may have been executed`,
+    { vnode, w: task.policy.w },
+    { maybeApplied: true },
+  );
+}

@@ -1,0 +1,68 @@
+import type { RingletError } from '../base/errors.js';
+import type { StoredValue } from '../storage/record-codec.js';
+import type { Clock } from '../versions/dvvs.js';
+import type { TimelineEvent } from './api.js';
+import type { Contribution } from './merge.js';
+
+/** A located key in ordinary memory of its own. */
+export interface LocatedKey {
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+  readonly hash: number;
+  readonly partition: number;
+}
+
+/** How a bucket wants its requests. */
+export interface Policy {
+  readonly bucket: number;
+  readonly n: number;
+  readonly r: number;
+  readonly w: number;
+  readonly level: number;
+  readonly rule: number;
+}
+
+interface Common {
+  readonly key: LocatedKey;
+  readonly policy: Policy;
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  readonly timeline: TimelineEvent[] | undefined;
+}
+
+export interface GetTask extends Common {
+  readonly kind: 'get';
+  readonly done: (outcome: { readonly contributions: readonly Contribution[] } | RingletError) => void;
+}
+
+export interface PutTask extends Common {
+  readonly kind: 'put';
+  readonly operation: number;
+  readonly condition: number;
+  readonly context: Clock<never>;
+  readonly value: Uint8Array;
+  readonly contentTypeCode: number;
+  readonly contentType: Uint8Array | undefined;
+  readonly by: number;
+  readonly done: (outcome: { readonly vector: Clock<never>; readonly total: number } | RingletError) => void;
+}
+
+export interface ScanPage {
+  readonly records: readonly { readonly key: Uint8Array; readonly clock: Clock<StoredValue>; readonly kind: number }[];
+  readonly more: boolean;
+}
+
+export interface ScanTask {
+  readonly kind: 'scan';
+  readonly vnode: number;
+  readonly bucket: number;
+  readonly partition: number;
+  readonly after: Uint8Array;
+  readonly limit: number;
+  readonly settled: boolean;
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  readonly done: (outcome: ScanPage | RingletError) => void;
+}
+
+export type Task = GetTask | PutTask | ScanTask;

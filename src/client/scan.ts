@@ -1,0 +1,183 @@
+import { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import { compareBytes } from '../shard/scanner.js';
+import { KIND_PLAIN } from '../storage/record.js';
+import type { StoredValue } from '../storage/record-codec.js';
+import type { Clock } from '../versions/dvvs.js';
+import type { Key, ScanItem, ScanOptions } from './api.js';
+import type { Connection } from './connection.js';
+import { mergeContributions, resultOf } from './merge.js';
+import { policyOf, timeoutOf } from './policy.js';
+import type { Policy, ScanPage, ScanTask } from './request.js';
+import type { BucketDefinition } from './view.js';
+
+/** Where a scan continues: a partition, and the key after which. */
+interface Position {
+  readonly partition: number;
+  readonly after: Uint8Array;
+}
+
+const encoder = new TextEncoder();
+const NO_BYTES = new Uint8Array(0);
+
+/** Cursor: version byte 1, partition (2 bytes, big-endian), key; base64url. */
+export function encodeCursor({ partition, after }: Position): string {
+  return Buffer.concat([Buffer.from([1, partition >>> 8, partition & 0xff]), after]).toString('base64url');
+}
+
+/** @throws RingletError BAD_REQUEST */
+export function decodeCursor(cursor: string, partitions: number): Position {
+  const bytes = Buffer.from(cursor, 'base64url');
+  const partition = bytes.length < 3 ? partitions : bytes.readUInt16BE(1);
+  const after = new Uint8Array(bytes.subarray(3));
+  const valid = bytes[0] === 1 && partition < partitions && after.length <= LIMITS.keyBytes;
+  if (!valid || bytes.toString('base64url') !== cursor) {
+    throw new RingletError('BAD_REQUEST', 'the cursor is not one that a scan of this store returned', {
+      cursorBytes: bytes.length,
+    });
+  }
+  return { partition, after };
+}
+
+/**
+ * Walks the partitions in order; within one, the pages of R owners are merged by key. A key that
+ * exists throughout is met exactly once.
+ */
+export async function* scanBucket(
+  connection: Connection,
+  bucket: BucketDefinition,
+  options: ScanOptions,
+): AsyncGenerator<ScanItem, void> {
+  const { ring } = connection.view;
+  const timeoutMs = timeoutOf(options.timeoutMs);
+  const prefix = options.prefix === undefined ? NO_BYTES : bytesOf(options.prefix);
+  let left = limitOf(options.limit);
+  const start = options.cursor === undefined ? undefined : decodeCursor(options.cursor, ring.partitions);
+  const policy = policyOf(bucket, connection.view, {});
+  for (let partition = start?.partition ?? 0; partition < ring.partitions && left > 0; partition++) {
+    let after = partition === start?.partition ? start.after : beforePrefix(prefix);
+    let settled = false;
+    for (let more = true; more && left > 0; settled = true) {
+      if (options.signal?.aborted === true) throw new RingletError('ABORTED', 'the scan was aborted by its signal');
+      connection.assertOpen();
+      const limit = Math.min(LIMITS.scanPage, prefix.length > 0 ? LIMITS.scanPage : left);
+      const page = await readPage(connection, policy, { partition, after, limit, settled, timeoutMs });
+      more = page.more;
+      for (const { key, clock, kind } of page.records) {
+        after = key;
+        if (prefix.length > 0 && !startsWith(key, prefix)) {
+          if (compareBytes(key, prefix) < 0) continue;
+          more = false;
+          break;
+        }
+        const { siblings, value, context } = resultOf(clock, kind, false);
+        if (siblings.length === 0) continue;
+        const cursor = encodeCursor({ partition, after: key });
+        yield { key, ...(value === undefined ? {} : { value }), siblings, context: context!, cursor };
+        if (--left === 0) return;
+      }
+      if (page.records.length === 0) more = false;
+    }
+  }
+}
+
+interface WantedPage extends Position {
+  readonly limit: number;
+  /** An earlier page of this partition has already waited for the engine. */
+  readonly settled: boolean;
+  readonly timeoutMs: number;
+}
+
+/** Pages of R owners, cut at the first key up to which all of them are complete, and merged. */
+async function readPage(
+  connection: Connection,
+  policy: Policy,
+  wanted: WantedPage,
+): Promise<ScanPage> {
+  const { ring } = connection.view;
+  const { partition } = wanted;
+  const owners: number[] = [];
+  for (let i = 0; i < policy.n && owners.length < policy.r; i++) {
+    const vnode = ring.preference[partition * ring.preferenceLength + i]!;
+    if (connection.direct.isServing(vnode)) owners.push(vnode);
+  }
+  if (owners.length < policy.r) {
+    throw new RingletError('QUORUM_NOT_MET', `${policy.r} owners are needed, ${owners.length} serve`, {
+      need: policy.r,
+      got: owners.length,
+    });
+  }
+  const pages = await Promise.all(
+    owners.map((vnode) => requestPage(connection, vnode, policy.bucket, wanted)),
+  );
+  if (pages.length === 1) return pages[0]!;
+  return mergePages(pages, owners, policy.rule);
+}
+
+function mergePages(pages: readonly ScanPage[], owners: readonly number[], rule: number): ScanPage {
+  const ends = pages.filter((page) => page.more).map((page) => page.records.at(-1)?.key ?? NO_BYTES);
+  const end = ends.length === 0 ? undefined : ends.reduce((a, b) => (compareBytes(a, b) <= 0 ? a : b));
+  const byKey = new Map<string, { key: Uint8Array; copies: { vnode: number; clock: Clock<StoredValue>; kind: number }[] }>();
+  pages.forEach((page, i) => {
+    for (const { key, clock, kind } of page.records) {
+      if (end !== undefined && compareBytes(key, end) > 0) break;
+      const name = Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
+      const found = byKey.get(name) ?? { key, copies: [] };
+      found.copies.push({ vnode: owners[i]!, clock, kind });
+      byKey.set(name, found);
+    }
+  });
+  const records = [...byKey.values()]
+    .sort((a, b) => compareBytes(a.key, b.key))
+    .map(({ key, copies }) => {
+      const merged = mergeContributions(copies, rule);
+      return { key, clock: merged.clock ?? [], kind: merged.clock === undefined ? KIND_PLAIN : merged.kind };
+    });
+  return { records, more: end !== undefined };
+}
+
+function requestPage(
+  connection: Connection,
+  vnode: number,
+  bucket: number,
+  { partition, after, limit, settled, timeoutMs }: WantedPage,
+): Promise<ScanPage> {
+  const startedMs = connection.clock.nowMs();
+  return new Promise((resolve, reject) => {
+    const task: ScanTask = {
+      kind: 'scan',
+      vnode,
+      bucket,
+      partition,
+      after,
+      limit,
+      settled,
+      startedMs,
+      deadlineMs: startedMs + timeoutMs,
+      done: (outcome) => {
+        if (outcome instanceof RingletError) reject(outcome);
+        else resolve(outcome);
+      },
+    };
+    connection.submit(task);
+  });
+}
+
+function limitOf(limit: number | undefined): number {
+  if (limit === undefined) return Number.POSITIVE_INFINITY;
+  if (Number.isInteger(limit) && limit >= 1) return limit;
+  throw new RingletError('BAD_REQUEST', 'limit is a whole number from 1 on', { limit: String(limit) });
+}
+
+function bytesOf(key: Key): Uint8Array {
+  return typeof key === 'string' ? encoder.encode(key) : key;
+}
+
+function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
+  return key.length >= prefix.length && compareBytes(key.subarray(0, prefix.length), prefix) === 0;
+}
+
+/** The greatest key that is certainly below every key with the prefix, for pages that start after it. */
+function beforePrefix(prefix: Uint8Array): Uint8Array {
+  return prefix.length <= 1 ? NO_BYTES : prefix.subarray(0, prefix.length - 1);
+}

@@ -1,0 +1,151 @@
+import {
+  CALLER_DIRECT_READS,
+  SharedLayout,
+  STATE_NAMES,
+  VNODE_COUNTERS,
+  VNODE_INCARNATION,
+  VNODE_STATE,
+} from '../messaging/layout.js';
+import {
+  COUNT_COORDINATED,
+  COUNT_JOURNAL_FAILURES,
+  COUNT_READS,
+  COUNT_REPAIRED,
+  COUNT_REPLICATED,
+  GAUGE_ACTORS_MAX,
+  GAUGE_SIBLINGS_MAX,
+} from '../shard/environment.js';
+import {
+  APPENDED,
+  APPENDED_BYTES,
+  BufferLayout,
+  CONFIRMED,
+  LIVE_KEYS,
+  loadCounter,
+  SEG_FREE,
+  SEG_STATE,
+  SEG_USED,
+  SYNCED,
+  SYNCED_BYTES,
+  UNWRITTEN_SINCE,
+  WRITTEN,
+  WRITTEN_BYTES,
+} from '../storage/buffer-layout.js';
+import type { RingDescription, StoreStats, VnodeStats } from './api.js';
+import type { StoreView } from './view.js';
+
+/** Everything here is read from shared memory; no virtual node is disturbed. */
+export function describeRing(view: StoreView): RingDescription {
+  const { ring } = view;
+  const control = new Int32Array(view.shared.control);
+  const layout = new SharedLayout(view.shared.shape);
+  const owned = new Array<number>(ring.vnodes.length).fill(0);
+  for (const vnode of ring.owner) owned[vnode]!++;
+  const lists: string[][] = [];
+  for (let p = 0; p < ring.partitions; p++) {
+    const row = ring.preference.subarray(p * ring.preferenceLength, (p + 1) * ring.preferenceLength);
+    lists.push(Array.from(row, (vnode) => ring.vnodes[vnode]!.id));
+  }
+  return {
+    partitions: ring.partitions,
+    epoch: ring.epoch,
+    nodes: ring.nodes.map(({ id, capacity }) => ({
+      id,
+      capacity,
+      vnodes: ring.vnodes
+        .filter((vnode) => vnode.node === id)
+        .map((vnode) => ({
+          id: vnode.id,
+          state: STATE_NAMES[control[layout.vnodeWord(vnode.ordinal) + VNODE_STATE]!]!,
+          partitions: owned[vnode.ordinal]!,
+        })),
+    })),
+    preferenceLists: lists,
+  };
+}
+
+export function readStats(view: StoreView): StoreStats {
+  const control = new Int32Array(view.shared.control);
+  const layout = new SharedLayout(view.shared.shape);
+  const bufferLayout = new BufferLayout(view.bufferShape);
+  const nowMs = monotonicMs();
+  let directReads = 0;
+  for (let c = 0; c < view.maxCallers; c++) directReads += control[layout.callerWord(c) + CALLER_DIRECT_READS]! >>> 0;
+  const vnodes = view.ring.vnodes.map(({ id, ordinal }) => {
+    const base = layout.vnodeWord(ordinal);
+    const words = new Int32Array(view.buffers[ordinal]!);
+    const counter = (which: number): number => loadCounter(control, base + VNODE_COUNTERS + which);
+    const gauge = (which: number): number => control[base + VNODE_COUNTERS + which]!;
+    const appended = loadCounter(words, APPENDED);
+    const written = loadCounter(words, WRITTEN);
+    const synced = loadCounter(words, SYNCED);
+    const bytes = loadCounter(words, APPENDED_BYTES);
+    const since = Atomics.load(words, UNWRITTEN_SINCE);
+    const incarnation = control[base + VNODE_INCARNATION]!;
+    return {
+      id,
+      state: STATE_NAMES[control[base + VNODE_STATE]!]!,
+      incarnation,
+      reads: counter(COUNT_READS),
+      directReads: Math.round(directReads / view.ring.vnodes.length),
+      coordinated: counter(COUNT_COORDINATED),
+      replicated: counter(COUNT_REPLICATED),
+      keys: Atomics.load(words, LIVE_KEYS),
+      siblingsMax: gauge(GAUGE_SIBLINGS_MAX),
+      actorsMax: gauge(GAUGE_ACTORS_MAX),
+      readRepairs: counter(COUNT_REPAIRED),
+      bufferBytes: usedBytes(words, bufferLayout),
+      bufferCapacityBytes: view.bufferShape.bytes,
+      appendedRecords: appended,
+      writtenRecords: written,
+      syncedRecords: synced,
+      engineRecords: loadCounter(words, CONFIRMED),
+      unwrittenRecords: Math.max(0, appended - written),
+      unwrittenBytes: Math.max(0, bytes - loadCounter(words, WRITTEN_BYTES)),
+      unsyncedRecords: Math.max(0, appended - synced),
+      unsyncedBytes: Math.max(0, bytes - loadCounter(words, SYNCED_BYTES)),
+      oldestUnwrittenMs: since === 0 ? 0 : Math.max(0, (Math.floor(nowMs) & 0x7fffffff) - since),
+      journalFailures: gauge(COUNT_JOURNAL_FAILURES),
+      restarts: Math.max(0, incarnation - 1),
+    } satisfies VnodeStats;
+  });
+  const sum = (of: (vnode: VnodeStats) => number): number => vnodes.reduce((total, vnode) => total + of(vnode), 0);
+  return {
+    uptimeMs: Date.now() - view.openedAtMs,
+    callers: callersInUse(control, layout),
+    maxCallers: view.maxCallers,
+    vnodes,
+    atRisk: {
+      processCrash: {
+        records: sum((vnode) => vnode.unwrittenRecords),
+        bytes: sum((vnode) => vnode.unwrittenBytes),
+        oldestMs: Math.max(0, ...vnodes.map((vnode) => vnode.oldestUnwrittenMs)),
+      },
+      powerCut: { records: sum((vnode) => vnode.unsyncedRecords), bytes: sum((vnode) => vnode.unsyncedBytes) },
+    },
+  };
+}
+
+function usedBytes(words: Int32Array, layout: BufferLayout): number {
+  let used = 0;
+  for (let s = 0; s < layout.shape.segments; s++) {
+    const seg = layout.segmentWord(s);
+    if (words[seg + SEG_STATE] !== SEG_FREE) used += words[seg + SEG_USED]!;
+  }
+  return used;
+}
+
+function monotonicMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1000 + nanoseconds / 1e6;
+}
+
+/** Word of a caller's block that the host sets while the slot is taken. */
+export const CALLER_TAKEN = 4;
+
+function callersInUse(control: Int32Array, layout: SharedLayout): number {
+  let used = 0;
+  for (let c = 0; c < layout.shape.callers; c++) used += control[layout.callerWord(c) + CALLER_TAKEN] === 1 ? 1 : 0;
+  return used;
+}
+

@@ -1,0 +1,114 @@
+import { AsyncDisposeSymbol } from '../base/dispose.js';
+import type {
+  Bucket,
+  BucketProperties,
+  DeleteOptions,
+  GetOptions,
+  GetResult,
+  IncrementOptions,
+  Key,
+  PutEntry,
+  PutOptions,
+  PutOutcome,
+  PutResult,
+  Resolver,
+  RingDescription,
+  ScanItem,
+  ScanOptions,
+  Store,
+  StoreStats,
+  Value,
+} from './api.js';
+import { ConnectedBucket } from './bucket.js';
+import type { Connection } from './connection.js';
+import { checkProperties } from './policy.js';
+import { describeRing, readStats } from './stats.js';
+import type { BucketDirectory } from './view.js';
+
+/** The store as one thread sees it, over one caller slot. */
+export class ConnectedStore implements Store {
+  protected readonly connection: Connection;
+  private readonly directory: BucketDirectory;
+  private readonly resolvers: Readonly<Record<string, Resolver>>;
+  private readonly known = new Map<string, ConnectedBucket>();
+  private readonly standard: ConnectedBucket;
+  private readonly onClose: () => Promise<void>;
+
+  constructor(
+    connection: Connection,
+    directory: BucketDirectory,
+    resolvers: Readonly<Record<string, Resolver>>,
+    onClose: () => Promise<void>,
+  ) {
+    this.connection = connection;
+    this.directory = directory;
+    this.resolvers = resolvers;
+    this.onClose = onClose;
+    this.standard = new ConnectedBucket(connection, directory, resolvers, 'default', {});
+  }
+
+  bucket(name: string, properties?: Partial<BucketProperties>): Bucket {
+    const known = this.known.get(name);
+    if (known !== undefined && properties === undefined) return known;
+    const { ring, engine, defaults } = this.connection.view;
+    const wanted = completed(properties ?? {}, defaults);
+    checkProperties({ ...defaults, ...wanted }, ring.nodes.length, engine, Object.keys(this.resolvers));
+    const bucket = new ConnectedBucket(this.connection, this.directory, this.resolvers, name, wanted);
+    this.known.set(name, bucket);
+    return bucket;
+  }
+
+  async buckets(): Promise<readonly ({ readonly name: string } & BucketProperties)[]> {
+    this.connection.assertOpen();
+    return this.directory.list().map(({ name, properties }) => ({ name, ...properties }));
+  }
+
+  get(key: Key, options?: GetOptions): Promise<GetResult> {
+    return this.standard.get(key, options);
+  }
+  put(key: Key, value: Value, options?: PutOptions): Promise<PutResult> {
+    return this.standard.put(key, value, options);
+  }
+  delete(key: Key, options?: DeleteOptions): Promise<PutResult> {
+    return this.standard.delete(key, options);
+  }
+  increment(key: Key, by?: number, options?: IncrementOptions): Promise<number> {
+    return this.standard.increment(key, by, options);
+  }
+  getMany(keys: readonly Key[], options?: GetOptions): Promise<GetResult[]> {
+    return this.standard.getMany(keys, options);
+  }
+  putMany(entries: readonly PutEntry[], options?: PutOptions): Promise<PutOutcome[]> {
+    return this.standard.putMany(entries, options);
+  }
+  scan(options?: ScanOptions): AsyncIterableIterator<ScanItem> {
+    return this.standard.scan(options);
+  }
+  properties(): Promise<BucketProperties> {
+    return this.standard.properties();
+  }
+  setProperties(properties: Partial<BucketProperties>): Promise<BucketProperties> {
+    return this.standard.setProperties(properties);
+  }
+
+  ring(): RingDescription {
+    return describeRing(this.connection.view);
+  }
+  stats(): StoreStats {
+    return readStats(this.connection.view);
+  }
+
+  close(): Promise<void> {
+    return this.onClose();
+  }
+  [AsyncDisposeSymbol](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** r and w follow n where only n is given: a majority each. */
+export function completed(wanted: Partial<BucketProperties>, defaults: BucketProperties): Partial<BucketProperties> {
+  if (wanted.n === undefined || wanted.n === defaults.n) return wanted;
+  const majority = Math.floor(wanted.n / 2) + 1;
+  return { r: majority, w: majority, ...wanted };
+}

@@ -1,0 +1,36 @@
+import type { SharedBuffers } from '../messaging/layout.js';
+import type { Ring } from '../ring/ring.js';
+import type { BufferShape } from '../storage/buffer-layout.js';
+import type { BucketProperties } from './api.js';
+
+/** A bucket that exists. */
+export interface BucketDefinition {
+  readonly number: number;
+  readonly name: string;
+  readonly properties: BucketProperties;
+  readonly version: number;
+}
+
+/** What a caller knows of the store: everything in it can be cloned to another thread. */
+export interface StoreView {
+  readonly shared: SharedBuffers;
+  readonly buffers: readonly SharedArrayBuffer[];
+  readonly bufferShape: BufferShape;
+  readonly ring: Ring;
+  readonly engine: 'lmdb' | 'memory';
+  readonly valueBytes: number;
+  readonly maxRecordBytes: number;
+  readonly maxCallers: number;
+  readonly directReads: boolean;
+  readonly defaults: BucketProperties;
+  readonly openedAtMs: number;
+}
+
+/** How a caller asks for buckets: the host itself, or over a port to it. */
+export interface BucketDirectory {
+  /** The known definition, without waiting. */
+  find(name: string): BucketDefinition | undefined;
+  list(): readonly BucketDefinition[];
+  /** Creates the bucket, or changes its r, w and durability. */
+  define(name: string, properties: Partial<BucketProperties>): Promise<BucketDefinition>;
+}

@@ -1,0 +1,220 @@
+import { LIMITS } from '../base/limits.js';
+import {
+  byteSize,
+  capacities,
+  hostPort,
+  oneOf,
+  path,
+  powerOfTwo,
+  printHostPort,
+  wholeNumber,
+  type Capacities,
+  type HostPort,
+} from './parse.js';
+
+/**
+ * One row per option gives its flag (`--flush-ms`), its variable (`RINGLET_FLUSH_MS`), its key in
+ * a JSON file and in {@link Settings} (`flushMs`), its help, its range and its type.
+ */
+export interface Option<T> {
+  readonly flag: string;
+  readonly placeholder: string;
+  readonly help: string;
+  /** The range in words, as it follows "expected" in an error. */
+  readonly expects: string;
+  readonly parse: (given: unknown) => T | undefined;
+  /** Rows above this one are already settled in `above`. */
+  readonly fallback: (above: Settings) => T;
+  /** What the default is called in help where it depends on other options. */
+  readonly fallbackText?: string;
+  /** How a value is printed when JSON would not show it as it is given. */
+  readonly print?: (value: T) => string;
+  /** The narrower range that other options leave, if the value is outside it. */
+  readonly check?: (value: T, all: Settings) => string | undefined;
+}
+
+export interface Settings {
+  readonly http: HostPort;
+  readonly data: string;
+  readonly engine: 'lmdb' | 'memory';
+  readonly memory: number;
+  readonly nodes: number;
+  readonly vnodes: number;
+  readonly capacity: Capacities;
+  readonly partitions: number;
+  readonly n: number;
+  readonly r: number;
+  readonly w: number;
+  readonly durability: 'buffered' | 'committed' | 'durable';
+  readonly flushMs: number;
+  readonly valueBytes: number;
+  readonly maxCallers: number;
+}
+
+export type OptionKey = keyof Settings;
+
+/** More than any machine that Node runs on has; the store asks the system for the rest. */
+const MAX_MEMORY_MIB = 1 << 20;
+
+const quorum = wholeNumber(1, LIMITS.replicas);
+const withinN = (value: number, { n }: Settings) => (value > n ? `at most n, which is ${n}` : undefined);
+
+export function totalVnodes({ nodes, vnodes, capacity }: Settings): number {
+  let total = 0;
+  for (let i = 1; i <= nodes; i++) total += vnodes * (capacity[`n${i}`] ?? 1);
+  return total;
+}
+
+export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
+  http: {
+    flag: 'http',
+    placeholder: 'HOST:PORT',
+    help: 'where HTTP listens; port 0 takes a free one',
+    expects: 'HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:8098 or [::1]:0',
+    parse: hostPort,
+    fallback: () => ({ host: '127.0.0.1', port: 8_098 }),
+    print: printHostPort,
+  },
+  data: {
+    flag: 'data',
+    placeholder: 'DIR',
+    help: 'data directory (not used by the memory engine)',
+    expects: 'a path',
+    parse: path,
+    fallback: () => './data',
+  },
+  engine: {
+    flag: 'engine',
+    placeholder: 'NAME',
+    help: 'lmdb, or memory: nothing on disk',
+    expects: 'lmdb or memory',
+    parse: oneOf(['lmdb', 'memory']),
+    fallback: () => 'lmdb',
+  },
+  memory: {
+    flag: 'memory',
+    placeholder: 'MIB',
+    help: 'object buffers of all virtual nodes together, in MiB',
+    expects: `a whole number of MiB from ${LIMITS.minMemoryMiB} to ${MAX_MEMORY_MIB}`,
+    parse: wholeNumber(LIMITS.minMemoryMiB, MAX_MEMORY_MIB),
+    fallback: () => LIMITS.memoryMiB,
+  },
+  nodes: {
+    flag: 'nodes',
+    placeholder: 'COUNT',
+    help: 'nodes (n1, n2, …), each a failure domain',
+    expects: `a whole number from 1 to ${LIMITS.nodes}`,
+    parse: wholeNumber(1, LIMITS.nodes),
+    fallback: () => 4,
+  },
+  vnodes: {
+    flag: 'vnodes',
+    placeholder: 'COUNT',
+    help: 'virtual nodes (worker threads) per node, times its capacity',
+    expects: `a whole number from 1 to ${LIMITS.virtualNodes}`,
+    parse: wholeNumber(1, LIMITS.virtualNodes),
+    fallback: () => 1,
+    check: (_value, all) =>
+      totalVnodes(all) > LIMITS.virtualNodes
+        ? `at most ${LIMITS.virtualNodes} virtual nodes in total (nodes × vnodes × capacity gives ${totalVnodes(all)})`
+        : undefined,
+  },
+  capacity: {
+    flag: 'capacity',
+    placeholder: 'n1=2,…',
+    help: 'relative load of single nodes; the others have 1',
+    expects: `pairs such as n1=2,n3=4 with capacities from 1 to ${LIMITS.capacity}`,
+    parse: capacities(LIMITS.capacity),
+    fallback: () => Object.freeze({}),
+    fallbackText: 'all 1',
+    print: (value) =>
+      Object.entries(value)
+        .map(([id, capacity]) => `${id}=${capacity}`)
+        .join(','),
+    check: (value, { nodes }) =>
+      Object.keys(value).some((id) => Number(id.slice(1)) > nodes)
+        ? `node ids from n1 to n${nodes}`
+        : undefined,
+  },
+  partitions: {
+    flag: 'partitions',
+    placeholder: 'COUNT',
+    help: 'equal ranges of the key space',
+    expects: `a power of two up to ${LIMITS.partitions}`,
+    parse: powerOfTwo(LIMITS.partitions),
+    fallback: () => 64,
+    check: (value, all) =>
+      value < totalVnodes(all)
+        ? `at least one partition per virtual node, of which there are ${totalVnodes(all)}`
+        : undefined,
+  },
+  n: {
+    flag: 'n',
+    placeholder: 'COUNT',
+    help: 'replicas per key, of new buckets',
+    expects: `a whole number from 1 to ${LIMITS.replicas}`,
+    parse: quorum,
+    fallback: ({ nodes }) => Math.min(3, nodes),
+    fallbackText: '3, or the number of nodes if that is less',
+    check: (value, { nodes }) =>
+      value > nodes ? `at most the number of nodes, which is ${nodes}` : undefined,
+  },
+  r: {
+    flag: 'r',
+    placeholder: 'COUNT',
+    help: 'replicas that a get waits for, of new buckets',
+    expects: 'a whole number from 1 to n',
+    parse: quorum,
+    fallback: ({ n }) => Math.floor(n / 2) + 1,
+    fallbackText: 'a majority of n',
+    check: withinN,
+  },
+  w: {
+    flag: 'w',
+    placeholder: 'COUNT',
+    help: 'replicas that a put waits for, of new buckets',
+    expects: 'a whole number from 1 to n',
+    parse: quorum,
+    fallback: ({ n }) => Math.floor(n / 2) + 1,
+    fallbackText: 'a majority of n',
+    check: withinN,
+  },
+  durability: {
+    flag: 'durability',
+    placeholder: 'LEVEL',
+    help: 'how far a write has come on w replicas when it is acknowledged: buffered, committed, durable',
+    expects: 'buffered, committed or durable',
+    parse: oneOf(['buffered', 'committed', 'durable']),
+    fallback: () => 'buffered',
+  },
+  flushMs: {
+    flag: 'flush-ms',
+    placeholder: 'MS',
+    help: 'longest time that a buffered write stays unwritten',
+    expects: `a whole number of milliseconds from 1 to ${LIMITS.maxFlushMs}`,
+    parse: wholeNumber(1, LIMITS.maxFlushMs),
+    fallback: () => LIMITS.flushMs,
+  },
+  valueBytes: {
+    flag: 'value-bytes',
+    placeholder: 'BYTES',
+    help: 'largest value; takes KiB and MiB',
+    expects: `bytes from 1 to ${LIMITS.maxValueBytes} (64MiB)`,
+    parse: byteSize(1, LIMITS.maxValueBytes),
+    fallback: () => LIMITS.valueBytes,
+  },
+  maxCallers: {
+    flag: 'max-callers',
+    placeholder: 'COUNT',
+    help: 'threads that may use the store at the same time',
+    expects: `a whole number from 1 to ${LIMITS.maxCallers}`,
+    parse: wholeNumber(1, LIMITS.maxCallers),
+    fallback: () => LIMITS.callers,
+  },
+};
+
+export const OPTION_KEYS = Object.keys(OPTIONS) as readonly OptionKey[];
+
+export function variableName(key: OptionKey): string {
+  return `RINGLET_${OPTIONS[key].flag.toUpperCase().replaceAll('-', '_')}`;
+}

@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import { RingletError } from '../base/errors.js';
+import type { BucketProperties } from '../client/api.js';
+import { readSealed, writeSealed } from './durable-file.js';
+
+/** A bucket as it is kept: number and name never change, the properties count versions. */
+export interface StoredBucket {
+  readonly number: number;
+  readonly name: string;
+  readonly properties: BucketProperties;
+  readonly version: number;
+}
+
+export const BUCKETS_FILE = 'buckets.json';
+const FORMAT = 1;
+
+interface BucketsFile {
+  readonly format: number;
+  readonly storeId: string;
+  readonly buckets: readonly StoredBucket[];
+}
+
+/**
+ * The buckets of a store, one copy in the data directory and one with every node. A bucket's
+ * newest version in any readable copy counts; without a readable copy the store is not opened,
+ * since the numbers in its keys would mean nothing.
+ */
+export class BucketList {
+  readonly #paths: readonly string[];
+  readonly #storeId: string;
+  #buckets: readonly StoredBucket[];
+  /** Whether all copies hold exactly this list. */
+  #even: boolean;
+
+  private constructor(
+    paths: readonly string[],
+    storeId: string,
+    buckets: readonly StoredBucket[],
+    even: boolean,
+  ) {
+    this.#paths = paths;
+    this.#storeId = storeId;
+    this.#buckets = buckets;
+    this.#even = even;
+  }
+
+  /**
+   * Reads all copies and changes nothing.
+   * @param mayCreate the store has never served, so that no bucket can be lost
+   * @throws RingletError DATA_CORRUPT
+   */
+  static open(directories: readonly string[], storeId: string, mayCreate: boolean): BucketList {
+    const paths = directories.map((directory) => join(directory, BUCKETS_FILE));
+    const copies: (readonly StoredBucket[])[] = [];
+    for (const path of paths) {
+      const file = readSealed<BucketsFile>(path, FORMAT);
+      if (file.kind === 'ok' && file.value.storeId === storeId) copies.push(file.value.buckets);
+    }
+    if (copies.length === 0 && !mayCreate) {
+      throw new RingletError(
+        'DATA_CORRUPT',
+        `none of the ${paths.length} copies of ${BUCKETS_FILE} can be read; restore ${paths[0]} from a backup`,
+        { path: paths[0] ?? '', copies: paths.length },
+      );
+    }
+    const merged = mergeBuckets(copies, paths[0] ?? '');
+    const text = JSON.stringify(merged);
+    const even = copies.length === paths.length && copies.every((copy) => JSON.stringify(copy) === text);
+    return new BucketList(paths, storeId, merged, even);
+  }
+
+  load(): readonly StoredBucket[] {
+    return this.#buckets;
+  }
+
+  /** Writes a new list to all copies. @throws RingletError IO, STORE_FULL; some copies may be new then */
+  save(buckets: readonly StoredBucket[]): void {
+    this.#even = false;
+    this.#buckets = [...buckets].sort((a, b) => a.number - b.number);
+    const file: BucketsFile = { format: FORMAT, storeId: this.#storeId, buckets: this.#buckets };
+    for (const path of this.#paths) writeSealed(path, file);
+    this.#even = true;
+  }
+
+  /** Writes all copies anew when one was missing, damaged or old. */
+  heal(): void {
+    if (!this.#even) this.save(this.#buckets);
+  }
+}
+
+function mergeBuckets(copies: readonly (readonly StoredBucket[])[], path: string): readonly StoredBucket[] {
+  const newest = new Map<number, StoredBucket>();
+  for (const bucket of copies.flat()) {
+    const other = newest.get(bucket.number);
+    if (other !== undefined && other.name !== bucket.name) {
+      throw new RingletError(
+        'DATA_CORRUPT',
+        `bucket ${bucket.number} is "${other.name}" in one copy of ${BUCKETS_FILE} and "${bucket.name}" in ` +
+          'another; restore the data directory from a backup',
+        { path, number: bucket.number, name: other.name, otherName: bucket.name },
+      );
+    }
+    if (other === undefined || other.version < bucket.version) newest.set(bucket.number, bucket);
+  }
+  return [...newest.values()].sort((a, b) => a.number - b.number);
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { RingletError } from '../base/errors.js';
+import { syncDirectory, writeError } from '../storage/lmdb-environment.js';
+
+/**
+ * Small files of the data directory: JSON objects with a checksum as their last field (SHA-256 of
+ * the object without it), replaced as a whole. A reader sees the old one or the new one, also
+ * after a power cut.
+ */
+export const TEMPORARY_SUFFIX = '.tmp';
+
+export type SealedFile<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'damaged' }
+  /** Made by another version; nothing but the format was looked at. */
+  | { readonly kind: 'unknown-format'; readonly format: number };
+
+/** Any object that names its format. */
+interface Sealable {
+  readonly format: number;
+}
+
+/** Writes an object durably in place of what is there. @throws RingletError IO or STORE_FULL */
+export function writeSealed(path: string, value: Sealable): void {
+  const checksum = checksumOf(JSON.stringify(value));
+  const temporary = path + TEMPORARY_SUFFIX;
+  try {
+    writeSynced(temporary, `${JSON.stringify({ ...value, checksum }, undefined, 2)}\n`);
+    renameSync(temporary, path);
+    syncDirectory(dirname(path));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw writeError(error, path);
+  }
+}
+
+function writeSynced(path: string, text: string): void {
+  const fd = openSync(path, 'w', 0o600);
+  try {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Reads what {@link writeSealed} wrote. The checksum vouches for the fields: whoever passes it
+ * wrote it with this format.
+ * @throws RingletError IO when there is a file that the system does not let us read
+ */
+export function readSealed<T extends Sealable>(path: string, format: number): SealedFile<T> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { kind: 'missing' };
+    const reason = error instanceof Error ? error.message : String(error);
+    const details = { path, reason };
+    throw new RingletError(
+      'IO',
+      `${path} cannot be read: ${reason}; check its permissions and the disk`,
+      details,
+      {
+        cause: error,
+      },
+    );
+  }
+  const fields = parseObject(text);
+  if (fields === undefined) return { kind: 'damaged' };
+  if (typeof fields['format'] === 'number' && fields['format'] !== format) {
+    return { kind: 'unknown-format', format: fields['format'] };
+  }
+  const { checksum, ...value } = fields;
+  if (checksum !== checksumOf(JSON.stringify(value))) return { kind: 'damaged' };
+  return { kind: 'ok', value: value as unknown as T };
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function checksumOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { dataFileBytes } from '../storage/lmdb-environment.js';
+import type { Inspection } from './verify-child.js';
+
+/** What a process of its own found in an environment. */
+export interface Verdict {
+  readonly directory: string;
+  /** Why it must not be opened; undefined when it is whole. */
+  readonly damage: string | undefined;
+  readonly count: number;
+  readonly root: number;
+}
+
+/** A slow disk reads more than this; whoever takes longer hangs. */
+const LEAST_BYTES_PER_MS = 4_096;
+const LEAST_MS = 60_000;
+
+/**
+ * Looks at LMDB environments in a child process, one after the other, before they are opened in
+ * this one. A child that dies of one is started again for the rest.
+ */
+export async function verifyEnvironments(directories: readonly string[]): Promise<readonly Verdict[]> {
+  const views = mkdtempSync(join(tmpdir(), 'ringlet-verify-'));
+  try {
+    const verdicts: Verdict[] = [];
+    while (verdicts.length < directories.length) {
+      const rest = directories.slice(verdicts.length);
+      verdicts.push(...(await verifyUntilCrash(rest, join(views, String(verdicts.length)))));
+    }
+    return verdicts;
+  } finally {
+    rmSync(views, { recursive: true, force: true });
+  }
+}
+
+/** At least one verdict; fewer than asked for when the child died. */
+function verifyUntilCrash(directories: readonly string[], views: string): Promise<readonly Verdict[]> {
+  const args = directories.flatMap((directory, i) => {
+    const view = join(views, String(i));
+    mkdirSync(view, { recursive: true, mode: 0o700 });
+    return [directory, view];
+  });
+  const entry = fileURLToPath(new URL('./verify-child.js', import.meta.url));
+  const child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const verdicts: Verdict[] = [];
+  let timedOut = false;
+  let timer: NodeJS.Timeout | undefined;
+  const watch = (directory: string | undefined): void => {
+    clearTimeout(timer);
+    const bytes = directory === undefined ? 0 : (dataFileBytes(directory) ?? 0);
+    const limitMs = LEAST_MS + bytes / LEAST_BYTES_PER_MS;
+    timer = setTimeout(() => {
+      timedOut = true;
+      child.kill('SIGKILL');
+    }, limitMs);
+  };
+  watch(directories[0]);
+  onLines(child.stdout, (line) => {
+    const [word, , ...json] = line.split(' ');
+    if (word !== 'end') return;
+    const { reason, count, root } = JSON.parse(json.join(' ')) as Inspection;
+    verdicts.push({ directory: directories[verdicts.length]!, damage: reason, count, root });
+    watch(directories[verdicts.length]);
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      const directory = directories[verdicts.length];
+      if (directory !== undefined) {
+        const how = signal === null ? `with code ${code}` : `by ${signal}`;
+        const damage = timedOut ? 'reading it takes for ever' : `reading it ended a process ${how}`;
+        verdicts.push({ directory, damage, count: 0, root: 0 });
+      }
+      resolve(verdicts);
+    });
+  });
+}
+
+function onLines(stream: NodeJS.ReadableStream, visit: (line: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) visit(line);
+  });
+}

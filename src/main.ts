@@ -1,0 +1,18 @@
+import { failureOf } from './cli/failure.js';
+import { buildProgram } from './cli/program.js';
+
+/** Runs the command line; bin/ringlet.cjs calls it once the process is prepared. */
+export async function main(argv: readonly string[]): Promise<void> {
+  // A reader that has seen enough, as in `ringlet scan | head`, is no fault.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  try {
+    await buildProgram().parseAsync(argv);
+  } catch (error) {
+    const { line, exitCode } = failureOf(error);
+    if (line !== undefined) console.error(line);
+    process.exitCode = exitCode;
+  }
+}

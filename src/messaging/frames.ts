@@ -1,0 +1,150 @@
+import { readDouble, writeDouble } from '../base/memory.js';
+
+/**
+ * Frames: 32-bit little-endian words; strings of bytes are padded to a word, a record begins at a
+ * multiple of 8 bytes. Tags are never renumbered.
+ *
+ *   every frame   0 length in bytes   1 type | version <<8 | flags <<16   2 request
+ *                 3 ring epoch        4–5 deadline (double, monotonic ms)
+ *
+ *   PUT           6 caller, or NO_CALLER        7 key hash       8 bucket | partition <<16
+ *                 9 key bytes | context entries <<16
+ *                10 operation | level <<8 | w <<16 | n <<24
+ *                11 rule | condition <<8 | r <<16 | content type code <<24
+ *                12 value bytes   13 content type bytes   14–15 `by` of an increment (double)
+ *                16 context entries (actor, n), key, content type, value
+ *   PUT_REPLY     6 outcome   7 got   8 need   9 context entries   10–11 sum (double)   12 entries (actor, n)
+ *   GET           6 –         7 key hash       8 bucket | partition <<16   9 key bytes   10 key
+ *   GET_REPLY     6 outcome   7 –   8 record, if the outcome is OK
+ *   REPLICATE     6 level | rule <<8   7 –   8 record
+ *   REPLICATE_ACK 6 outcome
+ *   SCAN          6 limit     7 most bytes     8 bucket | partition <<16   9 bytes of `after`   10 after
+ *   SCAN_REPLY    6 outcome   7 records        8 1 if there are no more    9 –   10 records
+ *
+ * Flags: REPAIR on a REPLICATE that read repair sent; SETTLED on a SCAN whose earlier page has
+ * already waited for the engine.
+ */
+export const FRAME_VERSION = 1;
+export const FRAME_HEADER_WORDS = 6;
+
+export const PUT = 1;
+export const PUT_REPLY = 2;
+export const GET = 3;
+export const GET_REPLY = 4;
+export const REPLICATE = 5;
+export const REPLICATE_ACK = 6;
+export const SCAN = 7;
+export const SCAN_REPLY = 8;
+
+export const FLAG_REPAIR = 1;
+export const FLAG_SETTLED = 2;
+
+export const NO_CALLER = -1;
+
+export const PUT_FIXED_WORDS = 16;
+export const PUT_REPLY_WORDS = 12;
+export const GET_FIXED_WORDS = 10;
+export const RECORD_AT = 8;
+export const SCAN_RECORDS_AT = 10;
+
+export const OP_PUT = 0;
+export const OP_DELETE = 1;
+export const OP_INCREMENT = 2;
+
+export const RULE_SIBLINGS = 0;
+export const RULE_LWW = 1;
+
+export const IF_NOTHING = 0;
+export const IF_ABSENT = 1;
+export const IF_MATCH = 2;
+
+/** Outcomes of replies. */
+export const OK = 0;
+export const ABSENT = 1;
+export const OUT_QUORUM = 2;
+export const OUT_CONDITION = 3;
+export const OUT_CONDITION_UNAVAILABLE = 4;
+export const OUT_SIBLINGS = 5;
+export const OUT_FULL = 6;
+export const OUT_READ_ONLY = 7;
+export const OUT_OVERLOADED = 8;
+export const OUT_NOT_A_COUNTER = 9;
+export const OUT_CORRUPT = 10;
+export const OUT_CONTEXT = 11;
+export const OUT_STALE_RING = 12;
+export const OUT_TOO_LARGE = 13;
+export const OUT_EXPIRED = 14;
+
+export function frameType(words: Int32Array, at: number): number {
+  return words[at + 1]! & 0xff;
+}
+export function frameVersion(words: Int32Array, at: number): number {
+  return (words[at + 1]! >>> 8) & 0xff;
+}
+export function frameFlags(words: Int32Array, at: number): number {
+  return words[at + 1]! >>> 16;
+}
+export function frameRequest(words: Int32Array, at: number): number {
+  return words[at + 2]! >>> 0;
+}
+export function frameEpoch(words: Int32Array, at: number): number {
+  return words[at + 3]! >>> 0;
+}
+export function frameDeadline(words: Int32Array, at: number): number {
+  return readDouble(words, at + 4);
+}
+
+/** Writes words 1…5; the transport writes the length. */
+export function writeHeader(
+  words: Int32Array,
+  at: number,
+  type: number,
+  flags: number,
+  request: number,
+  epoch: number,
+  deadlineMs: number,
+): void {
+  words[at + 1] = type | (FRAME_VERSION << 8) | (flags << 16);
+  words[at + 2] = request | 0;
+  words[at + 3] = epoch | 0;
+  writeDouble(words, at + 4, deadlineMs);
+}
+
+const MIN_WORDS: Readonly<Record<number, number>> = {
+  [PUT]: PUT_FIXED_WORDS,
+  [PUT_REPLY]: PUT_REPLY_WORDS,
+  [GET]: GET_FIXED_WORDS,
+  [GET_REPLY]: RECORD_AT,
+  [REPLICATE]: RECORD_AT,
+  [REPLICATE_ACK]: RECORD_AT,
+  [SCAN]: GET_FIXED_WORDS,
+  [SCAN_REPLY]: SCAN_RECORDS_AT,
+};
+
+function padded(bytes: number): number {
+  return (bytes + 3) >>> 2;
+}
+
+/** Whether a frame is of a known type and version and its inner lengths stay within it. */
+export function frameIntact(words: Int32Array, at: number): boolean {
+  const have = words[at]! >>> 2;
+  const type = frameType(words, at);
+  const least = MIN_WORDS[type];
+  if (least === undefined || frameVersion(words, at) !== FRAME_VERSION || have < least) return false;
+  switch (type) {
+    case PUT: {
+      if (words[at + 12]! < 0 || words[at + 13]! < 0) return false;
+      const context = (words[at + 9]! >>> 16) * 2;
+      const parts = padded(words[at + 9]! & 0xffff) + padded(words[at + 12]!) + padded(words[at + 13]!);
+      return (words[at + 9]! & 0xffff) > 0 && PUT_FIXED_WORDS + context + parts <= have;
+    }
+    case GET:
+      return (words[at + 9]! & 0xffff) > 0 && GET_FIXED_WORDS + padded(words[at + 9]! & 0xffff) <= have;
+    case SCAN:
+      return words[at + 6]! > 0 && GET_FIXED_WORDS + padded(words[at + 9]! & 0xffff) <= have;
+    case PUT_REPLY:
+      return words[at + 9]! >= 0 && PUT_REPLY_WORDS + words[at + 9]! * 2 <= have;
+    default:
+      return true;
+  }
+}

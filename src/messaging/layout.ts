@@ -1,0 +1,155 @@
+import { assert } from '../base/assert.js';
+import { align } from '../base/memory.js';
+
+/**
+ * The store's shared memory apart from the object buffers, allocated once at start.
+ *
+ * `control` (32-bit words unless a double or 64-bit integer is named):
+ *
+ *   store      state, reader epoch, hybrid clock (64 bit)            writers: see each name below
+ *   vnode v    state, incarnation, heartbeat, counters               written by the virtual node's thread
+ *                                                                    (state also by the host after that thread is gone)
+ *   party p    doorbell, 16 words apart (a cache line each)          1 by the sleeper; 1 → 0 by whoever wakes it
+ *   caller c   reader epoch, incarnation, claim words                written by the caller; claim words see claims.ts;
+ *                                                                    cleared by the host once the caller's port closed
+ *
+ * `rings`: one ring buffer per directed pair, see ring.ts. Parties are numbered: virtual nodes
+ * 0…V−1, then callers V…V+C−1. Callers do not talk to callers.
+ */
+export interface SharedShape {
+  readonly vnodes: number;
+  readonly callers: number;
+  readonly claimsPerCaller: number;
+  readonly callerRingBytes: number;
+  readonly vnodeRingBytes: number;
+}
+
+const LINE = 16;
+
+/** Words of the store's own line. */
+export const STORE_STATE = 0;
+/** Raised by whoever wants to reuse memory; see storage/readers.ts. */
+export const STORE_READER_EPOCH = 1;
+/** Digest of the ring in force. */
+export const STORE_RING_EPOCH = 2;
+/** Raised when a bucket's definition changes. */
+export const STORE_BUCKETS_VERSION = 3;
+/** 64-bit hybrid logical clock, raised by compare-exchange. */
+export const STORE_CLOCK = 4;
+
+export const STORE_OPEN = 1;
+export const STORE_CLOSING = 2;
+export const STORE_CLOSED = 3;
+
+/** Words of a virtual node's block. */
+export const VNODE_STATE = 0;
+/** Number of the thread that serves it, raised by the host before each start. */
+export const VNODE_INCARNATION = 1;
+export const VNODE_HEARTBEAT = 2;
+/** Set by the host: a control message waits on the MessagePort. */
+export const VNODE_CONTROL = 3;
+/** First of the counters (counters.ts). */
+export const VNODE_COUNTERS = 16;
+export const VNODE_WORDS = 64;
+
+export const STATE_NAMES = ['starting', 'recovering', 'serving', 'fenced', 'stopped', 'faulted'] as const;
+export const STATE_STARTING = 0;
+export const STATE_RECOVERING = 1;
+export const STATE_SERVING = 2;
+export const STATE_FENCED = 3;
+export const STATE_STOPPED = 4;
+export const STATE_FAULTED = 5;
+
+/** Words of a caller's block; its claim words follow. */
+export const CALLER_READER_EPOCH = 0;
+export const CALLER_INCARNATION = 1;
+export const CALLER_NEXT_REQUEST = 2;
+export const CALLER_DIRECT_READS = 3;
+const CALLER_WORDS = LINE;
+
+export const RING_HEADER_BYTES = 192;
+
+export class SharedLayout {
+  readonly shape: SharedShape;
+  readonly controlBytes: number;
+  readonly ringsBytes: number;
+  readonly parties: number;
+  private readonly vnodesAt: number;
+  private readonly doorbellsAt: number;
+  private readonly callersAt: number;
+  private readonly callerBlock: number;
+
+  constructor(shape: SharedShape) {
+    for (const bytes of [shape.callerRingBytes, shape.vnodeRingBytes]) {
+      assert((bytes & (bytes - 1)) === 0 && bytes >= 4096, 'ring sizes are powers of two of at least 4 KiB');
+    }
+    this.shape = shape;
+    this.parties = shape.vnodes + shape.callers;
+    this.vnodesAt = LINE;
+    this.doorbellsAt = this.vnodesAt + shape.vnodes * VNODE_WORDS;
+    this.callersAt = this.doorbellsAt + this.parties * LINE;
+    this.callerBlock = CALLER_WORDS + align(shape.claimsPerCaller, LINE);
+    this.controlBytes = (this.callersAt + shape.callers * this.callerBlock) * 4;
+    const { vnodes, callers } = shape;
+    this.ringsBytes =
+      vnodes * (vnodes - 1) * (RING_HEADER_BYTES + shape.vnodeRingBytes) +
+      2 * vnodes * callers * (RING_HEADER_BYTES + shape.callerRingBytes);
+  }
+
+  callerParty(caller: number): number {
+    return this.shape.vnodes + caller;
+  }
+  isVnode(party: number): boolean {
+    return party < this.shape.vnodes;
+  }
+  vnodeWord(vnode: number): number {
+    return this.vnodesAt + vnode * VNODE_WORDS;
+  }
+  doorbellWord(party: number): number {
+    return this.doorbellsAt + party * LINE;
+  }
+  callerWord(caller: number): number {
+    return this.callersAt + caller * this.callerBlock;
+  }
+  claimWord(caller: number, slot: number): number {
+    return this.callerWord(caller) + CALLER_WORDS + slot;
+  }
+
+  /** Data bytes of the ring between two parties. */
+  ringBytes(from: number, to: number): number {
+    return this.isVnode(from) && this.isVnode(to) ? this.shape.vnodeRingBytes : this.shape.callerRingBytes;
+  }
+
+  /** Byte offset in `rings` of the ring from one party to another. */
+  ringAt(from: number, to: number): number {
+    const { vnodes, callers, vnodeRingBytes, callerRingBytes } = this.shape;
+    const vnodePair = RING_HEADER_BYTES + vnodeRingBytes;
+    const callerPair = RING_HEADER_BYTES + callerRingBytes;
+    if (this.isVnode(from) && this.isVnode(to)) {
+      assert(from !== to, 'a virtual node sends itself nothing');
+      return (from * (vnodes - 1) + (to > from ? to - 1 : to)) * vnodePair;
+    }
+    const base = vnodes * (vnodes - 1) * vnodePair;
+    assert(this.isVnode(from) !== this.isVnode(to), 'callers do not talk to callers');
+    const toVnode = this.isVnode(to);
+    const caller = (toVnode ? from : to) - vnodes;
+    const vnode = toVnode ? to : from;
+    return base + ((toVnode ? 0 : vnodes * callers) + caller * vnodes + vnode) * callerPair;
+  }
+}
+
+/** The shared buffers themselves, as they are handed to every thread. */
+export interface SharedBuffers {
+  readonly shape: SharedShape;
+  readonly control: SharedArrayBuffer;
+  readonly rings: SharedArrayBuffer;
+}
+
+export function allocateShared(shape: SharedShape): SharedBuffers {
+  const layout = new SharedLayout(shape);
+  return {
+    shape,
+    control: new SharedArrayBuffer(layout.controlBytes),
+    rings: new SharedArrayBuffer(layout.ringsBytes),
+  };
+}

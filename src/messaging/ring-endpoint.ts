@@ -1,0 +1,181 @@
+import { align, copyWords, Memory } from '../base/memory.js';
+import { ring } from './doorbell.js';
+import { Reassembly, CHUNK_HEADER_WORDS, isChunk, writeChunkHeader } from './chunks.js';
+import { SharedLayout, type SharedBuffers } from './layout.js';
+import { RingConsumer, RingProducer } from './ring.js';
+import type { Endpoint, FrameHandler, Outbox } from './transport.js';
+
+/** A frame on its way that did not fit into the ring, or not yet whole. */
+interface Waiting {
+  readonly words: Int32Array;
+  readonly byteLength: number;
+  /** Bytes already sent as chunks. */
+  sent: number;
+}
+
+class RingOutbox implements Outbox {
+  words: Int32Array;
+  bytes: Uint8Array;
+  waitingBytes = 0;
+  private readonly producer: RingProducer;
+  private readonly waiting: Waiting[] = [];
+  private at = -1;
+  private heap: Memory | undefined;
+
+  constructor(producer: RingProducer) {
+    this.producer = producer;
+    this.words = producer.words;
+    this.bytes = producer.bytes;
+  }
+
+  begin(frameBytes: number): number {
+    const bytes = align(frameBytes, 8);
+    if (this.waiting.length === 0 && bytes <= this.producer.maxFrameBytes) {
+      this.at = this.producer.reserve(bytes);
+      if (this.at >= 0) {
+        this.words = this.producer.words;
+        this.bytes = this.producer.bytes;
+        this.heap = undefined;
+        return this.at;
+      }
+    }
+    this.heap = Memory.allocate(bytes);
+    this.words = this.heap.words;
+    this.bytes = this.heap.bytes;
+    return 0;
+  }
+
+  end(): void {
+    if (this.heap === undefined) {
+      this.producer.append(this.at);
+      return;
+    }
+    this.heap.words[0] = this.heap.bytes.length;
+    this.waiting.push({ words: this.heap.words, byteLength: this.heap.bytes.length, sent: 0 });
+    this.waitingBytes += this.heap.bytes.length;
+    this.heap = undefined;
+    this.pump();
+  }
+
+  /** Moves waiting frames into the ring as far as there is room; true when none is left. */
+  pump(): boolean {
+    while (this.waiting.length > 0) {
+      const frame = this.waiting[0]!;
+      if (!this.sendSome(frame)) return false;
+      this.waiting.shift();
+      this.waitingBytes -= frame.byteLength;
+    }
+    return true;
+  }
+
+  private sendSome(frame: Waiting): boolean {
+    const { producer } = this;
+    if (frame.byteLength <= producer.maxFrameBytes) {
+      const at = producer.reserve(frame.byteLength);
+      if (at < 0) return false;
+      copyWords(frame.words, 0, producer.words, at, frame.byteLength >>> 2);
+      producer.append(at);
+      return true;
+    }
+    const most = producer.maxFrameBytes - CHUNK_HEADER_WORDS * 4;
+    while (frame.sent < frame.byteLength) {
+      const bytes = Math.min(most, frame.byteLength - frame.sent);
+      const at = producer.reserve(CHUNK_HEADER_WORDS * 4 + bytes);
+      if (at < 0) return false;
+      writeChunkHeader(producer.words, at, frame.byteLength, frame.sent);
+      copyWords(frame.words, frame.sent >>> 2, producer.words, at + CHUNK_HEADER_WORDS, bytes >>> 2);
+      producer.append(at);
+      frame.sent += bytes;
+    }
+    return true;
+  }
+
+  get blocked(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  /** Publishes; returns whether the peer has something new. */
+  publish(): boolean {
+    if (this.waiting.length > 0 && !this.pump()) {
+      this.producer.park();
+      this.pump();
+    }
+    if (!this.producer.unpublished) return false;
+    this.producer.publish();
+    return true;
+  }
+}
+
+/** The endpoint over ring buffers; wakes peers through their doorbells. */
+export class RingEndpoint implements Endpoint {
+  readonly party: number;
+  private readonly control: Int32Array;
+  private readonly layout: SharedLayout;
+  private readonly peers: number[] = [];
+  private readonly outboxes: (RingOutbox | undefined)[] = [];
+  private readonly consumers: RingConsumer[] = [];
+  private readonly reassemblies: Reassembly[] = [];
+
+  constructor(shared: SharedBuffers, party: number) {
+    this.layout = new SharedLayout(shared.shape);
+    this.control = new Int32Array(shared.control);
+    this.party = party;
+    for (let peer = 0; peer < this.layout.parties; peer++) {
+      if (peer === party || (!this.layout.isVnode(peer) && !this.layout.isVnode(party))) continue;
+      const { layout } = this;
+      this.peers.push(peer);
+      this.outboxes[peer] = new RingOutbox(
+        new RingProducer(shared.rings, layout.ringAt(party, peer), layout.ringBytes(party, peer)),
+      );
+      this.consumers.push(
+        new RingConsumer(shared.rings, layout.ringAt(peer, party), layout.ringBytes(peer, party)),
+      );
+      this.reassemblies.push(new Reassembly());
+    }
+  }
+
+  to(peer: number): Outbox {
+    return this.outboxes[peer]!;
+  }
+
+  drain(budget: number, handle: FrameHandler): boolean {
+    let more = false;
+    for (let i = 0; i < this.peers.length; i++) {
+      const consumer = this.consumers[i]!;
+      if (consumer.empty) continue;
+      const peer = this.peers[i]!;
+      const count = consumer.drain(budget, (words, bytes, at) => {
+        if (!isChunk(words, at)) {
+          handle(peer, words, bytes, at);
+          return;
+        }
+        const whole = this.reassemblies[i]!.add(words, at);
+        if (whole !== undefined) handle(peer, whole.words, whole.bytes, 0);
+      });
+      if (consumer.takeParked()) ring(this.control, this.layout, peer);
+      if (count === budget) more = true;
+    }
+    return more;
+  }
+
+  flush(): void {
+    for (const peer of this.peers) {
+      if (this.outboxes[peer]!.publish()) ring(this.control, this.layout, peer);
+    }
+  }
+
+  idle(): boolean {
+    for (const consumer of this.consumers) if (!consumer.empty) return false;
+    return true;
+  }
+
+  get blocked(): boolean {
+    for (const peer of this.peers) if (this.outboxes[peer]!.blocked) return true;
+    return false;
+  }
+
+  /** A caller that takes over a slot ignores what was meant for its predecessor. */
+  skipAll(): void {
+    for (const consumer of this.consumers) consumer.skipAll();
+  }
+}

@@ -1,0 +1,57 @@
+import type { RequestListener, Server } from 'node:http';
+import { fastify, type FastifyInstance } from 'fastify';
+import { assert } from '../../base/assert.js';
+import type { Store } from '../../client/api.js';
+import { routedUrl } from './address.js';
+import { adminRoutes } from './admin.js';
+import { bucketRoutes } from './buckets.js';
+import { guard } from './guard.js';
+import { keyRoutes } from './keys.js';
+import { answerClientError, problem, problemOf, sendProblem } from './problem.js';
+
+export interface AppOptions {
+  /** The server that will pass its requests to the app's handler. */
+  readonly server: Server;
+  readonly host: string;
+  readonly valueBytes: number;
+  readonly instance: string;
+  /** Gets every error that the client is told nothing about. */
+  readonly report: (error: unknown) => void;
+}
+
+/** The routes, ready to take requests. The app does not listen; `handler` is attached to who does. */
+export async function buildApp(
+  store: Store,
+  options: AppOptions,
+): Promise<{ app: FastifyInstance; handler: RequestListener }> {
+  let handler: RequestListener | undefined;
+  const app = fastify({
+    serverFactory: (listener) => {
+      handler = listener;
+      return options.server;
+    },
+    rewriteUrl: ({ url = '/' }) => routedUrl(url),
+    // The raw URL is at most as long as the headers; bucket names are checked by the store.
+    routerOptions: { maxParamLength: 4_096 },
+    bodyLimit: options.valueBytes,
+    exposeHeadRoutes: false,
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, _request, reply) => {
+      void sendProblem(reply, problemOf(error, options.report));
+    },
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addHook('onRequest', guard(options.host));
+  app.setErrorHandler((error, _request, reply) => sendProblem(reply, problemOf(error, options.report)));
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.originalUrl.split('?', 1)[0]!.slice(0, 200);
+    return sendProblem(reply, problem('ROUTE_NOT_FOUND', 404, `nothing at ${path}`));
+  });
+  keyRoutes(app, store);
+  bucketRoutes(app, store, options.report);
+  adminRoutes(app, store, options.instance);
+  await app.ready();
+  assert(handler !== undefined, 'fastify asks for its server while it is made');
+  return { app, handler };
+}

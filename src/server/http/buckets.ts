@@ -1,0 +1,68 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { RingletError } from '../../base/errors.js';
+import type { BucketProperties, Store } from '../../client/api.js';
+import { createHandler } from './keys.js';
+import { listHandler } from './listing.js';
+import { Query } from './query.js';
+import { bucketParameter, resource } from './routes.js';
+
+/** Properties are a handful of numbers and words. */
+const PROPERTIES_BYTES = 4 << 10;
+
+/** `/buckets`, `/buckets/{bucket}/keys` and `/buckets/{bucket}/props`. */
+export function bucketRoutes(app: FastifyInstance, store: Store, report: (error: unknown) => void): void {
+  resource(app, '/buckets', {
+    GET: async (request, reply) => {
+      void new Query(request.originalUrl, []);
+      return reply.send({ buckets: await store.buckets() });
+    },
+  });
+  resource(app, '/buckets/:bucket/keys', { GET: listHandler(store, report), POST: createHandler(store) });
+  const properties = {
+    GET: async (request, reply) => {
+      void new Query(request.originalUrl, []);
+      return reply.send(await store.bucket(bucketParameter(request)).properties());
+    },
+    PUT: async (request, reply) => {
+      void new Query(request.originalUrl, []);
+      const wanted = readProperties(request);
+      const bucket = store.bucket(bucketParameter(request), wanted);
+      return reply.send(await bucket.setProperties(wanted));
+    },
+  } satisfies Parameters<typeof resource>[2];
+  resource(app, '/buckets/:bucket/props', properties, { bodyLimit: PROPERTIES_BYTES });
+}
+
+const NUMBERS: readonly string[] = ['n', 'r', 'w'];
+const WORDS: readonly string[] = ['durability', 'conflict'];
+
+/** Shape only; the ranges are the store's to check. */
+function readProperties(request: FastifyRequest): Partial<BucketProperties> {
+  const body = request.body as Buffer | undefined;
+  const properties = parseObject(body === undefined ? '' : body.toString());
+  for (const [name, value] of Object.entries(properties)) {
+    const expected = NUMBERS.includes(name) ? 'number' : WORDS.includes(name) ? 'string' : undefined;
+    if (expected === undefined)
+      throw bad(name, `property ${name} is not known`, [...NUMBERS, ...WORDS].join(', '));
+    if (typeof value !== expected)
+      throw bad(name, `property ${name}: got ${JSON.stringify(value)}`, `a ${expected}`);
+  }
+  return properties;
+}
+
+function parseObject(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // The error below says what was expected; the parser's position says nothing more.
+  }
+  throw bad('body', 'the body is no JSON object', 'an object such as {"r":1}');
+}
+
+function bad(property: string, message: string, expected: string): RingletError {
+  return new RingletError('BAD_REQUEST', `${message.slice(0, 200)}, expected ${expected}`, {
+    property: property.slice(0, 100),
+    expected,
+  });
+}

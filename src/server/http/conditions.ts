@@ -1,0 +1,59 @@
+import type { FastifyRequest } from 'fastify';
+import { RingletError } from '../../base/errors.js';
+import type { DeleteOptions, PutOptions } from '../../client/api.js';
+import { defined } from './query.js';
+
+/** The entity tag of a single value is its context: it changes with every version. */
+export function etagOf(context: { toString(): string }): string {
+  return `"${context.toString()}"`;
+}
+
+/** GET and HEAD: whether the client already has this entity (weak comparison, RFC 9110 §13.1.2). */
+export function clientHas(request: FastifyRequest, etag: string): boolean {
+  const given = request.headers['if-none-match'];
+  if (given === undefined) return false;
+  return given.split(',').some((tag) => {
+    const trimmed = tag.trim();
+    return trimmed === '*' || trimmed.replace(/^W\//, '') === etag;
+  });
+}
+
+/** What a DELETE may carry: the context that it supersedes, and the one that must still hold. */
+export function deleteConditions(request: FastifyRequest): Pick<DeleteOptions, 'context' | 'ifMatch'> {
+  if (request.headers['if-none-match'] !== undefined) {
+    throw bad('If-None-Match', request.headers['if-none-match'], 'no such header with DELETE');
+  }
+  return { ...contextHeader(request), ...ifMatch(request) };
+}
+
+export function putConditions(request: FastifyRequest): Pick<PutOptions, 'context' | 'ifMatch' | 'ifAbsent'> {
+  const ifNoneMatch = request.headers['if-none-match'];
+  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*') throw bad('If-None-Match', ifNoneMatch, '*');
+  return {
+    ...contextHeader(request),
+    ...ifMatch(request),
+    ...(ifNoneMatch === undefined ? {} : { ifAbsent: true }),
+  };
+}
+
+function contextHeader(request: FastifyRequest): { context?: string } {
+  const given = request.headers['ringlet-context'];
+  return defined<{ context?: string }>({ context: Array.isArray(given) ? given.join(',') : given });
+}
+
+function ifMatch(request: FastifyRequest): { ifMatch?: string } {
+  const given = request.headers['if-match'];
+  if (given === undefined) return {};
+  const tag = /^"([^"]+)"$/.exec(given.trim());
+  if (tag === null) throw bad('If-Match', given, 'one entity tag: a context in double quotes');
+  return { ifMatch: tag[1]! };
+}
+
+function bad(header: string, given: string, expected: string): RingletError {
+  const short = given.slice(0, 100);
+  return new RingletError('BAD_REQUEST', `header ${header}: got ${short}, expected ${expected}`, {
+    header,
+    given: short,
+    expected,
+  });
+}

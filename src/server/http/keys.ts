@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { RingletError } from '../../base/errors.js';
+import type { Bucket, GetOptions, PutOptions, PutResult, Store } from '../../client/api.js';
+import { keyIn, KEY_ROUTE, percentEncode } from './address.js';
+import { deleteConditions, putConditions } from './conditions.js';
+import { defined, Query } from './query.js';
+import { bucketParameter, disconnectSignal, resource, type Handler } from './routes.js';
+import { sendResult, sendTimeline } from './values.js';
+
+const READ_QUERY = ['r', 'timeout', 'timeline'];
+const DELETE_QUERY = ['w', 'durability', 'timeout', 'timeline'];
+const WRITE_QUERY = [...DELETE_QUERY, 'r', 'returnbody'];
+
+/** `/buckets/{bucket}/keys/{key}`: one key. */
+export function keyRoutes(app: FastifyInstance, store: Store): void {
+  const read: Handler = async (request, reply) => {
+    const query = new Query(request.originalUrl, READ_QUERY);
+    const key = keyIn(request.originalUrl);
+    const result = await store.bucket(bucketParameter(request)).get(key, readOptions(query, reply));
+    return sendResult(request, reply, result);
+  };
+  const write: Handler = async (request, reply) => {
+    const query = new Query(request.originalUrl, WRITE_QUERY);
+    const bucket = store.bucket(bucketParameter(request));
+    return put(request, reply, bucket, keyIn(request.originalUrl), query);
+  };
+  const remove: Handler = async (request, reply) => {
+    const query = new Query(request.originalUrl, DELETE_QUERY);
+    const options = { ...writeOptions(query, reply), ...deleteConditions(request) };
+    const result = await store.bucket(bucketParameter(request)).delete(keyIn(request.originalUrl), options);
+    return acknowledge(reply, result).code(204).send();
+  };
+  resource(app, KEY_ROUTE, { GET: read, HEAD: read, PUT: write, DELETE: remove });
+}
+
+/** POST to the bucket's keys: a new key that nobody has used. */
+export function createHandler(store: Store): Handler {
+  return async (request, reply) => {
+    const query = new Query(request.originalUrl, WRITE_QUERY);
+    const bucket = store.bucket(bucketParameter(request));
+    // 122 random bits: no condition is needed for this key to be new.
+    const key = Buffer.from(randomUUID());
+    reply.header('Location', `/buckets/${bucket.name}/keys/${percentEncode(key)}`);
+    return put(request, reply.code(201), bucket, key, query);
+  };
+}
+
+async function put(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  bucket: Bucket,
+  key: Uint8Array,
+  query: Query,
+): Promise<FastifyReply> {
+  const returnBody = query.flag('returnbody');
+  const body = request.body as Buffer | undefined;
+  const result = await bucket.put(key, body ?? new Uint8Array(0), {
+    ...writeOptions(query, reply),
+    ...putConditions(request),
+    contentType: request.headers['content-type'] ?? 'application/octet-stream',
+  });
+  const created = reply.statusCode === 201;
+  if (!returnBody)
+    return acknowledge(reply, result)
+      .code(created ? 201 : 204)
+      .send();
+  try {
+    return sendResult(request, reply, await bucket.get(key, readOptions(query, reply)));
+  } catch (error) {
+    throw afterWrite(error);
+  }
+}
+
+/** The put succeeded and only the read behind it failed; the client must not take the write for undone. */
+function afterWrite(error: unknown): unknown {
+  if (!(error instanceof RingletError)) return error;
+  const message = `the value is written, but reading it back failed: ${error.message}`;
+  return new RingletError(error.code, message, error.details, { maybeApplied: true, cause: error });
+}
+
+function acknowledge(reply: FastifyReply, result: PutResult): FastifyReply {
+  sendTimeline(reply, result.timeline);
+  return reply.header('Ringlet-Context', result.context.toString());
+}
+
+function readOptions(query: Query, reply: FastifyReply): GetOptions {
+  return defined<GetOptions>({
+    r: query.quorum('r'),
+    timeoutMs: query.timeoutMs(),
+    timeline: query.flag('timeline') || undefined,
+    signal: disconnectSignal(reply),
+  });
+}
+
+function writeOptions(
+  query: Query,
+  reply: FastifyReply,
+): Pick<PutOptions, 'w' | 'durability' | 'timeoutMs' | 'timeline' | 'signal'> {
+  return defined<PutOptions>({
+    w: query.quorum('w'),
+    durability: query.durability(),
+    timeoutMs: query.timeoutMs(),
+    timeline: query.flag('timeline') || undefined,
+    signal: disconnectSignal(reply),
+  });
+}

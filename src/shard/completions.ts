@@ -1,0 +1,32 @@
+import type { Level, Pipeline } from '../storage/pipeline.js';
+
+/** What is to be done when the pipeline has carried a record far enough. */
+export class Completions {
+  private readonly actions = new Map<number, () => void>();
+  private next = 0;
+  pipeline!: Pipeline;
+
+  /** Runs `action` when the record has reached the level; false if it has already. */
+  awaitLevel(sequence: number, level: Level, action: () => void): boolean {
+    if (!this.pipeline.awaitLevel(sequence, level, this.next)) return false;
+    this.actions.set(this.next++, action);
+    return true;
+  }
+
+  /** Runs `action` when everything appended so far is in the engine; false if it is already. */
+  awaitEngine(action: () => void): boolean {
+    if (!this.pipeline.awaitEngine(this.next)) return false;
+    this.actions.set(this.next++, action);
+    return true;
+  }
+
+  reached(token: number): void {
+    const action = this.actions.get(token);
+    this.actions.delete(token);
+    action?.();
+  }
+
+  get size(): number {
+    return this.actions.size;
+  }
+}

@@ -1,0 +1,238 @@
+import { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import {
+  IF_ABSENT,
+  IF_MATCH,
+  OP_DELETE,
+  OP_INCREMENT,
+  OUT_CONDITION,
+  OUT_CONTEXT,
+  OUT_CORRUPT,
+  OUT_FULL,
+  OUT_NOT_A_COUNTER,
+  OUT_READ_ONLY,
+  OUT_SIBLINGS,
+  OUT_TOO_LARGE,
+  RULE_LWW,
+} from '../messaging/frames.js';
+import type { Pipeline } from '../storage/pipeline.js';
+import {
+  compareClocks,
+  decodeClock,
+  decodeVector,
+  encodeRecord,
+  isLive,
+  type StoredValue,
+} from '../storage/record-codec.js';
+import {
+  bucketAt,
+  keyAt,
+  keyLengthAt,
+  KIND_COUNTER,
+  KIND_PLAIN,
+  kindAt,
+  lengthAt,
+  partitionAt,
+  sequenceAt,
+  W_KEY_HASH,
+} from '../storage/record.js';
+import { increment } from '../versions/counter.js';
+import { type Clock, equal, join, sync, update, values } from '../versions/dvvs.js';
+import { reduceToGreatest } from '../versions/lww.js';
+import { buildSuperseding } from './superseding.js';
+import { contentTypeOf, type PutRequest } from './put-request.js';
+import { refuse, type Refusal } from './outcome.js';
+
+/** The write was made: the record's first word in the buffer and its number in the log. */
+export interface Applied {
+  readonly at: number;
+  readonly sequence: number;
+  /** The sum after an increment, else 0. */
+  readonly total: number;
+}
+
+export type ApplyOutcome = Applied | Refusal | 'wait';
+
+/**
+ * What one virtual node does to its own copy of a key. Every method is atomic: it runs to its end
+ * on the owning thread, and the record is published before anything is sent.
+ */
+export class Replica {
+  private readonly pipeline: Pipeline;
+  /** The actor under which this incarnation makes dots (versions.md, trap 3). */
+  private readonly actor: number;
+  private readonly tick: () => number;
+  private readonly maxRecordBytes: number;
+  siblingsMax = 0;
+  actorsMax = 0;
+
+  constructor(pipeline: Pipeline, actor: number, tick: () => number, maxRecordBytes: number) {
+    this.pipeline = pipeline;
+    this.actor = actor;
+    this.tick = tick;
+    this.maxRecordBytes = maxRecordBytes;
+  }
+
+  /** The words that a place returned by {@link read} refers to. */
+  wordsOf(at: number): Int32Array {
+    return at === 0 ? this.pipeline.lent! : this.pipeline.buffer.words;
+  }
+  bytesOf(at: number): Uint8Array {
+    if (at !== 0) return this.pipeline.buffer.memory.bytes;
+    const lent = this.pipeline.lent!;
+    return new Uint8Array(lent.buffer, lent.byteOffset, lent.byteLength);
+  }
+
+  /** First word of the key's record (see {@link wordsOf}), −1 if there is none; throws DATA_CORRUPT. */
+  read(hash: number, partition: number, bucket: number, keyWords: Int32Array, key: Uint8Array): number {
+    return this.pipeline.read(hash, partition, bucket, keyWords, key);
+  }
+
+  /** Executes a put as its coordinator. */
+  coordinate(request: PutRequest): ApplyOutcome {
+    let current: number;
+    try {
+      current = this.read(request.hash, request.partition, request.bucket, request.keyWords, request.key);
+    } catch (error) {
+      return corruption(error);
+    }
+    const words = current < 0 ? undefined : this.wordsOf(current);
+    const refused = this.check(request, words, current);
+    if (refused !== undefined) return refused;
+    if (request.operation === OP_INCREMENT) return this.increment(request, words, current);
+
+    const quick = buildSuperseding(request, words, current, this.actor, this.tick());
+    if (quick !== undefined) return this.append(quick.words, 0, request.keyWords);
+    const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
+    const value: StoredValue = {
+      bytes: request.value,
+      contentType: contentTypeOf(request),
+      time: this.tick(),
+      deleted: request.operation === OP_DELETE,
+    };
+    const next = update(request.context, value, clock, this.actor);
+    return this.checkSize(next) ?? this.store(request, KIND_PLAIN, next);
+  }
+
+  private check(request: PutRequest, words: Int32Array | undefined, current: number): Refusal | undefined {
+    if (request.context.length > LIMITS.clockEntries) {
+      return refuse(OUT_CONTEXT, request.context.length, LIMITS.clockEntries);
+    }
+    if (request.condition === IF_ABSENT && words !== undefined) {
+      const live = values(decodeClock(words, this.bytesOf(current), current)).filter(isLive).length;
+      if (live > 0) return refuse(OUT_CONDITION, live, 0);
+    }
+    if (request.condition === IF_MATCH) {
+      const known = words === undefined ? [] : decodeVector(words, current);
+      if (!equal(join(known), request.context)) return refuse(OUT_CONDITION, known.length, request.context.length);
+    }
+    return undefined;
+  }
+
+  private increment(request: PutRequest, words: Int32Array | undefined, current: number): ApplyOutcome {
+    const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
+    const plain = words !== undefined && kindAt(words, current) !== KIND_COUNTER;
+    const outcome = increment(
+      clock,
+      this.actor,
+      request.by,
+      (subtotal) => textValue(String(subtotal), this.tick()),
+      (value) => (value.deleted ? 0 : plain ? undefined : Number(Buffer.from(value.bytes).toString('latin1'))),
+    );
+    if (!outcome.ok) return refuse(OUT_NOT_A_COUNTER, outcome.reason === 'overflow' ? 1 : 0, 0);
+    const applied = this.store(request, KIND_COUNTER, outcome.clock);
+    return typeof applied === 'object' && 'sequence' in applied ? { ...applied, total: outcome.total } : applied;
+  }
+
+  /** Siblings are capped at the coordinator only: a merge may exceed the cap (versions.md, trap 4). */
+  private checkSize(clock: Clock<StoredValue>): Refusal | undefined {
+    const live = values(clock);
+    if (live.length > this.siblingsMax) this.siblingsMax = live.length;
+    if (live.length > LIMITS.siblings) return refuse(OUT_SIBLINGS, live.length, LIMITS.siblings);
+    const bytes = live.reduce((sum, value) => sum + value.bytes.length + value.contentType.length + 32, 0);
+    const most = this.maxRecordBytes - (32 << 10);
+    return live.length > 1 && bytes > most ? refuse(OUT_TOO_LARGE, bytes, most) : undefined;
+  }
+
+  /** Merges a record that a peer sent: a copy of its state, never a new dot. */
+  apply(from: Int32Array, fromBytes: Uint8Array, at: number, rule: number): ApplyOutcome {
+    const keyWord = keyAt(from, at);
+    const keyWords = from.subarray(keyWord, keyWord + ((keyLengthAt(from, at) + 3) >>> 2));
+    const key = fromBytes.subarray(keyWord * 4, keyWord * 4 + keyLengthAt(from, at));
+    const place = { hash: from[at + W_KEY_HASH]!, partition: partitionAt(from, at), bucket: bucketAt(from, at), key };
+    let current: number;
+    try {
+      current = this.read(place.hash, place.partition, place.bucket, keyWords, key);
+    } catch {
+      // What stands here is damaged, what came is whole: take it.
+      return this.append(from, at, keyWords);
+    }
+    if (current < 0) return this.append(from, at, keyWords);
+    const words = this.wordsOf(current);
+    const relation = compareClocks(from, at, words, current);
+    if (relation === 'newer') return this.append(from, at, keyWords);
+    if (relation !== 'concurrent') return { at: current, sequence: sequenceAt(words, current), total: 0 };
+
+    const ours = decodeClock(words, this.bytesOf(current), current);
+    const merged = mergeClocks(ours, decodeClock(from, fromBytes, at), kindAt(words, current), kindAt(from, at), rule);
+    return this.store({ ...place, keyWords }, merged.kind, merged.clock);
+  }
+
+  private store(
+    place: Pick<PutRequest, 'hash' | 'partition' | 'bucket' | 'key' | 'keyWords'>,
+    kind: number,
+    clock: Clock<StoredValue>,
+  ): ApplyOutcome {
+    if (clock.length > this.actorsMax) this.actorsMax = clock.length;
+    const { words } = encodeRecord(place, place.key, kind, clock);
+    return this.append(words, 0, place.keyWords);
+  }
+
+  private append(from: Int32Array, at: number, keyWords: Int32Array): ApplyOutcome {
+    const bytes = lengthAt(from, at);
+    if (bytes > this.maxRecordBytes) return refuse(OUT_TOO_LARGE, bytes, this.maxRecordBytes);
+    switch (this.pipeline.room(bytes)) {
+      case 'wait':
+        return 'wait';
+      case 'full':
+        return refuse(OUT_FULL, bytes, 0);
+      case 'failed':
+        return refuse(OUT_READ_ONLY);
+      case 'ready':
+        break;
+    }
+    const sequence = this.pipeline.append(from, at, keyWords);
+    return { at: this.pipeline.lastPlace, sequence, total: 0 };
+  }
+}
+
+/** One merge rule for replicas, read repair and callers. */
+export function mergeClocks(
+  a: Clock<StoredValue>,
+  b: Clock<StoredValue>,
+  aKind: number,
+  bKind: number,
+  rule: number,
+): { clock: Clock<StoredValue>; kind: number } {
+  const clock = sync(a, b);
+  const kind = mergedKind(a, b, aKind, bKind);
+  const reduced = rule === RULE_LWW && kind === KIND_PLAIN ? reduceToGreatest(clock, (value) => value.time) : clock;
+  return { clock: reduced, kind };
+}
+
+/** A counter stays one unless somebody concurrently put an ordinary value. */
+function mergedKind(a: Clock<StoredValue>, b: Clock<StoredValue>, aKind: number, bKind: number): number {
+  if (aKind === bKind) return aKind;
+  const plain = aKind === KIND_PLAIN ? a : b;
+  return values(plain).some(isLive) ? KIND_PLAIN : KIND_COUNTER;
+}
+
+function textValue(text: string, time: number): StoredValue {
+  return { bytes: Buffer.from(text, 'latin1'), contentType: 'text/plain;charset=utf-8', time, deleted: false };
+}
+
+function corruption(error: unknown): Refusal {
+  if (error instanceof RingletError && error.code === 'DATA_CORRUPT') return refuse(OUT_CORRUPT);
+  throw error;
+}
+

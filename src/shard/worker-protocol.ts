@@ -1,0 +1,46 @@
+import type { ErrorFields } from '../base/errors.js';
+import type { SharedBuffers } from '../messaging/layout.js';
+import type { Ring } from '../ring/ring.js';
+import type { BufferShape } from '../storage/buffer-layout.js';
+
+/** What a thread needs to serve a virtual node; everything in it can be cloned to another thread. */
+export interface VnodeTask {
+  readonly ordinal: number;
+  readonly id: string;
+  readonly ring: Ring;
+  readonly shared: SharedBuffers;
+  readonly buffer: SharedArrayBuffer;
+  readonly bufferShape: BufferShape;
+  readonly maxRecordBytes: number;
+  readonly flushMs: number;
+  readonly actor: number;
+  readonly disk: VnodeDisk | undefined;
+  /** Control messages; closes when the thread is gone. */
+  readonly port: import('node:worker_threads').MessagePort;
+}
+
+export interface VnodeDisk {
+  readonly directory: string;
+  readonly storeId: string;
+  readonly nodeId: string;
+  readonly mayCreate: boolean;
+  /** Numbering continues from a clean shutdown; otherwise the journal is replayed. */
+  readonly clean: { readonly generation: number; readonly nextSequence: number } | undefined;
+  readonly sameBoot: boolean;
+  /** A new thread of the same process: the object buffer holds what the last one left. */
+  readonly restarted: boolean;
+}
+
+export type ToVnode = { readonly type: 'stop' };
+
+export type FromVnode =
+  | { readonly type: 'ready'; readonly recoveredRecords: number; readonly recoveryMs: number; readonly greatestTime: number }
+  | { readonly type: 'failed'; readonly error: ErrorFields }
+  | { readonly type: 'stopped'; readonly mark: CleanState | undefined };
+
+export interface CleanState {
+  readonly generation: number;
+  readonly count: number;
+  readonly root: number;
+  readonly nextSequence: number;
+}

@@ -1,0 +1,241 @@
+import { join } from 'node:path';
+import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { RingletError, type ErrorFields } from '../base/errors.js';
+import { threadClock } from '../base/thread-clock.js';
+import { Claims } from '../messaging/claims.js';
+import { HybridClock } from '../messaging/hybrid-clock.js';
+import {
+  SharedLayout,
+  STATE_FAULTED,
+  STATE_RECOVERING,
+  STATE_SERVING,
+  STATE_STOPPED,
+  VNODE_CONTROL,
+  VNODE_COUNTERS,
+  VNODE_HEARTBEAT,
+  VNODE_STATE,
+} from '../messaging/layout.js';
+import { RingEndpoint } from '../messaging/ring-endpoint.js';
+import { nextTurn, Sleeper } from '../messaging/sleeper.js';
+import { BufferLayout, loadCounter, storeCounter } from '../storage/buffer-layout.js';
+import type { Engine } from '../storage/engine.js';
+import { type JournalDisk, openJournalDisk } from '../storage/journal-files.js';
+import { Journal } from '../storage/journal.js';
+import { openLmdbEngine } from '../storage/lmdb-open.js';
+import { ObjectBuffer } from '../storage/object-buffer.js';
+import { Pipeline } from '../storage/pipeline.js';
+import { Reclaimer } from '../storage/readers.js';
+import { recoverJournal, type Recovered } from '../storage/recovery.js';
+import { Completions } from './completions.js';
+import { COUNT_JOURNAL_FAILURES } from './environment.js';
+import { VirtualNode } from './virtual-node.js';
+import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from './worker-protocol.js';
+
+const CHECKPOINT_MS = 10_000;
+/** The longest sleep: the heartbeat moves at least this often. */
+const HEARTBEAT_MS = 1_000;
+/** How long a graceful stop waits for requests in progress. */
+const STOP_MS = 5_000;
+
+/** A worker thread that serves one virtual node: a loop around `poll`. */
+class VnodeThread {
+  private readonly task: VnodeTask;
+  private readonly clock = threadClock();
+  private readonly layout: SharedLayout;
+  private readonly control: Int32Array;
+  private readonly base: number;
+  private readonly endpoint: RingEndpoint;
+  private readonly sleeper: Sleeper;
+  private stopping = false;
+
+  constructor(task: VnodeTask) {
+    this.task = task;
+    this.layout = new SharedLayout(task.shared.shape);
+    this.control = new Int32Array(task.shared.control);
+    this.base = this.layout.vnodeWord(task.ordinal);
+    this.endpoint = new RingEndpoint(task.shared, task.ordinal);
+    this.sleeper = new Sleeper(this.control, this.layout, this.endpoint);
+  }
+
+  async run(): Promise<void> {
+    this.setState(STATE_RECOVERING);
+    const { task } = this;
+    const started = this.clock.nowMs();
+    const reclaimer = new Reclaimer(this.control, this.layout);
+    const buffer = new ObjectBuffer(task.buffer, new BufferLayout(task.bufferShape), reclaimer);
+    const storage = task.disk && (await this.openDisk(task.disk, buffer));
+    const completions = new Completions();
+    const options = { flushMs: task.flushMs, checkpointMs: CHECKPOINT_MS, onProgress: this.sleeper.wake };
+    const pipeline = new Pipeline(buffer, storage, options, (token) => completions.reached(token));
+    completions.pipeline = pipeline;
+    if (task.disk?.restarted === true) {
+      storage!.journal.adopt();
+      while (pipeline.rehoming) await this.sleeper.onEventLoop(HEARTBEAT_MS);
+    }
+    const vnode = new VirtualNode({
+      env: this.environment(),
+      pipeline,
+      completions,
+      engine: storage?.engine,
+      actor: task.actor,
+      maxRecordBytes: task.maxRecordBytes,
+    });
+    this.setState(STATE_SERVING);
+    this.send({
+      type: 'ready',
+      recoveredRecords: storage?.recovered.records ?? 0,
+      recoveryMs: storage === undefined || storage.recovered.records === 0 ? 0 : this.clock.nowMs() - started,
+      greatestTime: 0,
+    });
+    await this.serve(vnode, pipeline);
+    this.setState(STATE_STOPPED);
+    const mark = storage && (await this.drain(pipeline, storage, completions));
+    this.send({ type: 'stopped', mark });
+  }
+
+  private async openDisk(disk: VnodeDisk, buffer: ObjectBuffer): Promise<DiskStorage> {
+    const { directory, storeId, nodeId } = disk;
+    const identity = { storeId, nodeId, vnodeId: this.task.id };
+    const engine = await openLmdbEngine({ directory: join(directory, 'engine'), identity, mayCreate: disk.mayCreate });
+    const journalDirectory = join(directory, 'journal');
+    const files = openJournalDisk(journalDirectory);
+    const journal = new Journal(buffer, files, this.sleeper.wake);
+    let recovered: Recovered = { records: 0, lastSequence: 0, lastSerial: 0, lastGeneration: 0 };
+    if (!disk.restarted) {
+      recovered = await recoverJournal(files.existing(), engine, disk.sameBoot, journalDirectory);
+      files.removeExisting();
+      const lastSequence = Math.max(recovered.lastSequence, (disk.clean?.nextSequence ?? 1) - 1);
+      buffer.startAt(lastSequence, recovered.lastGeneration + 1, Math.max(recovered.lastSerial, engine.state.confirmedSerial));
+    }
+    return { engine, files, journal, recovered };
+  }
+
+  private async serve(vnode: VirtualNode, pipeline: Pipeline): Promise<void> {
+    const { clock, control } = this;
+    let stopBy = Number.POSITIVE_INFINITY;
+    for (;;) {
+      this.takeControl();
+      const now = clock.nowMs();
+      const next = vnode.poll(now);
+      Atomics.add(control, this.base + VNODE_HEARTBEAT, 1);
+      if (this.stopping) {
+        if (stopBy === Number.POSITIVE_INFINITY) stopBy = now + STOP_MS;
+        if ((!vnode.waiting && this.endpoint.idle()) || now > stopBy) return;
+      }
+      const sleepMs = Math.min(next - clock.nowMs(), HEARTBEAT_MS);
+      if (pipeline.inFlight) {
+        this.countFailures(pipeline);
+        if (sleepMs <= 0) await nextTurn();
+        else await this.sleeper.onEventLoop(sleepMs);
+      } else if (sleepMs > 0 && !this.stopping) {
+        this.sleeper.block(sleepMs);
+      } else if (this.stopping) {
+        await nextTurn();
+      }
+    }
+  }
+
+  /** Everything to the engine, and what the next start needs to know. */
+  private async drain(pipeline: Pipeline, storage: DiskStorage, completions: Completions): Promise<CleanState | undefined> {
+    const { buffer } = pipeline;
+    let settled = !completions.awaitEngine(() => {
+      settled = true;
+    });
+    while (!settled && !pipeline.engineFailed && storage.journal.health === 'healthy') {
+      pipeline.begin(this.clock.nowMs());
+      pipeline.end(this.clock.nowMs());
+      if (pipeline.inFlight) await this.sleeper.onEventLoop(50);
+    }
+    if (settled) pipeline.begin(this.clock.nowMs());
+    await storage.engine.close();
+    storage.files.close();
+    if (!settled) return undefined;
+    const { count, root } = storage.engine.state;
+    return { generation: buffer.generation, count, root, nextSequence: buffer.lastSequence + 1 };
+  }
+
+  private environment(): ConstructorParameters<typeof VirtualNode>[0]['env'] {
+    const { control, layout, base, task, endpoint, clock } = this;
+    const hybrid = new HybridClock(task.shared.control, () => clock.wallMs());
+    return {
+      ordinal: task.ordinal,
+      ring: task.ring,
+      endpoint,
+      claims: new Claims(control, layout),
+      clock,
+      tick: () => hybrid.tick(),
+      isServing: (vnode) => Atomics.load(control, layout.vnodeWord(vnode) + VNODE_STATE) === STATE_SERVING,
+      count(counter, by) {
+        const word = base + VNODE_COUNTERS + counter;
+        storeCounter(control, word, loadCounter(control, word) + by);
+      },
+      gauge(gauge, value) {
+        Atomics.store(control, base + VNODE_COUNTERS + gauge, value);
+      },
+    };
+  }
+
+  private countFailures(pipeline: Pipeline): void {
+    Atomics.store(this.control, this.base + VNODE_COUNTERS + COUNT_JOURNAL_FAILURES, pipeline.journalFailures);
+  }
+
+  private takeControl(): void {
+    if (Atomics.load(this.control, this.base + VNODE_CONTROL) === 0) return;
+    Atomics.store(this.control, this.base + VNODE_CONTROL, 0);
+    for (;;) {
+      const received = receiveMessageOnPort(this.task.port);
+      if (received === undefined) return;
+      if ((received.message as ToVnode).type === 'stop') this.stopping = true;
+    }
+  }
+
+  private setState(state: number): void {
+    Atomics.store(this.control, this.base + VNODE_STATE, state);
+  }
+
+  private send(message: FromVnode): void {
+    this.task.port.postMessage(message);
+  }
+}
+
+interface DiskStorage {
+  readonly engine: Engine;
+  readonly files: JournalDisk;
+  readonly journal: Journal;
+  readonly recovered: Recovered;
+}
+
+/**
+ * Entry of the worker thread. A failure of any kind ends the whole thread, so that nothing of it
+ * can still write when its successor takes the object buffer over.
+ */
+export default async function serveVnode(task: VnodeTask): Promise<void> {
+  const thread = new VnodeThread(task);
+  try {
+    await thread.run();
+  } catch (error) {
+    report(task, error);
+    // The message is on its way once the thread has been back in its event loop.
+    await nextTurn();
+    process.exit(1);
+  } finally {
+    (task.port as MessagePort).close();
+  }
+}
+
+function report(task: VnodeTask, error: unknown): void {
+  const control = new Int32Array(task.shared.control);
+  const layout = new SharedLayout(task.shared.shape);
+  Atomics.store(control, layout.vnodeWord(task.ordinal) + VNODE_STATE, STATE_FAULTED);
+  const fields: ErrorFields =
+    error instanceof RingletError
+      ? error.toJSON()
+      : {
+          code: 'INTERNAL',
+          message: `virtual node ${task.id}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+          details: { vnode: task.id },
+          retryable: false,
+          maybeApplied: false,
+        };
+  task.port.postMessage({ type: 'failed', error: fields } satisfies FromVnode);
+}

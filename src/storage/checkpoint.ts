@@ -1,0 +1,157 @@
+import {
+  CONFIRMED,
+  loadCounter,
+  LOG_SEGMENT,
+  SEG_LOG,
+  SEGMENT_HEADER_BYTES,
+  storeCounter,
+  SYNCED,
+} from './buffer-layout.js';
+import type { Engine } from './engine.js';
+import type { Journal } from './journal.js';
+import type { ObjectBuffer } from './object-buffer.js';
+import { bucketAt, keyAt, keyLengthAt, lengthAt, partitionAt } from './record.js';
+
+/** Records looked at, and records given to the engine, between two polls. */
+const SCAN_BUDGET = 4_096;
+const PUT_BUDGET = 512;
+
+type Phase =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'copying'; readonly segments: readonly number[]; at: number; cursor: number }
+  | { readonly kind: 'syncing'; readonly segments: readonly number[]; readonly target: number }
+  | { readonly kind: 'confirming'; readonly segments: readonly number[] };
+
+/**
+ * Moves sealed log segments into the engine and then lets their journal files go:
+ *
+ *   copying     the newest record of each key, a slice per poll; older ones are skipped
+ *   syncing     a record was skipped because a newer one exists further up the log, which may not
+ *               be on disk yet: wait until the journal is synced up to there (invariant 4)
+ *   confirming  commit the mark that says that these segments need no replay; when it is on stable
+ *               storage the segments become clean
+ */
+export class Checkpoint {
+  private readonly buffer: ObjectBuffer;
+  private readonly journal: Journal;
+  private readonly engine: Engine;
+  private phase: Phase = { kind: 'idle' };
+  private commits = 0;
+  error: Error | undefined;
+
+  private readonly onProgress: () => void;
+
+  constructor(buffer: ObjectBuffer, journal: Journal, engine: Engine, onProgress: () => void) {
+    this.onProgress = onProgress;
+    this.buffer = buffer;
+    this.journal = journal;
+    this.engine = engine;
+  }
+
+  get idle(): boolean {
+    return this.phase.kind === 'idle';
+  }
+  /** Whether the engine works for us, so that its completions must be let in. */
+  get inFlight(): boolean {
+    return this.commits > 0;
+  }
+  /** Whether the next step can do something at once. */
+  get busy(): boolean {
+    return this.phase.kind === 'copying' && this.commits < 4;
+  }
+
+  get sealed(): number[] {
+    const open = this.buffer.segment(LOG_SEGMENT);
+    return this.buffer.segmentsIn(SEG_LOG).filter((segment) => segment !== open);
+  }
+
+  start(): void {
+    const segments = this.sealed;
+    if (!this.idle || this.error !== undefined || segments.length === 0) return;
+    this.phase = { kind: 'copying', segments, at: 0, cursor: this.buffer.firstRecord(segments[0]!) };
+  }
+
+  step(): void {
+    switch (this.phase.kind) {
+      case 'idle':
+      case 'confirming':
+        return;
+      case 'copying':
+        if (this.commits < 4) this.copy(this.phase);
+        return;
+      case 'syncing':
+        if (loadCounter(this.buffer.words, SYNCED) >= this.phase.target) {
+          if (this.commits === 0) this.confirm(this.phase.segments);
+        } else if (this.journal.write()) {
+          this.journal.sync();
+        }
+        return;
+    }
+  }
+
+  private copy(phase: Extract<Phase, { kind: 'copying' }>): void {
+    const { buffer, engine } = this;
+    const { words, bytes } = buffer.memory;
+    let looked = 0;
+    let put = 0;
+    while (phase.at < phase.segments.length && looked < SCAN_BUDGET && put < PUT_BUDGET) {
+      const end = buffer.endOf(phase.segments[phase.at]!);
+      while (phase.cursor < end && looked < SCAN_BUDGET && put < PUT_BUDGET) {
+        const at = phase.cursor;
+        phase.cursor += lengthAt(words, at) >>> 2;
+        looked++;
+        if (!buffer.isNewest(at)) continue;
+        const key = keyAt(words, at) * 4;
+        engine.put(
+          partitionAt(words, at),
+          bucketAt(words, at),
+          bytes.subarray(key, key + keyLengthAt(words, at)),
+          bytes.subarray(at * 4, at * 4 + lengthAt(words, at)),
+        );
+        put++;
+      }
+      if (phase.cursor >= end && ++phase.at < phase.segments.length) {
+        phase.cursor = buffer.firstRecord(phase.segments[phase.at]!);
+      }
+    }
+    if (put > 0) this.commit(this.engine.state.confirmedSerial, undefined);
+    if (phase.at >= phase.segments.length) {
+      this.phase = { kind: 'syncing', segments: phase.segments, target: buffer.lastSequence };
+    }
+  }
+
+  private confirm(segments: readonly number[]): void {
+    this.phase = { kind: 'confirming', segments };
+    const serial = this.buffer.serial(segments[segments.length - 1]!);
+    this.commit(serial, () => {
+      for (const segment of segments) {
+        this.buffer.confirm(segment);
+        this.journal.release(segment);
+      }
+      this.publishConfirmed();
+      this.phase = { kind: 'idle' };
+    });
+  }
+
+  private commit(confirmedSerial: number, then: (() => void) | undefined): void {
+    this.commits++;
+    this.engine.commit({ generation: this.buffer.generation, confirmedSerial }, (error) => {
+      this.commits--;
+      if (error !== undefined) {
+        this.error = error;
+        this.phase = { kind: 'idle' };
+      } else {
+        then?.();
+      }
+      this.onProgress();
+    });
+  }
+
+  /** CONFIRMED: everything below the oldest segment that is still log. */
+  private publishConfirmed(): void {
+    const { buffer } = this;
+    const oldest = buffer.segmentsIn(SEG_LOG).find((segment) => buffer.used(segment) > SEGMENT_HEADER_BYTES);
+    const position = oldest === undefined ? buffer.lastSequence : buffer.firstSequence(oldest) - 1;
+    storeCounter(buffer.words, CONFIRMED, position);
+  }
+}

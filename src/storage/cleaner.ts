@@ -1,0 +1,94 @@
+import { LOG_SEGMENT, SEG_CLEAN, SEG_FREE, SEG_LOG, SEG_RETIRED_STATE, SEGMENT_HEADER_BYTES } from './buffer-layout.js';
+import type { ObjectBuffer } from './object-buffer.js';
+import { keyAt, lengthAt } from './record.js';
+
+/** Records per turn. */
+const BUDGET = 1_024;
+/** A segment with more live bytes than this is not worth moving. */
+const WORTHWHILE = 0.95;
+
+/**
+ * Makes free segments, a slice per turn. With an engine behind it: the oldest clean segment is
+ * evicted, its records are in the engine. Without one the buffer is the store: the emptiest log
+ * segment is compacted, its live records move to the head of the log.
+ */
+export class Cleaner {
+  /** Free segments that only compaction may use. */
+  static readonly reserve = 2;
+  private readonly buffer: ObjectBuffer;
+  private readonly compacts: boolean;
+  private victim = -1;
+  private cursor = 0;
+
+  constructor(buffer: ObjectBuffer, compacts: boolean) {
+    this.buffer = buffer;
+    this.compacts = compacts;
+  }
+
+  private get target(): number {
+    return Math.max(Cleaner.reserve + 1, this.buffer.layout.shape.segments >>> 3);
+  }
+
+  private get wanted(): boolean {
+    return this.buffer.count(SEG_FREE) + this.buffer.count(SEG_RETIRED_STATE) < this.target;
+  }
+
+  get busy(): boolean {
+    return this.victim >= 0;
+  }
+
+  /** Whether waiting for room makes sense: something is being freed, or can be. */
+  get hopeful(): boolean {
+    return this.busy || this.buffer.count(SEG_RETIRED_STATE) > 0 || this.choose() >= 0;
+  }
+
+  step(): void {
+    if (this.victim < 0) {
+      if (!this.wanted) return;
+      this.victim = this.choose();
+      if (this.victim < 0) return;
+      this.cursor = this.buffer.firstRecord(this.victim);
+    }
+    const { buffer } = this;
+    const end = buffer.endOf(this.victim);
+    for (let moved = 0; this.cursor < end && moved < BUDGET; moved++) {
+      if (this.compacts) {
+        if (buffer.isNewest(this.cursor) && !this.move(this.cursor)) return;
+      } else {
+        buffer.unlink(this.cursor);
+      }
+      this.cursor += lengthAt(buffer.words, this.cursor) >>> 2;
+    }
+    if (this.cursor < end) return;
+    buffer.retire(this.victim);
+    this.victim = -1;
+  }
+
+  private move(at: number): boolean {
+    const { buffer } = this;
+    if (!buffer.hasRoom(LOG_SEGMENT, lengthAt(buffer.words, at))) {
+      buffer.seal(LOG_SEGMENT);
+      if (buffer.open(LOG_SEGMENT) < 0) return false;
+    }
+    buffer.append(LOG_SEGMENT, buffer.words, at, buffer.words.subarray(keyAt(buffer.words, at)));
+    return true;
+  }
+
+  private choose(): number {
+    const { buffer } = this;
+    if (!this.compacts) return buffer.segmentsIn(SEG_CLEAN)[0] ?? -1;
+    const open = buffer.segment(LOG_SEGMENT);
+    let best = -1;
+    let least = WORTHWHILE;
+    for (const segment of buffer.segmentsIn(SEG_LOG)) {
+      if (segment === open) continue;
+      const full = (buffer.used(segment) - SEGMENT_HEADER_BYTES) || 1;
+      const share = buffer.live(segment) / Math.max(full, buffer.layout.shape.segmentBytes / 2);
+      if (share < least) {
+        best = segment;
+        least = share;
+      }
+    }
+    return best;
+  }
+}

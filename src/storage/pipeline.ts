@@ -1,0 +1,252 @@
+import { RingletError } from '../base/errors.js';
+import {
+  APPENDED,
+  CACHE_SEGMENT,
+  CONFIRMED,
+  loadCounter,
+  LOG_SEGMENT,
+  SEG_CLEAN,
+  SEG_FREE,
+  SYNCED,
+  UNWRITTEN_SINCE,
+  WRITTEN,
+} from './buffer-layout.js';
+import { Checkpoint } from './checkpoint.js';
+import { Cleaner } from './cleaner.js';
+import type { Engine } from './engine.js';
+import type { Journal } from './journal.js';
+import type { ObjectBuffer } from './object-buffer.js';
+import { aligned, keyAt, keyLengthAt, lengthAt, verifyRecord } from './record.js';
+import { Waiters } from './waiters.js';
+
+export const BUFFERED = 0;
+export const COMMITTED = 1;
+export const DURABLE = 2;
+/** How far a write must have come: an index into the levels of the public `Durability`. */
+export type Level = typeof BUFFERED | typeof COMMITTED | typeof DURABLE;
+
+export type Room = 'ready' | 'wait' | 'full' | 'failed';
+
+/** Disk-backed storage has both, the memory engine neither. */
+export interface Backing {
+  readonly journal: Journal;
+  readonly engine: Engine;
+}
+
+export interface PipelineOptions {
+  readonly flushMs: number;
+  /** A checkpoint starts at the latest so long after the last one, if there is anything to move. */
+  readonly checkpointMs: number;
+  /** Called after every completion of journal or engine. */
+  readonly onProgress: () => void;
+}
+
+/**
+ * The way of a record: object buffer → journal written → journal synced → engine. Knows no thread
+ * and no timer: {@link begin} opens a turn of the virtual node, {@link end} closes it.
+ */
+export class Pipeline {
+  readonly buffer: ObjectBuffer;
+  private readonly backing: Backing | undefined;
+  private readonly options: PipelineOptions;
+  private readonly cleaner: Cleaner;
+  private readonly checkpoint: Checkpoint | undefined;
+  private readonly written = new Waiters();
+  private readonly synced = new Waiters();
+  private readonly confirmed = new Waiters();
+  private readonly onReached: (token: number) => void;
+  private lastCheckpointMs = 0;
+  /** A checkpoint of everything was asked for: a scan, or the end. */
+  private drainTo = 0;
+  private nowMs = 0;
+
+  constructor(
+    buffer: ObjectBuffer,
+    backing: Backing | undefined,
+    options: PipelineOptions,
+    onReached: (token: number) => void,
+  ) {
+    this.buffer = buffer;
+    this.backing = backing;
+    this.options = options;
+    this.onReached = onReached;
+    this.checkpoint = backing && new Checkpoint(buffer, backing.journal, backing.engine, options.onProgress);
+    this.cleaner = new Cleaner(buffer, backing === undefined);
+  }
+
+  /** The error behind a `failed`, or behind a `full` that the disk causes. */
+  get error(): Error | undefined {
+    return this.checkpoint?.error ?? this.backing?.journal.error;
+  }
+  get engineFailed(): boolean {
+    return this.checkpoint?.error !== undefined;
+  }
+  /** Completions are on their way that only an event loop lets in. */
+  get inFlight(): boolean {
+    return (this.backing?.journal.inFlight ?? false) || (this.checkpoint?.inFlight ?? false);
+  }
+  get journalFailures(): number {
+    return this.backing?.journal.failures ?? 0;
+  }
+  get rehoming(): boolean {
+    return this.backing?.journal.rehoming ?? false;
+  }
+
+  /** Opens a turn: nothing is acknowledged before a record that is older than the window is written. */
+  begin(nowMs: number): void {
+    this.nowMs = nowMs;
+    this.releaseReached();
+    const since = Atomics.load(this.buffer.words, UNWRITTEN_SINCE);
+    if (this.backing !== undefined && since !== 0 && elapsed(since, nowMs) >= this.options.flushMs) {
+      this.backing.journal.write();
+    }
+    this.buffer.reclaim();
+  }
+
+  /** Whether a record of so many bytes can be appended now. */
+  room(bytes: number): Room {
+    const { buffer, backing } = this;
+    if (backing?.journal.health === 'failed') return 'failed';
+    if (buffer.index.exhausted) return 'wait';
+    if (buffer.hasRoom(LOG_SEGMENT, bytes)) return backing?.journal.ready === false ? 'wait' : 'ready';
+    if (backing !== undefined) {
+      if (!backing.journal.prepare()) return backing.journal.error === undefined ? 'wait' : 'full';
+      if (buffer.count(SEG_FREE) === 0) return this.checkpoint!.error === undefined ? 'wait' : 'full';
+    } else if (buffer.count(SEG_FREE) <= Cleaner.reserve) {
+      return this.cleaner.hopeful ? 'wait' : 'full';
+    }
+    buffer.seal(LOG_SEGMENT);
+    const segment = buffer.open(LOG_SEGMENT);
+    if (segment < 0) return 'wait';
+    backing?.journal.assign(segment);
+    return 'ready';
+  }
+
+  /** First word of the record that was appended last. */
+  lastPlace = 0;
+
+  /** Appends a record; {@link room} said `ready`. Returns its sequence number. */
+  append(from: Int32Array, fromWord: number, key: Int32Array): number {
+    this.lastPlace = this.buffer.append(LOG_SEGMENT, from, fromWord, key);
+    if (this.backing !== undefined && Atomics.load(this.buffer.words, UNWRITTEN_SINCE) === 0) {
+      Atomics.store(this.buffer.words, UNWRITTEN_SINCE, stamp(this.nowMs));
+    }
+    return this.buffer.lastSequence;
+  }
+
+  /** Calls back with the token when a record has reached the level; false if it has already. */
+  awaitLevel(sequence: number, level: Level, token: number): boolean {
+    if (level === BUFFERED || this.backing === undefined) return false;
+    if (loadCounter(this.buffer.words, level === COMMITTED ? WRITTEN : SYNCED) >= sequence) return false;
+    (level === COMMITTED ? this.written : this.synced).add(sequence, token);
+    return true;
+  }
+
+  /** Calls back when everything appended so far is in the engine; false if it is already. */
+  awaitEngine(token: number): boolean {
+    if (this.backing === undefined || loadCounter(this.buffer.words, CONFIRMED) >= this.buffer.lastSequence) return false;
+    this.drainTo = this.buffer.lastSequence;
+    this.confirmed.add(this.drainTo, token);
+    return true;
+  }
+
+  /** The key's newest record: its first word in the buffer, or −1. Reads the engine on a miss and keeps what it finds. */
+  read(hash: number, partition: number, bucket: number, key: Int32Array, keyBytes: Uint8Array): number {
+    const byte = this.buffer.find(hash, bucket, key, keyBytes.length);
+    if (byte !== 0) return byte >>> 2;
+    const stored = this.backing?.engine.get(partition, bucket, keyBytes);
+    return stored === undefined ? -1 : this.cache(stored);
+  }
+
+  /** Copies a record of the engine into the buffer, so that the next reader needs no message. */
+  private cache(stored: Uint8Array): number {
+    if (!verifyRecord(stored)) {
+      throw new RingletError('DATA_CORRUPT', 'a stored record does not match its checksum', { bytes: stored.length });
+    }
+    const { buffer } = this;
+    const { words } = aligned(stored);
+    if (!buffer.hasRoom(CACHE_SEGMENT, lengthAt(words, 0))) {
+      buffer.seal(CACHE_SEGMENT);
+      if (buffer.count(SEG_FREE) <= 1 || buffer.index.exhausted || buffer.open(CACHE_SEGMENT) < 0) return this.lend(words);
+    }
+    return buffer.append(CACHE_SEGMENT, words, 0, words.subarray(keyAt(words, 0)));
+  }
+
+  /** No room to keep it: the caller reads it from {@link lent} before the next call. */
+  lent: Int32Array | undefined;
+  private lend(words: Int32Array): number {
+    this.lent = words;
+    return 0;
+  }
+
+  /** Closes a turn: writes and syncs for those who wait, moves checkpoint, eviction and index on. */
+  end(nowMs: number): void {
+    this.nowMs = nowMs;
+    const { backing } = this;
+    if (backing !== undefined && !(this.written.empty && this.synced.empty)) {
+      backing.journal.write();
+      if (!this.synced.empty) backing.journal.sync();
+    }
+    this.releaseReached();
+    this.buffer.growIndex();
+    if (this.checkpoint !== undefined) this.stepCheckpoint(this.checkpoint, nowMs);
+    this.cleaner.step();
+  }
+
+  private stepCheckpoint(checkpoint: Checkpoint, nowMs: number): void {
+    const { buffer } = this;
+    if (checkpoint.idle && checkpoint.error === undefined) {
+      const behind = loadCounter(buffer.words, CONFIRMED) < buffer.lastSequence;
+      const draining = loadCounter(buffer.words, CONFIRMED) < this.drainTo;
+      if (!behind) this.lastCheckpointMs = nowMs;
+      const late = behind && nowMs - this.lastCheckpointMs >= this.options.checkpointMs;
+      const full = checkpoint.sealed.length >= buffer.layout.shape.segments >>> 1;
+      if (draining || late) buffer.seal(LOG_SEGMENT);
+      if (draining || late || full) {
+        this.lastCheckpointMs = nowMs;
+        checkpoint.start();
+      }
+    }
+    checkpoint.step();
+  }
+
+  private releaseReached(): void {
+    const { words } = this.buffer;
+    if (!this.written.empty) this.written.release(loadCounter(words, WRITTEN), this.onReached);
+    if (!this.synced.empty) this.synced.release(loadCounter(words, SYNCED), this.onReached);
+    if (!this.confirmed.empty) this.confirmed.release(loadCounter(words, CONFIRMED), this.onReached);
+  }
+
+  /** When the pipeline wants its next turn, in monotonic milliseconds. */
+  nextMs(nowMs: number): number {
+    if (this.checkpoint?.busy === true || this.cleaner.busy || this.buffer.index.growing) return nowMs;
+    let next = Number.POSITIVE_INFINITY;
+    const since = Atomics.load(this.buffer.words, UNWRITTEN_SINCE);
+    if (this.backing !== undefined && since !== 0) {
+      next = nowMs + Math.max(0, this.options.flushMs - elapsed(since, nowMs));
+    }
+    if (this.backing !== undefined && loadCounter(this.buffer.words, CONFIRMED) < loadCounter(this.buffer.words, APPENDED)) {
+      next = Math.min(next, Math.max(nowMs, this.lastCheckpointMs + this.options.checkpointMs));
+    }
+    return next;
+  }
+
+  /** The record at `place`, wherever `read` found it. */
+  keyBytesAt(words: Int32Array, bytes: Uint8Array, at: number): Uint8Array {
+    const start = keyAt(words, at) * 4;
+    return bytes.subarray(start, start + keyLengthAt(words, at));
+  }
+
+  get cleanSegments(): number {
+    return this.buffer.count(SEG_CLEAN);
+  }
+}
+
+/** Milliseconds in a word: 31 bits, never 0. */
+function stamp(nowMs: number): number {
+  return (Math.floor(nowMs) & 0x7fffffff) || 1;
+}
+
+function elapsed(since: number, nowMs: number): number {
+  return (stamp(nowMs) - since) & 0x7fffffff;
+}

@@ -1,0 +1,177 @@
+import { hashWords } from '../base/hash.js';
+import { align, Memory, readDouble } from '../base/memory.js';
+
+/**
+ * The one format of a stored key: in object buffers, journals, engines and replica frames.
+ * Words are 32-bit little-endian; a record begins at a multiple of 8 bytes and is never changed
+ * after it is published.
+ *
+ *   word  0  head checksum, of words 1…6
+ *         1  length in bytes of the whole record, a multiple of 8
+ *         2  sequence number, low 32 bits                 \
+ *         3  sequence number, high 16 bits | reserved <<16 | the head: written anew by every
+ *         4  generation                                    | virtual node that appends the record
+ *         5  low 32 bits of the sequence number that was   |
+ *            synced when this record was appended          /
+ *         6  content checksum, of words 7…end             - the same on all replicas
+ *         7  key hash (second word of the key's SHA-1)
+ *         8  bucket | partition <<16
+ *         9  key length in bytes | number of clock entries <<16
+ *        10  number of values | kind <<16
+ *        11… clock entries by ascending actor: actor, n, number of values       (3 words each)
+ *         …  values, entry by entry and newest first: length in bytes,
+ *            content type length | flags <<16, time (double, 2 words)           (4 words each)
+ *         …  key bytes, padded to a word
+ *         …  per value: content type bytes and value bytes, each padded to a word
+ *         …  zeros up to a multiple of 8
+ */
+export const HEAD_WORDS = 7;
+export const FIXED_WORDS = 11;
+export const ENTRY_WORDS = 3;
+export const META_WORDS = 4;
+
+export const W_HEAD_CHECK = 0;
+export const W_LENGTH = 1;
+export const W_SEQUENCE = 2;
+export const W_SEQUENCE_HIGH = 3;
+export const W_GENERATION = 4;
+export const W_SYNCED = 5;
+export const W_CONTENT_CHECK = 6;
+export const W_KEY_HASH = 7;
+export const W_PLACE = 8;
+export const W_KEY = 9;
+export const W_VALUES = 10;
+
+export const KIND_PLAIN = 0;
+export const KIND_COUNTER = 1;
+
+export const VALUE_DELETED = 1;
+/** Bits 8–15 of a value's flags: a well-known content type; 255 is one spelt out in the record. */
+export const CONTENT_TYPES = ['application/octet-stream', 'text/plain;charset=utf-8', 'application/json'] as const;
+export const CONTENT_TYPE_LITERAL = 255;
+
+const HEAD_SEED = 0x52494e47;
+const CONTENT_SEED = 0x4c455421;
+
+export function lengthAt(words: Int32Array, at: number): number {
+  return words[at + W_LENGTH]!;
+}
+export function sequenceAt(words: Int32Array, at: number): number {
+  return (words[at + W_SEQUENCE]! >>> 0) + (words[at + W_SEQUENCE_HIGH]! & 0xffff) * 0x1_0000_0000;
+}
+export function bucketAt(words: Int32Array, at: number): number {
+  return words[at + W_PLACE]! & 0xffff;
+}
+export function partitionAt(words: Int32Array, at: number): number {
+  return words[at + W_PLACE]! >>> 16;
+}
+export function keyLengthAt(words: Int32Array, at: number): number {
+  return words[at + W_KEY]! & 0xffff;
+}
+export function entriesAt(words: Int32Array, at: number): number {
+  return words[at + W_KEY]! >>> 16;
+}
+export function valuesAt(words: Int32Array, at: number): number {
+  return words[at + W_VALUES]! & 0xffff;
+}
+export function kindAt(words: Int32Array, at: number): number {
+  return words[at + W_VALUES]! >>> 16;
+}
+/** Word at which the value descriptors begin. */
+export function metasAt(words: Int32Array, at: number): number {
+  return at + FIXED_WORDS + entriesAt(words, at) * ENTRY_WORDS;
+}
+/** Word at which the key begins. */
+export function keyAt(words: Int32Array, at: number): number {
+  return metasAt(words, at) + valuesAt(words, at) * META_WORDS;
+}
+
+export function wordsFor(bytes: number): number {
+  return (bytes + 3) >>> 2;
+}
+
+/** Bytes of a record with these parts; `payloadWords` is the sum of the padded content types and values. */
+export function recordBytes(entries: number, values: number, keyBytes: number, payloadWords: number): number {
+  const words = FIXED_WORDS + entries * ENTRY_WORDS + values * META_WORDS + wordsFor(keyBytes) + payloadWords;
+  return align(words * 4, 8);
+}
+
+/** Computes the content checksum after everything behind it is in place. */
+export function sealContent(words: Int32Array, at: number): void {
+  words[at + W_CONTENT_CHECK] = hashWords(words, at + HEAD_WORDS, at + (lengthAt(words, at) >>> 2), CONTENT_SEED);
+}
+
+/** Writes the head that the appending virtual node owns. */
+export function sealHead(words: Int32Array, at: number, sequence: number, generation: number, synced: number): void {
+  words[at + W_SEQUENCE] = sequence | 0;
+  words[at + W_SEQUENCE_HIGH] = Math.floor(sequence / 0x1_0000_0000) & 0xffff;
+  words[at + W_GENERATION] = generation;
+  words[at + W_SYNCED] = synced | 0;
+  words[at + W_HEAD_CHECK] = hashWords(words, at + 1, at + HEAD_WORDS, HEAD_SEED);
+}
+
+/** Whether words at `at` begin with an intact head of a record that ends before word `end`. */
+export function headIntact(words: Int32Array, at: number, end: number): boolean {
+  if (at + FIXED_WORDS > end) return false;
+  const bytes = words[at + W_LENGTH]!;
+  if (bytes < FIXED_WORDS * 4 || (bytes & 7) !== 0 || at + (bytes >>> 2) > end) return false;
+  return words[at + W_HEAD_CHECK] === hashWords(words, at + 1, at + HEAD_WORDS, HEAD_SEED);
+}
+
+/** Whether the content checksum and all inner lengths hold; the head must be intact. */
+export function contentIntact(words: Int32Array, at: number): boolean {
+  const end = at + (lengthAt(words, at) >>> 2);
+  if (words[at + W_CONTENT_CHECK] !== hashWords(words, at + HEAD_WORDS, end, CONTENT_SEED)) return false;
+  return shapeIntact(words, at, end);
+}
+
+/** Whether all inner lengths add up to the record's own: checked on whatever comes from outside. */
+export function shapeIntact(words: Int32Array, at: number, end: number): boolean {
+  const metas = metasAt(words, at);
+  const key = keyAt(words, at);
+  let word = key + wordsFor(keyLengthAt(words, at));
+  if (word > end || keyLengthAt(words, at) === 0) return false;
+  let listed = 0;
+  for (let entry = at + FIXED_WORDS; entry < metas; entry += ENTRY_WORDS) listed += words[entry + 2]!;
+  if (listed !== valuesAt(words, at)) return false;
+  for (let meta = metas; meta < key; meta += META_WORDS) {
+    if (words[meta]! < 0) return false;
+    word += wordsFor(words[meta + 1]! & 0xffff) + wordsFor(words[meta]!);
+  }
+  return word <= end && end - word <= 1;
+}
+
+/** Content checksum of a record in any, also unaligned, bytes; an unsigned number. */
+export function contentCheckOf(record: Uint8Array): number {
+  const at = W_CONTENT_CHECK * 4;
+  return (record[at]! | (record[at + 1]! << 8) | (record[at + 2]! << 16) | (record[at + 3]! << 24)) >>> 0;
+}
+
+let scratch = Memory.allocate(64 << 10);
+
+/** The bytes at the start of an aligned memory, valid until the next call. */
+export function aligned(record: Uint8Array): Memory {
+  if (record.length > scratch.bytes.length) scratch = Memory.allocate(align(record.length * 2, 8));
+  scratch.bytes.set(record);
+  return scratch;
+}
+
+/** Whether the bytes are one whole, undamaged record. Never throws. */
+export function verifyRecord(record: Uint8Array): boolean {
+  const { words } = aligned(record);
+  const end = record.length >>> 2;
+  return headIntact(words, 0, end) && lengthAt(words, 0) === record.length && contentIntact(words, 0);
+}
+
+/** Time of a value, in the units of the hybrid logical clock (see base/time.ts). */
+export function timeAt(words: Int32Array, meta: number): number {
+  return readDouble(words, meta + 2);
+}
+
+export function keyEquals(words: Int32Array, at: number, bucket: number, key: Int32Array, keyBytes: number): boolean {
+  if (keyLengthAt(words, at) !== keyBytes || bucketAt(words, at) !== bucket) return false;
+  const start = keyAt(words, at);
+  const count = wordsFor(keyBytes);
+  for (let i = 0; i < count; i++) if (words[start + i] !== key[i]) return false;
+  return true;
+}

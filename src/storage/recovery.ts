@@ -1,0 +1,207 @@
+import { RingletError } from '../base/errors.js';
+import { Memory } from '../base/memory.js';
+import type { Engine } from './engine.js';
+import type { ExistingJournalFile } from './journal-files.js';
+import {
+  aligned,
+  bucketAt,
+  contentIntact,
+  headIntact,
+  keyAt,
+  keyLengthAt,
+  kindAt,
+  lengthAt,
+  partitionAt,
+  sealHead,
+  sequenceAt,
+  W_GENERATION,
+  W_KEY_HASH,
+  W_SYNCED,
+} from './record.js';
+import { compareClocks, decodeClock, encodeRecord } from './record-codec.js';
+import { readSegmentHeader, type SegmentHeader } from './segment-header.js';
+import { sync } from '../versions/dvvs.js';
+import { SEGMENT_HEADER_BYTES } from './buffer-layout.js';
+
+export interface Recovered {
+  /** Records replayed into the engine. */
+  readonly records: number;
+  readonly lastSequence: number;
+  readonly lastSerial: number;
+  readonly lastGeneration: number;
+}
+
+interface Image {
+  readonly name: string;
+  readonly header: SegmentHeader;
+  readonly memory: Memory;
+}
+
+/** Where the records of an image end, and the last sequence number in it. */
+interface Extent {
+  readonly endWord: number;
+  readonly lastSequence: number;
+}
+
+const COMMIT_EVERY = 4_096;
+
+/**
+ * Replays the journal of a virtual node into its engine after an unclean stop: the newest record
+ * of each key, merged with what the engine has. The journal files stay until the caller removes
+ * them; doing it twice changes nothing.
+ *
+ * @param sameBoot the machine has not been restarted since: everything written is readable, so a
+ *   hole below a later record is damage. After a power cut only what was synced must be there.
+ * @throws RingletError DATA_CORRUPT, DATA_FOREIGN; nothing is changed then
+ */
+export async function recoverJournal(
+  files: readonly ExistingJournalFile[],
+  engine: Engine,
+  sameBoot: boolean,
+  directory: string,
+): Promise<Recovered> {
+  const images = readImages(files, directory);
+  const newest = new Map<string, { memory: Memory; at: number }>();
+  let lastSequence = 0;
+  let expected = 0;
+  let torn: { name: string; sequence: number } | undefined;
+  for (const image of images) {
+    if (image.header.serial <= engine.state.confirmedSerial) continue;
+    if (expected !== 0 && image.header.firstSequence > expected) torn ??= { name: image.name, sequence: expected };
+    const extent = walk(image, (at) => {
+      const { words, bytes } = image.memory;
+      if (torn !== undefined) refuseHole(words, at, torn, sameBoot, directory);
+      const key = keyAt(words, at) * 4;
+      const name = Buffer.from(bytes.buffer, key, keyLengthAt(words, at)).toString('latin1');
+      newest.set(`${bucketAt(words, at)}/${name}`, { memory: image.memory, at });
+    });
+    const later = recordAfter(image, extent);
+    if (later >= 0) {
+      const hole = { name: image.name, sequence: extent.lastSequence + 1 };
+      refuseHole(image.memory.words, later, hole, sameBoot, directory);
+      torn ??= hole;
+    }
+    expected = extent.lastSequence + 1;
+    lastSequence = Math.max(lastSequence, extent.lastSequence);
+  }
+  const last = images.at(-1)?.header;
+  await replay([...newest.values()], engine, Math.max(last?.serial ?? 0, engine.state.confirmedSerial));
+  return {
+    records: newest.size,
+    lastSequence,
+    lastSerial: Math.max(last?.serial ?? 0, engine.state.confirmedSerial),
+    lastGeneration: Math.max(engine.state.generation, ...images.map((image) => image.header.generation)),
+  };
+}
+
+function readImages(files: readonly ExistingJournalFile[], directory: string): Image[] {
+  const images: Image[] = [];
+  for (const file of files) {
+    const bytes = file.read();
+    const memory = Memory.allocate(Math.ceil(bytes.length / 8) * 8);
+    memory.bytes.set(bytes);
+    const outcome = readSegmentHeader(memory.words);
+    if (outcome.kind === 'blank') continue;
+    if (outcome.kind === 'unknown-format') {
+      throw new RingletError('DATA_FOREIGN', `${directory}/${file.name} has journal format ${outcome.format}, made by another version of Ringlet; open it with that one`, {
+        format: outcome.format,
+      });
+    }
+    if (outcome.kind === 'damaged') {
+      throw corrupt(directory, file.name, 0, 'its header does not match its checksum');
+    }
+    images.push({ name: file.name, header: outcome.header, memory });
+  }
+  return images.sort((a, b) => a.header.serial - b.header.serial);
+}
+
+/** Visits the unbroken run of records at the start of an image. */
+function walk({ header, memory }: Image, visit: (at: number) => void): Extent {
+  const { words } = memory;
+  let at = SEGMENT_HEADER_BYTES >>> 2;
+  let sequence = header.firstSequence;
+  while (isRecordOf(words, at, header.generation) && sequenceAt(words, at) === sequence && contentIntact(words, at)) {
+    visit(at);
+    at += lengthAt(words, at) >>> 2;
+    sequence++;
+  }
+  return { endWord: at, lastSequence: sequence - 1 };
+}
+
+/** An intact record behind the end of the run that was appended later in this segment's life, or −1. */
+function recordAfter({ header, memory }: Image, extent: Extent): number {
+  const { words } = memory;
+  for (let at = extent.endWord; at < words.length; at += 2) {
+    if (isRecordOf(words, at, header.generation) && sequenceAt(words, at) > extent.lastSequence && contentIntact(words, at)) {
+      return at;
+    }
+  }
+  return -1;
+}
+
+function isRecordOf(words: Int32Array, at: number, generation: number): boolean {
+  return words[at + W_GENERATION] === generation && headIntact(words, at, words.length);
+}
+
+/** A later record proves that the missing one was there, unless a power cut may have lost it unsynced. */
+function refuseHole(
+  words: Int32Array,
+  later: number,
+  hole: { name: string; sequence: number },
+  sameBoot: boolean,
+  directory: string,
+): void {
+  const synced = words[later + W_SYNCED]! >>> 0;
+  const wasSynced = ((synced - hole.sequence) | 0) >= 0 && synced !== 0;
+  if (sameBoot || wasSynced) {
+    throw corrupt(directory, hole.name, hole.sequence, `record ${hole.sequence} is damaged although later ones are whole`);
+  }
+}
+
+async function replay(
+  newest: readonly { memory: Memory; at: number }[],
+  engine: Engine,
+  confirmedSerial: number,
+): Promise<void> {
+  const commit = (serial: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      engine.commit({ generation: engine.state.generation, confirmedSerial: serial }, (error) => {
+        if (error === undefined) resolve();
+        else reject(error);
+      });
+    });
+  for (let i = 0; i < newest.length; i++) {
+    replayOne(newest[i]!.memory, newest[i]!.at, engine);
+    if (i % COMMIT_EVERY === COMMIT_EVERY - 1) await commit(engine.state.confirmedSerial);
+  }
+  await commit(confirmedSerial);
+}
+
+function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
+  const partition = partitionAt(words, at);
+  const bucket = bucketAt(words, at);
+  const start = keyAt(words, at) * 4;
+  const key = bytes.subarray(start, start + keyLengthAt(words, at));
+  const record = bytes.subarray(at * 4, at * 4 + lengthAt(words, at));
+  const stored = engine.get(partition, bucket, key);
+  if (stored === undefined) {
+    engine.put(partition, bucket, key, record);
+    return;
+  }
+  const { words: old, bytes: oldBytes } = aligned(stored);
+  const relation = compareClocks(words, at, old, 0);
+  if (relation === 'newer') engine.put(partition, bucket, key, record);
+  if (relation !== 'concurrent') return;
+  const clock = sync(decodeClock(words, bytes, at), decodeClock(old, oldBytes, 0));
+  const merged = encodeRecord({ partition, bucket, hash: words[at + W_KEY_HASH]! }, key, kindAt(words, at), clock);
+  sealHead(merged.words, 0, sequenceAt(words, at), words[at + W_GENERATION]!, words[at + W_SYNCED]!);
+  engine.put(partition, bucket, key, merged.bytes.subarray(0, lengthAt(merged.words, 0)));
+}
+
+function corrupt(directory: string, file: string, sequence: number, reason: string): RingletError {
+  return new RingletError(
+    'DATA_CORRUPT',
+    `${directory}/${file}: ${reason}; restore the directory from a backup or move it away`,
+    { file, sequence },
+  );
+}

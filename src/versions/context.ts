@@ -1,0 +1,134 @@
+import { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import type { Clock, Entry } from './dvvs.js';
+
+/**
+ * The opaque context that a get returns and a put passes back (§4.1).
+ *
+ *     context  := version checksum entry*
+ *     version  := u8, 1
+ *     checksum := u32 little endian: FNV-1a over version and entries
+ *     entry    := gap n
+ *     gap      := varint: actor - previous actor - 1, where the actor before the first is -1
+ *     n        := varint, 1 to 2^32 - 1
+ *     varint   := base 128, little endian, 0x80 marks continuation, shortest form only
+ *
+ * Gaps make unsorted and repeated actors unwritable, and there is one form only: equal contexts are
+ * equal bytes. The checksum finds damage, it is no signature: a client can forge a context and
+ * thereby lose its own siblings, which it could also do by a delete.
+ */
+const VERSION = 1;
+const HEADER_BYTES = 5;
+const MAX_U32 = 0xffff_ffff;
+
+/**
+ * The context of everything that the clock knows; live values are left out.
+ *
+ * @throws RingletError INTERNAL when the clock has more than LIMITS.clockEntries entries:
+ * coordinators keep below that, and a context that could not be passed back would be a trap.
+ */
+export function encodeContext(clock: Clock<unknown>): Uint8Array {
+  if (clock.length > LIMITS.clockEntries) {
+    throw new RingletError('INTERNAL', 'The clock has too many entries for a context', {
+      entries: clock.length,
+      limit: LIMITS.clockEntries,
+    });
+  }
+  const bytes = new Uint8Array(HEADER_BYTES + clock.length * 10);
+  bytes[0] = VERSION;
+  let at = HEADER_BYTES;
+  let previous = -1;
+  for (const { actor, n } of clock) {
+    if (n === 0) continue;
+    at = writeVarint(bytes, at, actor - previous - 1);
+    at = writeVarint(bytes, at, n);
+    previous = actor;
+  }
+  const context = bytes.slice(0, at);
+  new DataView(context.buffer).setUint32(1, checksumOf(context), true);
+  return context;
+}
+
+/** The version vector in a context. @throws RingletError BAD_CONTEXT, whatever the bytes are. */
+export function decodeContext(bytes: Uint8Array): Clock<never> {
+  const length = bytes.length;
+  if (length > LIMITS.contextBytes) throw bad('too long', { bytes: length, limit: LIMITS.contextBytes });
+  if (length < HEADER_BYTES) throw bad('too short', { bytes: length, least: HEADER_BYTES });
+  if (bytes[0] !== VERSION) throw bad('of another version', { version: bytes[0]!, supported: VERSION });
+  const stored = (bytes[1]! | (bytes[2]! << 8) | (bytes[3]! << 16) | (bytes[4]! << 24)) >>> 0;
+  const computed = checksumOf(bytes);
+  if (stored !== computed) throw bad('damaged', { checksum: stored, expected: computed });
+
+  const clock: Entry<never>[] = [];
+  const reader = { at: HEADER_BYTES };
+  let previous = -1;
+  while (reader.at < length) {
+    if (clock.length === LIMITS.clockEntries) throw bad('too large', { limit: LIMITS.clockEntries });
+    const actor = previous + 1 + readVarint(bytes, reader);
+    if (actor > MAX_U32) throw bad('out of range', { actor, limit: MAX_U32 });
+    const n = readVarint(bytes, reader);
+    if (n === 0) throw bad('not in its shortest form', { actor, n });
+    clock.push({ actor, n, values: [] });
+    previous = actor;
+  }
+  return clock;
+}
+
+/** A context's bytes as base64url without padding. */
+export function contextToString(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
+}
+
+/**
+ * The bytes behind {@link contextToString}; decodeContext then checks them.
+ *
+ * @throws RingletError BAD_CONTEXT for anything that contextToString does not return: other
+ * alphabets, padding, white space, stray bits.
+ */
+export function contextFromString(text: string): Uint8Array {
+  const longest = Math.ceil((LIMITS.contextBytes * 4) / 3);
+  if (text.length > longest) throw bad('too long', { characters: text.length, limit: longest });
+  const bytes = Buffer.from(text, 'base64url');
+  if (bytes.toString('base64url') !== text) throw bad('not base64url', { characters: text.length });
+  return new Uint8Array(bytes);
+}
+
+/** FNV-1a, 32 bits, over everything but the checksum's own four bytes. */
+function checksumOf(bytes: Uint8Array): number {
+  let hash = Math.imul(0x811c9dc5 ^ bytes[0]!, 0x0100_0193);
+  for (let i = HEADER_BYTES; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x0100_0193);
+  return hash >>> 0;
+}
+
+function writeVarint(bytes: Uint8Array, start: number, value: number): number {
+  let at = start;
+  let rest = value;
+  while (rest >= 0x80) {
+    bytes[at++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  bytes[at++] = rest;
+  return at;
+}
+
+function readVarint(bytes: Uint8Array, reader: { at: number }): number {
+  let value = 0;
+  for (let scale = 1; ; scale *= 128) {
+    const byte = bytes[reader.at];
+    if (byte === undefined) throw bad('cut short', { bytes: bytes.length });
+    reader.at += 1;
+    // A product, as shifts would overflow: the fifth byte reaches bit 34.
+    value += (byte & 0x7f) * scale;
+    if (value > MAX_U32) throw bad('out of range', { value, limit: MAX_U32 });
+    if (byte < 0x80) {
+      if (byte === 0 && scale > 1) throw bad('not in its shortest form', { at: reader.at - 1 });
+      return value;
+    }
+    // Four continuation bytes of zeros keep the value small; the length bounds them.
+    if (scale > MAX_U32 / 128) throw bad('out of range', { at: reader.at - 1, limit: MAX_U32 });
+  }
+}
+
+function bad(what: string, details: Readonly<Record<string, number>>): RingletError {
+  return new RingletError('BAD_CONTEXT', `The context is ${what}`, details);
+}

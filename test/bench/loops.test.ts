@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { runClosedLoop } from '../../bench/measure/closed-loop.js';
+import { sleep } from '../../bench/measure/clock.js';
+import { LatencyHistogram } from '../../bench/measure/histogram.js';
+import { Workload } from '../../bench/measure/workload.js';
+import type { Target } from '../../bench/targets/target.js';
+
+const WORKLOAD = { keys: 100, valueBytes: 10, seed: 1 };
+
+function target(overrides: Partial<Target>): Target {
+  return {
+    synchronous: { get: false, put: false },
+    get: async () => 10,
+    put: async () => undefined,
+    valueBytes: (result) => result as number,
+    writeAll: async () => undefined,
+    close: async () => undefined,
+    ...overrides,
+  };
+}
+
+const CLOSED = { op: 'put', inFlight: 4, warmupSeconds: 0, seconds: 0.2, valueBytes: 10 } as const;
+
+test('a closed loop keeps exactly its number of requests in flight', async () => {
+  let inFlight = 0;
+  let most = 0;
+  const put = async (): Promise<void> => {
+    most = Math.max(most, ++inFlight);
+    await sleep(1);
+    inFlight--;
+  };
+  const { operations } = await runClosedLoop(target({ put }), new Workload(WORKLOAD), CLOSED);
+  expect(most).toBe(4);
+  expect(inFlight).toBe(0);
+  const { samples, p50Us } = LatencyHistogram.decode(operations[0]!.histogram).summary();
+  expect(samples).toBe(operations[0]!.completed);
+  expect(p50Us!).toBeGreaterThanOrEqual(900);
+});
+
+test('the rate is operations over time (4 in flight, about 5 ms each)', async () => {
+  const put = (): Promise<void> => sleep(5);
+  const { operations } = await runClosedLoop(target({ put }), new Workload(WORKLOAD), CLOSED);
+  expect(operations[0]!.opsPerSecond).toBeGreaterThan(100);
+  expect(operations[0]!.opsPerSecond).toBeLessThanOrEqual(810);
+});
+
+test('a get that finds nothing, or a value of another size, fails the step', async () => {
+  const spec = { ...CLOSED, op: 'get' } as const;
+  const missing = target({ get: async () => -1 });
+  await expect(runClosedLoop(missing, new Workload(WORKLOAD), spec)).rejects.toThrow('found -1 bytes');
+});
+
+test('a synchronous get is measured without promises', async () => {
+  const spec = { ...CLOSED, op: 'get', inFlight: 1, seconds: 0.05 } as const;
+  const synchronous = target({ synchronous: { get: true, put: false }, get: () => 10 });
+  const { operations } = await runClosedLoop(synchronous, new Workload(WORKLOAD), spec);
+  expect(operations[0]!.completed).toBeGreaterThan(0);
+});

@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { loadExperiments, selectExperiments } from '../../bench/suite/registry.js';
+
+const QUICK_SECONDS = 88;
+const DEFAULT_SECONDS = 890;
+
+test('every file in bench/experiments is an experiment with its own name and question', async () => {
+  const experiments = await loadExperiments();
+  const names = experiments.map(({ name }) => name);
+  expect(names).toEqual(expect.arrayContaining(['balance', 'durability', 'latency', 'messaging', 'peers']));
+  expect(new Set(names).size).toBe(names.length);
+  for (const { question } of experiments) expect(question).toMatch(/\?$/);
+});
+
+test('together they are planned within 90 seconds in quick mode and 15 minutes by default', async () => {
+  const experiments = await loadExperiments();
+  const seconds = (mode: 'quick' | 'default'): number =>
+    experiments.reduce((total, experiment) => total + experiment.plan(mode).seconds, 0);
+  expect(seconds('quick')).toBeLessThanOrEqual(QUICK_SECONDS);
+  expect(seconds('default')).toBeLessThanOrEqual(DEFAULT_SECONDS);
+});
+
+test('a selection keeps the order of the registry and refuses an unknown name', async () => {
+  const experiments = await loadExperiments();
+  const selected = selectExperiments(experiments, ['peers', 'balance']).map(({ name }) => name);
+  expect(selected).toEqual(['balance', 'peers']);
+  expect(() => selectExperiments(experiments, ['nothing'])).toThrow(
+    /no experiment is named nothing; there are/,
+  );
+});

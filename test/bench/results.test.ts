@@ -1,0 +1,156 @@
+import { expect, test } from 'vitest';
+import { LatencyHistogram } from '../../bench/measure/histogram.js';
+import { checkResults } from '../../bench/report/check-results.js';
+import { EMPTY_ROW, rowsOf, subjectOf } from '../../bench/report/rows.js';
+import { SCHEMA_VERSION, type Results, type Row } from '../../bench/report/schema.js';
+import { figure, table } from '../../bench/report/table.js';
+import { requirements } from '../../bench/peers/requirements.js';
+import type { StepReport } from '../../bench/cases/case.js';
+
+const STEP = {
+  kind: 'open',
+  putFraction: 0.25,
+  arrivals: 'poisson',
+  perSecond: 1_000,
+  callers: 2,
+  warmupSeconds: 1,
+  seconds: 2,
+} as const;
+
+const SUBJECT = subjectOf({ system: 'redis', port: 1 }, 'no persistence');
+
+function report(getsPerSecond: number, latencyMs: number, eventLoopUtilisation = 0.5): StepReport {
+  const histogram = new LatencyHistogram();
+  for (let i = 0; i < 10; i++) histogram.recordMs(latencyMs);
+  const encoded = histogram.encode();
+  const loop = {
+    operations: [{ op: 'get', completed: 10, failed: 1, opsPerSecond: getsPerSecond, histogram: encoded }],
+    seconds: 2,
+    eventLoopUtilisation,
+    lateness: encoded,
+    unfinished: 0,
+  } as const;
+  return { loops: [loop, loop], lag: null, loads: null, cpuPerSecond: null };
+}
+
+function resultsWith(rows: readonly Row[]): Results {
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    machine: {
+      cpus: 2,
+      model: 'x',
+      memoryBytes: 1,
+      kernel: 'Linux 6',
+      node: 'v20',
+      filesystem: 'ext4',
+      fsyncUs: 200,
+      loadAverage: 0,
+    },
+    commit: null,
+    seed: 1,
+    options: { mode: 'quick', only: [], engine: 'lmdb', budgetSeconds: 88 },
+    startedAt: new Date(0).toISOString(),
+    seconds: 1,
+    complete: true,
+    experiments: {
+      latency: { question: '?', parameters: {}, seconds: 1, rows, summary: [], notes: [] },
+    },
+  };
+}
+
+test('a row adds the rates of its callers, takes the median of the rounds, and merges histograms', () => {
+  const [row] = rowsOf(SUBJECT, STEP, [report(100, 1), report(400, 1), report(200, 3)]);
+  expect(row).toMatchObject({
+    system: 'redis',
+    op: 'get',
+    callers: 2,
+    inFlight: null,
+    offeredPerSecond: 750,
+    opsPerSecond: 400,
+    rounds: 3,
+    samples: 60,
+    failed: 6,
+    p999FewSamples: true,
+    generatorBound: false,
+  });
+  expect(Math.round(row!.maxUs! / 10) * 10).toBe(3_000);
+});
+
+test('one busy generator among the rounds marks the row as generator-bound', () => {
+  const [row] = rowsOf(SUBJECT, STEP, [report(1, 1), report(1, 1, 0.95)]);
+  expect(row!.generatorBound).toBe(true);
+});
+
+test('an operation that was not measured gives no row', () => {
+  expect(rowsOf(SUBJECT, STEP, [report(1, 1)]).map((row) => row.op)).toEqual(['get']);
+  expect(rowsOf(SUBJECT, STEP, [])).toEqual([]);
+});
+
+test('results made of such rows follow the schema, also after JSON', () => {
+  const results = resultsWith(rowsOf(SUBJECT, STEP, [report(1, 1)]));
+  expect(checkResults(JSON.parse(JSON.stringify(results)))).toEqual([]);
+});
+
+test('the check names a missing field, a wrong type and another version', () => {
+  const row = { ...EMPTY_ROW, system: 'redis', setting: 'x' } as const;
+  const { p999Us, ...without } = row;
+  expect(p999Us).toBeNull();
+  expect(checkResults(resultsWith([without as Row]))).toEqual(['latency.rows[0].p999Us: undefined']);
+  expect(checkResults(resultsWith([{ ...row, opsPerSecond: Number.NaN }]))).toHaveLength(1);
+  expect(checkResults({ ...resultsWith([row]), schemaVersion: 2 })).toEqual(['results.schemaVersion: 2']);
+  expect(checkResults(null)).toEqual(['results is not an object']);
+});
+
+function measuredRow(id: string, figures: Partial<Row>): Row {
+  return { ...EMPTY_ROW, system: 'ringlet', setting: 'x', ...figures, id };
+}
+
+test('requirements are judged against the peer of the same run, and are open without it', () => {
+  const ringlet = measuredRow('ringlet-n3-buffered/put64', { opsPerSecond: 150_000 });
+  const line = (rows: readonly Row[]): unknown =>
+    requirements(rows, null, null).find(({ line }) => line.startsWith('put buffered, N=3'));
+  expect(line([ringlet])).toMatchObject({ measured: null, met: null });
+  expect(line([ringlet, measuredRow('redis/put64', { opsPerSecond: 100_000 })])).toMatchObject({
+    measured: 1.5,
+    met: true,
+  });
+  expect(line([ringlet, measuredRow('redis/put64', { opsPerSecond: 200_000 })])).toMatchObject({
+    met: false,
+  });
+});
+
+test('a rate that only fills the journal is not met: lag must not grow', () => {
+  const lag = (end: number): object[] => [
+    {
+      afterWarmup: { journalRecords: 1_000, engineRecords: 1_000 },
+      atEnd: { journalRecords: end, engineRecords: 0 },
+    },
+  ];
+  const judged = (end: number): boolean | null => {
+    const row = measuredRow('ringlet-n1-durable/put64', { opsPerSecond: 10_000, n: 1, lag: lag(end) });
+    const found = requirements([row], null, null).find(({ line }) => line.startsWith('lag of journal'));
+    return found?.met ?? null;
+  };
+  expect(judged(1_000)).toBe(true);
+  expect(judged(50_000)).toBe(false);
+});
+
+test('scaling is measured against the CPU loop of the same run', () => {
+  const rows = [
+    measuredRow('ringlet-threads/cpu-1', { opsPerSecond: 100 }),
+    measuredRow('ringlet-threads/cpu-2', { opsPerSecond: 160 }),
+    measuredRow('ringlet-threads/get-1-caller', { opsPerSecond: 1_000 }),
+    measuredRow('ringlet-threads/get-2-callers', { opsPerSecond: 1_600 }),
+  ];
+  const [line] = requirements(rows, null, null).filter(({ line }) => line.startsWith('get, two'));
+  expect(line).toMatchObject({ measured: 1, met: true });
+});
+
+test('figures are short and tables aligned', () => {
+  expect([null, 0.7213, 12.34, 1_234.5].map(figure)).toEqual(['', '0.721', '12.3', '1,235']);
+  const columns = [
+    { title: 'a', cell: (value: number): string => String(value) },
+    { title: 'b', cell: (): string => 'x', left: true },
+  ];
+  expect(table(columns, [1, 100])).toBe('  a  b\n  1  x\n100  x');
+});

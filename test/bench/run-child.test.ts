@@ -1,0 +1,79 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { built } from './built.js';
+import type { ModuleCaseSpec } from '../../bench/cases/case.js';
+
+const { runChild } = await built<typeof import('../../bench/cases/run-child.js')>('cases/run-child');
+
+const directory = await mkdtemp(join(tmpdir(), 'ringlet-bench-'));
+afterAll(() => rm(directory, { recursive: true }));
+
+const never = new AbortController().signal;
+
+async function moduleCase(name: string, source: string): Promise<ModuleCaseSpec> {
+  const path = join(directory, `${name}.mjs`);
+  await writeFile(path, source);
+  return { kind: 'module', url: pathToFileURL(path).href, input: { a: 1 }, seconds: 1 };
+}
+
+test('a case runs in a process of its own and reports each step', async () => {
+  const report = await runChild(
+    {
+      kind: 'steps',
+      system: { system: 'lmdb', noSync: true, directory: join(directory, 'lmdb') },
+      workload: { keys: 1_000, valueBytes: 100, seed: 1 },
+      steps: [
+        { kind: 'closed', op: 'get', inFlight: 1, callers: 'main', warmupSeconds: 0, seconds: 0.1 },
+        { kind: 'closed', op: 'put', inFlight: 64, callers: 'main', warmupSeconds: 0, seconds: 0.1 },
+      ],
+    },
+    { timeoutMs: 20_000, signal: never },
+  );
+  expect(report.error).toBeNull();
+  const operations = report.steps.map((step) => step.loops[0]!.operations[0]!);
+  expect(operations.map(({ op }) => op)).toEqual(['get', 'put']);
+  expect(operations.every(({ completed }) => completed > 0)).toBe(true);
+});
+
+test('a module case gets its input and returns its output', async () => {
+  const spec = await moduleCase('add', 'export default async ({ a }) => ({ b: a + 1 });');
+  expect(await runChild(spec, { timeoutMs: 20_000, signal: never })).toMatchObject({
+    output: { b: 2 },
+    error: null,
+  });
+});
+
+test('a case that throws reports the message and the code', async () => {
+  const spec = await moduleCase(
+    'throws',
+    "export default async () => { throw Object.assign(new Error('full'), { code: 'STORE_FULL' }); };",
+  );
+  const { error } = await runChild(spec, { timeoutMs: 20_000, signal: never });
+  expect(error).toMatch(/full "STORE_FULL"/);
+});
+
+test('a case that hangs is ended at its limit, even in a busy loop', async () => {
+  const spec = await moduleCase('hangs', 'export default async () => { for (;;); };');
+  const { error } = await runChild(spec, { timeoutMs: 500, signal: never });
+  expect(error).toBe('stopped after 500 ms');
+});
+
+test('a case whose process ends early is reported as such', async () => {
+  const spec = await moduleCase('exits', 'export default async () => process.exit(3);');
+  const { error } = await runChild(spec, { timeoutMs: 20_000, signal: never });
+  expect(error).toMatch(/ended early \(exit code 3\)/);
+});
+
+test('an interrupted run ends its case at once', async () => {
+  const spec = await moduleCase(
+    'waits',
+    'export default () => new Promise(() => setInterval(() => {}, 1000));',
+  );
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), 300);
+  const { error } = await runChild(spec, { timeoutMs: 20_000, signal: controller.signal });
+  expect(error).toMatch(/SIGKILL/);
+});

@@ -1,0 +1,226 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startHttp, type HttpServer } from '../../src/server/http/start.js';
+import { FakeStore } from '../server/fake-store.js';
+import { run } from './spawn.js';
+
+/** The commands as processes against a fake store behind real HTTP: what they say and how they exit. */
+const dir = mkdtempSync(join(tmpdir(), 'ringlet-cli-'));
+let store: FakeStore;
+let http: HttpServer;
+
+beforeAll(async () => {
+  store = new FakeStore();
+  http = await startHttp(store, {
+    listen: { host: '127.0.0.1', port: 0 },
+    valueBytes: 1 << 20,
+    instance: 'run-1',
+  });
+});
+afterAll(async () => {
+  await http.close();
+  rmSync(dir, { recursive: true });
+});
+
+const call = (args: string[], stdin?: string) =>
+  run([...args, '--url', http.address], { cwd: dir, ...(stdin === undefined ? {} : { stdin }) });
+
+describe('one key', () => {
+  test('put, get and delete; a second put supersedes the first', async () => {
+    expect(await call(['put', 'greeting', 'hello'])).toEqual({
+      code: 0,
+      signal: null,
+      stdout: '',
+      stderr: '',
+    });
+    expect((await call(['put', 'greeting', 'hello again'])).code).toBe(0);
+    expect(await call(['get', 'greeting'])).toMatchObject({ code: 0, stdout: 'hello again' });
+    expect((await call(['delete', 'greeting'])).code).toBe(0);
+    const gone = await call(['get', 'greeting']);
+    expect(gone).toMatchObject({ code: 1, stdout: '' });
+    expect(gone.stderr).toBe('ringlet: NOT_FOUND: key "greeting" was deleted in bucket default\n');
+  });
+
+  test('a key that was never written is exit code 1, with --json too', async () => {
+    expect(await call(['get', 'never'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('never written') as string,
+    });
+    const json = await call(['get', 'never', '--json']);
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.stdout)).toEqual({ key: 'never', found: false, degraded: false, siblings: [] });
+  });
+
+  test('a value from standard input, under a key of dots, in a bucket', async () => {
+    expect((await call(['put', '..', '-', '--bucket', 'b'], 'piped\n')).code).toBe(0);
+    expect((await call(['get', '..', '--bucket', 'b'])).stdout).toBe('piped\n');
+    expect((await store.bucket('b').get('..')).siblings[0]!.contentType).toBe('application/octet-stream');
+  });
+
+  test('siblings are told and never chosen from; --concurrent makes them, a put resolves them', async () => {
+    await call(['put', 'k', 'a']);
+    await call(['put', 'k', 'b', '--concurrent']);
+    const get = await call(['get', 'k']);
+    expect(get).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('2 concurrent values') as string,
+    });
+    const json = JSON.parse((await call(['get', 'k', '--json'])).stdout) as { siblings: { value: string }[] };
+    expect(json.siblings.map(({ value }) => value)).toEqual(['a', 'b']);
+    await call(['put', 'k', 'c']);
+    expect((await call(['get', 'k'])).stdout).toBe('c');
+  });
+
+  test('--if-absent refuses what is there', async () => {
+    const refused = await call(['put', 'k', 'd', '--if-absent']);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^ringlet: CONDITION_FAILED: .*\n$/) as string,
+    });
+  });
+
+  test('scan lists keys, with --json values as well', async () => {
+    for (const key of ['s/1', 's/2', 's/3']) await call(['put', key, 'v', '--bucket', 'scan']);
+    const keys = await call(['scan', '--bucket', 'scan', '--prefix', 's/', '--limit', '2']);
+    expect(keys.stdout).toBe('s/1\ns/2\n');
+    const [line] = (await call(['scan', '--bucket', 'scan', '--json'])).stdout.split('\n');
+    expect(JSON.parse(line!)).toMatchObject({ key: 's/1', siblings: [{ value: 'v' }] });
+  });
+});
+
+describe('load', () => {
+  const file = join(dir, 'records.ndjson');
+
+  test('a file with bad lines: reported, skipped, counted; exit code 0', async () => {
+    writeFileSync(file, '{"id": "a", "v": 1}\n{oops\n{"id":"b"}\n{"no":1}\n{"id":"a","v":2}\n');
+    const { code, stdout, stderr } = await call(['load', file, '--bucket', 'load', '--key', 'id', '--json']);
+    expect(code).toBe(0);
+    expect(stderr).toContain('record 2 is skipped: it is no JSON');
+    expect(stderr).toContain('record 4 is skipped: it has no field id');
+    expect(JSON.parse(stdout)).toMatchObject({
+      records: 5,
+      written: 3,
+      bad: 2,
+      duplicates: 1,
+      failed: 0,
+      bytes: 42,
+    });
+    const stored = await store.bucket('load').get('b');
+    expect(stored.siblings[0]).toMatchObject({ contentType: 'application/json' });
+    expect(Buffer.from(stored.value!).toString()).toBe('{"id":"b"}');
+  });
+
+  test('the bucket is created with lww, and the screen shows the load per node', async () => {
+    const { stdout } = await call(
+      ['load', '-', '--bucket', 'made', '--key', '{c}/{#line}'],
+      '[{"c":"x"},{"c":"y"}]',
+    );
+    expect(await store.bucket('made').properties()).toMatchObject({ conflict: 'lww' });
+    expect(stdout).toMatch(/^2 records of - into bucket made:/);
+    expect(stdout).toMatch(/ {2}n1 █+ +2 +\+0\.0 % {2}in the band/);
+    expect((await store.bucket('made').get('y/2')).found).toBe(true);
+  });
+
+  test('a record that cannot be written is exit code 1; so is an input that breaks off', async () => {
+    const value = 'x'.repeat((1 << 20) + 1);
+    const large = await call(['load', '-', '--bucket', 'load', '--key', 'id'], `{"id":"l","v":"${value}"}\n`);
+    expect(large.code).toBe(1);
+    expect(large.stderr).toContain('record 1 is not written: VALUE_TOO_LARGE');
+    const cut = await call(['load', '-', '--bucket', 'load', '--key', 'id', '--json'], '[{"id":"c"},{');
+    expect(cut).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('ends inside the array') as string,
+    });
+    expect(JSON.parse(cut.stdout)).toMatchObject({ written: 1 });
+  });
+
+  test('a file that is not there is one line and exit code 1', async () => {
+    const { code, stderr } = await call(['load', 'none.json', '--key', 'id']);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^ringlet: IO: cannot read none\.json .*ENOENT.*\n$/),
+    ]);
+  });
+});
+
+describe.concurrent('wrong use is one line on stderr and exit code 2', () => {
+  test.each([
+    [['serve', '--nodes', '0'], 'nodes (flag --nodes): got "0", expected a whole number from 1 to 64'],
+    [['serve', '--nods', '3'], "unknown option '--nods' (Did you mean --nodes?)"],
+    [['serve', '--config', 'none.json'], 'cannot use configuration file none.json'],
+    [['serve', 'extra'], 'too many arguments'],
+    [['frobnicate'], "unknown command 'frobnicate'"],
+    [['get'], "missing required argument 'KEY'"],
+    [['get', 'k', '--url', 'ftp://x'], 'url (flag --url): got "ftp://x"'],
+    [['put', 'k', 'v', '--context', 'x', '--concurrent'], 'without --context'],
+    [['scan', '--limit', '0'], 'limit (flag --limit): got "0"'],
+    [['load', 'f'], "required option '--key <KEY>' not specified"],
+    [['load', 'f', '--key', '{a'], 'key (flag --key): got "{a"'],
+    [['load', 'f', '--key', 'a', '--format', 'csv'], 'Allowed choices are auto, ndjson, array'],
+  ])('%j', async (args, message) => {
+    const { code, stdout, stderr } = await run(args, { cwd: dir });
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^ringlet: USAGE: [^\n]*\n$/);
+    expect(stderr).toContain(message);
+  });
+
+  test('a bad variable is named', async () => {
+    const { code, stderr } = await run(['serve'], { cwd: dir, env: { RINGLET_FLUSH_MS: 'soon' } });
+    expect([code, stderr]).toEqual([2, expect.stringContaining('environment variable RINGLET_FLUSH_MS')]);
+  });
+});
+
+describe('where the store is', () => {
+  test('nothing to read from is an error that names the remedy, and makes no directory', async () => {
+    const { code, stderr } = await run(['get', 'k', '--data', 'nowhere'], { cwd: dir });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^ringlet: IO: .*nowhere.*ringlet serve.*\n$/)]);
+    expect(() => rmSync(join(dir, 'nowhere'), { recursive: true })).toThrow('ENOENT');
+  });
+
+  test('a url where nobody answers is exit code 1', async () => {
+    const { code, stderr } = await run(['get', 'k', '--url', 'http://127.0.0.1:1'], { cwd: dir });
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^ringlet: IO: no answer from http:\/\/127\.0\.0\.1:1 /),
+    ]);
+  });
+});
+
+describe.concurrent('the process', () => {
+  test('--version, --help and --print-config', async () => {
+    expect((await run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(await run(['load', '--help'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Examples:') as string,
+    });
+    const printed = await run(['serve', '--print-config', '--nodes', '2'], { env: { RINGLET_MEMORY: '64' } });
+    expect(JSON.parse(printed.stdout)).toMatchObject({ nodes: 2, memory: 64, n: 2, http: '127.0.0.1:8098' });
+  });
+
+  test('Windows and old versions of Node are refused by name, Windows unless forced', async () => {
+    const preload = join(dir, 'preload.cjs');
+    writeFileSync(
+      preload,
+      'Object.defineProperty(process, process.env.FAKE, { value: JSON.parse(process.env.AS) });',
+    );
+    const as = (FAKE: string, value: unknown, more = {}) =>
+      run(['--version'], {
+        nodeFlags: ['--require', preload],
+        env: { FAKE, AS: JSON.stringify(value), ...more },
+      });
+    expect(await as('platform', 'win32')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^ringlet: UNSUPPORTED_PLATFORM: .*RINGLET_FORCE_PLATFORM=1.*\n$/,
+      ) as string,
+    });
+    expect((await as('platform', 'win32', { RINGLET_FORCE_PLATFORM: '1' })).code).toBe(0);
+    expect(await as('versions', { ...process.versions, node: '20.11.1' })).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^ringlet: UNSUPPORTED_PLATFORM: Node 20\.11\.1 .*\n$/) as string,
+    });
+  });
+});

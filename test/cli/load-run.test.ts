@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest';
+import { RingletError } from '../../src/base/errors.js';
+import { readRecords } from '../../src/cli/load/input.js';
+import { compileKey } from '../../src/cli/load/key-template.js';
+import { LoadRun, type LoadCounts } from '../../src/cli/load/run.js';
+
+interface Outcome extends LoadCounts {
+  told: string[];
+  stored: Map<string, string>;
+  attempts: number;
+}
+
+async function load(
+  input: Iterable<string>,
+  key: string,
+  write: (key: string, value: string, attempt: number) => Promise<void> | void = () => undefined,
+  repeatable = true,
+): Promise<Outcome> {
+  const told: string[] = [];
+  const stored = new Map<string, string>();
+  let attempts = 0;
+  const run = new LoadRun({
+    keyOf: compileKey(key),
+    repeatable,
+    written: () => undefined,
+    tell: (line) => told.push(line),
+    async write(name, value) {
+      await write(name, Buffer.from(value).toString(), ++attempts);
+      stored.set(name, Buffer.from(value).toString());
+    },
+  });
+  async function* chunks(): AsyncGenerator<Buffer> {
+    for (const part of input) yield Buffer.from(part);
+  }
+  const counts = await run.run(readRecords(chunks(), 'auto'));
+  return { ...counts, told, stored, attempts };
+}
+
+test('bad lines are told by number and skipped, good ones are stored compact', async () => {
+  const outcome = await load(['{"id": 1}\n{"id"\n\n{"x":1}\n{"id":2}\n'], 'id');
+  expect(outcome).toMatchObject({ records: 4, written: 2, bad: 2, failed: 0, bytes: 16 });
+  expect(outcome.told).toEqual([
+    expect.stringMatching(/^record 2 is skipped: it is no JSON/),
+    'record 4 is skipped: it has no field id',
+  ]);
+  expect([...outcome.stored]).toEqual([
+    ['1', '{"id":1}'],
+    ['2', '{"id":2}'],
+  ]);
+});
+
+test('the first 20 bad lines are told, all are counted', async () => {
+  const outcome = await load(['oops\n'.repeat(50), '{"id":1}'], 'id');
+  expect(outcome).toMatchObject({ bad: 50, written: 1 });
+  expect(outcome.told.length).toBe(20);
+});
+
+test('of records with the same key the last one stays, however long the first takes', async () => {
+  const outcome = await load(
+    ['{"id":1,"v":1}\n{"id":1,"v":2}\n{"id":2}\n{"id":1,"v":3}\n'],
+    'id',
+    async (_key, value) => {
+      const turns = value.includes('"v":1') ? 50 : 1;
+      for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+    },
+  );
+  expect(outcome).toMatchObject({ written: 4, duplicates: 2 });
+  expect(outcome.stored.get('1')).toBe('{"id":1,"v":3}');
+});
+
+test('a retryable failure is tried again, another one is not', async () => {
+  const again = await load(['{"id":1}'], 'id', (_key, _value, attempt) => {
+    if (attempt < 3) throw new RingletError('OVERLOADED', 'full');
+  });
+  expect(again).toMatchObject({ written: 1, failed: 0, attempts: 3 });
+  const once = await load(['{"id":1}'], 'id', () => {
+    throw new RingletError('VALUE_TOO_LARGE', 'too large');
+  });
+  expect(once).toMatchObject({ written: 0, failed: 1, attempts: 1 });
+  expect(once.told).toEqual(['record 1 is not written: VALUE_TOO_LARGE: too large']);
+});
+
+test('a write that may have been applied is repeated only where that makes no sibling', async () => {
+  const unsure = (_key: string, _value: string, attempt: number): void => {
+    if (attempt === 1) throw new RingletError('TIMEOUT', 'late', {}, { maybeApplied: true });
+  };
+  expect(await load(['{"id":1}'], 'id', unsure, true)).toMatchObject({ written: 1, failed: 0 });
+  expect(await load(['{"id":1}'], 'id', unsure, false)).toMatchObject({ written: 0, failed: 1 });
+});
+
+test('a hundred failures in a row end the load', async () => {
+  const lines = Array.from({ length: 5_000 }, (_, i) => `{"id":${i}}\n`);
+  const outcome = await load(lines, 'id', () => {
+    throw new RingletError('CLOSED', 'closed');
+  });
+  expect(outcome.stopped).toBe('100 writes in a row failed');
+  expect(outcome.failed).toBeLessThan(500);
+});
+
+test('an array that breaks off keeps what was read, and says so', async () => {
+  const outcome = await load(['[{"id":1},{"id":2},{"id'], 'id');
+  expect(outcome).toMatchObject({ written: 2, stopped: 'the input ends inside the array, in element 3' });
+});
+
+test('100,000 lines in small chunks are all written, 256 at a time at most', async () => {
+  let inFlight = 0;
+  let most = 0;
+  const chunks = (function* () {
+    for (let i = 0; i < 100_000; i++) yield `{"id":"k${i % 90_000}","n":${i}}\n`;
+  })();
+  const outcome = await load(chunks, 'id', async () => {
+    most = Math.max(most, ++inFlight);
+    await Promise.resolve();
+    inFlight--;
+  });
+  expect(outcome).toMatchObject({ records: 100_000, written: 100_000, bad: 0, duplicates: 10_000 });
+  expect(outcome.stored.size).toBe(90_000);
+  expect(outcome.stored.get('k5')).toBe('{"id":"k5","n":90005}');
+  expect(most).toBeLessThanOrEqual(256);
+});

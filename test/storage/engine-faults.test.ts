@@ -1,0 +1,80 @@
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openLmdbEngine } from '../../src/storage/lmdb-open.js';
+import { contentCheckOf } from '../../src/storage/record.js';
+
+const run = promisify(execFile);
+const WRITER = fileURLToPath(new URL('fixtures/engine-writer.mjs', import.meta.url));
+const IDENTITY = { storeId: 'store', nodeId: 'n1', vnodeId: 'n1.0' };
+
+describe('lmdb engine under faults', () => {
+  let root: string;
+  let directory: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'ringlet-faults-'));
+    directory = join(root, 'engine');
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  /** That the stored count and root are those of the records which are there. */
+  async function expectWhole(): Promise<number> {
+    const engine = await openLmdbEngine({ directory, identity: IDENTITY, mayCreate: false });
+    let count = 0;
+    let sum = 0;
+    engine.scan(0, 0, undefined, 1_000_000, (_, record) => {
+      count++;
+      sum = (sum ^ contentCheckOf(record)) >>> 0;
+    });
+    const { state } = engine;
+    await engine.close();
+    expect({ count: state.count, root: state.root }).toEqual({ count, root: sum });
+    return state.confirmedSerial;
+  }
+
+  it('puts, mark, count and root are one transaction: after each of 8 kill -9 they agree', async () => {
+    let serial = 0;
+    for (let round = 0; round < 8; round++) {
+      const child = spawn(process.execPath, [WRITER, 'for-ever', directory], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 150));
+      const dead = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await dead;
+      serial = Math.max(serial, await expectWhole());
+    }
+    expect(serial).toBeGreaterThan(0);
+  });
+
+  it('threads terminated while they write lose nothing and hang nothing (15 times)', async () => {
+    const { stdout } = await run(process.execPath, [WRITER, 'terminate', directory, '15'], {
+      timeout: 20_000,
+    });
+    expect(stdout).toBe('terminated\n');
+    await expectWhole();
+  });
+
+  it.skipIf(process.platform === 'win32')(
+    'the first failed commit fences the engine: all later ones fail, in order, and nothing is unhandled',
+    async () => {
+      // Node ignores SIGXFSZ, so that a write beyond the limit fails like one to a bad disk.
+      const command = `ulimit -f 2000; exec "${process.execPath}" "${WRITER}" until-full "${directory}"`;
+      const { stdout } = await run('bash', ['-c', command], { timeout: 20_000 });
+      const result = JSON.parse(stdout);
+      expect(result.good).toBeGreaterThan(0);
+      expect(result.codes).toEqual(['IO']);
+      expect(result.details.path).toBe(directory);
+      // lmdb-js does not always say what it was.
+      expect(result.details.code ?? 5).toEqual(expect.any(Number));
+      expect(result.state).toMatchObject({ confirmedSerial: result.good, count: result.good * 20 });
+      expect(result.first).toBe(3_000);
+      expect(result.unhandled).toBe(0);
+    },
+  );
+});
