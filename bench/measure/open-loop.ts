@@ -79,6 +79,7 @@ class OpenLoop {
     const giveUpMs = measuredFromMs + seconds * 1_000 * PATIENCE + 500;
     const pacer = new Pacer(this.#starts, this.#beganMs);
     this.#pacer = pacer;
+    const giveUp = setTimeout(() => pacer.wake(), giveUpMs - nowMs());
     await sleepUntil(this.#beganMs - 2);
     let elu = performance.eventLoopUtilization();
     let warm = false;
@@ -102,6 +103,7 @@ class OpenLoop {
     }
     const utilisation = performance.eventLoopUtilization(elu).utilization;
     while (this.#outstanding > 0 && nowMs() < giveUpMs) await sleepUntil(nowMs() + 1);
+    clearTimeout(giveUp);
     await pacer.stop();
     return this.#report(measuredFromMs, utilisation, this.#starts.length - next + this.#outstanding);
   }

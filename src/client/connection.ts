@@ -47,6 +47,7 @@ export class Connection {
   private listening = false;
   private ticking = false;
   private closed = false;
+  private draining = false;
 
   constructor(view: StoreView, caller: number) {
     this.view = view;
@@ -75,7 +76,7 @@ export class Connection {
 
   /** @throws RingletError CLOSED */
   assertOpen(): void {
-    if (!this.closed && Atomics.load(this.control, STORE_STATE) === STORE_OPEN) return;
+    if (!this.draining && !this.closed && Atomics.load(this.control, STORE_STATE) === STORE_OPEN) return;
     throw closedError();
   }
 
@@ -145,6 +146,17 @@ export class Connection {
     this.listening = false;
     this.poll();
   };
+
+  /** Waits until no request of this thread is in flight; new ones are refused from now on. */
+  async drain(milliseconds: number): Promise<void> {
+    this.draining = true;
+    const until = this.clock.nowMs() + milliseconds;
+    while (this.machine.pending > 0 && this.clock.nowMs() < until) {
+      await new Promise((resolve) => {
+        setTimeout(resolve, 1);
+      });
+    }
+  }
 
   close(): void {
     if (this.closed) return;

@@ -1,15 +1,3 @@
-/** Raised by the first failed commit; all that are in flight wait for it. */
-export class CommitFence {
-  readonly raised: Promise<void>;
-  raise!: () => void;
-
-  constructor() {
-    this.raised = new Promise((resolve) => {
-      this.raise = resolve;
-    });
-  }
-}
-
 /** lmdb-js gives the cause within the turn in which the commit fails, or never. */
 const CAUSE_MS = 100;
 

@@ -2,7 +2,7 @@ import { assert } from '../base/assert.js';
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import type { CommitDone, Engine, EngineIdentity, EngineMark, EngineState } from './engine.js';
-import { CommitFence, causeOf } from './commit-failure.js';
+import { causeOf } from './commit-failure.js';
 import { encodeMeta, META_KEY } from './engine-meta.js';
 import { type LmdbEnvironment, readError, writeError } from './lmdb-environment.js';
 import { contentCheckOf } from './record.js';
@@ -37,7 +37,6 @@ export class LmdbEngine implements Engine {
   #root: number;
   /** Set in the very turn in which a commit fails, so that no later one can be taken for a success. */
   #failure: Promise<RingletError> | undefined;
-  readonly #fence = new CommitFence();
   #closed = false;
   #inFlight = 0;
   #whenIdle: (() => void)[] = [];
@@ -124,27 +123,19 @@ export class LmdbEngine implements Engine {
 
   /** How the commit ended; never rejects. Outcomes are known in the order of the commits. */
   async #outcome(batch: Batch, state: EngineState): Promise<RingletError | undefined> {
-    if (this.#failure === undefined) {
-      // After a failure lmdb-js may leave later commits unanswered: the fence answers for them.
-      await Promise.race([this.#write(batch, state), this.#fence.raised]);
+    if (this.#failure !== undefined) return await this.#failure;
+    try {
+      await this.#transact(batch, state);
+    } catch (error) {
+      // Asked for each failed commit: the promise behind it must not stay without a handler.
+      const cause = causeOf(error);
+      this.#failure ??= cause.then((known) => writeError(known, this.#directory));
     }
     // A commit behind a failed one may be stored, but its count and root include what is not.
     if (this.#failure !== undefined) return await this.#failure;
     this.#state = state;
     batch.staged.recycle();
     return undefined;
-  }
-
-  /** Resolves when the commit is on stable storage, or has failed and fenced the engine. */
-  async #write(batch: Batch, state: EngineState): Promise<void> {
-    try {
-      await this.#transact(batch, state);
-    } catch (error) {
-      // Asked for every failed commit: the promise behind it must not stay without a handler.
-      const cause = causeOf(error);
-      this.#failure ??= cause.then((known) => writeError(known, this.#directory));
-      this.#fence.raise();
-    }
   }
 
   /** One transaction of the batch and the meta row; the promise resolves after the sync. */

@@ -110,3 +110,11 @@ test('a record above the limit is forgotten as it comes, and the next one is rea
     { number: 2, text: '1' },
   ]);
 });
+
+test('a record of 512 MiB does not stay in memory', () => {
+  const lines = new LineSplitter(1 << 20);
+  const before = process.memoryUsage().arrayBuffers;
+  for (let i = 0; i < 512; i++) expect(lines.push(Buffer.alloc(1 << 20, 0x20))).toEqual([]);
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(256 << 20);
+  expect(lines.end()).toEqual([{ number: 1, problem: 'longer than 1048576 bytes' }]);
+});

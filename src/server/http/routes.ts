@@ -44,7 +44,7 @@ export function bucketParameter(request: FastifyRequest): string {
 export function disconnectSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
   reply.raw.once('close', () => {
-    if (reply.raw.writableFinished) controller.abort();
+    if (!reply.raw.writableFinished) controller.abort();
   });
   return controller.signal;
 }

@@ -1,0 +1,76 @@
+import { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import type { BucketProperties } from '../client/api.js';
+import { checkBucketName, checkProperties } from '../client/policy.js';
+import type { BucketDefinition, BucketDirectory } from '../client/view.js';
+
+interface Keeper {
+  load(): readonly BucketDefinition[];
+  save(buckets: readonly BucketDefinition[]): void;
+}
+
+/** The buckets of the store: kept durably before anybody hears of a change. */
+export class HostBuckets implements BucketDirectory {
+  private readonly byName = new Map<string, BucketDefinition>();
+  private readonly keeper: Keeper | undefined;
+  private readonly defaults: BucketProperties;
+  private readonly nodes: number;
+  private readonly engine: 'lmdb' | 'memory';
+  private readonly listeners = new Set<(bucket: BucketDefinition) => void>();
+
+  constructor(keeper: Keeper | undefined, defaults: BucketProperties, nodes: number, engine: 'lmdb' | 'memory') {
+    this.keeper = keeper;
+    this.defaults = defaults;
+    this.nodes = nodes;
+    this.engine = engine;
+    for (const bucket of keeper?.load() ?? []) this.byName.set(bucket.name, bucket);
+  }
+
+  find(name: string): BucketDefinition | undefined {
+    return this.byName.get(name);
+  }
+  list(): readonly BucketDefinition[] {
+    return [...this.byName.values()];
+  }
+  onChange(listener: (bucket: BucketDefinition) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  async define(name: string, properties: Partial<BucketProperties>): Promise<BucketDefinition> {
+    checkBucketName(name);
+    const before = this.byName.get(name);
+    if (before === undefined && this.byName.size >= LIMITS.buckets) {
+      throw new RingletError('BUCKET_LIMIT', `a store has at most ${LIMITS.buckets} buckets`, { limit: LIMITS.buckets });
+    }
+    const wanted: BucketProperties = { ...(before?.properties ?? this.defaults), ...properties };
+    for (const fixed of ['n', 'conflict'] as const) {
+      if (before === undefined || before.properties[fixed] === wanted[fixed]) continue;
+      throw new RingletError(
+        'BUCKET_MISMATCH',
+        `bucket ${name} was created with ${fixed} = ${before.properties[fixed]}; that cannot be changed to ${wanted[fixed]}`,
+        { bucket: name, property: fixed, got: before.properties[fixed], asked: wanted[fixed] },
+      );
+    }
+    checkProperties(wanted, this.nodes, this.engine, undefined);
+    if (before !== undefined && sameProperties(before.properties, wanted)) return before;
+    const bucket: BucketDefinition = {
+      number: before?.number ?? this.nextNumber(),
+      name,
+      properties: wanted,
+      version: (before?.version ?? 0) + 1,
+    };
+    this.keeper?.save([...this.list().filter((other) => other.name !== name), bucket]);
+    this.byName.set(name, bucket);
+    for (const listener of this.listeners) listener(bucket);
+    return bucket;
+  }
+
+  private nextNumber(): number {
+    return this.list().reduce((most, bucket) => Math.max(most, bucket.number), 0) + 1;
+  }
+}
+
+function sameProperties(a: BucketProperties, b: BucketProperties): boolean {
+  return a.n === b.n && a.r === b.r && a.w === b.w && a.durability === b.durability && a.conflict === b.conflict;
+}

@@ -1,0 +1,215 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { errorFrom, RingletError } from '../base/errors.js';
+import { ring } from '../messaging/doorbell.js';
+import {
+  SharedLayout,
+  STATE_FAULTED,
+  STATE_STARTING,
+  VNODE_CONTROL,
+  VNODE_HEARTBEAT,
+  VNODE_INCARNATION,
+  VNODE_STATE,
+} from '../messaging/layout.js';
+import { VNODE_READER_EPOCH } from '../storage/readers.js';
+import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
+import { VNODE_WORKER } from './worker-url.js';
+
+/** A virtual node that never says "ready" or "stopped" is given up after so long. */
+const START_MS = 120_000;
+const STOP_MS = 15_000;
+/** Without a heartbeat for so long a thread counts as hung and is terminated. */
+const HUNG_MS = 10_000;
+const WATCH_MS = 1_000;
+const BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 5_000;
+
+/** What stays the same through all threads that serve a virtual node. */
+export interface Assignment {
+  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'disk'>;
+  readonly disk: VnodeDisk | undefined;
+  /** The actor of the first thread; every later one takes a fresh number. */
+  readonly firstActor: number;
+}
+
+export interface Ready {
+  readonly recoveredRecords: number;
+  readonly recoveryMs: number;
+}
+
+interface Incarnation {
+  readonly port: MessagePort;
+  readonly abort: AbortController;
+  readonly ready: Promise<Ready>;
+  /** The thread has ended; nothing of it writes any more. */
+  readonly gone: Promise<void>;
+  mark: CleanState | undefined;
+  error: RingletError | undefined;
+  isReady: boolean;
+}
+
+/**
+ * Keeps one thread per virtual node: starts it, replaces it when it dies (only after it is gone,
+ * on the same object buffer and data), terminates it when it hangs, stops it cooperatively.
+ * Decides nothing about data.
+ */
+export class Supervisor {
+  private readonly pool: Piscina;
+  private readonly assignments: readonly Assignment[];
+  private readonly freshActor: () => number;
+  private readonly control: Int32Array;
+  private readonly layout: SharedLayout;
+  private readonly current: Incarnation[] = [];
+  private readonly watch: NodeJS.Timeout;
+  private closing = false;
+  lastError: RingletError | undefined;
+
+  constructor(assignments: readonly Assignment[], freshActor: () => number) {
+    const { shared } = assignments[0]!.base;
+    this.assignments = assignments;
+    this.freshActor = freshActor;
+    this.control = new Int32Array(shared.control);
+    this.layout = new SharedLayout(shared.shape);
+    this.pool = new Piscina({
+      filename: VNODE_WORKER,
+      minThreads: assignments.length,
+      maxThreads: assignments.length,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: Infinity,
+      atomics: 'disabled',
+      recordTiming: false,
+    });
+    // A dead worker also rejects its task, which is where it is dealt with.
+    this.pool.on('error', () => undefined);
+    this.watch = setInterval(this.lookForHung, WATCH_MS);
+    this.watch.unref();
+  }
+
+  /** Starts all threads. @throws RingletError of the first that fails */
+  async start(): Promise<readonly Ready[]> {
+    const incarnations = this.assignments.map((_, ordinal) => this.launch(ordinal, 1));
+    return Promise.all(incarnations.map(({ ready }) => ready));
+  }
+
+  private launch(ordinal: number, count: number): Incarnation {
+    const { base, disk, firstActor } = this.assignments[ordinal]!;
+    const words = this.layout.vnodeWord(ordinal);
+    Atomics.store(this.control, words + VNODE_STATE, STATE_STARTING);
+    Atomics.store(this.control, words + VNODE_INCARNATION, count);
+    Atomics.store(this.control, words + VNODE_CONTROL, 0);
+    Atomics.store(this.control, words + VNODE_READER_EPOCH, 0);
+    const { port1, port2 } = new MessageChannel();
+    const abort = new AbortController();
+    const task: VnodeTask = {
+      ...base,
+      actor: count === 1 ? firstActor : this.freshActor(),
+      disk: disk && (count === 1 ? disk : { ...disk, mayCreate: false, clean: undefined, restarted: true }),
+      port: port2,
+    };
+    const run = this.pool.run(task, { transferList: [port2], signal: abort.signal }) as Promise<void>;
+    const incarnation = this.follow(ordinal, port1, abort, run);
+    this.current[ordinal] = incarnation;
+    void incarnation.gone.then(() => this.ended(ordinal, incarnation, count));
+    return incarnation;
+  }
+
+  private follow(ordinal: number, port: MessagePort, abort: AbortController, run: Promise<void>): Incarnation {
+    const id = this.assignments[ordinal]!.base.id;
+    let resolveReady!: (ready: Ready) => void;
+    let rejectReady!: (error: RingletError) => void;
+    const ready = new Promise<Ready>((resolve, reject) => {
+      resolveReady = resolve;
+      rejectReady = reject;
+    });
+    ready.catch(() => undefined);
+    const closed = new Promise<void>((resolve) => {
+      port.once('close', resolve);
+    });
+    const timer = setTimeout(() => {
+      rejectReady(new RingletError('INTERNAL', `virtual node ${id} did not start within ${START_MS} ms`, { vnode: id }));
+    }, START_MS);
+    const settled = run.catch((error: unknown) => {
+      incarnation.error ??= new RingletError('INTERNAL', `virtual node ${id} ended: ${String(error)}`, { vnode: id });
+    });
+    const gone = Promise.all([closed, settled]).then(() => {
+      clearTimeout(timer);
+      rejectReady(incarnation.error ?? new RingletError('INTERNAL', `virtual node ${id} ended before it was ready`, { vnode: id }));
+    });
+    const incarnation: Incarnation = { port, abort, ready, gone, mark: undefined, error: undefined, isReady: false };
+    port.on('message', (message: FromVnode) => {
+      switch (message.type) {
+        case 'ready':
+          clearTimeout(timer);
+          incarnation.isReady = true;
+          resolveReady(message);
+          return;
+        case 'failed':
+          incarnation.error = errorFrom(message.error);
+          rejectReady(incarnation.error);
+          return;
+        case 'stopped':
+          incarnation.mark = message.mark;
+          return;
+      }
+    });
+    return incarnation;
+  }
+
+  /** A thread is gone. Unless the store closes, or it never was ready at all, another takes over. */
+  private ended(ordinal: number, incarnation: Incarnation, count: number): void {
+    this.lastError = incarnation.error ?? this.lastError;
+    if (this.closing) return;
+    Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_FAULTED);
+    if (count === 1 && !incarnation.isReady) return;
+    const delayMs = incarnation.isReady ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(count, 10));
+    setTimeout(() => {
+      if (!this.closing) this.launch(ordinal, count + 1);
+    }, delayMs).unref();
+  }
+
+  private readonly beats = new Map<number, { beat: number; sinceMs: number }>();
+  private lastWatchMs = Date.now();
+
+  /** A thread that does not even sleep and wake. When this very timer was late, the whole process was away. */
+  private readonly lookForHung = (): void => {
+    const nowMs = performance.now();
+    const late = nowMs - this.lastWatchMs > 2 * WATCH_MS;
+    this.lastWatchMs = nowMs;
+    this.current.forEach((incarnation, ordinal) => {
+      const beat = Atomics.load(this.control, this.layout.vnodeWord(ordinal) + VNODE_HEARTBEAT);
+      const known = this.beats.get(ordinal);
+      if (known === undefined || known.beat !== beat || late || !incarnation.isReady) {
+        this.beats.set(ordinal, { beat, sinceMs: nowMs });
+      } else if (nowMs - known.sinceMs > HUNG_MS) {
+        incarnation.error = new RingletError('INTERNAL', 'the virtual node hung and was terminated', { hungMs: HUNG_MS });
+        incarnation.abort.abort();
+        this.beats.delete(ordinal);
+      }
+    });
+  };
+
+  /** Terminates the thread of a virtual node: for tests, and for faults that are asked for. */
+  terminate(ordinal: number): void {
+    this.current[ordinal]?.abort.abort();
+  }
+
+  /** Stops every thread cooperatively; the clean marks of those that could move everything to the engine. */
+  async stop(): Promise<readonly (CleanState | undefined)[]> {
+    this.closing = true;
+    clearInterval(this.watch);
+    this.current.forEach(({ port }, ordinal) => {
+      port.postMessage({ type: 'stop' } satisfies ToVnode);
+      Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_CONTROL, 1);
+      ring(this.control, this.layout, ordinal);
+    });
+    const all = Promise.all(this.current.map(({ gone }) => gone));
+    const timer = setTimeout(() => {
+      for (const { abort, isReady } of this.current) if (isReady) abort.abort();
+    }, STOP_MS);
+    await all;
+    clearTimeout(timer);
+    for (const { port } of this.current) port.close();
+    await this.pool.destroy();
+    return this.current.map(({ mark }) => mark);
+  }
+}
