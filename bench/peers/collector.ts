@@ -23,10 +23,11 @@ export class Collector {
       await this.#runCase(contestant, label, round, { directory, redisPort: 0 });
       return;
     }
-    const server = await RedisServer.start({
-      appendFsyncAlways: contestant.redis === 'append-always',
-      directory,
-    });
+    const appendFsyncAlways = contestant.redis === 'append-always';
+    const server = await this.#context.runHere(`${label}: start the server`, 0, () =>
+      RedisServer.start({ appendFsyncAlways, directory }),
+    );
+    if (server === null) return;
     try {
       await this.#runCase(contestant, label, round, { directory, redisPort: server.port });
     } finally {

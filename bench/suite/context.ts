@@ -60,6 +60,7 @@ export class SuiteContext implements ExperimentContext {
       return this.signal.aborted ? this.#note<T>('missing', label, 'interrupted', result) : result;
     } catch (error) {
       const partial = error instanceof PartialReport ? (error.report as T) : null;
+      if (this.#clock.secondsLeft() <= 0) return this.#note('missing', label, 'out of time', partial);
       return this.#note('failed', label, error instanceof Error ? error.message : String(error), partial);
     } finally {
       this.#progress.advance(seconds);

@@ -51,5 +51,5 @@ export function remoteSystem(spec: SystemSpec, { store }: OpenSystem): RemoteSys
 export async function connectRemote(remote: RemoteSystem): Promise<Target> {
   if (remote.system === 'redis') return await redisTarget(remote);
   const { connect } = await import('../../src/index.js');
-  return ringletTarget(await connect(remote.handle), remote.properties);
+  return ringletTarget(connect(remote.handle), remote.properties);
 }

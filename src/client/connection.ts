@@ -44,7 +44,10 @@ export class Connection {
   private readonly bell: number;
   private readonly timer: NodeJS.Timeout;
   private flushing = false;
+  /** A `waitAsync` is pending. */
   private listening = false;
+  /** A poll is scheduled. */
+  private polling = false;
   private ticking = false;
   private closed = false;
   private draining = false;
@@ -101,10 +104,11 @@ export class Connection {
   };
 
   private readonly poll = (): void => {
+    this.polling = false;
     Atomics.store(this.control, this.bell, 0);
     const more = this.machine.poll(this.clock.nowMs());
     this.endpoint.flush();
-    if (more) setImmediate(this.poll);
+    if (more) this.pollSoon();
     else this.keepGoing();
   };
 
@@ -128,18 +132,30 @@ export class Connection {
     if (busy) this.listen();
   }
 
+  /**
+   * Arms the doorbell. A `waitAsync` cannot be cancelled, so one that is still pending is kept; the
+   * word is set to 1 again all the same, or nobody would ring.
+   */
   private listen(): void {
-    if (this.listening) return;
     Atomics.store(this.control, this.bell, 1);
     if (!this.endpoint.idle()) {
-      this.listening = true;
-      setImmediate(this.heard);
+      this.pollSoon();
       return;
     }
+    if (this.listening) return;
     const wait = waitAsync(this.control, this.bell, 1);
+    if (!wait.async) {
+      this.pollSoon();
+      return;
+    }
     this.listening = true;
-    if (wait.async) void wait.value.then(this.heard);
-    else setImmediate(this.heard);
+    void wait.value.then(this.heard);
+  }
+
+  private pollSoon(): void {
+    if (this.polling) return;
+    this.polling = true;
+    setImmediate(this.poll);
   }
 
   private readonly heard = (): void => {

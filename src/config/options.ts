@@ -186,6 +186,10 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
     expects: 'buffered, committed or durable',
     parse: oneOf(['buffered', 'committed', 'durable']),
     fallback: () => 'buffered',
+    check: (value, { engine }) =>
+      engine === 'memory' && value !== 'buffered'
+        ? 'buffered with engine memory, which keeps nothing on disk'
+        : undefined,
   },
   flushMs: {
     flag: 'flush-ms',

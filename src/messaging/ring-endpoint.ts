@@ -94,6 +94,11 @@ class RingOutbox implements Outbox {
     return this.waiting.length > 0;
   }
 
+  /** Frames wait, and the peer has made room since we parked: it may have rung before we slept. */
+  get movable(): boolean {
+    return this.waiting.length > 0 && !this.producer.parked;
+  }
+
   /** Publishes; returns whether the peer has something new. */
   publish(): boolean {
     if (this.waiting.length > 0 && !this.pump()) {
@@ -166,6 +171,7 @@ export class RingEndpoint implements Endpoint {
 
   idle(): boolean {
     for (const consumer of this.consumers) if (!consumer.empty) return false;
+    for (const peer of this.peers) if (this.outboxes[peer]!.movable) return false;
     return true;
   }
 

@@ -96,6 +96,11 @@ export class RingProducer extends RingEnd {
   park(): void {
     Atomics.store(this.header, PARKED, 1);
   }
+
+  /** The consumer has not freed anything since {@link park}. */
+  get parked(): boolean {
+    return Atomics.load(this.header, PARKED) === 1;
+  }
 }
 
 export class RingConsumer extends RingEnd {

@@ -25,7 +25,7 @@ export interface Endpoint {
   drain(budget: number, handle: FrameHandler): boolean;
   /** Makes everything sent so far visible and wakes the receivers. Once per turn. */
   flush(): void;
-  /** Whether nothing has arrived; asked again after the doorbell is armed. */
+  /** Whether nothing has arrived and nothing can leave; asked again after the doorbell is armed. */
   idle(): boolean;
   /** Whether frames wait for room at a slow peer. */
   readonly blocked: boolean;

@@ -5,6 +5,7 @@ import {
   APPENDED_BYTES,
   BufferLayout,
   CACHE_SEGMENT,
+  CONFIRMED,
   GENERATION,
   loadCounter,
   LOG_SEGMENT,
@@ -22,6 +23,7 @@ import {
   SEGMENT_HEADER_BYTES,
   storeCounter,
   SYNCED,
+  WRITTEN,
 } from './buffer-layout.js';
 import { KeyIndex } from './key-index.js';
 import type { Reclaimer } from './readers.js';
@@ -61,7 +63,7 @@ export class ObjectBuffer {
   startAt(sequence: number, generation: number, serial: number): void {
     assert(this.segment(LOG_SEGMENT) < 0, 'numbering starts before the first append');
     this.sequence = sequence;
-    storeCounter(this.words, APPENDED, sequence);
+    for (const position of [APPENDED, WRITTEN, SYNCED, CONFIRMED]) storeCounter(this.words, position, sequence);
     Atomics.store(this.words, GENERATION, generation);
     Atomics.store(this.words, NEXT_SERIAL, serial);
   }

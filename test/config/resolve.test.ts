@@ -133,6 +133,7 @@ describe('every wrong value is a USAGE error with option, place, what was given,
     [{ n: '2', r: '3' }, 'r', 'at most n, which is 2'],
     [{ n: '2', w: '3' }, 'w', 'at most n, which is 2'],
     [{ capacity: 'n5=2' }, 'capacity', 'node ids from n1 to n4'],
+    [{ engine: 'memory', durability: 'durable' }, 'durability', 'buffered with engine memory'],
     [{ nodes: '64', vnodes: '2' }, 'vnodes', 'at most 64 virtual nodes in total'],
     [{ partitions: '2' }, 'partitions', 'at least one partition per virtual node, of which there are 4'],
   ])('options that contradict each other: %j', (flags, option, expected) => {

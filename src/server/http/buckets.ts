@@ -25,8 +25,11 @@ export function bucketRoutes(app: FastifyInstance, store: Store, report: (error:
     },
     PUT: async (request, reply) => {
       void new Query(request.originalUrl, []);
+      const name = bucketParameter(request);
       const wanted = readProperties(request);
-      const bucket = store.bucket(bucketParameter(request), wanted);
+      // A bucket is opened with properties only where they create it: a mismatch would stay with it.
+      const exists = (await store.buckets()).some((bucket) => bucket.name === name);
+      const bucket = exists ? store.bucket(name) : store.bucket(name, wanted);
       return reply.send(await bucket.setProperties(wanted));
     },
   } satisfies Parameters<typeof resource>[2];
