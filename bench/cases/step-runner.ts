@@ -39,7 +39,9 @@ async function runLoad(
   step: LoadStep,
 ): Promise<StepReport> {
   const { store } = system;
-  const lag = store && new LagSampler(() => lagOf(store.stats()));
+  // The memory engine has no journal and no engine to lag behind.
+  const disk = store !== null && spec.system.system === 'ringlet' && spec.system.engine === 'lmdb';
+  const lag = disk ? new LagSampler(() => lagOf(store.stats())) : null;
   const loads = store && new NodeLoadSampler(store);
   loads?.start(step.warmupSeconds * 1_000, step.seconds * 1_000);
   const { beginMs, loops } =

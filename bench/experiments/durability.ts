@@ -1,7 +1,7 @@
 import type { LoadStep, StepReport } from '../cases/case.js';
 import { interleaved } from '../measure/statistics.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
-import { DEFAULT_QUORUM, DURABILITIES, WORKLOAD } from '../suite/defaults.js';
+import { DEFAULT_QUORUM, DURABILITIES, NEEDS_DISK, supportsDurability, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
 
 interface Parameters {
@@ -25,7 +25,12 @@ export default defineExperiment<Parameters>({
   async run(parameters, context) {
     const { engine, seed } = context.options;
     const steps = stepsOf(parameters);
-    const contestants = DURABILITIES.map((durability) => ({
+    const levels = DURABILITIES.filter((durability) => {
+      const supported = supportsDurability(engine, durability);
+      if (!supported) context.skip(durability, NEEDS_DISK);
+      return supported;
+    });
+    const contestants = levels.map((durability) => ({
       durability,
       reports: steps.map((): StepReport[] => []),
     }));

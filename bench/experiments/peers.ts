@@ -7,6 +7,7 @@ import { measureMemory } from '../peers/memory.js';
 import { expectedPeersSeconds } from '../peers/expected-time.js';
 import { PEERS_PARAMETERS } from '../peers/parameters.js';
 import { requirements } from '../peers/requirements.js';
+import { NEEDS_DISK, supportsDurability } from '../suite/defaults.js';
 import { defineExperiment, type ExperimentContext } from '../suite/experiment.js';
 import { betterSqliteProblem } from '../targets/better-sqlite3.js';
 
@@ -51,10 +52,14 @@ async function available(
   const sqlite = await betterSqliteProblem();
   if (redis !== null) context.skip('redis', redis);
   if (sqlite !== null) context.skip('better-sqlite3', sqlite);
-  return contestants.filter(
-    ({ id, redis: server }) =>
-      !(server !== null && redis !== null) && !(id.startsWith('sqlite') && sqlite !== null),
-  );
+  return contestants.filter((contestant) => {
+    const system = contestant.system({ directory: '', redisPort: 0 });
+    if (system.system === 'redis') return redis === null;
+    if (system.system === 'better-sqlite3') return sqlite === null;
+    if (system.system !== 'ringlet' || supportsDurability(system.engine, system.durability)) return true;
+    context.skip(contestant.id, NEEDS_DISK);
+    return false;
+  });
 }
 
 function halfOfPeak(collector: Collector): OfferedRates | null {

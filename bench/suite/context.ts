@@ -9,7 +9,7 @@ import type { Note } from '../report/schema.js';
 const CASE_OVERHEAD_SECONDS = 1.5;
 /** A case may take so many times its expected length, and this much more, before it is stopped. */
 const PATIENCE = 2;
-const PATIENCE_SECONDS = 20;
+const PATIENCE_SECONDS = { quick: 6, default: 20 } as const;
 
 export interface SuiteClock {
   /** Seconds of the budget that are left. */
@@ -44,7 +44,10 @@ export class SuiteContext implements ExperimentContext {
   async runCase(label: string, spec: ChildSpec): Promise<ChildReport | null> {
     const seconds = expectedSeconds(spec);
     return await this.runHere(label, seconds, async () => {
-      const patienceSeconds = Math.min(seconds * PATIENCE + PATIENCE_SECONDS, this.#clock.secondsLeft());
+      const patienceSeconds = Math.min(
+        seconds * PATIENCE + PATIENCE_SECONDS[this.options.mode],
+        this.#clock.secondsLeft(),
+      );
       const report = await runChild(spec, { timeoutMs: patienceSeconds * 1_000, signal: this.signal });
       if (report.error !== null && !this.signal.aborted) throw new PartialReport(report, report.error);
       return report;

@@ -4,3 +4,12 @@ export const WORKLOAD = { keys: 100_000, valueBytes: 100 } as const;
 export const DEFAULT_QUORUM = { system: 'ringlet', n: 3, r: 2, w: 2 } as const;
 
 export const DURABILITIES = ['buffered', 'committed', 'durable'] as const;
+
+/** Only a store on disk has levels above buffered. */
+export function supportsDurability(
+  engine: 'lmdb' | 'memory',
+  durability: (typeof DURABILITIES)[number],
+): boolean {
+  return engine === 'lmdb' || durability === 'buffered';
+}
+export const NEEDS_DISK = 'the memory engine keeps nothing on disk; use --engine lmdb';

@@ -6,9 +6,10 @@ import { bindHttp, type HttpListener } from '../server/http/listener.js';
 import type { HttpServer } from '../server/http/start.js';
 import { removeEndpoint, writeEndpoint } from './endpoint.js';
 import { print } from './key-command.js';
+import { openStore } from './open-store.js';
 import { startScreen } from './screen.js';
 import { stopSignal } from './stop-signal.js';
-import { addStoreOptions, openOptions, settingsOf } from './store-options.js';
+import { addStoreOptions, settingsOf } from './store-options.js';
 import { packageVersion } from './version.js';
 
 const NOTES = `
@@ -37,7 +38,7 @@ export function serveCommand(): Command {
 async function serve(settings: Settings): Promise<void> {
   const stopped = stopSignal();
   const listener = await bindHttp(settings.http);
-  const store = await openStore(settings, listener);
+  const store = await openBehind(listener, settings);
   try {
     // Loaded here, as the store is: the other commands start in half the time without them.
     const { startHttp } = await import('../server/http/start.js');
@@ -54,10 +55,9 @@ async function serve(settings: Settings): Promise<void> {
   }
 }
 
-async function openStore(settings: Settings, listener: HttpListener): Promise<HostStore> {
+async function openBehind(listener: HttpListener, settings: Settings): Promise<HostStore> {
   try {
-    const { open } = await import('../host/open.js');
-    return await open(openOptions(settings));
+    return await openStore(settings);
   } catch (error) {
     await listener.close(0);
     throw error;

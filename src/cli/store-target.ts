@@ -1,14 +1,8 @@
-import type { BucketProperties, HostStore, OpenOptions, RingDescription } from '../client/api.js';
+import type { BucketProperties, HostStore, RingDescription } from '../client/api.js';
 import type { Found, Listed, Target, WriteOptions } from './target.js';
 
-/** Opens the data directory for the time of one command. */
-export async function openStoreTarget(options: OpenOptions): Promise<Target> {
-  // Loaded only here: a command that finds a running store needs neither threads nor LMDB.
-  const { open } = await import('../host/open.js');
-  return new StoreTarget(await open(options));
-}
-
-class StoreTarget implements Target {
+/** A store that the command has opened itself, and closes at its end. */
+export class StoreTarget implements Target {
   readonly #store: HostStore;
 
   constructor(store: HostStore) {

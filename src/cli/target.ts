@@ -5,8 +5,9 @@ import { RingletError } from '../base/errors.js';
 import type { BucketProperties, RingDescription, Sibling } from '../client/api.js';
 import { readEndpoint } from './endpoint.js';
 import { HttpTarget } from './http-target.js';
-import { openOptions, settingsOf } from './store-options.js';
-import { openStoreTarget } from './store-target.js';
+import { openStore } from './open-store.js';
+import { settingsOf } from './store-options.js';
+import { StoreTarget } from './store-target.js';
 
 export interface Found {
   readonly siblings: readonly Sibling[];
@@ -63,7 +64,7 @@ export async function openTarget(command: Command, creates: boolean): Promise<Ta
       throw new RingletError('IO', `there is no store in ${directory}; ${remedy}`, { data: directory });
     }
   }
-  return openStoreTarget(openOptions(settings));
+  return new StoreTarget(await openStore(settings));
 }
 
 function checkUrl(given: string): string {

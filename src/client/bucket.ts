@@ -25,15 +25,21 @@ import { bounded } from './bounded.js';
 import type { Connection } from './connection.js';
 import { VectorContext, vectorOf } from './context.js';
 import { Gets } from './gets.js';
-import { aborted, finished, keepKey } from './located.js';
+import { aborted, finished, locateKey } from './located.js';
 import { checkBucketName, checkProperties, policyOf, timeoutOf } from './policy.js';
-import type { PutTask } from './request.js';
+import type { Policy, PutTask } from './request.js';
+import type { Clock } from '../versions/dvvs.js';
 import { scanBucket } from './scan.js';
-import type { BucketDefinition, BucketDirectory } from './view.js';
+import type { BucketCell, BucketDefinition, BucketDirectory } from './view.js';
 
 const NO_OPTIONS = {} as const;
 const NO_BYTES = new Uint8Array(0);
+const NO_CONTEXT: Clock<never> = [];
 const encoder = new TextEncoder();
+
+type WriteResult = PutResult & { readonly total: number };
+/** What a put task needs besides policy and time. */
+type Wanted = Omit<PutTask, 'kind' | 'policy' | 'startedMs' | 'deadlineMs' | 'timeline' | 'done'>;
 /** Requests of one getMany or putMany in flight at a time. */
 const MANY = 256;
 
@@ -44,7 +50,10 @@ export class ConnectedBucket implements Bucket {
   private readonly directory: BucketDirectory;
   private readonly wanted: Partial<BucketProperties>;
   private readonly gets: Gets;
+  private readonly cell: BucketCell;
   private checked: BucketDefinition | undefined;
+  /** Of a get without options. */
+  private readPolicy: Policy | undefined;
 
   constructor(
     connection: Connection,
@@ -58,12 +67,13 @@ export class ConnectedBucket implements Bucket {
     this.directory = directory;
     this.name = name;
     this.wanted = wanted;
+    this.cell = directory.cell(name);
     this.gets = new Gets(connection, resolvers);
   }
 
   /** The definition if the bucket exists; compares it with what this handle was opened with. */
   private find(): BucketDefinition | undefined {
-    const found = this.directory.find(this.name);
+    const found = this.cell.definition;
     if (found === undefined || found === this.checked) return found;
     for (const fixed of ['n', 'conflict'] as const) {
       const wanted = this.wanted[fixed];
@@ -75,6 +85,7 @@ export class ConnectedBucket implements Bucket {
       );
     }
     this.checked = found;
+    this.readPolicy = policyOf(found, this.connection.view, NO_OPTIONS);
     return found;
   }
 
@@ -89,16 +100,16 @@ export class ConnectedBucket implements Bucket {
       this.connection.router.locate(key);
       return { found: false, siblings: [], degraded: false };
     }
-    return this.gets.get(definition, key, options);
+    const policy = options.r === undefined ? this.readPolicy! : policyOf(definition, this.connection.view, options);
+    return this.gets.get(definition, policy, key, options);
   }
 
-  async put(key: Key, value: Value, options: PutOptions = NO_OPTIONS): Promise<PutResult> {
-    const bytes = this.valueOf(value);
+  put(key: Key, value: Value, options: PutOptions = NO_OPTIONS): Promise<PutResult> {
     const contentType = options.contentType ?? (typeof value === 'string' ? 'text/plain;charset=utf-8' : '');
-    return this.write(OP_PUT, key, bytes, contentType, 0, options);
+    return this.write(OP_PUT, key, value, contentType, 0, options);
   }
 
-  async delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<PutResult> {
+  delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<PutResult> {
     return this.write(OP_DELETE, key, NO_BYTES, '', 0, options);
   }
 
@@ -124,42 +135,59 @@ export class ConnectedBucket implements Bucket {
     return bytes;
   }
 
-  private async write(
+  /** Not `async`: each promise between the caller and the answer costs about as much as the routing. */
+  private write(
     operation: number,
     key: Key,
-    value: Uint8Array,
+    value: Value,
     contentType: string,
     by: number,
     options: PutOptions,
-  ): Promise<PutResult & { total: number }> {
+  ): Promise<WriteResult> {
+    try {
+      const { connection } = this;
+      connection.assertOpen();
+      const condition = conditionOf(options);
+      const type = contentTypeOf(contentType);
+      const wanted: Wanted = {
+        operation,
+        condition: condition.code,
+        context: condition.context === undefined ? NO_CONTEXT : vectorOf(condition.context),
+        value: this.valueOf(value),
+        contentTypeCode: type.code,
+        contentType: type.bytes,
+        by,
+        key: locateKey(connection, key),
+      };
+      const timeoutMs = timeoutOf(options.timeoutMs);
+      if (options.signal?.aborted === true) throw aborted(false);
+      const definition = this.find();
+      if (definition !== undefined) return this.submit(wanted, definition, timeoutMs, options);
+      return this.findOrCreate().then((created) => this.submit(wanted, created, timeoutMs, options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  private submit(
+    wanted: Wanted,
+    definition: BucketDefinition,
+    timeoutMs: number,
+    options: PutOptions,
+  ): Promise<WriteResult> {
     const { connection } = this;
-    connection.assertOpen();
-    const type = contentTypeOf(contentType);
-    const condition = conditionOf(options);
-    const context = condition.context === undefined ? [] : vectorOf(condition.context);
-    const timeoutMs = timeoutOf(options.timeoutMs);
-    connection.router.locate(key);
-    const located = keepKey(connection);
-    if (options.signal?.aborted === true) throw aborted(false);
-    const definition = this.find() ?? (await this.findOrCreate());
     const policy = policyOf(definition, connection.view, options);
     const startedMs = connection.clock.nowMs();
     const timeline: TimelineEvent[] | undefined = options.timeline === true ? [] : undefined;
+    const { signal } = options;
     return new Promise((resolve, reject) => {
       const task: PutTask = {
         kind: 'put',
-        key: located,
+        ...wanted,
         policy,
         startedMs,
         deadlineMs: startedMs + timeoutMs,
         timeline,
-        operation,
-        condition: condition.code,
-        context,
-        value,
-        contentTypeCode: type.code,
-        contentType: type.bytes,
-        by,
         done: (outcome) => {
           signal?.removeEventListener('abort', onAbort);
           if (outcome instanceof RingletError) {
@@ -170,7 +198,6 @@ export class ConnectedBucket implements Bucket {
           resolve(timeline === undefined ? result : { ...result, timeline: finished(timeline, connection, startedMs) });
         },
       };
-      const { signal } = options;
       const slot = connection.submit(task);
       const onAbort = (): void => connection.machine.abort(slot, task, aborted);
       signal?.addEventListener('abort', onAbort);

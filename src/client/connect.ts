@@ -1,31 +1,32 @@
 import type { MessagePort } from 'node:worker_threads';
 import { errorFrom, RingletError } from '../base/errors.js';
 import type { BucketProperties, Handle, Resolver, Store } from './api.js';
+import { BucketCells } from './bucket-cells.js';
 import { Connection } from './connection.js';
 import type { CallerHandle, FromHost, ToHost } from './handle.js';
 import { ConnectedStore } from './store.js';
-import type { BucketDefinition, BucketDirectory } from './view.js';
+import type { BucketCell, BucketDefinition, BucketDirectory } from './view.js';
 
 /** Buckets as another thread sees them: a copy that the host keeps up to date over the port. */
 class RemoteBuckets implements BucketDirectory {
   private readonly port: MessagePort;
-  private readonly byName = new Map<string, BucketDefinition>();
+  private readonly cells: BucketCells;
   private readonly waiting = new Map<number, { resolve(bucket: BucketDefinition): void; reject(error: RingletError): void }>();
   private next = 0;
 
   constructor(port: MessagePort, buckets: readonly BucketDefinition[]) {
     this.port = port;
-    for (const bucket of buckets) this.byName.set(bucket.name, bucket);
+    this.cells = new BucketCells(buckets);
     port.on('message', this.receive);
     port.on('close', () => this.failAll());
     port.unref();
   }
 
-  find(name: string): BucketDefinition | undefined {
-    return this.byName.get(name);
+  cell(name: string): BucketCell {
+    return this.cells.cell(name);
   }
   list(): readonly BucketDefinition[] {
-    return [...this.byName.values()];
+    return this.cells.list();
   }
 
   define(name: string, properties: Partial<BucketProperties>): Promise<BucketDefinition> {
@@ -38,7 +39,7 @@ class RemoteBuckets implements BucketDirectory {
   }
 
   private readonly receive = (message: FromHost): void => {
-    if (message.type !== 'refused') this.byName.set(message.bucket.name, message.bucket);
+    if (message.type !== 'refused') this.cells.set(message.bucket);
     if (message.type === 'bucket') return;
     const waiter = this.waiting.get(message.id);
     this.waiting.delete(message.id);

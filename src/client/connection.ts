@@ -64,10 +64,11 @@ export class Connection {
     this.direct = new DirectReader(view, caller);
     const state = (vnode: number, word: number): number =>
       Atomics.load(this.control, this.layout.vnodeWord(vnode) + word);
-    this.frames = { endpoint: this.endpoint, epoch: view.ring.epoch, caller };
+    this.frames = { endpoint: this.endpoint, epoch: view.ring.epoch, caller, router: this.router };
     this.machine = new RequestMachine({
       caller,
       ring: view.ring,
+      router: this.router,
       endpoint: this.endpoint,
       claims: new Claims(this.control, this.layout),
       isServing: (vnode) => state(vnode, VNODE_STATE) === STATE_SERVING,

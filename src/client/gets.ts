@@ -17,11 +17,11 @@ import {
   wordsFor,
 } from '../storage/record.js';
 import type { GetOptions, GetResult, Key, Resolver, Sibling, TimelineEvent } from './api.js';
-import { aborted, finished, keepKey } from './located.js';
+import { aborted, finished, locateKey } from './located.js';
 import type { Connection } from './connection.js';
 import { VectorContext } from './context.js';
 import { type Contribution, mergeContributions, resultOf } from './merge.js';
-import { policyOf, timeoutOf } from './policy.js';
+import { timeoutOf } from './policy.js';
 import { Repairs } from './repairs.js';
 import type { GetTask, LocatedKey, Policy } from './request.js';
 import type { BucketDefinition } from './view.js';
@@ -47,17 +47,16 @@ export class Gets {
     this.repairs = new Repairs(connection);
   }
 
-  get(bucket: BucketDefinition, key: Key, options: GetOptions): GetResult | Promise<GetResult> {
+  get(bucket: BucketDefinition, policy: Policy, key: Key, options: GetOptions): GetResult | Promise<GetResult> {
     const { connection } = this;
     connection.router.locate(key);
     if (options.signal?.aborted === true) throw aborted(false);
-    const policy = policyOf(bucket, connection.view, options);
     const timeoutMs = timeoutOf(options.timeoutMs);
     if (options.timeline !== true && connection.view.directReads) {
       const quick = this.readDirectly(policy);
       if (quick !== undefined) return this.immediately(quick);
     }
-    return this.ask(bucket, policy, timeoutMs, options);
+    return this.ask(bucket, locateKey(connection, key), policy, timeoutMs, options);
   }
 
   /** The answer when the first R owners have equal copies with one value in their buffers. */
@@ -101,6 +100,7 @@ export class Gets {
 
   private async ask(
     bucket: BucketDefinition,
+    key: LocatedKey,
     policy: Policy,
     timeoutMs: number,
     options: GetOptions,
@@ -108,7 +108,6 @@ export class Gets {
     const { connection } = this;
     const startedMs = connection.clock.nowMs();
     const timeline: TimelineEvent[] | undefined = options.timeline === true ? [] : undefined;
-    const key = keepKey(connection);
     const known = connection.view.directReads ? this.contributions(policy, startedMs, timeline) : [];
     const contributions =
       known.length >= policy.r ? known : await this.request({ key, policy, startedMs, deadlineMs: startedMs + timeoutMs, timeline }, known, options.signal);
@@ -169,10 +168,16 @@ export class Gets {
     });
   }
 
+  private bytesOf(key: LocatedKey): Uint8Array {
+    const { router } = this.connection;
+    router.locate(key.source);
+    return router.bytes.slice(0, router.keyBytes);
+  }
+
   private resolve(bucket: BucketDefinition, key: LocatedKey, result: GetResult): GetResult {
     const resolver = this.resolvers[bucket.properties.conflict];
     if (resolver === undefined || result.siblings.length < 2) return result;
-    const value = resolver(result.siblings, key.bytes);
+    const value = resolver(result.siblings, this.bytesOf(key));
     const newest = result.siblings.reduce((a, b) => (a.modifiedAtMs >= b.modifiedAtMs ? a : b));
     const sibling: Sibling = { ...newest, value };
     return { ...result, value, siblings: [sibling] };

@@ -25,8 +25,13 @@ export class KeyRouter {
     this.ring = ring;
   }
 
+  /** The string that was located last: locating it again costs nothing. */
+  private last: string | undefined;
+
   /** @throws RingletError KEY_TOO_LARGE, BAD_REQUEST for an empty key or one that is neither string nor bytes */
   locate(key: Key): void {
+    if (typeof key === 'string' && key === this.last) return;
+    this.last = undefined;
     const length = typeof key === 'string' ? this.encode(key) : this.copy(key);
     if (length === 0) throw new RingletError('BAD_REQUEST', 'a key has at least 1 byte', { keyBytes: 0 });
     this.words[length >>> 2]! &= MASKS[length & 3]!;
@@ -34,6 +39,12 @@ export class KeyRouter {
     sha1Into(this.bytes, length, this.digest);
     this.partition = partitionOf(this.ring, this.digest[0]!);
     this.hash = this.digest[1]!;
+    if (typeof key === 'string') this.last = key;
+  }
+
+  /** The located key as words. */
+  get keyWords(): number {
+    return (this.keyBytes + 3) >>> 2;
   }
 
   private encode(key: string): number {

@@ -1,17 +1,13 @@
 import { RingletError } from '../base/errors.js';
-import type { TimelineEvent } from './api.js';
+import type { Key, TimelineEvent } from './api.js';
 import type { Connection } from './connection.js';
 import type { LocatedKey } from './request.js';
 
-/** A copy of the key that the router has just located. */
-export function keepKey({ router }: Connection): LocatedKey {
-  const words = router.words.slice(0, (router.keyBytes + 3) >>> 2);
-  return {
-    bytes: new Uint8Array(words.buffer, 0, router.keyBytes),
-    words,
-    hash: router.hash,
-    partition: router.partition,
-  };
+/** Locates a key and keeps what a request needs of it. @throws RingletError KEY_TOO_LARGE, BAD_REQUEST */
+export function locateKey({ router }: Connection, key: Key): LocatedKey {
+  const source = typeof key === 'string' || !(key instanceof Uint8Array) ? key : key.slice();
+  router.locate(source);
+  return { source, hash: router.hash, partition: router.partition };
 }
 
 export function aborted(maybeApplied: boolean): RingletError {

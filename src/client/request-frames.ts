@@ -15,6 +15,7 @@ import type { Endpoint } from '../messaging/transport.js';
 import { encodeRecord, type StoredValue } from '../storage/record-codec.js';
 import { lengthAt, sealHead, wordsFor } from '../storage/record.js';
 import type { Clock } from '../versions/dvvs.js';
+import type { KeyRouter } from './key-router.js';
 import type { GetTask, LocatedKey, Policy, PutTask, ScanTask } from './request.js';
 
 /** What every frame of a caller carries. */
@@ -22,6 +23,7 @@ export interface FrameContext {
   readonly endpoint: Endpoint;
   readonly epoch: number;
   readonly caller: number;
+  readonly router: KeyRouter;
 }
 
 /** A page asks for at most so many bytes of records. */
@@ -29,22 +31,26 @@ const SCAN_BYTES = 256 << 10;
 
 export function writeGet(frames: FrameContext, vnode: number, request: number, task: GetTask): void {
   const { key } = task;
+  const { router } = frames;
+  router.locate(key.source);
   const outbox = frames.endpoint.to(vnode);
-  const at = outbox.begin((GET_FIXED_WORDS + key.words.length) * 4);
+  const at = outbox.begin((GET_FIXED_WORDS + router.keyWords) * 4);
   const { words } = outbox;
   writeHeader(words, at, GET, 0, request, frames.epoch, task.deadlineMs);
   words[at + 6] = 0;
   words[at + 7] = key.hash;
   words[at + 8] = task.policy.bucket | (key.partition << 16);
-  words[at + 9] = key.bytes.length;
-  copyWords(key.words, 0, words, at + GET_FIXED_WORDS, key.words.length);
+  words[at + 9] = router.keyBytes;
+  copyWords(router.words, 0, words, at + GET_FIXED_WORDS, router.keyWords);
   outbox.end();
 }
 
 export function writePut(frames: FrameContext, vnode: number, request: number, task: PutTask): void {
   const { key, policy, context, value, contentType } = task;
+  const { router } = frames;
+  router.locate(key.source);
   const typeBytes = contentType?.length ?? 0;
-  const parts = context.length * 2 + key.words.length + wordsFor(typeBytes) + wordsFor(value.length);
+  const parts = context.length * 2 + router.keyWords + wordsFor(typeBytes) + wordsFor(value.length);
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin((PUT_FIXED_WORDS + parts) * 4);
   const { words, bytes } = outbox;
@@ -52,7 +58,7 @@ export function writePut(frames: FrameContext, vnode: number, request: number, t
   words[at + 6] = frames.caller;
   words[at + 7] = key.hash;
   words[at + 8] = policy.bucket | (key.partition << 16);
-  words[at + 9] = key.bytes.length | (context.length << 16);
+  words[at + 9] = router.keyBytes | (context.length << 16);
   words[at + 10] = task.operation | (policy.level << 8) | (policy.w << 16) | (policy.n << 24);
   words[at + 11] = policy.rule | (task.condition << 8) | (policy.r << 16) | (task.contentTypeCode << 24);
   words[at + 12] = value.length;
@@ -63,8 +69,8 @@ export function writePut(frames: FrameContext, vnode: number, request: number, t
     words[word++] = actor | 0;
     words[word++] = n | 0;
   }
-  copyWords(key.words, 0, words, word, key.words.length);
-  word += key.words.length;
+  copyWords(router.words, 0, words, word, router.keyWords);
+  word += router.keyWords;
   if (contentType !== undefined) copyBytes(contentType, 0, bytes, word * 4, typeBytes);
   word += wordsFor(typeBytes);
   copyBytes(value, 0, bytes, word * 4, value.length);
@@ -95,7 +101,9 @@ export function writeRepair(
   deadlineMs: number,
 ): void {
   const place = { hash: key.hash, partition: key.partition, bucket: policy.bucket };
-  const record = encodeRecord(place, key.bytes, kind, clock);
+  const { router } = frames;
+  router.locate(key.source);
+  const record = encodeRecord(place, router.bytes.subarray(0, router.keyBytes), kind, clock);
   sealHead(record.words, 0, 0, 0, 0);
   const bytes = lengthAt(record.words, 0);
   const outbox = frames.endpoint.to(vnode);

@@ -28,6 +28,7 @@ import { keyAt, keyLengthAt, kindAt, lengthAt } from '../storage/record.js';
 import type { Entry } from '../versions/dvvs.js';
 import type { Contribution } from './merge.js';
 import { errorOfOutcome } from './outcomes.js';
+import type { KeyRouter } from './key-router.js';
 import { type FrameContext, writeGet, writePut, writeScan } from './request-frames.js';
 import type { GetTask, PutTask, ScanTask, Task } from './request.js';
 
@@ -53,6 +54,7 @@ interface Active {
 export interface MachineWorld {
   readonly caller: number;
   readonly ring: Ring;
+  readonly router: KeyRouter;
   readonly endpoint: Endpoint;
   readonly claims: Claims;
   isServing(vnode: number): boolean;
@@ -75,7 +77,7 @@ export class RequestMachine {
 
   constructor(world: MachineWorld) {
     this.world = world;
-    this.frames = { endpoint: world.endpoint, epoch: world.ring.epoch, caller: world.caller };
+    this.frames = { endpoint: world.endpoint, epoch: world.ring.epoch, caller: world.caller, router: world.router };
   }
 
   /** @throws RingletError OVERLOADED */

@@ -1,13 +1,13 @@
 import type { RingletError } from '../base/errors.js';
 import type { StoredValue } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';
-import type { TimelineEvent } from './api.js';
+import type { Key, TimelineEvent } from './api.js';
 import type { Contribution } from './merge.js';
 
-/** A located key in ordinary memory of its own. */
+/** A key and where it lives. Its bytes are in the router's scratch space after `locate(source)`. */
 export interface LocatedKey {
-  readonly bytes: Uint8Array;
-  readonly words: Int32Array;
+  /** A string, or a copy of the user's bytes. */
+  readonly source: Key;
   readonly hash: number;
   readonly partition: number;
 }

@@ -26,10 +26,15 @@ export interface StoreView {
   readonly openedAtMs: number;
 }
 
+/** Holds the newest definition of one name, for whoever asks often. */
+export interface BucketCell {
+  definition: BucketDefinition | undefined;
+}
+
 /** How a caller asks for buckets: the host itself, or over a port to it. */
 export interface BucketDirectory {
-  /** The known definition, without waiting. */
-  find(name: string): BucketDefinition | undefined;
+  /** The known definition, without waiting; the cell stays the same and follows changes. */
+  cell(name: string): BucketCell;
   list(): readonly BucketDefinition[];
   /** Creates the bucket, or changes its r, w and durability. */
   define(name: string, properties: Partial<BucketProperties>): Promise<BucketDefinition>;

@@ -59,12 +59,6 @@ const MAX_MEMORY_MIB = 1 << 20;
 const quorum = wholeNumber(1, LIMITS.replicas);
 const withinN = (value: number, { n }: Settings) => (value > n ? `at most n, which is ${n}` : undefined);
 
-export function totalVnodes({ nodes, vnodes, capacity }: Settings): number {
-  let total = 0;
-  for (let i = 1; i <= nodes; i++) total += vnodes * (capacity[`n${i}`] ?? 1);
-  return total;
-}
-
 export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
   http: {
     flag: 'http',
@@ -110,13 +104,13 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
   vnodes: {
     flag: 'vnodes',
     placeholder: 'COUNT',
-    help: 'virtual nodes (worker threads) per node, times its capacity',
+    help: 'virtual nodes (worker threads) per node',
     expects: `a whole number from 1 to ${LIMITS.virtualNodes}`,
     parse: wholeNumber(1, LIMITS.virtualNodes),
     fallback: () => 1,
-    check: (_value, all) =>
-      totalVnodes(all) > LIMITS.virtualNodes
-        ? `at most ${LIMITS.virtualNodes} virtual nodes in total (nodes × vnodes × capacity gives ${totalVnodes(all)})`
+    check: (value, { nodes }) =>
+      value * nodes > LIMITS.virtualNodes
+        ? `at most ${LIMITS.virtualNodes} virtual nodes in total (${nodes} nodes have ${value * nodes})`
         : undefined,
   },
   capacity: {
@@ -143,10 +137,6 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
     expects: `a power of two up to ${LIMITS.partitions}`,
     parse: powerOfTwo(LIMITS.partitions),
     fallback: () => 64,
-    check: (value, all) =>
-      value < totalVnodes(all)
-        ? `at least one partition per virtual node, of which there are ${totalVnodes(all)}`
-        : undefined,
   },
   n: {
     flag: 'n',

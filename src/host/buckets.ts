@@ -1,8 +1,9 @@
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import type { BucketProperties } from '../client/api.js';
+import { BucketCells } from '../client/bucket-cells.js';
 import { checkBucketName, checkProperties } from '../client/policy.js';
-import type { BucketDefinition, BucketDirectory } from '../client/view.js';
+import type { BucketCell, BucketDefinition, BucketDirectory } from '../client/view.js';
 
 interface Keeper {
   load(): readonly BucketDefinition[];
@@ -11,7 +12,7 @@ interface Keeper {
 
 /** The buckets of the store: kept durably before anybody hears of a change. */
 export class HostBuckets implements BucketDirectory {
-  private readonly byName = new Map<string, BucketDefinition>();
+  private readonly cells: BucketCells;
   private readonly keeper: Keeper | undefined;
   private readonly defaults: BucketProperties;
   private readonly nodes: number;
@@ -23,14 +24,14 @@ export class HostBuckets implements BucketDirectory {
     this.defaults = defaults;
     this.nodes = nodes;
     this.engine = engine;
-    for (const bucket of keeper?.load() ?? []) this.byName.set(bucket.name, bucket);
+    this.cells = new BucketCells(keeper?.load() ?? []);
   }
 
-  find(name: string): BucketDefinition | undefined {
-    return this.byName.get(name);
+  cell(name: string): BucketCell {
+    return this.cells.cell(name);
   }
   list(): readonly BucketDefinition[] {
-    return [...this.byName.values()];
+    return this.cells.list();
   }
   onChange(listener: (bucket: BucketDefinition) => void): () => void {
     this.listeners.add(listener);
@@ -39,8 +40,8 @@ export class HostBuckets implements BucketDirectory {
 
   async define(name: string, properties: Partial<BucketProperties>): Promise<BucketDefinition> {
     checkBucketName(name);
-    const before = this.byName.get(name);
-    if (before === undefined && this.byName.size >= LIMITS.buckets) {
+    const before = this.cells.cell(name).definition;
+    if (before === undefined && this.cells.list().length >= LIMITS.buckets) {
       throw new RingletError('BUCKET_LIMIT', `a store has at most ${LIMITS.buckets} buckets`, { limit: LIMITS.buckets });
     }
     const wanted: BucketProperties = { ...(before?.properties ?? this.defaults), ...properties };
@@ -61,7 +62,7 @@ export class HostBuckets implements BucketDirectory {
       version: (before?.version ?? 0) + 1,
     };
     this.keeper?.save([...this.list().filter((other) => other.name !== name), bucket]);
-    this.byName.set(name, bucket);
+    this.cells.set(bucket);
     for (const listener of this.listeners) listener(bucket);
     return bucket;
   }

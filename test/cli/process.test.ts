@@ -20,7 +20,7 @@ afterEach(async () => {
 
 let directories = 0;
 const newDirectory = (): string => join(dir, `data-${directories++}`);
-const SMALL = ['--nodes', '3', '--memory', '48'];
+const SMALL = ['--nodes', '3', '--memory', '64'];
 
 function serve(data: string, ...more: string[]): Running {
   const running = start(['serve', '--http', '127.0.0.1:0', '--data', data, ...SMALL, ...more], { cwd: dir });
@@ -78,9 +78,11 @@ describe('serve', () => {
     await stop(third);
   });
 
-  test('SIGINT stops as SIGTERM does; a second SIGTERM ends at once', async () => {
+  test('SIGINT stops as SIGTERM does, also when it comes twice at once; a second SIGTERM ends at once', async () => {
     const first = serve('unused', '--engine', 'memory');
     await first.ready;
+    // Under npm one Ctrl-C arrives twice, from the terminal and from npm.
+    first.child.kill('SIGINT');
     first.child.kill('SIGINT');
     expect((await first.finished).code).toBe(0);
     expect(existsSync(join(dir, 'unused'))).toBe(false);
@@ -141,6 +143,11 @@ describe('serve', () => {
     ]);
     expect(readFileSync(join(foreign, 'thesis.txt'), 'utf8')).toBe('mine');
   });
+});
+
+test('memory that is too small for the values is wrong use: exit code 2', async () => {
+  const { code, stderr } = await serve('unused', '--engine', 'memory', '--memory', '16').finished;
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/^ringlet: USAGE: [^\n]*give at least[^\n]*\n$/)]);
 });
 
 describe('other commands find the store', () => {

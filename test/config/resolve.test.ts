@@ -135,7 +135,6 @@ describe('every wrong value is a USAGE error with option, place, what was given,
     [{ capacity: 'n5=2' }, 'capacity', 'node ids from n1 to n4'],
     [{ engine: 'memory', durability: 'durable' }, 'durability', 'buffered with engine memory'],
     [{ nodes: '64', vnodes: '2' }, 'vnodes', 'at most 64 virtual nodes in total'],
-    [{ partitions: '2' }, 'partitions', 'at least one partition per virtual node, of which there are 4'],
   ])('options that contradict each other: %j', (flags, option, expected) => {
     const error = failure(flags);
     expect(error.details['option']).toBe(option);

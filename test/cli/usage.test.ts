@@ -1,0 +1,43 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { failureOf } from '../../src/cli/failure.js';
+import { buildProgram } from '../../src/cli/program.js';
+
+let stderr: string;
+beforeEach(() => {
+  stderr = '';
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    stderr += String(text);
+    return true;
+  });
+});
+afterEach(() => vi.restoreAllMocks());
+
+test.each([
+  [['serve', '--nodes', '0'], 'nodes (flag --nodes): got "0", expected a whole number from 1 to 64'],
+  [['serve', '--nods', '3'], "unknown option '--nods' (Did you mean --nodes?)"],
+  [['serve', '--config', 'none.json'], 'cannot use configuration file none.json'],
+  [['serve', 'extra'], 'too many arguments'],
+  [['frobnicate'], "unknown command 'frobnicate'"],
+  [['get'], "missing required argument 'KEY'"],
+  [['get', 'k', '--url', 'ftp://x'], 'url (flag --url): got "ftp://x"'],
+  [['put', 'k', 'v', '--context', 'x', '--concurrent'], 'without --context'],
+  [['scan', '--limit', '0'], 'limit (flag --limit): got "0"'],
+  [['load', 'f'], "required option '--key <KEY>' not specified"],
+  [['load', 'f', '--key', '{a'], 'key (flag --key): got "{a"'],
+  [['load', 'f', '--key', 'a', '--format', 'csv'], 'Allowed choices are auto, ndjson, array'],
+])('%j is one line and exit code 2', async (args, message) => {
+  const failure = await buildProgram()
+    .parseAsync(args, { from: 'user' })
+    .then(() => undefined, failureOf);
+  expect(failure?.exitCode).toBe(2);
+  const said = failure?.line === undefined ? stderr : `${stderr}${failure.line}\n`;
+  expect(said).toMatch(/^ringlet: USAGE: [^\n]*\n$/);
+  expect(said).toContain(message);
+});
+
+test('an error that is not ours is one line without a stack', () => {
+  expect(failureOf(new TypeError('x is not\n  a function'))).toEqual({
+    line: 'ringlet: INTERNAL: x is not a function',
+    exitCode: 1,
+  });
+});
