@@ -19,7 +19,13 @@ export class Memory {
 const LOOP_WORDS = 128;
 
 /** Copies whole words; small copies into shared memory by `set` are 4–9 times slower than this loop (node#62032). */
-export function copyWords(from: Int32Array, fromWord: number, to: Int32Array, toWord: number, count: number): void {
+export function copyWords(
+  from: Int32Array,
+  fromWord: number,
+  to: Int32Array,
+  toWord: number,
+  count: number,
+): void {
   if (count <= LOOP_WORDS) {
     for (let i = 0; i < count; i++) to[toWord + i] = from[fromWord + i]!;
   } else {
@@ -28,7 +34,13 @@ export function copyWords(from: Int32Array, fromWord: number, to: Int32Array, to
 }
 
 /** Copies bytes between any two buffers. */
-export function copyBytes(from: Uint8Array, fromByte: number, to: Uint8Array, toByte: number, count: number): void {
+export function copyBytes(
+  from: Uint8Array,
+  fromByte: number,
+  to: Uint8Array,
+  toByte: number,
+  count: number,
+): void {
   if (count <= 256) {
     for (let i = 0; i < count; i++) to[toByte + i] = from[fromByte + i]!;
   } else {

@@ -188,7 +188,11 @@ export interface RingDescription {
   readonly nodes: readonly {
     readonly id: string;
     readonly capacity: number;
-    readonly vnodes: readonly { readonly id: string; readonly state: VnodeState; readonly partitions: number }[];
+    readonly vnodes: readonly {
+      readonly id: string;
+      readonly state: VnodeState;
+      readonly partitions: number;
+    }[];
   }[];
   /** Per partition the virtual nodes in order of preference: owners (N of the default bucket) first. */
   readonly preferenceLists: readonly (readonly string[])[];

@@ -1,6 +1,10 @@
 /** Maps a list with at most `width` calls under way; results in order. */
-export async function bounded<T, U>(items: readonly T[], width: number, map: (item: T) => Promise<U>): Promise<U[]> {
-  const results = new Array<U>(items.length);
+export async function bounded<T, U>(
+  items: readonly T[],
+  width: number,
+  map: (item: T) => Promise<U>,
+): Promise<U[]> {
+  const results: U[] = [];
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < items.length) {

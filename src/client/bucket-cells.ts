@@ -1,6 +1,6 @@
 import type { BucketCell, BucketDefinition } from './view.js';
 
-/** Buckets by name; a cell exists from the first question on, also for a bucket that does not. */
+/** The buckets that exist, by name. */
 export class BucketCells {
   private readonly cells = new Map<string, BucketCell>();
 
@@ -8,20 +8,21 @@ export class BucketCells {
     for (const bucket of buckets) this.set(bucket);
   }
 
-  cell(name: string): BucketCell {
-    let cell = this.cells.get(name);
-    if (cell === undefined) {
-      cell = { definition: undefined };
-      this.cells.set(name, cell);
-    }
-    return cell;
+  cell(name: string): BucketCell | undefined {
+    return this.cells.get(name);
   }
 
   set(bucket: BucketDefinition): void {
-    this.cell(bucket.name).definition = bucket;
+    const cell = this.cells.get(bucket.name);
+    if (cell === undefined) this.cells.set(bucket.name, { definition: bucket });
+    else cell.definition = bucket;
   }
 
   list(): BucketDefinition[] {
-    return [...this.cells.values()].flatMap(({ definition }) => (definition === undefined ? [] : [definition]));
+    return Array.from(this.cells.values(), ({ definition }) => definition);
+  }
+
+  get size(): number {
+    return this.cells.size;
   }
 }

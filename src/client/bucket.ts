@@ -50,7 +50,7 @@ export class ConnectedBucket implements Bucket {
   private readonly directory: BucketDirectory;
   private readonly wanted: Partial<BucketProperties>;
   private readonly gets: Gets;
-  private readonly cell: BucketCell;
+  private cell: BucketCell | undefined;
   private checked: BucketDefinition | undefined;
   /** Of a get without options. */
   private readPolicy: Policy | undefined;
@@ -67,14 +67,18 @@ export class ConnectedBucket implements Bucket {
     this.directory = directory;
     this.name = name;
     this.wanted = wanted;
-    this.cell = directory.cell(name);
     this.gets = new Gets(connection, resolvers);
   }
 
   /** The definition if the bucket exists; compares it with what this handle was opened with. */
   private find(): BucketDefinition | undefined {
+    if (this.cell === undefined && (this.cell = this.directory.cell(this.name)) === undefined) {
+      this.directory.refresh();
+      this.cell = this.directory.cell(this.name);
+      if (this.cell === undefined) return undefined;
+    }
     const found = this.cell.definition;
-    if (found === undefined || found === this.checked) return found;
+    if (found === this.checked) return found;
     for (const fixed of ['n', 'conflict'] as const) {
       const wanted = this.wanted[fixed];
       if (wanted === undefined || wanted === found.properties[fixed]) continue;
@@ -94,13 +98,15 @@ export class ConnectedBucket implements Bucket {
   }
 
   async get(key: Key, options: GetOptions = NO_OPTIONS): Promise<GetResult> {
-    const definition = this.find();
     this.connection.assertOpen();
+    const definition = this.find();
     if (definition === undefined) {
       this.connection.router.locate(key);
-      return { found: false, siblings: [], degraded: false };
+      // Yields like any other: whoever polls waits for somebody to create it.
+      return this.gets.immediately({ found: false, siblings: [], degraded: false });
     }
-    const policy = options.r === undefined ? this.readPolicy! : policyOf(definition, this.connection.view, options);
+    const policy =
+      options.r === undefined ? this.readPolicy! : policyOf(definition, this.connection.view, options);
     return this.gets.get(definition, policy, key, options);
   }
 
@@ -127,10 +133,14 @@ export class ConnectedBucket implements Bucket {
     }
     const limit = this.connection.view.valueBytes;
     if (bytes.length > limit) {
-      throw new RingletError('VALUE_TOO_LARGE', `a value has at most ${limit} bytes, this one has ${bytes.length}`, {
-        valueBytes: bytes.length,
-        limit,
-      });
+      throw new RingletError(
+        'VALUE_TOO_LARGE',
+        `a value has at most ${limit} bytes, this one has ${bytes.length}`,
+        {
+          valueBytes: bytes.length,
+          limit,
+        },
+      );
     }
     return bytes;
   }
@@ -163,7 +173,11 @@ export class ConnectedBucket implements Bucket {
       if (options.signal?.aborted === true) throw aborted(false);
       const definition = this.find();
       if (definition !== undefined) return this.submit(wanted, definition, timeoutMs, options);
-      return this.findOrCreate().then((created) => this.submit(wanted, created, timeoutMs, options));
+      return this.findOrCreate().then((created) => {
+        connection.assertOpen();
+        if (options.signal?.aborted === true) throw aborted(false);
+        return this.submit(wanted, created, timeoutMs, options);
+      });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -181,6 +195,8 @@ export class ConnectedBucket implements Bucket {
     const timeline: TimelineEvent[] | undefined = options.timeline === true ? [] : undefined;
     const { signal } = options;
     return new Promise((resolve, reject) => {
+      let slot = -1;
+      const onAbort = (): void => connection.machine.abort(slot, task, aborted);
       const task: PutTask = {
         kind: 'put',
         ...wanted,
@@ -195,12 +211,21 @@ export class ConnectedBucket implements Bucket {
             return;
           }
           const result = { context: new VectorContext(outcome.vector), total: outcome.total };
-          resolve(timeline === undefined ? result : { ...result, timeline: finished(timeline, connection, startedMs) });
+          resolve(
+            timeline === undefined
+              ? result
+              : { ...result, timeline: finished(timeline, connection, startedMs) },
+          );
         },
       };
-      const slot = connection.submit(task);
-      const onAbort = (): void => connection.machine.abort(slot, task, aborted);
+      // Before it is sent: a refusal at once must find the listener to take it away again.
       signal?.addEventListener('abort', onAbort);
+      try {
+        slot = connection.submit(task);
+      } catch (error) {
+        signal?.removeEventListener('abort', onAbort);
+        throw error;
+      }
     });
   }
 
@@ -210,7 +235,10 @@ export class ConnectedBucket implements Bucket {
 
   putMany(entries: readonly PutEntry[], options: PutOptions = NO_OPTIONS): Promise<PutOutcome[]> {
     return bounded(entries, MANY, async ({ key, value, context, contentType }) => {
-      const own = { ...(context === undefined ? {} : { context }), ...(contentType === undefined ? {} : { contentType }) };
+      const own = {
+        ...(context === undefined ? {} : { context }),
+        ...(contentType === undefined ? {} : { contentType }),
+      };
       try {
         return { ok: true, context: (await this.put(key, value, { ...options, ...own })).context } as const;
       } catch (error) {
@@ -244,17 +272,22 @@ function contentTypeOf(contentType: string): { code: number; bytes: Uint8Array |
   const type = encodeContentType(contentType);
   const length = type.bytes?.length ?? 0;
   if (length > LIMITS.contentTypeBytes) {
-    throw new RingletError('BAD_REQUEST', `a content type has at most ${LIMITS.contentTypeBytes} bytes, this one has ${length}`, {
-      contentTypeBytes: length,
-      limit: LIMITS.contentTypeBytes,
-    });
+    throw new RingletError(
+      'BAD_REQUEST',
+      `a content type has at most ${LIMITS.contentTypeBytes} bytes, this one has ${length}`,
+      {
+        contentTypeBytes: length,
+        limit: LIMITS.contentTypeBytes,
+      },
+    );
   }
   return type;
 }
 
 function conditionOf(options: PutOptions): { code: number; context: ContextLike | undefined } {
   if (options.ifAbsent === true) {
-    if (options.ifMatch !== undefined) throw new RingletError('BAD_REQUEST', 'ifAbsent and ifMatch exclude each other');
+    if (options.ifMatch !== undefined)
+      throw new RingletError('BAD_REQUEST', 'ifAbsent and ifMatch exclude each other');
     return { code: IF_ABSENT, context: options.context };
   }
   if (options.ifMatch === undefined) return { code: IF_NOTHING, context: options.context };

@@ -1,4 +1,4 @@
-import type { MessagePort } from 'node:worker_threads';
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { errorFrom, RingletError } from '../base/errors.js';
 import type { BucketProperties, Handle, Resolver, Store } from './api.js';
 import { BucketCells } from './bucket-cells.js';
@@ -11,7 +11,10 @@ import type { BucketCell, BucketDefinition, BucketDirectory } from './view.js';
 class RemoteBuckets implements BucketDirectory {
   private readonly port: MessagePort;
   private readonly cells: BucketCells;
-  private readonly waiting = new Map<number, { resolve(bucket: BucketDefinition): void; reject(error: RingletError): void }>();
+  private readonly waiting = new Map<
+    number,
+    { resolve(bucket: BucketDefinition): void; reject(error: RingletError): void }
+  >();
   private next = 0;
 
   constructor(port: MessagePort, buckets: readonly BucketDefinition[]) {
@@ -22,8 +25,15 @@ class RemoteBuckets implements BucketDirectory {
     port.unref();
   }
 
-  cell(name: string): BucketCell {
+  cell(name: string): BucketCell | undefined {
     return this.cells.cell(name);
+  }
+  refresh(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.port);
+      if (received === undefined) return;
+      this.receive(received.message as FromHost);
+    }
   }
   list(): readonly BucketDefinition[] {
     return this.cells.list();
@@ -54,6 +64,9 @@ class RemoteBuckets implements BucketDirectory {
   }
 }
 
+/** Two connections over one caller slot would write into the same rings. */
+const connected = new WeakSet<MessagePort>();
+
 /**
  * The store in another thread: takes the handle that `store.handle()` made and that came with its
  * `transferList`. Gets read shared memory, puts go straight to virtual nodes; the thread that
@@ -62,13 +75,27 @@ class RemoteBuckets implements BucketDirectory {
  * @param options.resolvers functions cannot cross threads: give the resolvers again that `open` got
  * @throws RingletError BAD_REQUEST when it is no handle, or came without its transferList
  */
-export function connect(handle: Handle, options: { readonly resolvers?: Readonly<Record<string, Resolver>> } = {}): Store {
+export function connect(
+  handle: Handle,
+  options: { readonly resolvers?: Readonly<Record<string, Resolver>> } = {},
+): Store {
   const { kind, transferList, caller, view, buckets } = handle as CallerHandle;
   const port = transferList?.[0];
-  if (kind !== 'ringlet-handle' || port === undefined || typeof port.postMessage !== 'function') {
-    throw new RingletError('BAD_REQUEST', 'connect takes what store.handle() made, sent together with its transferList');
+  if (kind !== 'ringlet-handle' || port === undefined || !('postMessage' in port)) {
+    throw new RingletError(
+      'BAD_REQUEST',
+      'connect takes what store.handle() made, sent together with its transferList',
+    );
   }
+  if (connected.has(port)) {
+    throw new RingletError(
+      'BAD_REQUEST',
+      'a handle serves one connect(); take another handle from the store',
+    );
+  }
+  connected.add(port);
   const connection = new Connection(view, caller);
+  port.on('close', () => connection.close());
   const directory = new RemoteBuckets(port, buckets);
   return new ConnectedStore(connection, directory, options.resolvers ?? {}, () => {
     connection.close();

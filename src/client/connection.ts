@@ -100,12 +100,14 @@ export class Connection {
 
   private readonly flush = (): void => {
     this.flushing = false;
+    if (this.closed) return;
     this.endpoint.flush();
     this.keepGoing();
   };
 
   private readonly poll = (): void => {
     this.polling = false;
+    if (this.closed) return;
     Atomics.store(this.control, this.bell, 0);
     const more = this.machine.poll(this.clock.nowMs());
     this.endpoint.flush();
@@ -173,6 +175,11 @@ export class Connection {
         setTimeout(resolve, 1);
       });
     }
+  }
+
+  /** From here on the slot may be another thread's: nothing of it is touched any more. */
+  get isClosed(): boolean {
+    return this.closed;
   }
 
   close(): void {

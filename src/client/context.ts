@@ -28,5 +28,7 @@ export function vectorOf(context: ContextLike): Clock<never> {
   if (context instanceof Uint8Array) return decodeContext(context);
   const bytes = (context as Context | null)?.bytes;
   if (bytes instanceof Uint8Array) return decodeContext(bytes);
-  throw new RingletError('BAD_CONTEXT', 'a context is what a get returned, its string or its bytes', { type: typeof context });
+  throw new RingletError('BAD_CONTEXT', 'a context is what a get returned, its string or its bytes', {
+    type: typeof context,
+  });
 }

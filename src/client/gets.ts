@@ -47,7 +47,12 @@ export class Gets {
     this.repairs = new Repairs(connection);
   }
 
-  get(bucket: BucketDefinition, policy: Policy, key: Key, options: GetOptions): GetResult | Promise<GetResult> {
+  get(
+    bucket: BucketDefinition,
+    policy: Policy,
+    key: Key,
+    options: GetOptions,
+  ): GetResult | Promise<GetResult> {
     const { connection } = this;
     connection.router.locate(key);
     if (options.signal?.aborted === true) throw aborted(false);
@@ -83,7 +88,7 @@ export class Gets {
   }
 
   /** A long run of immediate answers would starve the event loop. */
-  private immediately(result: GetResult): GetResult | Promise<GetResult> {
+  immediately(result: GetResult): GetResult | Promise<GetResult> {
     if (++this.immediate % BURST !== 0) return result;
     const now = this.connection.clock.nowMs();
     const since = this.burstSince;
@@ -110,17 +115,31 @@ export class Gets {
     const timeline: TimelineEvent[] | undefined = options.timeline === true ? [] : undefined;
     const known = connection.view.directReads ? this.contributions(policy, startedMs, timeline) : [];
     const contributions =
-      known.length >= policy.r ? known : await this.request({ key, policy, startedMs, deadlineMs: startedMs + timeoutMs, timeline }, known, options.signal);
+      known.length >= policy.r
+        ? known
+        : await this.request(
+            { key, policy, startedMs, deadlineMs: startedMs + timeoutMs, timeline },
+            known,
+            options.signal,
+          );
     const merged = mergeContributions(contributions, policy.rule);
     if (merged.clock !== undefined && merged.stale.length > 0) {
       this.repairs.later(key, policy, merged.clock, merged.kind, merged.stale);
     }
-    const result = this.resolve(bucket, key, resultOf(merged.clock, merged.kind, false));
-    return timeline === undefined ? result : { ...result, timeline: finished(timeline, connection, startedMs) };
+    const resolved = this.resolve(bucket, key, resultOf(merged.clock, merged.kind, false));
+    const result =
+      timeline === undefined
+        ? resolved
+        : { ...resolved, timeline: finished(timeline, connection, startedMs) };
+    return known.length >= policy.r ? this.immediately(result) : result;
   }
 
   /** Copies of the owners' records that stand in their buffers. */
-  private contributions(policy: Policy, startedMs: number, timeline: TimelineEvent[] | undefined): Contribution[] {
+  private contributions(
+    policy: Policy,
+    startedMs: number,
+    timeline: TimelineEvent[] | undefined,
+  ): Contribution[] {
     const { direct, router, view, clock } = this.connection;
     const found: Contribution[] = [];
     direct.enter();
@@ -132,7 +151,11 @@ export class Gets {
         const words = direct.words[vnode]!;
         // From shared into ordinary memory.
         const record = Int32Array.from(words.subarray(at, at + (lengthAt(words, at) >>> 2)));
-        found.push({ vnode, clock: decodeClock(record, new Uint8Array(record.buffer), 0), kind: kindAt(record, 0) });
+        found.push({
+          vnode,
+          clock: decodeClock(record, new Uint8Array(record.buffer), 0),
+          kind: kindAt(record, 0),
+        });
         timeline?.push({
           atUs: Math.round((clock.nowMs() - startedMs) * 1000),
           event: 'direct-read',
@@ -153,6 +176,8 @@ export class Gets {
   ): Promise<readonly Contribution[]> {
     const { connection } = this;
     return new Promise((resolve, reject) => {
+      let slot = -1;
+      const onAbort = (): void => connection.machine.abort(slot, task, () => aborted(false));
       const task: GetTask = {
         kind: 'get',
         ...base,
@@ -162,8 +187,7 @@ export class Gets {
           else resolve(outcome.contributions);
         },
       };
-      const slot = connection.submit(task, known);
-      const onAbort = (): void => connection.machine.abort(slot, task, () => aborted(false));
+      slot = connection.submit(task, known);
       signal?.addEventListener('abort', onAbort);
     });
   }
@@ -200,5 +224,11 @@ function singleValue(words: Int32Array, bytes: Uint8Array, at: number): GetResul
     contentType: CONTENT_TYPES[code] ?? CONTENT_TYPES[0],
     modifiedAtMs: wallOfHybrid(timeAt(words, meta)),
   };
-  return { found: true, value, siblings: [sibling], context: new VectorContext(decodeVector(words, at)), degraded: false };
+  return {
+    found: true,
+    value,
+    siblings: [sibling],
+    context: new VectorContext(decodeVector(words, at)),
+    degraded: false,
+  };
 }

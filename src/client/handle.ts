@@ -45,4 +45,8 @@ export type ToHost = {
 export type FromHost =
   | { readonly type: 'bucket'; readonly bucket: BucketDefinition }
   | { readonly type: 'defined'; readonly id: number; readonly bucket: BucketDefinition }
-  | { readonly type: 'refused'; readonly id: number; readonly error: import('../base/errors.js').ErrorFields };
+  | {
+      readonly type: 'refused';
+      readonly id: number;
+      readonly error: import('../base/errors.js').ErrorFields;
+    };

@@ -77,8 +77,12 @@ export class KeyRouter {
 const MASKS = [0, 0xff, 0xffff, 0xffffff] as const;
 
 function tooLarge(keyBytes: number): RingletError {
-  return new RingletError('KEY_TOO_LARGE', `a key has at most ${LIMITS.keyBytes} bytes, this one has ${keyBytes}`, {
-    keyBytes,
-    limit: LIMITS.keyBytes,
-  });
+  return new RingletError(
+    'KEY_TOO_LARGE',
+    `a key has at most ${LIMITS.keyBytes} bytes, this one has ${keyBytes}`,
+    {
+      keyBytes,
+      limit: LIMITS.keyBytes,
+    },
+  );
 }

@@ -14,7 +14,11 @@ export function aborted(maybeApplied: boolean): RingletError {
   return new RingletError('ABORTED', 'the request was aborted by its signal', {}, { maybeApplied });
 }
 
-export function finished(timeline: TimelineEvent[], connection: Connection, startedMs: number): TimelineEvent[] {
+export function finished(
+  timeline: TimelineEvent[],
+  connection: Connection,
+  startedMs: number,
+): TimelineEvent[] {
   timeline.push({ atUs: Math.round((connection.clock.nowMs() - startedMs) * 1000), event: 'done' });
   return timeline;
 }

@@ -19,27 +19,50 @@ export function errorOfOutcome(outcome: number, got: number, need: number, made:
   const numbers = { need, got };
   switch (outcome) {
     case OUT_QUORUM:
-      return new RingletError('QUORUM_NOT_MET', `${need} owners are needed, ${got} answered`, numbers, { maybeApplied: made });
+      return new RingletError('QUORUM_NOT_MET', `${need} owners are needed, ${got} answered`, numbers, {
+        maybeApplied: made,
+      });
     case OUT_CONDITION:
-      return new RingletError('CONDITION_FAILED', 'the condition does not hold: the key was changed or exists');
+      return new RingletError(
+        'CONDITION_FAILED',
+        'the condition does not hold: the key was changed or exists',
+      );
     case OUT_CONDITION_UNAVAILABLE:
-      return new RingletError('CONDITION_UNAVAILABLE', `a conditional write needs the first owner and ${need} owners; ${got} are there`, numbers);
+      return new RingletError(
+        'CONDITION_UNAVAILABLE',
+        `a conditional write needs the first owner and ${need} owners; ${got} are there`,
+        numbers,
+      );
     case OUT_SIBLINGS:
-      return new RingletError('TOO_MANY_SIBLINGS', `${got} siblings where ${need} are allowed: read, resolve, and put with the context`, {
-        siblings: got,
-        limit: need,
-      });
+      return new RingletError(
+        'TOO_MANY_SIBLINGS',
+        `${got} siblings where ${need} are allowed: read, resolve, and put with the context`,
+        {
+          siblings: got,
+          limit: need,
+        },
+      );
     case OUT_TOO_LARGE:
-      return new RingletError('TOO_MANY_SIBLINGS', `all siblings together would have ${got} bytes, at most ${need} are allowed: resolve them first`, {
-        bytes: got,
-        limit: need,
-      });
+      return new RingletError(
+        'TOO_MANY_SIBLINGS',
+        `all siblings together would have ${got} bytes, at most ${need} are allowed: resolve them first`,
+        {
+          bytes: got,
+          limit: need,
+        },
+      );
     case OUT_FULL:
-      return new RingletError('STORE_FULL', 'no room for the record: memory or disk is full, or cannot keep up');
+      return new RingletError(
+        'STORE_FULL',
+        'no room for the record: memory or disk is full, or cannot keep up',
+      );
     case OUT_READ_ONLY:
       return new RingletError('READ_ONLY', 'the virtual node takes no writes: its disk failed');
     case OUT_OVERLOADED:
-      return new RingletError('OVERLOADED', `${got} requests wait, ${need} are allowed`, { got, limit: need });
+      return new RingletError('OVERLOADED', `${got} requests wait, ${need} are allowed`, {
+        got,
+        limit: need,
+      });
     case OUT_NOT_A_COUNTER:
       return got === 1
         ? new RingletError('BAD_REQUEST', 'the sum would leave the safe integers')
@@ -47,7 +70,10 @@ export function errorOfOutcome(outcome: number, got: number, need: number, made:
     case OUT_CORRUPT:
       return new RingletError('DATA_CORRUPT', 'the stored record does not match its checksum');
     case OUT_CONTEXT:
-      return new RingletError('BAD_CONTEXT', `a context has at most ${need} entries, this one has ${got}`, { entries: got, limit: need });
+      return new RingletError('BAD_CONTEXT', `a context has at most ${need} entries, this one has ${got}`, {
+        entries: got,
+        limit: need,
+      });
     case OUT_STALE_RING:
       return new RingletError('CONDITION_UNAVAILABLE', 'the ring has changed; try again');
     default:

@@ -14,7 +14,7 @@ export const LEVELS: Readonly<Record<Durability, number>> = {
 
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 
-export function checkBucketName(name: string): void {
+export function checkBucketName(name: unknown): void {
   if (typeof name === 'string' && NAME.test(name)) return;
   throw new RingletError('BAD_REQUEST', 'a bucket name has 1 to 64 of A-Z a-z 0-9 _ . -', {
     bucket: String(name).slice(0, 80),
@@ -24,12 +24,16 @@ export function checkBucketName(name: string): void {
 
 function range(what: string, value: unknown, least: number, most: number): void {
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return;
-  throw new RingletError('BAD_REQUEST', `${what} must be a whole number from ${least} to ${most}, not ${String(value)}`, {
-    what,
-    got: typeof value === 'number' ? value : String(value),
-    least,
-    most,
-  });
+  throw new RingletError(
+    'BAD_REQUEST',
+    `${what} must be a whole number from ${least} to ${most}, not ${String(value)}`,
+    {
+      what,
+      got: typeof value === 'number' ? value : String(value),
+      least,
+      most,
+    },
+  );
 }
 
 /** @throws RingletError BAD_REQUEST */
@@ -44,21 +48,37 @@ export function checkProperties(
   range('w', properties.w, 1, properties.n);
   checkDurability(properties.durability, engine);
   const { conflict } = properties;
-  if (conflict === 'siblings' || conflict === 'lww' || resolvers === undefined || resolvers.includes(conflict)) return;
-  throw new RingletError('BAD_REQUEST', `no resolver is named ${String(conflict)}; give it to open({ resolvers })`, {
-    conflict: String(conflict),
-  });
+  if (
+    conflict === 'siblings' ||
+    conflict === 'lww' ||
+    resolvers === undefined ||
+    resolvers.includes(conflict)
+  )
+    return;
+  throw new RingletError(
+    'BAD_REQUEST',
+    `no resolver is named ${String(conflict)}; give it to open({ resolvers })`,
+    {
+      conflict: String(conflict),
+    },
+  );
 }
 
-export function checkDurability(durability: Durability, engine: 'lmdb' | 'memory'): void {
+export function checkDurability(durability: string, engine: 'lmdb' | 'memory'): void {
   if (!Object.hasOwn(LEVELS, durability)) {
-    throw new RingletError('BAD_REQUEST', 'durability is buffered, committed or durable', { durability: String(durability) });
+    throw new RingletError('BAD_REQUEST', 'durability is buffered, committed or durable', {
+      durability: durability,
+    });
   }
   if (engine === 'memory' && durability !== 'buffered') {
-    throw new RingletError('BAD_REQUEST', `the memory engine keeps nothing on disk: ${durability} needs the lmdb engine`, {
-      durability,
-      engine,
-    });
+    throw new RingletError(
+      'BAD_REQUEST',
+      `the memory engine keeps nothing on disk: ${durability} needs the lmdb engine`,
+      {
+        durability,
+        engine,
+      },
+    );
   }
 }
 
@@ -100,11 +120,15 @@ export function policyOf(
 export function timeoutOf(timeoutMs: number | undefined): number {
   if (timeoutMs === undefined) return LIMITS.timeoutMs;
   if (typeof timeoutMs !== 'number' || !(timeoutMs >= 1) || timeoutMs > LIMITS.maxTimeoutMs) {
-    throw new RingletError('BAD_REQUEST', `timeoutMs must be from 1 to ${LIMITS.maxTimeoutMs}, not ${String(timeoutMs)}`, {
-      got: Number(timeoutMs),
-      least: 1,
-      most: LIMITS.maxTimeoutMs,
-    });
+    throw new RingletError(
+      'BAD_REQUEST',
+      `timeoutMs must be from 1 to ${LIMITS.maxTimeoutMs}, not ${String(timeoutMs)}`,
+      {
+        got: timeoutMs,
+        least: 1,
+        most: LIMITS.maxTimeoutMs,
+      },
+    );
   }
   return timeoutMs;
 }

@@ -30,7 +30,13 @@ export class Repairs {
     this.connection = connection;
   }
 
-  later(key: LocatedKey, policy: Policy, clock: Clock<StoredValue>, kind: number, stale: readonly number[]): void {
+  later(
+    key: LocatedKey,
+    policy: Policy,
+    clock: Clock<StoredValue>,
+    kind: number,
+    stale: readonly number[],
+  ): void {
     if (this.waiting.length >= WAITING) return;
     this.waiting.push({ key, policy, clock, kind, stale });
     if (this.scheduled) return;
@@ -40,6 +46,7 @@ export class Repairs {
 
   private readonly send = (): void => {
     this.scheduled = false;
+    if (this.connection.isClosed) return;
     const { frames, direct, clock } = this.connection;
     for (const repair of this.waiting.splice(0)) {
       for (const vnode of repair.stale) {

@@ -77,7 +77,12 @@ export class RequestMachine {
 
   constructor(world: MachineWorld) {
     this.world = world;
-    this.frames = { endpoint: world.endpoint, epoch: world.ring.epoch, caller: world.caller, router: world.router };
+    this.frames = {
+      endpoint: world.endpoint,
+      epoch: world.ring.epoch,
+      caller: world.caller,
+      router: world.router,
+    };
   }
 
   /** @throws RingletError OVERLOADED */
@@ -123,7 +128,7 @@ export class RequestMachine {
   }
 
   abortAll(error: (maybeApplied: boolean) => RingletError): void {
-    for (const active of [...this.active]) {
+    for (const active of this.active) {
       if (active !== undefined) this.finish(active, error(!this.cancelled(active)));
     }
   }
@@ -192,7 +197,10 @@ export class RequestMachine {
     if (vnode < 0) return;
     if (world.endpoint.to(vnode).waitingBytes > LIMITS.outboxBytes) {
       world.claims.cancel(world.caller, active.request);
-      this.finish(active, errorOfOutcome(OUT_OVERLOADED, world.endpoint.to(vnode).waitingBytes, LIMITS.outboxBytes, false));
+      this.finish(
+        active,
+        errorOfOutcome(OUT_OVERLOADED, world.endpoint.to(vnode).waitingBytes, LIMITS.outboxBytes, false),
+      );
       return;
     }
     writePut(this.frames, vnode, active.request, task);
@@ -224,7 +232,12 @@ export class RequestMachine {
 
   private ask(active: Active, vnode: number): void {
     const { task } = active;
-    active.asked.push({ vnode, incarnation: this.world.incarnation(vnode), atMs: this.nowMs, answered: false });
+    active.asked.push({
+      vnode,
+      incarnation: this.world.incarnation(vnode),
+      atMs: this.nowMs,
+      answered: false,
+    });
     if (task.kind !== 'scan') this.note(task, 'sent', vnode);
   }
 
@@ -232,7 +245,12 @@ export class RequestMachine {
     return this.world.isServing(asked.vnode) && this.world.incarnation(asked.vnode) === asked.incarnation;
   }
 
-  private note(task: GetTask | PutTask, event: 'sent' | 'answered' | 'retried', vnode: number, outcome?: string): void {
+  private note(
+    task: GetTask | PutTask,
+    event: 'sent' | 'answered' | 'retried',
+    vnode: number,
+    outcome?: string,
+  ): void {
     task.timeline?.push({
       atUs: Math.round((this.nowMs - task.startedMs) * 1000),
       event,
@@ -280,18 +298,17 @@ export class RequestMachine {
   /** The last refusal of a put that is still tried: what it fails with at its deadline. */
   private readonly refusals = new WeakMap<Task, RingletError>();
 
-  private getReply(
-    active: Active,
-    task: GetTask,
-    from: number,
-    words: Int32Array,
-    at: number,
-  ): void {
+  private getReply(active: Active, task: GetTask, from: number, words: Int32Array, at: number): void {
     const outcome = words[at + 6]!;
     const asked = active.asked.find((one) => one.vnode === from && !one.answered);
     if (asked === undefined) return;
     asked.answered = true;
-    this.note(task, 'answered', from, outcome === OK ? 'found' : outcome === ABSENT ? 'absent' : `outcome ${outcome}`);
+    this.note(
+      task,
+      'answered',
+      from,
+      outcome === OK ? 'found' : outcome === ABSENT ? 'absent' : `outcome ${outcome}`,
+    );
     if (outcome === OK) {
       const record = words.slice(at + RECORD_AT, at + RECORD_AT + (lengthAt(words, at + RECORD_AT) >>> 2));
       const clock = decodeClock(record, new Uint8Array(record.buffer), 0);
@@ -342,12 +359,20 @@ export class RequestMachine {
       this.finish(active, errorOfOutcome(OUT_QUORUM, active.contributions.length, task.policy.r, false));
     } else if (task.kind === 'put' && certain && active.asked.length === 0) {
       const conditional = task.condition !== IF_NOTHING;
-      this.finish(active, errorOfOutcome(conditional ? OUT_CONDITION_UNAVAILABLE : OUT_QUORUM, 0, task.policy.w, false));
+      this.finish(
+        active,
+        errorOfOutcome(conditional ? OUT_CONDITION_UNAVAILABLE : OUT_QUORUM, 0, task.policy.w, false),
+      );
     } else {
       const text = certain ? 'it was not executed' : 'it may have been executed';
       this.finish(
         active,
-        new RingletError('TIMEOUT', `no answer after ${tookMs} ms${task.kind === 'put' ? `; ${text}` : ''}`, { tookMs }, { maybeApplied: !certain }),
+        new RingletError(
+          'TIMEOUT',
+          `no answer after ${tookMs} ms${task.kind === 'put' ? `; ${text}` : ''}`,
+          { tookMs },
+          { maybeApplied: !certain },
+        ),
       );
     }
   }

@@ -48,7 +48,11 @@ export interface PutTask extends Common {
 }
 
 export interface ScanPage {
-  readonly records: readonly { readonly key: Uint8Array; readonly clock: Clock<StoredValue>; readonly kind: number }[];
+  readonly records: readonly {
+    readonly key: Uint8Array;
+    readonly clock: Clock<StoredValue>;
+    readonly kind: number;
+  }[];
   readonly more: boolean;
 }
 

@@ -58,7 +58,8 @@ export async function* scanBucket(
     let after = partition === start?.partition ? start.after : beforePrefix(prefix);
     let settled = false;
     for (let more = true; more && left > 0; settled = true) {
-      if (options.signal?.aborted === true) throw new RingletError('ABORTED', 'the scan was aborted by its signal');
+      if (options.signal?.aborted === true)
+        throw new RingletError('ABORTED', 'the scan was aborted by its signal');
       connection.assertOpen();
       const limit = Math.min(LIMITS.scanPage, prefix.length > 0 ? LIMITS.scanPage : left);
       const page = await readPage(connection, policy, { partition, after, limit, settled, timeoutMs });
@@ -89,24 +90,16 @@ interface WantedPage extends Position {
 }
 
 /** Pages of R owners, cut at the first key up to which all of them are complete, and merged. */
-async function readPage(
-  connection: Connection,
-  policy: Policy,
-  wanted: WantedPage,
-): Promise<ScanPage> {
+async function readPage(connection: Connection, policy: Policy, wanted: WantedPage): Promise<ScanPage> {
   const { ring } = connection.view;
   const { partition } = wanted;
-  const owners: number[] = [];
-  for (let i = 0; i < policy.n && owners.length < policy.r; i++) {
-    const vnode = ring.preference[partition * ring.preferenceLength + i]!;
-    if (connection.direct.isServing(vnode)) owners.push(vnode);
-  }
-  if (owners.length < policy.r) {
-    throw new RingletError('QUORUM_NOT_MET', `${policy.r} owners are needed, ${owners.length} serve`, {
-      need: policy.r,
-      got: owners.length,
-    });
-  }
+  const list = ring.preference.subarray(
+    partition * ring.preferenceLength,
+    partition * ring.preferenceLength + policy.n,
+  );
+  const serving = [...list].filter((vnode) => connection.direct.isServing(vnode));
+  // With too few of them the page waits, as a get does, until others serve or its deadline is over.
+  const owners = [...serving, ...[...list].filter((vnode) => !serving.includes(vnode))].slice(0, policy.r);
   const pages = await Promise.all(
     owners.map((vnode) => requestPage(connection, vnode, policy.bucket, wanted)),
   );
@@ -117,7 +110,10 @@ async function readPage(
 function mergePages(pages: readonly ScanPage[], owners: readonly number[], rule: number): ScanPage {
   const ends = pages.filter((page) => page.more).map((page) => page.records.at(-1)?.key ?? NO_BYTES);
   const end = ends.length === 0 ? undefined : ends.reduce((a, b) => (compareBytes(a, b) <= 0 ? a : b));
-  const byKey = new Map<string, { key: Uint8Array; copies: { vnode: number; clock: Clock<StoredValue>; kind: number }[] }>();
+  const byKey = new Map<
+    string,
+    { key: Uint8Array; copies: { vnode: number; clock: Clock<StoredValue>; kind: number }[] }
+  >();
   pages.forEach((page, i) => {
     for (const { key, clock, kind } of page.records) {
       if (end !== undefined && compareBytes(key, end) > 0) break;

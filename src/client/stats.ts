@@ -39,7 +39,7 @@ export function describeRing(view: StoreView): RingDescription {
   const { ring } = view;
   const control = new Int32Array(view.shared.control);
   const layout = new SharedLayout(view.shared.shape);
-  const owned = new Array<number>(ring.vnodes.length).fill(0);
+  const owned = ring.vnodes.map(() => 0);
   for (const vnode of ring.owner) owned[vnode]!++;
   const lists: string[][] = [];
   for (let p = 0; p < ring.partitions; p++) {
@@ -70,7 +70,8 @@ export function readStats(view: StoreView): StoreStats {
   const bufferLayout = new BufferLayout(view.bufferShape);
   const nowMs = monotonicMs();
   let directReads = 0;
-  for (let c = 0; c < view.maxCallers; c++) directReads += control[layout.callerWord(c) + CALLER_DIRECT_READS]! >>> 0;
+  for (let c = 0; c < view.maxCallers; c++)
+    directReads += control[layout.callerWord(c) + CALLER_DIRECT_READS]! >>> 0;
   const vnodes = view.ring.vnodes.map(({ id, ordinal }) => {
     const base = layout.vnodeWord(ordinal);
     const words = new Int32Array(view.buffers[ordinal]!);
@@ -109,7 +110,8 @@ export function readStats(view: StoreView): StoreStats {
       restarts: Math.max(0, incarnation - 1),
     } satisfies VnodeStats;
   });
-  const sum = (of: (vnode: VnodeStats) => number): number => vnodes.reduce((total, vnode) => total + of(vnode), 0);
+  const sum = (of: (vnode: VnodeStats) => number): number =>
+    vnodes.reduce((total, vnode) => total + of(vnode), 0);
   return {
     uptimeMs: Date.now() - view.openedAtMs,
     callers: callersInUse(control, layout),
@@ -121,7 +123,10 @@ export function readStats(view: StoreView): StoreStats {
         bytes: sum((vnode) => vnode.unwrittenBytes),
         oldestMs: Math.max(0, ...vnodes.map((vnode) => vnode.oldestUnwrittenMs)),
       },
-      powerCut: { records: sum((vnode) => vnode.unsyncedRecords), bytes: sum((vnode) => vnode.unsyncedBytes) },
+      powerCut: {
+        records: sum((vnode) => vnode.unsyncedRecords),
+        bytes: sum((vnode) => vnode.unsyncedBytes),
+      },
     },
   };
 }
@@ -145,7 +150,7 @@ export const CALLER_TAKEN = 4;
 
 function callersInUse(control: Int32Array, layout: SharedLayout): number {
   let used = 0;
-  for (let c = 0; c < layout.shape.callers; c++) used += control[layout.callerWord(c) + CALLER_TAKEN] === 1 ? 1 : 0;
+  for (let c = 0; c < layout.shape.callers; c++)
+    used += control[layout.callerWord(c) + CALLER_TAKEN] === 1 ? 1 : 0;
   return used;
 }
-

@@ -1,4 +1,5 @@
 import { AsyncDisposeSymbol } from '../base/dispose.js';
+import { LIMITS } from '../base/limits.js';
 import type {
   Bucket,
   BucketProperties,
@@ -48,18 +49,27 @@ export class ConnectedStore implements Store {
   }
 
   bucket(name: string, properties?: Partial<BucketProperties>): Bucket {
-    const known = this.known.get(name);
-    if (known !== undefined && properties === undefined) return known;
+    if (properties === undefined) return this.plain(name);
     const { ring, engine, defaults } = this.connection.view;
-    const wanted = completed(properties ?? {}, defaults);
+    const wanted = completed(properties, defaults);
     checkProperties({ ...defaults, ...wanted }, ring.nodes.length, engine, Object.keys(this.resolvers));
-    const bucket = new ConnectedBucket(this.connection, this.directory, this.resolvers, name, wanted);
-    this.known.set(name, bucket);
+    return new ConnectedBucket(this.connection, this.directory, this.resolvers, name, wanted);
+  }
+
+  /** Kept for the next call with the same name; names are the users', so the map has a bound. */
+  private plain(name: string): Bucket {
+    let bucket = this.known.get(name);
+    if (bucket === undefined) {
+      bucket = new ConnectedBucket(this.connection, this.directory, this.resolvers, name, {});
+      if (this.known.size >= LIMITS.buckets) this.known.clear();
+      this.known.set(name, bucket);
+    }
     return bucket;
   }
 
   async buckets(): Promise<readonly ({ readonly name: string } & BucketProperties)[]> {
     this.connection.assertOpen();
+    this.directory.refresh();
     return this.directory.list().map(({ name, properties }) => ({ name, ...properties }));
   }
 
@@ -107,7 +117,10 @@ export class ConnectedStore implements Store {
 }
 
 /** r and w follow n where only n is given: a majority each. */
-export function completed(wanted: Partial<BucketProperties>, defaults: BucketProperties): Partial<BucketProperties> {
+export function completed(
+  wanted: Partial<BucketProperties>,
+  defaults: BucketProperties,
+): Partial<BucketProperties> {
   if (wanted.n === undefined || wanted.n === defaults.n) return wanted;
   const majority = Math.floor(wanted.n / 2) + 1;
   return { r: majority, w: majority, ...wanted };

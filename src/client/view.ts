@@ -26,15 +26,17 @@ export interface StoreView {
   readonly openedAtMs: number;
 }
 
-/** Holds the newest definition of one name, for whoever asks often. */
+/** Holds the newest definition of a bucket, for whoever asks often. */
 export interface BucketCell {
-  definition: BucketDefinition | undefined;
+  definition: BucketDefinition;
 }
 
 /** How a caller asks for buckets: the host itself, or over a port to it. */
 export interface BucketDirectory {
-  /** The known definition, without waiting; the cell stays the same and follows changes. */
-  cell(name: string): BucketCell;
+  /** A bucket that is known to exist; the cell stays the same and follows changes. */
+  cell(name: string): BucketCell | undefined;
+  /** Takes in what has arrived already: a bucket that another thread uses must be known here too. */
+  refresh(): void;
   list(): readonly BucketDefinition[];
   /** Creates the bucket, or changes its r, w and durability. */
   define(name: string, properties: Partial<BucketProperties>): Promise<BucketDefinition>;

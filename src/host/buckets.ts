@@ -19,7 +19,12 @@ export class HostBuckets implements BucketDirectory {
   private readonly engine: 'lmdb' | 'memory';
   private readonly listeners = new Set<(bucket: BucketDefinition) => void>();
 
-  constructor(keeper: Keeper | undefined, defaults: BucketProperties, nodes: number, engine: 'lmdb' | 'memory') {
+  constructor(
+    keeper: Keeper | undefined,
+    defaults: BucketProperties,
+    nodes: number,
+    engine: 'lmdb' | 'memory',
+  ) {
     this.keeper = keeper;
     this.defaults = defaults;
     this.nodes = nodes;
@@ -27,8 +32,11 @@ export class HostBuckets implements BucketDirectory {
     this.cells = new BucketCells(keeper?.load() ?? []);
   }
 
-  cell(name: string): BucketCell {
+  cell(name: string): BucketCell | undefined {
     return this.cells.cell(name);
+  }
+  refresh(): void {
+    // Nothing can be newer than this list.
   }
   list(): readonly BucketDefinition[] {
     return this.cells.list();
@@ -40,9 +48,11 @@ export class HostBuckets implements BucketDirectory {
 
   async define(name: string, properties: Partial<BucketProperties>): Promise<BucketDefinition> {
     checkBucketName(name);
-    const before = this.cells.cell(name).definition;
-    if (before === undefined && this.cells.list().length >= LIMITS.buckets) {
-      throw new RingletError('BUCKET_LIMIT', `a store has at most ${LIMITS.buckets} buckets`, { limit: LIMITS.buckets });
+    const before = this.cells.cell(name)?.definition;
+    if (before === undefined && this.cells.size >= LIMITS.buckets) {
+      throw new RingletError('BUCKET_LIMIT', `a store has at most ${LIMITS.buckets} buckets`, {
+        limit: LIMITS.buckets,
+      });
     }
     const wanted: BucketProperties = { ...(before?.properties ?? this.defaults), ...properties };
     for (const fixed of ['n', 'conflict'] as const) {
@@ -73,5 +83,7 @@ export class HostBuckets implements BucketDirectory {
 }
 
 function sameProperties(a: BucketProperties, b: BucketProperties): boolean {
-  return a.n === b.n && a.r === b.r && a.w === b.w && a.durability === b.durability && a.conflict === b.conflict;
+  return (
+    a.n === b.n && a.r === b.r && a.w === b.w && a.durability === b.durability && a.conflict === b.conflict
+  );
 }

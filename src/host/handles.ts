@@ -48,9 +48,9 @@ export class Handles {
       this.release(caller);
     });
     port1.unref();
-    const close = (): void => port1.close();
-    this.open.set(caller, close);
-    return new CallerHandle(port2, caller, this.view, this.buckets.list(), close);
+    this.open.set(caller, () => port1.close());
+    // The far end: once it was sent this does nothing, and the slot stays with the thread that has it.
+    return new CallerHandle(port2, caller, this.view, this.buckets.list(), () => port2.close());
   }
 
   private async define({ id, name, properties }: ToHost): Promise<FromHost> {

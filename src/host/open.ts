@@ -20,7 +20,7 @@ import { HostBuckets } from './buckets.js';
 import { type DataDirectory, openDataDirectory } from './data-directory.js';
 import { Handles } from './handles.js';
 import { type ResolvedOptions, resolveOptions } from './resolve-options.js';
-import { type Assignment, type Ready, Supervisor } from './supervisor.js';
+import { type Assignment, type Internals, type Ready, Supervisor } from './supervisor.js';
 
 /** How long close() waits for requests of this thread. */
 const DRAIN_MS = 5_000;
@@ -31,11 +31,20 @@ const DRAIN_MS = 5_000;
  * @throws RingletError BAD_REQUEST (options), DATA_LOCKED, DATA_FOREIGN, DATA_CORRUPT,
  *   TOPOLOGY_CHANGED, STORE_FULL, IO; each message names the remedy, files are untouched
  */
-export async function open(options: OpenOptions = {}): Promise<HostStore> {
+export function open(options: OpenOptions = {}): Promise<HostStore> {
+  return openWith(options, {});
+}
+
+/** {@link open}, for tests and fault injection. */
+export async function openWith(options: OpenOptions, internals: Internals): Promise<OpenedStore> {
   const startedMs = performance.now();
   refusePlatform();
   const resolved = resolveOptions(options);
-  const ring = buildRing({ partitions: resolved.partitions, nodes: resolved.nodes, spacing: resolved.spacing });
+  const ring = buildRing({
+    partitions: resolved.partitions,
+    nodes: resolved.nodes,
+    spacing: resolved.spacing,
+  });
   const directory = resolved.engine === 'lmdb' ? await openDirectory(resolved) : undefined;
   try {
     const view = viewOf(resolved, ring);
@@ -43,7 +52,11 @@ export async function open(options: OpenOptions = {}): Promise<HostStore> {
     control[STORE_READER_EPOCH] = 1;
     control[STORE_RING_EPOCH] = ring.epoch | 0;
     const actors = new Actors(directory);
-    const supervisor = new Supervisor(assignmentsOf(view, resolved, directory, actors), () => actors.next());
+    const supervisor = new Supervisor(
+      assignmentsOf(view, resolved, directory, actors),
+      () => actors.next(),
+      internals,
+    );
     let readies: readonly Ready[];
     try {
       readies = await supervisor.start();
@@ -52,11 +65,17 @@ export async function open(options: OpenOptions = {}): Promise<HostStore> {
       await supervisor.stop();
       throw error;
     }
-    const buckets = new HostBuckets(directory && keeperOf(directory), resolved.defaults, resolved.nodes.length, resolved.engine);
+    const buckets = new HostBuckets(
+      directory && keeperOf(directory),
+      resolved.defaults,
+      resolved.nodes.length,
+      resolved.engine,
+    );
     Atomics.store(control, STORE_STATE, STORE_OPEN);
     return new OpenedStore(resolved, view, supervisor, directory, buckets, actors, {
       fresh: directory?.fresh ?? true,
-      cleanShutdown: directory === undefined || [...directory.vnodes.values()].every(({ clean }) => clean !== undefined),
+      cleanShutdown:
+        directory === undefined || [...directory.vnodes.values()].every(({ clean }) => clean !== undefined),
       recoveryMs: Math.round(Math.max(...readies.map(({ recoveryMs }) => recoveryMs))),
       recoveredRecords: readies.reduce((sum, { recoveredRecords }) => sum + recoveredRecords, 0),
       totalMs: Math.round(performance.now() - startedMs),
@@ -167,7 +186,7 @@ function keeperOf(directory: DataDirectory): ConstructorParameters<typeof HostBu
   };
 }
 
-class OpenedStore extends ConnectedStore implements HostStore {
+export class OpenedStore extends ConnectedStore implements HostStore {
   readonly startup: StartupReport;
   private readonly handles: Handles;
 
@@ -219,7 +238,8 @@ async function close(
   if (directory === undefined) return;
   try {
     marks.forEach((mark, ordinal) => {
-      if (mark !== undefined) directory.writeClean(view.ring.vnodes[ordinal]!.id, { ...mark, actor: actors.next() });
+      if (mark !== undefined)
+        directory.writeClean(view.ring.vnodes[ordinal]!.id, { ...mark, actor: actors.next() });
     });
   } finally {
     await directory.release();

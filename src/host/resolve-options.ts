@@ -24,14 +24,30 @@ export interface ResolvedOptions {
 }
 
 const KNOWN = new Set<string>([
-  'data', 'engine', 'nodes', 'vnodes', 'capacity', 'partitions', 'n', 'r', 'w', 'durability', 'conflict',
-  'memoryMiB', 'valueBytes', 'flushMs', 'maxCallers', 'resolvers', 'directReads',
+  'data',
+  'engine',
+  'nodes',
+  'vnodes',
+  'capacity',
+  'partitions',
+  'n',
+  'r',
+  'w',
+  'durability',
+  'conflict',
+  'memoryMiB',
+  'valueBytes',
+  'flushMs',
+  'maxCallers',
+  'resolvers',
+  'directReads',
 ]);
 
 /** @throws RingletError BAD_REQUEST */
 export function resolveOptions(options: OpenOptions): ResolvedOptions {
   for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) throw new RingletError('BAD_REQUEST', `open() has no option ${name}`, { option: name });
+    if (!KNOWN.has(name))
+      throw new RingletError('BAD_REQUEST', `open() has no option ${name}`, { option: name });
   }
   const engine = options.engine ?? 'lmdb';
   if (engine !== 'lmdb' && engine !== 'memory') {
@@ -73,25 +89,40 @@ function nodeSpecs(count: number, vnodes: number, capacity: Readonly<Record<stri
   const ids = Array.from({ length: count }, (_, i) => `n${i + 1}`);
   for (const id of Object.keys(capacity)) {
     if (!ids.includes(id)) {
-      throw new RingletError('BAD_REQUEST', `capacity names node ${id}; the nodes are n1 to n${count}`, { node: id, nodes: count });
+      throw new RingletError('BAD_REQUEST', `capacity names node ${id}; the nodes are n1 to n${count}`, {
+        node: id,
+        nodes: count,
+      });
     }
   }
   if (count * vnodes > LIMITS.virtualNodes) {
-    throw new RingletError('BAD_REQUEST', `${count} nodes with ${vnodes} virtual nodes each are more than ${LIMITS.virtualNodes} threads`, {
-      virtualNodes: count * vnodes,
-      limit: LIMITS.virtualNodes,
-      cores: availableParallelism(),
-    });
+    throw new RingletError(
+      'BAD_REQUEST',
+      `${count} nodes with ${vnodes} virtual nodes each are more than ${LIMITS.virtualNodes} threads`,
+      {
+        virtualNodes: count * vnodes,
+        limit: LIMITS.virtualNodes,
+        cores: availableParallelism(),
+      },
+    );
   }
-  return ids.map((id) => ({ id, capacity: whole(`capacity of ${id}`, capacity[id] ?? 1, 1, LIMITS.capacity), vnodes }));
+  return ids.map((id) => ({
+    id,
+    capacity: whole(`capacity of ${id}`, capacity[id] ?? 1, 1, LIMITS.capacity),
+    vnodes,
+  }));
 }
 
 function whole(option: string, value: unknown, least: number, most: number): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new RingletError('BAD_REQUEST', `${option} must be a whole number from ${least} to ${most}, not ${String(value)}`, {
-    option,
-    got: typeof value === 'number' ? value : String(value),
-    least,
-    most,
-  });
+  throw new RingletError(
+    'BAD_REQUEST',
+    `${option} must be a whole number from ${least} to ${most}, not ${String(value)}`,
+    {
+      option,
+      got: typeof value === 'number' ? value : String(value),
+      least,
+      most,
+    },
+  );
 }

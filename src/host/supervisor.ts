@@ -12,6 +12,7 @@ import {
   VNODE_STATE,
 } from '../messaging/layout.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
+import type { FaultPlace, ThreadFault } from '../shard/thread-faults.js';
 import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
 import { VNODE_WORKER } from './worker-url.js';
 
@@ -24,9 +25,18 @@ const WATCH_MS = 1_000;
 const BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 5_000;
 
+/** For tests and for faults that are asked for; nothing of it is public. */
+export interface Internals {
+  /** The threads obey {@link Supervisor.inject}. */
+  readonly faults?: boolean;
+  /** Heap of a virtual node's thread. */
+  readonly heapMiB?: number;
+  readonly hungMs?: number;
+}
+
 /** What stays the same through all threads that serve a virtual node. */
 export interface Assignment {
-  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'disk'>;
+  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'disk' | 'faults'>;
   readonly disk: VnodeDisk | undefined;
   /** The actor of the first thread; every later one takes a fresh number. */
   readonly firstActor: number;
@@ -57,6 +67,8 @@ export class Supervisor {
   private readonly pool: Piscina;
   private readonly assignments: readonly Assignment[];
   private readonly freshActor: () => number;
+  private readonly internals: Internals;
+  private readonly watchMs: number;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
   private readonly current: Incarnation[] = [];
@@ -64,10 +76,11 @@ export class Supervisor {
   private closing = false;
   lastError: RingletError | undefined;
 
-  constructor(assignments: readonly Assignment[], freshActor: () => number) {
+  constructor(assignments: readonly Assignment[], freshActor: () => number, internals: Internals = {}) {
     const { shared } = assignments[0]!.base;
     this.assignments = assignments;
     this.freshActor = freshActor;
+    this.internals = internals;
     this.control = new Int32Array(shared.control);
     this.layout = new SharedLayout(shared.shape);
     this.pool = new Piscina({
@@ -78,10 +91,14 @@ export class Supervisor {
       idleTimeout: Infinity,
       atomics: 'disabled',
       recordTiming: false,
+      ...(internals.heapMiB === undefined
+        ? {}
+        : { resourceLimits: { maxOldGenerationSizeMb: internals.heapMiB } }),
     });
     // A dead worker also rejects its task, which is where it is dealt with.
     this.pool.on('error', () => undefined);
-    this.watch = setInterval(this.lookForHung, WATCH_MS);
+    this.watchMs = Math.min(WATCH_MS, this.hungMs / 4);
+    this.watch = setInterval(this.lookForHung, this.watchMs);
     this.watch.unref();
   }
 
@@ -102,6 +119,7 @@ export class Supervisor {
     const abort = new AbortController();
     const task: VnodeTask = {
       ...base,
+      faults: this.internals.faults ?? false,
       actor: count === 1 ? firstActor : this.freshActor(),
       disk: disk && (count === 1 ? disk : { ...disk, mayCreate: false, clean: undefined, restarted: true }),
       port: port2,
@@ -113,7 +131,12 @@ export class Supervisor {
     return incarnation;
   }
 
-  private follow(ordinal: number, port: MessagePort, abort: AbortController, run: Promise<void>): Incarnation {
+  private follow(
+    ordinal: number,
+    port: MessagePort,
+    abort: AbortController,
+    run: Promise<void>,
+  ): Incarnation {
     const id = this.assignments[ordinal]!.base.id;
     let resolveReady!: (ready: Ready) => void;
     let rejectReady!: (error: RingletError) => void;
@@ -126,16 +149,31 @@ export class Supervisor {
       port.once('close', resolve);
     });
     const timer = setTimeout(() => {
-      rejectReady(new RingletError('INTERNAL', `virtual node ${id} did not start within ${START_MS} ms`, { vnode: id }));
+      rejectReady(
+        new RingletError('INTERNAL', `virtual node ${id} did not start within ${START_MS} ms`, { vnode: id }),
+      );
     }, START_MS);
     const settled = run.catch((error: unknown) => {
-      incarnation.error ??= new RingletError('INTERNAL', `virtual node ${id} ended: ${String(error)}`, { vnode: id });
+      incarnation.error ??= new RingletError('INTERNAL', `virtual node ${id} ended: ${String(error)}`, {
+        vnode: id,
+      });
     });
     const gone = Promise.all([closed, settled]).then(() => {
       clearTimeout(timer);
-      rejectReady(incarnation.error ?? new RingletError('INTERNAL', `virtual node ${id} ended before it was ready`, { vnode: id }));
+      rejectReady(
+        incarnation.error ??
+          new RingletError('INTERNAL', `virtual node ${id} ended before it was ready`, { vnode: id }),
+      );
     });
-    const incarnation: Incarnation = { port, abort, ready, gone, mark: undefined, error: undefined, isReady: false };
+    const incarnation: Incarnation = {
+      port,
+      abort,
+      ready,
+      gone,
+      mark: undefined,
+      error: undefined,
+      isReady: false,
+    };
     port.on('message', (message: FromVnode) => {
       switch (message.type) {
         case 'ready':
@@ -168,29 +206,55 @@ export class Supervisor {
   }
 
   private readonly beats = new Map<number, { beat: number; sinceMs: number }>();
-  private lastWatchMs = Date.now();
+  private lastWatchMs = performance.now();
+
+  private get hungMs(): number {
+    return this.internals.hungMs ?? HUNG_MS;
+  }
 
   /** A thread that does not even sleep and wake. When this very timer was late, the whole process was away. */
   private readonly lookForHung = (): void => {
     const nowMs = performance.now();
-    const late = nowMs - this.lastWatchMs > 2 * WATCH_MS;
+    const late = nowMs - this.lastWatchMs > 2 * this.watchMs;
     this.lastWatchMs = nowMs;
     this.current.forEach((incarnation, ordinal) => {
       const beat = Atomics.load(this.control, this.layout.vnodeWord(ordinal) + VNODE_HEARTBEAT);
       const known = this.beats.get(ordinal);
       if (known === undefined || known.beat !== beat || late || !incarnation.isReady) {
         this.beats.set(ordinal, { beat, sinceMs: nowMs });
-      } else if (nowMs - known.sinceMs > HUNG_MS) {
-        incarnation.error = new RingletError('INTERNAL', 'the virtual node hung and was terminated', { hungMs: HUNG_MS });
+      } else if (nowMs - known.sinceMs > this.hungMs) {
+        incarnation.error = new RingletError('INTERNAL', 'the virtual node hung and was terminated', {
+          hungMs: this.hungMs,
+        });
         incarnation.abort.abort();
         this.beats.delete(ordinal);
       }
     });
   };
 
-  /** Terminates the thread of a virtual node: for tests, and for faults that are asked for. */
-  terminate(ordinal: number): void {
-    this.current[ordinal]?.abort.abort();
+  /**
+   * Terminates the thread of a virtual node: for tests, and for faults that are asked for. Not
+   * before it is ready: a thread that ends while it loads the addon takes the process with it.
+   */
+  terminate(ordinal: number): boolean {
+    const incarnation = this.current[ordinal];
+    if (incarnation?.isReady !== true) return false;
+    incarnation.abort.abort();
+    return true;
+  }
+
+  /** Asks the thread of a virtual node to harm itself; false unless the store was opened for that. */
+  inject(ordinal: number, fault: ThreadFault, place: FaultPlace = 'loop'): boolean {
+    const incarnation = this.current[ordinal];
+    if (this.internals.faults !== true || incarnation?.isReady !== true) return false;
+    this.tell(ordinal, incarnation.port, { type: 'fault', fault, place });
+    return true;
+  }
+
+  private tell(ordinal: number, port: MessagePort, message: ToVnode): void {
+    port.postMessage(message);
+    Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_CONTROL, 1);
+    ring(this.control, this.layout, ordinal);
   }
 
   /** Stops every thread cooperatively; the clean marks of those that could move everything to the engine. */
@@ -198,9 +262,7 @@ export class Supervisor {
     this.closing = true;
     clearInterval(this.watch);
     this.current.forEach(({ port }, ordinal) => {
-      port.postMessage({ type: 'stop' } satisfies ToVnode);
-      Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_CONTROL, 1);
-      ring(this.control, this.layout, ordinal);
+      this.tell(ordinal, port, { type: 'stop' });
     });
     const all = Promise.all(this.current.map(({ gone }) => gone));
     const timer = setTimeout(() => {

@@ -22,7 +22,10 @@ export function writeChunkHeader(words: Int32Array, at: number, wholeBytes: numb
   words[at + 3] = offset;
 }
 
-/** Puts the chunks of one directed pair together; a sender that died halfway simply starts anew. */
+/**
+ * Puts the chunks of one directed pair together. Chunks of one frame follow each other without
+ * anything between, so whatever else arrives is from the successor of a sender that died halfway.
+ */
 export class Reassembly {
   private whole: Memory | undefined;
   private received = 0;
@@ -36,7 +39,13 @@ export class Reassembly {
       this.received = 0;
     }
     const { whole } = this;
-    if (whole === undefined || offset !== this.received || total !== whole.bytes.length) {
+    if (
+      whole === undefined ||
+      offset !== this.received ||
+      total !== whole.bytes.length ||
+      offset + bytes > total
+    ) {
+      // The rest of a frame whose beginning a dead receiver took.
       this.whole = undefined;
       return undefined;
     }
@@ -45,5 +54,10 @@ export class Reassembly {
     if (this.received < total) return undefined;
     this.whole = undefined;
     return whole;
+  }
+
+  /** Lets half a frame go, which may be several MiB. */
+  discard(): void {
+    this.whole = undefined;
   }
 }

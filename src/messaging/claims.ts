@@ -56,6 +56,9 @@ export class Claims {
   }
 
   private move(caller: number, request: number, to: number): boolean {
+    // Both come out of a frame: one that is damaged claims nothing, least of all another word.
+    const { callers, claimsPerCaller } = this.layout.shape;
+    if (!(caller >= 0 && caller < callers) || slotOf(request) >= claimsPerCaller) return false;
     const word = this.layout.claimWord(caller, slotOf(request));
     const use = useOf(request) << 2;
     return Atomics.compareExchange(this.control, word, use | PENDING, use | to) === (use | PENDING);

@@ -14,10 +14,10 @@ import { readDouble, writeDouble } from '../base/memory.js';
  *                12 value bytes   13 content type bytes   14–15 `by` of an increment (double)
  *                16 context entries (actor, n), key, content type, value
  *   PUT_REPLY     6 outcome   7 got   8 need   9 context entries   10–11 sum (double)   12 entries (actor, n)
- *   GET           6 –         7 key hash       8 bucket | partition <<16   9 key bytes   10 key
- *   GET_REPLY     6 outcome   7 –   8 record, if the outcome is OK
- *   REPLICATE     6 level | rule <<8   7 –   8 record
- *   REPLICATE_ACK 6 outcome
+ *   GET           6 token     7 key hash       8 bucket | partition <<16   9 key bytes   10 key
+ *   GET_REPLY     6 outcome   7 token as asked   8 record, if the outcome is OK
+ *   REPLICATE     6 level | rule <<8   7 actor of the sender   8 record
+ *   REPLICATE_ACK 6 outcome   7 actor as sent
  *   SCAN          6 limit     7 most bytes     8 bucket | partition <<16   9 bytes of `after`   10 after
  *   SCAN_REPLY    6 outcome   7 records        8 1 if there are no more    9 –   10 records
  *
@@ -125,9 +125,37 @@ function padded(bytes: number): number {
   return (bytes + 3) >>> 2;
 }
 
-/** Whether a frame is of a known type and version and its inner lengths stay within it. */
+/** A record's word 1 is its length in bytes (storage/record.ts, which looks inside). */
+const RECORD_LENGTH_WORD = 1;
+const RECORD_LEAST_WORDS = 2;
+
+/** The word behind a record at `word` that ends at `end` or before; −1 if it does not. */
+function recordEnd(words: Int32Array, word: number, end: number): number {
+  if (word + RECORD_LEAST_WORDS > end) return -1;
+  const bytes = words[word + RECORD_LENGTH_WORD]!;
+  if (bytes < RECORD_LEAST_WORDS * 4 || (bytes & 7) !== 0 || word + (bytes >>> 2) > end) return -1;
+  return word + (bytes >>> 2);
+}
+
+function recordsWithin(words: Int32Array, from: number, records: number, end: number): boolean {
+  if (records < 0) return false;
+  let word = from;
+  for (let i = 0; i < records; i++) {
+    word = recordEnd(words, word, end);
+    if (word < 0) return false;
+  }
+  return true;
+}
+
+/**
+ * Whether a frame is of a known type and version, lies within the memory, and its inner lengths
+ * stay within it. Never throws. What is inside of records is for their reader to check.
+ */
 export function frameIntact(words: Int32Array, at: number): boolean {
-  const have = words[at]! >>> 2;
+  const bytes = words[at];
+  if (bytes === undefined || bytes < 0 || (bytes & 7) !== 0) return false;
+  const have = bytes >>> 2;
+  if (at + have > words.length) return false;
   const type = frameType(words, at);
   const least = MIN_WORDS[type];
   if (least === undefined || frameVersion(words, at) !== FRAME_VERSION || have < least) return false;
@@ -144,6 +172,12 @@ export function frameIntact(words: Int32Array, at: number): boolean {
       return words[at + 6]! > 0 && GET_FIXED_WORDS + padded(words[at + 9]! & 0xffff) <= have;
     case PUT_REPLY:
       return words[at + 9]! >= 0 && PUT_REPLY_WORDS + words[at + 9]! * 2 <= have;
+    case GET_REPLY:
+      return words[at + 6] !== OK || recordEnd(words, at + RECORD_AT, at + have) > 0;
+    case REPLICATE:
+      return recordEnd(words, at + RECORD_AT, at + have) > 0;
+    case SCAN_REPLY:
+      return recordsWithin(words, at + SCAN_RECORDS_AT, words[at + 7]!, at + have);
     default:
       return true;
   }

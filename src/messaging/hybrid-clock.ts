@@ -17,7 +17,7 @@ export class HybridClock {
   /** A time greater than every one that was taken or observed before. */
   tick(): number {
     const wall = BigInt(Math.floor(this.wallMs()) * TICKS_PER_MS);
-    for (let seen = Atomics.load(this.word, 0); ; ) {
+    for (let seen = Atomics.load(this.word, 0); ;) {
       const next = wall > seen ? wall : seen + 1n;
       const found = Atomics.compareExchange(this.word, 0, seen, next);
       if (found === seen) return Number(next);
@@ -28,7 +28,7 @@ export class HybridClock {
   /** Makes sure that later ticks are greater than a time found in storage. */
   observe(time: number): void {
     const wanted = BigInt(Math.floor(time));
-    for (let seen = Atomics.load(this.word, 0); seen < wanted; ) {
+    for (let seen = Atomics.load(this.word, 0); seen < wanted;) {
       const found = Atomics.compareExchange(this.word, 0, seen, wanted);
       if (found === seen) return;
       seen = found;

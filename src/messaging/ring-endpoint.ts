@@ -1,6 +1,7 @@
 import { align, copyWords, Memory } from '../base/memory.js';
 import { ring } from './doorbell.js';
 import { Reassembly, CHUNK_HEADER_WORDS, isChunk, writeChunkHeader } from './chunks.js';
+import { Fifo } from './fifo.js';
 import { SharedLayout, type SharedBuffers } from './layout.js';
 import { RingConsumer, RingProducer } from './ring.js';
 import type { Endpoint, FrameHandler, Outbox } from './transport.js';
@@ -18,7 +19,7 @@ class RingOutbox implements Outbox {
   bytes: Uint8Array;
   waitingBytes = 0;
   private readonly producer: RingProducer;
-  private readonly waiting: Waiting[] = [];
+  private readonly waiting = new Fifo<Waiting>();
   private at = -1;
   private heap: Memory | undefined;
 
@@ -59,8 +60,7 @@ class RingOutbox implements Outbox {
 
   /** Moves waiting frames into the ring as far as there is room; true when none is left. */
   pump(): boolean {
-    while (this.waiting.length > 0) {
-      const frame = this.waiting[0]!;
+    for (let frame = this.waiting.first; frame !== undefined; frame = this.waiting.first) {
       if (!this.sendSome(frame)) return false;
       this.waiting.shift();
       this.waitingBytes -= frame.byteLength;
@@ -137,6 +137,14 @@ export class RingEndpoint implements Endpoint {
       );
       this.reassemblies.push(new Reassembly());
     }
+    this.wakeParked();
+  }
+
+  /** Space was freed on taking over: whoever waited for our predecessor to free it must hear of that. */
+  private wakeParked(): void {
+    for (let i = 0; i < this.peers.length; i++) {
+      if (this.consumers[i]!.takeParked()) ring(this.control, this.layout, this.peers[i]!);
+    }
   }
 
   to(peer: number): Outbox {
@@ -183,5 +191,7 @@ export class RingEndpoint implements Endpoint {
   /** A caller that takes over a slot ignores what was meant for its predecessor. */
   skipAll(): void {
     for (const consumer of this.consumers) consumer.skipAll();
+    for (const reassembly of this.reassemblies) reassembly.discard();
+    this.wakeParked();
   }
 }

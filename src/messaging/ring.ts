@@ -152,4 +152,3 @@ export class RingConsumer extends RingEnd {
     return Atomics.load(this.header, PARKED) === 1 && Atomics.exchange(this.header, PARKED, 0) === 1;
   }
 }
-

@@ -17,15 +17,26 @@ export class Sleeper {
   private readonly control: Int32Array;
   private readonly word: number;
   private readonly endpoint: Endpoint;
+  private readonly hasOtherWork: () => boolean;
   private wakeUp: (() => void) | undefined;
   /** A `waitAsync` cannot be cancelled: one is kept and used again. */
   private waiting = false;
   private woken = false;
 
-  constructor(control: Int32Array, layout: SharedLayout, endpoint: Endpoint) {
+  /**
+   * @param hasOtherWork whatever else rings this doorbell: looked at after it is armed, or a ring
+   *   between the last look and the arming would be lost
+   */
+  constructor(
+    control: Int32Array,
+    layout: SharedLayout,
+    endpoint: Endpoint,
+    hasOtherWork: () => boolean = () => false,
+  ) {
     this.control = control;
     this.word = layout.doorbellWord(endpoint.party);
     this.endpoint = endpoint;
+    this.hasOtherWork = hasOtherWork;
   }
 
   /** A completion has arrived: do not sleep, or stop sleeping on the event loop. */
@@ -60,7 +71,7 @@ export class Sleeper {
   /** Declares us asleep; false if something has arrived meanwhile. */
   private arm(): boolean {
     Atomics.store(this.control, this.word, 1);
-    return this.endpoint.idle();
+    return this.endpoint.idle() && !this.hasOtherWork();
   }
 
   private disarm(): void {

@@ -30,15 +30,24 @@ export class ConditionalPuts {
   private readonly env: VnodeEnvironment;
   private readonly puts: PutCoordinator;
   private readonly readings = new Map<number, Reading>();
+  /** Travels with every question and back: answers meant for an earlier thread count for nothing. */
+  private readonly actor: number;
   private next = 1;
 
-  constructor(env: VnodeEnvironment, puts: PutCoordinator) {
+  constructor(env: VnodeEnvironment, puts: PutCoordinator, actor: number) {
+    this.actor = actor | 0;
     this.env = env;
     this.puts = puts;
   }
 
   /** Starts reading; undefined when it has begun, `ready` when there is nothing to wait for. */
-  begin(from: number, frame: Int32Array, at: number, request: PutRequest, deadlineMs: number): Refusal | 'ready' | undefined {
+  begin(
+    from: number,
+    frame: Int32Array,
+    at: number,
+    request: PutRequest,
+    deadlineMs: number,
+  ): Refusal | 'ready' | undefined {
     const { env, puts } = this;
     if (puts.owner(request.partition, 0) !== env.ordinal) return refuse(OUT_STALE_RING);
     const serving = puts.servingOwners(request.partition, request.n);
@@ -63,7 +72,7 @@ export class ConditionalPuts {
     const at = outbox.begin((GET_FIXED_WORDS + request.keyWords.length) * 4);
     const { words } = outbox;
     writeHeader(words, at, GET, 0, id, this.env.ring.epoch, deadlineMs);
-    words[at + 6] = 0;
+    words[at + 6] = this.actor;
     words[at + 7] = request.hash;
     words[at + 8] = request.bucket | (request.partition << 16);
     words[at + 9] = request.key.length;
@@ -79,8 +88,8 @@ export class ConditionalPuts {
     return reading;
   }
 
-  ruleOf(id: number): number | undefined {
-    const reading = this.readings.get(id);
+  ruleOf(id: number, actor: number): number | undefined {
+    const reading = actor === this.actor ? this.readings.get(id) : undefined;
     return reading && readPut(reading.words, bytesOf(reading.words), 0).rule;
   }
 

@@ -5,6 +5,7 @@ import {
   OK,
   OUT_OVERLOADED,
   OUT_QUORUM,
+  OUT_STALE_RING,
   PUT_REPLY,
   PUT_REPLY_WORDS,
   RECORD_AT,
@@ -28,8 +29,8 @@ interface InProgress {
   readonly vector: Int32Array;
   readonly total: number;
   acks: number;
-  /** Owners that have not answered yet, this one included. */
-  open: number;
+  /** Owners that have not answered yet, this one included: each counts once, whatever arrives twice. */
+  readonly open: number[];
   replied: boolean;
 }
 
@@ -45,11 +46,20 @@ export class PutCoordinator {
   private readonly pipeline: Pipeline;
   private readonly replica: Replica;
   private readonly completions: Completions;
+  /** Travels with every copy and back: an acknowledgement meant for an earlier thread counts for nothing. */
+  private readonly actor: number;
   private readonly inProgress = new Map<number, InProgress>();
   private nextId = 0;
   private nextSweepMs = 0;
 
-  constructor(env: VnodeEnvironment, pipeline: Pipeline, replica: Replica, completions: Completions) {
+  constructor(
+    env: VnodeEnvironment,
+    pipeline: Pipeline,
+    replica: Replica,
+    completions: Completions,
+    actor: number,
+  ) {
+    this.actor = actor | 0;
     this.env = env;
     this.pipeline = pipeline;
     this.replica = replica;
@@ -62,9 +72,11 @@ export class PutCoordinator {
 
   /** Why a put cannot begin; checked before it is claimed, so that a refusal leaves nothing behind. */
   obstacle(request: PutRequest): Refusal | undefined {
+    if (!this.owns(request.partition, request.n)) return refuse(OUT_STALE_RING);
     const serving = this.servingOwners(request.partition, request.n);
     if (serving < request.w) return refuse(OUT_QUORUM, serving, request.w);
-    if (this.inProgress.size >= LIMITS.coordinations) return refuse(OUT_OVERLOADED, this.inProgress.size, LIMITS.coordinations);
+    if (this.inProgress.size >= LIMITS.coordinations)
+      return refuse(OUT_OVERLOADED, this.inProgress.size, LIMITS.coordinations);
     return undefined;
   }
 
@@ -75,6 +87,11 @@ export class PutCoordinator {
       if (vnode === this.env.ordinal || this.env.isServing(vnode)) serving++;
     }
     return serving;
+  }
+
+  private owns(partition: number, n: number): boolean {
+    for (let i = 0; i < n; i++) if (this.owner(partition, i) === this.env.ordinal) return true;
+    return false;
   }
 
   owner(partition: number, i: number): number {
@@ -91,15 +108,18 @@ export class PutCoordinator {
       return 'done';
     }
     this.env.count(COUNT_COORDINATED, 1);
-    const waits = this.replicate(request, outcome, deadlineMs);
+    const open = this.replicate(request, outcome, deadlineMs);
     const level = request.level;
     const own = this.nextId;
-    const ownWaits = this.completions.awaitLevel(outcome.sequence, level, () => this.acknowledge(own, true));
-    if (waits === 0 && !ownWaits) {
+    const ownWaits = this.completions.awaitLevel(outcome.sequence, level, () =>
+      this.acknowledge(own, this.env.ordinal, this.actor, true),
+    );
+    if (open.length === 0 && !ownWaits && request.w <= 1) {
       this.reply(from, id, OK, 1, request.w, this.pipeline.buffer.words, outcome.at, outcome.total);
       this.nextId = (this.nextId + 1) >>> 0;
       return 'done';
     }
+    open.push(this.env.ordinal);
     const entry: InProgress = {
       caller: from,
       request: id,
@@ -108,18 +128,18 @@ export class PutCoordinator {
       vector: vectorOf(this.pipeline.buffer.words, outcome.at),
       total: outcome.total,
       acks: 0,
-      open: waits + 1,
+      open,
       replied: false,
     };
     this.inProgress.set(own, entry);
     this.nextId = (this.nextId + 1) >>> 0;
-    if (!ownWaits) this.acknowledge(own, true);
+    if (!ownWaits) this.acknowledge(own, this.env.ordinal, this.actor, true);
     return 'done';
   }
 
-  /** Sends the record to the other owners that serve; returns how many. */
-  private replicate(request: PutRequest, applied: Applied, deadlineMs: number): number {
-    let sent = 0;
+  /** Sends the record to the other owners that serve; returns which. */
+  private replicate(request: PutRequest, applied: Applied, deadlineMs: number): number[] {
+    const sent: number[] = [];
     for (let i = 0; i < request.n; i++) {
       const vnode = this.owner(request.partition, i);
       if (vnode === this.env.ordinal || !this.env.isServing(vnode)) continue;
@@ -130,22 +150,24 @@ export class PutCoordinator {
       const at = outbox.begin(RECORD_AT * 4 + bytes);
       writeHeader(outbox.words, at, REPLICATE, 0, this.nextId, this.env.ring.epoch, deadlineMs);
       outbox.words[at + FRAME_HEADER_WORDS] = request.level | (request.rule << 8);
+      outbox.words[at + 7] = this.actor;
       copyWords(words, applied.at, outbox.words, at + RECORD_AT, bytes >>> 2);
       outbox.end();
-      sent++;
+      sent.push(vnode);
     }
     return sent;
   }
 
   /** An owner has the record at the asked level, or says that it cannot take it. */
-  acknowledge(id: number, good: boolean): void {
-    const entry = this.inProgress.get(id);
-    if (entry === undefined) return;
-    entry.open--;
+  acknowledge(id: number, from: number, actor: number, good: boolean): void {
+    const entry = actor === this.actor ? this.inProgress.get(id) : undefined;
+    const at = entry?.open.indexOf(from) ?? -1;
+    if (entry === undefined || at < 0) return;
+    entry.open.splice(at, 1);
     if (good) entry.acks++;
     if (!entry.replied && entry.acks >= entry.need) this.finish(entry, OK);
-    else if (!entry.replied && entry.acks + entry.open < entry.need) this.finish(entry, OUT_QUORUM);
-    if (entry.open === 0) this.inProgress.delete(id);
+    else if (!entry.replied && entry.acks + entry.open.length < entry.need) this.finish(entry, OUT_QUORUM);
+    if (entry.open.length === 0) this.inProgress.delete(id);
   }
 
   /** Gives up what is past its deadline. Once in a while: this walks the whole map. */

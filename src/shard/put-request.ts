@@ -64,6 +64,7 @@ export function readPut(words: Int32Array, bytes: Uint8Array, at: number): PutRe
     key: bytes.subarray(keyAt * 4, keyAt * 4 + keyBytes),
     keyWords: words.subarray(keyAt, keyAt + ((keyBytes + 3) >>> 2)),
     contentTypeBytes: bytes.subarray(typeAt, typeAt + typeBytes),
-    value: operation === OP_DELETE ? bytes.subarray(0, 0) : bytes.subarray(valueAt, valueAt + words[at + 12]!),
+    value:
+      operation === OP_DELETE ? bytes.subarray(0, 0) : bytes.subarray(valueAt, valueAt + words[at + 12]!),
   };
 }

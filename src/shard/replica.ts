@@ -124,7 +124,8 @@ export class Replica {
     }
     if (request.condition === IF_MATCH) {
       const known = words === undefined ? [] : decodeVector(words, current);
-      if (!equal(join(known), request.context)) return refuse(OUT_CONDITION, known.length, request.context.length);
+      if (!equal(join(known), request.context))
+        return refuse(OUT_CONDITION, known.length, request.context.length);
     }
     return undefined;
   }
@@ -137,11 +138,14 @@ export class Replica {
       this.actor,
       request.by,
       (subtotal) => textValue(String(subtotal), this.tick()),
-      (value) => (value.deleted ? 0 : plain ? undefined : Number(Buffer.from(value.bytes).toString('latin1'))),
+      (value) =>
+        value.deleted ? 0 : plain ? undefined : Number(Buffer.from(value.bytes).toString('latin1')),
     );
     if (!outcome.ok) return refuse(OUT_NOT_A_COUNTER, outcome.reason === 'overflow' ? 1 : 0, 0);
     const applied = this.store(request, KIND_COUNTER, outcome.clock);
-    return typeof applied === 'object' && 'sequence' in applied ? { ...applied, total: outcome.total } : applied;
+    return typeof applied === 'object' && 'sequence' in applied
+      ? { ...applied, total: outcome.total }
+      : applied;
   }
 
   /** Siblings are capped at the coordinator only: a merge may exceed the cap (versions.md, trap 4). */
@@ -159,7 +163,12 @@ export class Replica {
     const keyWord = keyAt(from, at);
     const keyWords = from.subarray(keyWord, keyWord + ((keyLengthAt(from, at) + 3) >>> 2));
     const key = fromBytes.subarray(keyWord * 4, keyWord * 4 + keyLengthAt(from, at));
-    const place = { hash: from[at + W_KEY_HASH]!, partition: partitionAt(from, at), bucket: bucketAt(from, at), key };
+    const place = {
+      hash: from[at + W_KEY_HASH]!,
+      partition: partitionAt(from, at),
+      bucket: bucketAt(from, at),
+      key,
+    };
     let current: number;
     try {
       current = this.read(place.hash, place.partition, place.bucket, keyWords, key);
@@ -174,7 +183,13 @@ export class Replica {
     if (relation !== 'concurrent') return { at: current, sequence: sequenceAt(words, current), total: 0 };
 
     const ours = decodeClock(words, this.bytesOf(current), current);
-    const merged = mergeClocks(ours, decodeClock(from, fromBytes, at), kindAt(words, current), kindAt(from, at), rule);
+    const merged = mergeClocks(
+      ours,
+      decodeClock(from, fromBytes, at),
+      kindAt(words, current),
+      kindAt(from, at),
+      rule,
+    );
     return this.store({ ...place, keyWords }, merged.kind, merged.clock);
   }
 
@@ -216,7 +231,8 @@ export function mergeClocks(
 ): { clock: Clock<StoredValue>; kind: number } {
   const clock = sync(a, b);
   const kind = mergedKind(a, b, aKind, bKind);
-  const reduced = rule === RULE_LWW && kind === KIND_PLAIN ? reduceToGreatest(clock, (value) => value.time) : clock;
+  const reduced =
+    rule === RULE_LWW && kind === KIND_PLAIN ? reduceToGreatest(clock, (value) => value.time) : clock;
   return { clock: reduced, kind };
 }
 
@@ -228,11 +244,15 @@ function mergedKind(a: Clock<StoredValue>, b: Clock<StoredValue>, aKind: number,
 }
 
 function textValue(text: string, time: number): StoredValue {
-  return { bytes: Buffer.from(text, 'latin1'), contentType: 'text/plain;charset=utf-8', time, deleted: false };
+  return {
+    bytes: Buffer.from(text, 'latin1'),
+    contentType: 'text/plain;charset=utf-8',
+    time,
+    deleted: false,
+  };
 }
 
 function corruption(error: unknown): Refusal {
   if (error instanceof RingletError && error.code === 'DATA_CORRUPT') return refuse(OUT_CORRUPT);
   throw error;
 }
-

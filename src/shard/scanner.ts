@@ -2,7 +2,16 @@ import { copyWords, paddedWords } from '../base/memory.js';
 import { OK, OUT_CORRUPT, SCAN_RECORDS_AT, SCAN_REPLY, writeHeader } from '../messaging/frames.js';
 import type { Engine } from '../storage/engine.js';
 import type { Pipeline } from '../storage/pipeline.js';
-import { aligned, bucketAt, keyAt, keyLengthAt, lengthAt, partitionAt, verifyRecord, W_KEY_HASH } from '../storage/record.js';
+import {
+  aligned,
+  bucketAt,
+  keyAt,
+  keyLengthAt,
+  lengthAt,
+  partitionAt,
+  verifyRecord,
+  W_KEY_HASH,
+} from '../storage/record.js';
 import type { VnodeEnvironment } from './environment.js';
 
 export interface ScanRequest {
@@ -56,7 +65,11 @@ export class Scanner {
   begin(request: ScanRequest): void {
     if (this.engine !== undefined) {
       this.scanEngine(request, this.engine);
-    } else if (request.after.length > 0 && this.last?.partition === request.partition && this.last.bucket === request.bucket) {
+    } else if (
+      request.after.length > 0 &&
+      this.last?.partition === request.partition &&
+      this.last.bucket === request.bucket
+    ) {
       this.serve(request, this.last.keys);
     } else {
       this.walks.push({ request, table: -1, cursor: 0, keys: [] });

@@ -39,7 +39,8 @@ export function buildSuperseding(
 ): Memory | undefined {
   const { context } = request;
   if (current !== undefined) {
-    if (kindAt(current, at) === KIND_COUNTER && request.rule !== RULE_LWW && context.length === 0) return undefined;
+    if (kindAt(current, at) === KIND_COUNTER && request.rule !== RULE_LWW && context.length === 0)
+      return undefined;
     if (request.rule !== RULE_LWW && !seesAll(context, current, at)) return undefined;
   }
   const first = current === undefined ? 0 : at + FIXED_WORDS;
@@ -66,7 +67,8 @@ export function buildSuperseding(
   let word = meta + META_WORDS;
   for (let i = 0; i < request.keyWords.length; i++) words[word + i] = request.keyWords[i]!;
   word += wordsFor(request.key.length);
-  if (request.contentTypeCode === CONTENT_TYPE_LITERAL) word = copyPart(bytes, words, word, request.contentTypeBytes);
+  if (request.contentTypeCode === CONTENT_TYPE_LITERAL)
+    word = copyPart(bytes, words, word, request.contentTypeBytes);
   word = copyPart(bytes, words, word, request.value);
   if (word * 4 < length) words[word] = 0;
   sealContent(words, 0);

@@ -88,8 +88,8 @@ export class VirtualNode {
     this.pipeline = pipeline;
     this.completions = completions;
     this.replica = new Replica(pipeline, actor, () => env.tick(), maxRecordBytes);
-    this.puts = new PutCoordinator(env, pipeline, this.replica, completions);
-    this.conditional = new ConditionalPuts(env, this.puts);
+    this.puts = new PutCoordinator(env, pipeline, this.replica, completions, actor);
+    this.conditional = new ConditionalPuts(env, this.puts, actor);
     this.scanner = new Scanner(env, pipeline, engine);
   }
 
@@ -110,7 +110,9 @@ export class VirtualNode {
 
   /** Whether anything is under way that a graceful stop waits for. */
   get waiting(): boolean {
-    return this.puts.size > 0 || this.conditional.size > 0 || this.parked.length > 0 || this.completions.size > 0;
+    return (
+      this.puts.size > 0 || this.conditional.size > 0 || this.parked.length > 0 || this.completions.size > 0
+    );
   }
 
   private sweep(nowMs: number): void {
@@ -128,7 +130,7 @@ export class VirtualNode {
     }
     const type = frameType(words, at);
     if (type === REPLICATE_ACK) {
-      this.puts.acknowledge(frameRequest(words, at), words[at + 6] === OK);
+      this.acknowledged(frameRequest(words, at), from, words[at + 7]!, words[at + 6] === OK);
       return;
     }
     if (type === GET_REPLY) {
@@ -143,7 +145,8 @@ export class VirtualNode {
     switch (type) {
       case PUT:
       case REPLICATE:
-        if (this.parked.length > 0) this.park(from, words.slice(at, at + (words[at]! >>> 2)), false, deadlineMs);
+        if (this.parked.length > 0)
+          this.park(from, words.slice(at, at + (words[at]! >>> 2)), false, deadlineMs);
         else this.write(from, words, bytes, at, false, deadlineMs);
         return;
       case GET:
@@ -212,11 +215,16 @@ export class VirtualNode {
     return false;
   }
 
+  private holdsRecord(words: Int32Array, at: number): boolean {
+    const record = at + RECORD_AT;
+    const end = record + (lengthAt(words, record) >>> 2);
+    return end <= at + (words[at]! >>> 2) && shapeIntact(words, record, end);
+  }
+
   private replicate(from: number, words: Int32Array, bytes: Uint8Array, at: number): boolean {
     const id = frameRequest(words, at);
     const record = at + RECORD_AT;
-    const end = record + (lengthAt(words, record) >>> 2);
-    if (end > at + (words[at]! >>> 2) || !shapeIntact(words, record, end)) {
+    if (!this.holdsRecord(words, at)) {
       this.env.count(COUNT_DROPPED, 1);
       return true;
     }
@@ -227,18 +235,22 @@ export class VirtualNode {
     if (outcome === 'wait') return false;
     this.env.count(repair ? COUNT_REPAIRED : COUNT_REPLICATED, 1);
     if (repair) return true;
-    if ('outcome' in outcome) this.acknowledge(from, id, outcome.outcome);
-    else if (!this.completions.awaitLevel(outcome.sequence, level, () => this.acknowledge(from, id, OK))) {
-      this.acknowledge(from, id, OK);
+    const actor = words[at + 7]!;
+    if ('outcome' in outcome) {
+      this.acknowledge(from, id, actor, outcome.outcome);
+      return true;
     }
+    const reached = (): void => this.acknowledge(from, id, actor, OK);
+    if (!this.completions.awaitLevel(outcome.sequence, level, reached)) reached();
     return true;
   }
 
-  private acknowledge(to: number, request: number, outcome: number): void {
+  private acknowledge(to: number, request: number, actor: number, outcome: number): void {
     const outbox = this.env.endpoint.to(to);
     const at = outbox.begin(RECORD_AT * 4);
     writeHeader(outbox.words, at, REPLICATE_ACK, 0, request, this.env.ring.epoch, 0);
     outbox.words[at + 6] = outcome;
+    outbox.words[at + 7] = actor;
     outbox.end();
   }
 
@@ -255,7 +267,13 @@ export class VirtualNode {
       outcome = OUT_OVERLOADED;
     } else {
       try {
-        record = this.replica.read(words[at + 7]!, words[at + 8]! >>> 16, words[at + 8]! & 0xffff, keyWords, key);
+        record = this.replica.read(
+          words[at + 7]!,
+          words[at + 8]! >>> 16,
+          words[at + 8]! & 0xffff,
+          keyWords,
+          key,
+        );
         if (record >= 0) outcome = OK;
       } catch {
         this.env.count(COUNT_CORRUPT, 1);
@@ -268,17 +286,21 @@ export class VirtualNode {
     const reply = outbox.begin(RECORD_AT * 4 + length);
     writeHeader(outbox.words, reply, GET_REPLY, 0, request, this.env.ring.epoch, 0);
     outbox.words[reply + 6] = outcome;
+    outbox.words[reply + 7] = words[at + 6]!;
     copyWords(source, record, outbox.words, reply + RECORD_AT, length >>> 2);
     outbox.end();
   }
 
   private mergeAnswer(words: Int32Array, bytes: Uint8Array, at: number): void {
     const id = frameRequest(words, at);
-    const rule = this.conditional.ruleOf(id);
+    const rule = this.conditional.ruleOf(id, words[at + 7]!);
     if (rule === undefined) return;
     const outcome = words[at + 6]!;
-    let good = outcome === OK || outcome === ABSENT;
-    if (outcome === OK) good = typeof this.replica.apply(words, bytes, at + RECORD_AT, rule) === 'object';
+    let good = outcome === ABSENT;
+    if (outcome === OK && this.holdsRecord(words, at)) {
+      const merged = this.replica.apply(words, bytes, at + RECORD_AT, rule);
+      good = typeof merged === 'object' && 'sequence' in merged;
+    }
     const ready = this.conditional.answered(id, good);
     if (ready === undefined) return;
     const request = readPut(ready.words, bytesOf(ready.words), 0);
@@ -304,7 +326,8 @@ export class VirtualNode {
       deadlineMs,
     };
     const settled = (frameFlags(words, at) & FLAG_SETTLED) !== 0;
-    if (settled || !this.completions.awaitEngine(() => this.scanner.begin(request))) this.scanner.begin(request);
+    if (settled || !this.completions.awaitEngine(() => this.scanner.begin(request)))
+      this.scanner.begin(request);
   }
 
   private park(from: number, words: Int32Array, claimed: boolean, deadlineMs: number): void {
@@ -314,7 +337,12 @@ export class VirtualNode {
     }
     const id = frameRequest(words, 0);
     if (frameType(words, 0) === REPLICATE) this.acknowledge(from, id, OUT_OVERLOADED);
-    else this.puts.refuse(from, id, { outcome: OUT_OVERLOADED, got: this.parked.length, need: LIMITS.coordinations });
+    else
+      this.puts.refuse(from, id, {
+        outcome: OUT_OVERLOADED,
+        got: this.parked.length,
+        need: LIMITS.coordinations,
+      });
   }
 
   /** In order of arrival, as long as there is room; what is past its deadline is refused. */

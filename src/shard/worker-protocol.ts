@@ -1,6 +1,7 @@
 import type { ErrorFields } from '../base/errors.js';
 import type { SharedBuffers } from '../messaging/layout.js';
 import type { Ring } from '../ring/ring.js';
+import type { FaultPlace, ThreadFault } from './thread-faults.js';
 import type { BufferShape } from '../storage/buffer-layout.js';
 
 /** What a thread needs to serve a virtual node; everything in it can be cloned to another thread. */
@@ -15,6 +16,8 @@ export interface VnodeTask {
   readonly flushMs: number;
   readonly actor: number;
   readonly disk: VnodeDisk | undefined;
+  /** Whether it obeys `fault` messages. */
+  readonly faults: boolean;
   /** Control messages; closes when the thread is gone. */
   readonly port: import('node:worker_threads').MessagePort;
 }
@@ -31,10 +34,17 @@ export interface VnodeDisk {
   readonly restarted: boolean;
 }
 
-export type ToVnode = { readonly type: 'stop' };
+export type ToVnode =
+  | { readonly type: 'stop' }
+  | { readonly type: 'fault'; readonly fault: ThreadFault; readonly place: FaultPlace };
 
 export type FromVnode =
-  | { readonly type: 'ready'; readonly recoveredRecords: number; readonly recoveryMs: number; readonly greatestTime: number }
+  | {
+      readonly type: 'ready';
+      readonly recoveredRecords: number;
+      readonly recoveryMs: number;
+      readonly greatestTime: number;
+    }
   | { readonly type: 'failed'; readonly error: ErrorFields }
   | { readonly type: 'stopped'; readonly mark: CleanState | undefined };
 

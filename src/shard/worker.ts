@@ -1,5 +1,6 @@
+import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { receiveMessageOnPort } from 'node:worker_threads';
 import { RingletError, type ErrorFields } from '../base/errors.js';
 import { threadClock } from '../base/thread-clock.js';
 import { Claims } from '../messaging/claims.js';
@@ -17,7 +18,7 @@ import {
 } from '../messaging/layout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { nextTurn, Sleeper } from '../messaging/sleeper.js';
-import { BufferLayout, loadCounter, storeCounter } from '../storage/buffer-layout.js';
+import { BufferLayout, loadCounter, SEG_LOG, storeCounter } from '../storage/buffer-layout.js';
 import type { Engine } from '../storage/engine.js';
 import { type JournalDisk, openJournalDisk } from '../storage/journal-files.js';
 import { Journal } from '../storage/journal.js';
@@ -28,12 +29,15 @@ import { Reclaimer } from '../storage/readers.js';
 import { recoverJournal, type Recovered } from '../storage/recovery.js';
 import { Completions } from './completions.js';
 import { COUNT_JOURNAL_FAILURES } from './environment.js';
+import { commitFault, type ThreadFault } from './thread-faults.js';
 import { VirtualNode } from './virtual-node.js';
 import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from './worker-protocol.js';
 
 const CHECKPOINT_MS = 10_000;
 /** The longest sleep: the heartbeat moves at least this often. */
 const HEARTBEAT_MS = 1_000;
+/** A thread whose engine or journal has failed serves reads for so long, then makes room for one that opens both anew. */
+const REOPEN_MS = 2_000;
 /** How long a graceful stop waits for requests in progress. */
 const STOP_MS = 5_000;
 
@@ -47,6 +51,10 @@ class VnodeThread {
   private readonly endpoint: RingEndpoint;
   private readonly sleeper: Sleeper;
   private stopping = false;
+  /** A fault to commit inside the next put. */
+  private armed: ThreadFault | undefined;
+  /** When engine or journal were first seen to have failed; 0: they have not. */
+  private failedMs = 0;
 
   constructor(task: VnodeTask) {
     this.task = task;
@@ -87,7 +95,7 @@ class VnodeThread {
       recoveryMs: storage === undefined || storage.recovered.records === 0 ? 0 : this.clock.nowMs() - started,
       greatestTime: 0,
     });
-    await this.serve(vnode, pipeline);
+    await this.serve(vnode, pipeline, storage);
     this.setState(STATE_STOPPED);
     const mark = storage && (await this.drain(pipeline, storage, completions));
     this.send({ type: 'stopped', mark });
@@ -96,7 +104,11 @@ class VnodeThread {
   private async openDisk(disk: VnodeDisk, buffer: ObjectBuffer): Promise<DiskStorage> {
     const { directory, storeId, nodeId } = disk;
     const identity = { storeId, nodeId, vnodeId: this.task.id };
-    const engine = await openLmdbEngine({ directory: join(directory, 'engine'), identity, mayCreate: disk.mayCreate });
+    const engine = await openLmdbEngine({
+      directory: join(directory, 'engine'),
+      identity,
+      mayCreate: disk.mayCreate,
+    });
     const journalDirectory = join(directory, 'journal');
     const files = openJournalDisk(journalDirectory);
     const journal = new Journal(buffer, files, this.sleeper.wake);
@@ -105,12 +117,20 @@ class VnodeThread {
       recovered = await recoverJournal(files.existing(), engine, disk.sameBoot, journalDirectory);
       files.removeExisting();
       const lastSequence = Math.max(recovered.lastSequence, (disk.clean?.nextSequence ?? 1) - 1);
-      buffer.startAt(lastSequence, recovered.lastGeneration + 1, Math.max(recovered.lastSerial, engine.state.confirmedSerial));
+      buffer.startAt(
+        lastSequence,
+        recovered.lastGeneration + 1,
+        Math.max(recovered.lastSerial, engine.state.confirmedSerial),
+      );
     }
     return { engine, files, journal, recovered };
   }
 
-  private async serve(vnode: VirtualNode, pipeline: Pipeline): Promise<void> {
+  private async serve(
+    vnode: VirtualNode,
+    pipeline: Pipeline,
+    storage: DiskStorage | undefined,
+  ): Promise<void> {
     const { clock, control } = this;
     let stopBy = Number.POSITIVE_INFINITY;
     for (;;) {
@@ -122,6 +142,7 @@ class VnodeThread {
         if (stopBy === Number.POSITIVE_INFINITY) stopBy = now + STOP_MS;
         if ((!vnode.waiting && this.endpoint.idle()) || now > stopBy) return;
       }
+      if (storage !== undefined) this.giveUpIfFailed(pipeline, storage, now);
       const sleepMs = Math.min(next - clock.nowMs(), HEARTBEAT_MS);
       if (pipeline.inFlight) {
         this.countFailures(pipeline);
@@ -135,21 +156,47 @@ class VnodeThread {
     }
   }
 
+  /**
+   * Neither an engine nor a journal gets over a failure; a new thread on the same object buffer
+   * may. On a full disk it could only fail again and serve nothing meanwhile: then this one stays
+   * until there is room for the journal that its successor will write.
+   *
+   * @throws the failure, when it is time
+   */
+  private giveUpIfFailed(pipeline: Pipeline, { journal }: DiskStorage, nowMs: number): void {
+    if (!pipeline.engineFailed && journal.health !== 'failed') return;
+    if (this.failedMs === 0) this.failedMs = nowMs;
+    if (this.stopping || nowMs - this.failedMs < REOPEN_MS) return;
+    this.failedMs = nowMs;
+    const { error, buffer } = pipeline;
+    const full = error instanceof RingletError && error.code === 'STORE_FULL';
+    const { segments, segmentBytes } = buffer.layout.shape;
+    const needBytes = (Math.min(segments, buffer.count(SEG_LOG)) + 2) * segmentBytes;
+    if (full && freeBytes(this.task.disk!.directory) < needBytes) return;
+    throw error ?? new RingletError('IO', `the storage of virtual node ${this.task.id} failed`);
+  }
+
   /** Everything to the engine, and what the next start needs to know. */
-  private async drain(pipeline: Pipeline, storage: DiskStorage, completions: Completions): Promise<CleanState | undefined> {
+  private async drain(
+    pipeline: Pipeline,
+    storage: DiskStorage,
+    completions: Completions,
+  ): Promise<CleanState | undefined> {
     const { buffer } = pipeline;
-    let settled = !completions.awaitEngine(() => {
-      settled = true;
+    const progress = { settled: false };
+    progress.settled = !completions.awaitEngine(() => {
+      progress.settled = true;
     });
-    while (!settled && !pipeline.engineFailed && storage.journal.health === 'healthy') {
+    while (!progress.settled && !pipeline.engineFailed && storage.journal.health === 'healthy') {
       pipeline.begin(this.clock.nowMs());
       pipeline.end(this.clock.nowMs());
       if (pipeline.inFlight) await this.sleeper.onEventLoop(50);
+      else await nextTurn();
     }
-    if (settled) pipeline.begin(this.clock.nowMs());
+    if (progress.settled) pipeline.begin(this.clock.nowMs());
     await storage.engine.close();
     storage.files.close();
-    if (!settled) return undefined;
+    if (!progress.settled) return undefined;
     const { count, root } = storage.engine.state;
     return { generation: buffer.generation, count, root, nextSequence: buffer.lastSequence + 1 };
   }
@@ -163,7 +210,10 @@ class VnodeThread {
       endpoint,
       claims: new Claims(control, layout),
       clock,
-      tick: () => hybrid.tick(),
+      tick: () => {
+        if (this.armed !== undefined) commitFault(this.armed);
+        return hybrid.tick();
+      },
       isServing: (vnode) => Atomics.load(control, layout.vnodeWord(vnode) + VNODE_STATE) === STATE_SERVING,
       count(counter, by) {
         const word = base + VNODE_COUNTERS + counter;
@@ -176,7 +226,11 @@ class VnodeThread {
   }
 
   private countFailures(pipeline: Pipeline): void {
-    Atomics.store(this.control, this.base + VNODE_COUNTERS + COUNT_JOURNAL_FAILURES, pipeline.journalFailures);
+    Atomics.store(
+      this.control,
+      this.base + VNODE_COUNTERS + COUNT_JOURNAL_FAILURES,
+      pipeline.journalFailures,
+    );
   }
 
   private takeControl(): void {
@@ -185,7 +239,11 @@ class VnodeThread {
     for (;;) {
       const received = receiveMessageOnPort(this.task.port);
       if (received === undefined) return;
-      if ((received.message as ToVnode).type === 'stop') this.stopping = true;
+      const message = received.message as ToVnode;
+      if (message.type === 'stop') this.stopping = true;
+      else if (!this.task.faults) continue;
+      else if (message.place === 'loop') commitFault(message.fault);
+      else this.armed = message.fault;
     }
   }
 
@@ -195,6 +253,16 @@ class VnodeThread {
 
   private send(message: FromVnode): void {
     this.task.port.postMessage(message);
+  }
+}
+
+function freeBytes(directory: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(directory);
+    return bavail * bsize;
+  } catch {
+    // It cannot be asked: trying is the way to find out.
+    return Number.POSITIVE_INFINITY;
   }
 }
 
@@ -219,7 +287,7 @@ export default async function serveVnode(task: VnodeTask): Promise<void> {
     await nextTurn();
     process.exit(1);
   } finally {
-    (task.port as MessagePort).close();
+    task.port.close();
   }
 }
 

@@ -1,4 +1,11 @@
-import { LOG_SEGMENT, SEG_CLEAN, SEG_FREE, SEG_LOG, SEG_RETIRED_STATE, SEGMENT_HEADER_BYTES } from './buffer-layout.js';
+import {
+  LOG_SEGMENT,
+  SEG_CLEAN,
+  SEG_FREE,
+  SEG_LOG,
+  SEG_RETIRED_STATE,
+  SEGMENT_HEADER_BYTES,
+} from './buffer-layout.js';
 import type { ObjectBuffer } from './object-buffer.js';
 import { keyAt, lengthAt } from './record.js';
 
@@ -82,7 +89,7 @@ export class Cleaner {
     let least = WORTHWHILE;
     for (const segment of buffer.segmentsIn(SEG_LOG)) {
       if (segment === open) continue;
-      const full = (buffer.used(segment) - SEGMENT_HEADER_BYTES) || 1;
+      const full = buffer.used(segment) - SEGMENT_HEADER_BYTES || 1;
       const share = buffer.live(segment) / Math.max(full, buffer.layout.shape.segmentBytes / 2);
       if (share < least) {
         best = segment;

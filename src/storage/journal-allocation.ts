@@ -1,26 +1,30 @@
-import { close, fsync, open, unlink, write } from 'node:fs';
+import { close, fsync, open, rename, unlink, write } from 'node:fs';
 import { dirname } from 'node:path';
 
 const BLOCK_BYTES = 1 << 20;
 const ZEROS = new Uint8Array(BLOCK_BYTES);
 
+/** Added to the name of a file that is being filled; left behind only by a killed process. */
+export const UNFINISHED = '.new';
+
 type Allocated = (error: Error | undefined, fd: number | undefined) => void;
 
 /**
  * Makes a file whose blocks exist, so that a later sync of data written into it has no metadata to
- * write: twice the syncs per second of a growing file. It and its name are durable when `done` is
- * called. All steps run in the libuv pool; the thread only starts them. On an error nothing is
- * left behind.
+ * write: twice the syncs per second of a growing file. It gets its name only when it is whole, so
+ * that a short file under that name is damage; it and its name are durable when `done` is called.
+ * All steps run in the libuv pool; the thread only starts them. On an error nothing is left behind.
  */
 export function allocateFile(path: string, bytes: number, done: Allocated): void {
-  open(path, 'wx+', 0o600, (openError, fd) => {
+  const unfinished = path + UNFINISHED;
+  open(unfinished, 'w+', 0o600, (openError, fd) => {
     if (openError !== null) {
       done(openError, undefined);
       return;
     }
     const finish = (error: Error | null): void => {
       if (error === null) done(undefined, fd);
-      else discard(path, fd, () => done(error, undefined));
+      else discard(unfinished, fd, () => done(error, undefined));
     };
     fillWithZeros(fd, 0, bytes, (fillError) => {
       if (fillError !== null) {
@@ -28,8 +32,14 @@ export function allocateFile(path: string, bytes: number, done: Allocated): void
         return;
       }
       fsync(fd, (syncError) => {
-        if (syncError !== null) finish(syncError);
-        else syncName(dirname(path), finish);
+        if (syncError !== null) {
+          finish(syncError);
+          return;
+        }
+        rename(unfinished, path, (renameError) => {
+          if (renameError !== null) finish(renameError);
+          else syncName(dirname(path), finish);
+        });
       });
     });
   });

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { assert } from '../base/assert.js';
 import { RingletError } from '../base/errors.js';
-import { allocateFile } from './journal-allocation.js';
+import { allocateFile, UNFINISHED } from './journal-allocation.js';
 import { syncDirectory, writeError } from './lmdb-environment.js';
 
 /**
@@ -131,7 +131,9 @@ class DirectoryJournalDisk implements JournalDisk {
   constructor(directory: string) {
     this.#directory = directory;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const names = readdirSync(directory).filter(isJournalFileName).sort();
+    const found = readdirSync(directory);
+    for (const name of found) if (name.endsWith(UNFINISHED)) unlinkSync(join(directory, name));
+    const names = found.filter(isJournalFileName).sort();
     this.#existing = names.map((name) => existingFile(directory, name));
     this.#nextNumber = names.length === 0 ? 1 : Number.parseInt(names[names.length - 1]!, 10) + 1;
   }

@@ -63,7 +63,8 @@ export class ObjectBuffer {
   startAt(sequence: number, generation: number, serial: number): void {
     assert(this.segment(LOG_SEGMENT) < 0, 'numbering starts before the first append');
     this.sequence = sequence;
-    for (const position of [APPENDED, WRITTEN, SYNCED, CONFIRMED]) storeCounter(this.words, position, sequence);
+    for (const position of [APPENDED, WRITTEN, SYNCED, CONFIRMED])
+      storeCounter(this.words, position, sequence);
     Atomics.store(this.words, GENERATION, generation);
     Atomics.store(this.words, NEXT_SERIAL, serial);
   }
@@ -120,7 +121,11 @@ export class ObjectBuffer {
       words[at + SEG_LIVE] = 0;
       const firstSequence = this.sequence + 1;
       storeCounter(words, at + SEG_FIRST, firstSequence);
-      writeSegmentHeader(words, layout.segmentByte(s) >>> 2, { serial, generation: this.generation, firstSequence });
+      writeSegmentHeader(words, layout.segmentByte(s) >>> 2, {
+        serial,
+        generation: this.generation,
+        firstSequence,
+      });
       Atomics.store(words, at + SEG_USED, SEGMENT_HEADER_BYTES);
       Atomics.store(words, at + SEG_STATE, head === LOG_SEGMENT ? SEG_LOG : SEG_CLEAN);
       Atomics.store(words, head, s + 1);
@@ -173,7 +178,13 @@ export class ObjectBuffer {
 
   private link(at: number, key: Int32Array): void {
     const { words, layout } = this;
-    const before = this.index.set(words[at + W_KEY_HASH]!, bucketAt(words, at), key, keyLengthAt(words, at), at * 4);
+    const before = this.index.set(
+      words[at + W_KEY_HASH]!,
+      bucketAt(words, at),
+      key,
+      keyLengthAt(words, at),
+      at * 4,
+    );
     if (before === 0 || before === at * 4) return;
     const seg = layout.segmentWord(layout.segmentOf(before));
     words[seg + SEG_LIVE] = words[seg + SEG_LIVE]! - lengthAt(words, before >>> 2);
@@ -198,7 +209,10 @@ export class ObjectBuffer {
 
   /** LOG → CLEAN: everything in it is in the engine. */
   confirm(segment: number): void {
-    assert(this.state(segment) === SEG_LOG && this.segment(LOG_SEGMENT) !== segment, 'only a sealed log is confirmed');
+    assert(
+      this.state(segment) === SEG_LOG && this.segment(LOG_SEGMENT) !== segment,
+      'only a sealed log is confirmed',
+    );
     Atomics.store(this.words, this.layout.segmentWord(segment) + SEG_STATE, SEG_CLEAN);
   }
 
@@ -221,7 +235,8 @@ export class ObjectBuffer {
     for (let s = 0; s < this.layout.shape.segments; s++) {
       const seg = this.layout.segmentWord(s);
       if (this.words[seg + SEG_STATE] !== SEG_RETIRED_STATE) continue;
-      if (this.reclaimer.passed(this.words[seg + SEG_RETIRED]!)) Atomics.store(this.words, seg + SEG_STATE, SEG_FREE);
+      if (this.reclaimer.passed(this.words[seg + SEG_RETIRED]!))
+        Atomics.store(this.words, seg + SEG_STATE, SEG_FREE);
     }
   }
 
@@ -248,7 +263,11 @@ export class ObjectBuffer {
         const sequence = sequenceAt(this.words, at);
         if (sequence <= last) continue;
         this.link(at, this.keyOf(at));
-        storeCounter(this.words, APPENDED_BYTES, loadCounter(this.words, APPENDED_BYTES) + lengthAt(this.words, at));
+        storeCounter(
+          this.words,
+          APPENDED_BYTES,
+          loadCounter(this.words, APPENDED_BYTES) + lengthAt(this.words, at),
+        );
         storeCounter(this.words, APPENDED, sequence);
         last = sequence;
       }

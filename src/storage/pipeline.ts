@@ -144,7 +144,8 @@ export class Pipeline {
 
   /** Calls back when everything appended so far is in the engine; false if it is already. */
   awaitEngine(token: number): boolean {
-    if (this.backing === undefined || loadCounter(this.buffer.words, CONFIRMED) >= this.buffer.lastSequence) return false;
+    if (this.backing === undefined || loadCounter(this.buffer.words, CONFIRMED) >= this.buffer.lastSequence)
+      return false;
     this.drainTo = this.buffer.lastSequence;
     this.confirmed.add(this.drainTo, token);
     return true;
@@ -161,13 +162,16 @@ export class Pipeline {
   /** Copies a record of the engine into the buffer, so that the next reader needs no message. */
   private cache(stored: Uint8Array): number {
     if (!verifyRecord(stored)) {
-      throw new RingletError('DATA_CORRUPT', 'a stored record does not match its checksum', { bytes: stored.length });
+      throw new RingletError('DATA_CORRUPT', 'a stored record does not match its checksum', {
+        bytes: stored.length,
+      });
     }
     const { buffer } = this;
     const { words } = aligned(stored);
     if (!buffer.hasRoom(CACHE_SEGMENT, lengthAt(words, 0))) {
       buffer.seal(CACHE_SEGMENT);
-      if (buffer.count(SEG_FREE) <= 1 || buffer.index.exhausted || buffer.open(CACHE_SEGMENT) < 0) return this.lend(words);
+      if (buffer.count(SEG_FREE) <= 1 || buffer.index.exhausted || buffer.open(CACHE_SEGMENT) < 0)
+        return this.lend(words);
     }
     return buffer.append(CACHE_SEGMENT, words, 0, words.subarray(keyAt(words, 0)));
   }
@@ -225,7 +229,10 @@ export class Pipeline {
     if (this.backing !== undefined && since !== 0) {
       next = nowMs + Math.max(0, this.options.flushMs - elapsed(since, nowMs));
     }
-    if (this.backing !== undefined && loadCounter(this.buffer.words, CONFIRMED) < loadCounter(this.buffer.words, APPENDED)) {
+    if (
+      this.backing !== undefined &&
+      loadCounter(this.buffer.words, CONFIRMED) < loadCounter(this.buffer.words, APPENDED)
+    ) {
       next = Math.min(next, Math.max(nowMs, this.lastCheckpointMs + this.options.checkpointMs));
     }
     return next;
@@ -244,7 +251,7 @@ export class Pipeline {
 
 /** Milliseconds in a word: 31 bits, never 0. */
 function stamp(nowMs: number): number {
-  return (Math.floor(nowMs) & 0x7fffffff) || 1;
+  return Math.floor(nowMs) & 0x7fffffff || 1;
 }
 
 function elapsed(since: number, nowMs: number): number {

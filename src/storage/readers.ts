@@ -36,7 +36,8 @@ export class Reclaimer {
   constructor(control: Int32Array, layout: SharedLayout) {
     this.control = control;
     for (let v = 0; v < layout.shape.vnodes; v++) this.words.push(layout.vnodeWord(v) + VNODE_READER_EPOCH);
-    for (let c = 0; c < layout.shape.callers; c++) this.words.push(layout.callerWord(c) + CALLER_READER_EPOCH);
+    for (let c = 0; c < layout.shape.callers; c++)
+      this.words.push(layout.callerWord(c) + CALLER_READER_EPOCH);
   }
 
   /** Call after unlinking; returns the epoch that all readers must have reached. Never 0. */

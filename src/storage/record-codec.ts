@@ -85,7 +85,9 @@ const encoder = new TextEncoder();
 /** Content type as flags and, unless it is a well-known one, its bytes. */
 export function encodeContentType(contentType: string): { code: number; bytes: Uint8Array | undefined } {
   const known = CONTENT_TYPES.indexOf(contentType as (typeof CONTENT_TYPES)[number]);
-  return known >= 0 ? { code: known, bytes: undefined } : { code: CONTENT_TYPE_LITERAL, bytes: encoder.encode(contentType) };
+  return known >= 0
+    ? { code: known, bytes: undefined }
+    : { code: CONTENT_TYPE_LITERAL, bytes: encoder.encode(contentType) };
 }
 
 let target = Memory.allocate(64 << 10);
@@ -103,7 +105,8 @@ export function encodeRecord(place: Place, key: Uint8Array, kind: number, clock:
   for (const entry of clock) {
     for (const value of entry.values) {
       values++;
-      payload += wordsFor(encodeContentType(value.contentType).bytes?.length ?? 0) + wordsFor(value.bytes.length);
+      payload +=
+        wordsFor(encodeContentType(value.contentType).bytes?.length ?? 0) + wordsFor(value.bytes.length);
     }
   }
   const length = recordBytes(clock.length, values, key.length, payload);
@@ -186,4 +189,3 @@ export function compareClocks(aWords: Int32Array, a: number, bWords: Int32Array,
 export function isLive(value: StoredValue): boolean {
   return !value.deleted;
 }
-

@@ -47,7 +47,11 @@ export const KIND_COUNTER = 1;
 
 export const VALUE_DELETED = 1;
 /** Bits 8–15 of a value's flags: a well-known content type; 255 is one spelt out in the record. */
-export const CONTENT_TYPES = ['application/octet-stream', 'text/plain;charset=utf-8', 'application/json'] as const;
+export const CONTENT_TYPES = [
+  'application/octet-stream',
+  'text/plain;charset=utf-8',
+  'application/json',
+] as const;
 export const CONTENT_TYPE_LITERAL = 255;
 
 const HEAD_SEED = 0x52494e47;
@@ -98,11 +102,22 @@ export function recordBytes(entries: number, values: number, keyBytes: number, p
 
 /** Computes the content checksum after everything behind it is in place. */
 export function sealContent(words: Int32Array, at: number): void {
-  words[at + W_CONTENT_CHECK] = hashWords(words, at + HEAD_WORDS, at + (lengthAt(words, at) >>> 2), CONTENT_SEED);
+  words[at + W_CONTENT_CHECK] = hashWords(
+    words,
+    at + HEAD_WORDS,
+    at + (lengthAt(words, at) >>> 2),
+    CONTENT_SEED,
+  );
 }
 
 /** Writes the head that the appending virtual node owns. */
-export function sealHead(words: Int32Array, at: number, sequence: number, generation: number, synced: number): void {
+export function sealHead(
+  words: Int32Array,
+  at: number,
+  sequence: number,
+  generation: number,
+  synced: number,
+): void {
   words[at + W_SEQUENCE] = sequence | 0;
   words[at + W_SEQUENCE_HIGH] = Math.floor(sequence / 0x1_0000_0000) & 0xffff;
   words[at + W_GENERATION] = generation;
@@ -168,7 +183,13 @@ export function timeAt(words: Int32Array, meta: number): number {
   return readDouble(words, meta + 2);
 }
 
-export function keyEquals(words: Int32Array, at: number, bucket: number, key: Int32Array, keyBytes: number): boolean {
+export function keyEquals(
+  words: Int32Array,
+  at: number,
+  bucket: number,
+  key: Int32Array,
+  keyBytes: number,
+): boolean {
   if (keyLengthAt(words, at) !== keyBytes || bucketAt(words, at) !== bucket) return false;
   const start = keyAt(words, at);
   const count = wordsFor(keyBytes);

@@ -67,7 +67,8 @@ export async function recoverJournal(
   let torn: { name: string; sequence: number } | undefined;
   for (const image of images) {
     if (image.header.serial <= engine.state.confirmedSerial) continue;
-    if (expected !== 0 && image.header.firstSequence > expected) torn ??= { name: image.name, sequence: expected };
+    if (expected !== 0 && image.header.firstSequence > expected)
+      torn ??= { name: image.name, sequence: expected };
     const extent = walk(image, (at) => {
       const { words, bytes } = image.memory;
       if (torn !== undefined) refuseHole(words, at, torn, sameBoot, directory);
@@ -103,9 +104,13 @@ function readImages(files: readonly ExistingJournalFile[], directory: string): I
     const outcome = readSegmentHeader(memory.words);
     if (outcome.kind === 'blank') continue;
     if (outcome.kind === 'unknown-format') {
-      throw new RingletError('DATA_FOREIGN', `${directory}/${file.name} has journal format ${outcome.format}, made by another version of Ringlet; open it with that one`, {
-        format: outcome.format,
-      });
+      throw new RingletError(
+        'DATA_FOREIGN',
+        `${directory}/${file.name} has journal format ${outcome.format}, made by another version of Ringlet; open it with that one`,
+        {
+          format: outcome.format,
+        },
+      );
     }
     if (outcome.kind === 'damaged') {
       throw corrupt(directory, file.name, 0, 'its header does not match its checksum');
@@ -120,7 +125,11 @@ function walk({ header, memory }: Image, visit: (at: number) => void): Extent {
   const { words } = memory;
   let at = SEGMENT_HEADER_BYTES >>> 2;
   let sequence = header.firstSequence;
-  while (isRecordOf(words, at, header.generation) && sequenceAt(words, at) === sequence && contentIntact(words, at)) {
+  while (
+    isRecordOf(words, at, header.generation) &&
+    sequenceAt(words, at) === sequence &&
+    contentIntact(words, at)
+  ) {
     visit(at);
     at += lengthAt(words, at) >>> 2;
     sequence++;
@@ -132,7 +141,11 @@ function walk({ header, memory }: Image, visit: (at: number) => void): Extent {
 function recordAfter({ header, memory }: Image, extent: Extent): number {
   const { words } = memory;
   for (let at = extent.endWord; at < words.length; at += 2) {
-    if (isRecordOf(words, at, header.generation) && sequenceAt(words, at) > extent.lastSequence && contentIntact(words, at)) {
+    if (
+      isRecordOf(words, at, header.generation) &&
+      sequenceAt(words, at) > extent.lastSequence &&
+      contentIntact(words, at)
+    ) {
       return at;
     }
   }
@@ -154,7 +167,12 @@ function refuseHole(
   const synced = words[later + W_SYNCED]! >>> 0;
   const wasSynced = ((synced - hole.sequence) | 0) >= 0 && synced !== 0;
   if (sameBoot || wasSynced) {
-    throw corrupt(directory, hole.name, hole.sequence, `record ${hole.sequence} is damaged although later ones are whole`);
+    throw corrupt(
+      directory,
+      hole.name,
+      hole.sequence,
+      `record ${hole.sequence} is damaged although later ones are whole`,
+    );
   }
 }
 
@@ -193,7 +211,12 @@ function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
   if (relation === 'newer') engine.put(partition, bucket, key, record);
   if (relation !== 'concurrent') return;
   const clock = sync(decodeClock(words, bytes, at), decodeClock(old, oldBytes, 0));
-  const merged = encodeRecord({ partition, bucket, hash: words[at + W_KEY_HASH]! }, key, kindAt(words, at), clock);
+  const merged = encodeRecord(
+    { partition, bucket, hash: words[at + W_KEY_HASH]! },
+    key,
+    kindAt(words, at),
+    clock,
+  );
   sealHead(merged.words, 0, sequenceAt(words, at), words[at + W_GENERATION]!, words[at + W_SYNCED]!);
   engine.put(partition, bucket, key, merged.bytes.subarray(0, lengthAt(merged.words, 0)));
 }

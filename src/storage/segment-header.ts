@@ -41,7 +41,8 @@ export type HeaderOutcome =
 export function readSegmentHeader(words: Int32Array): HeaderOutcome {
   if (words.length < WORDS) return { kind: 'damaged' };
   if (words.subarray(0, WORDS).every((word) => word === 0)) return { kind: 'blank' };
-  if (words[0] !== MAGIC || words[WORDS - 1] !== hashWords(words, 0, WORDS - 1, MAGIC)) return { kind: 'damaged' };
+  if (words[0] !== MAGIC || words[WORDS - 1] !== hashWords(words, 0, WORDS - 1, MAGIC))
+    return { kind: 'damaged' };
   if (words[1] !== SEGMENT_FORMAT) return { kind: 'unknown-format', format: words[1]! };
   const firstSequence = (words[4]! >>> 0) + words[5]! * 0x1_0000_0000;
   return { kind: 'header', header: { serial: words[2]!, generation: words[3]!, firstSequence } };

@@ -153,7 +153,7 @@ describe('journal files', () => {
     mkdirSync(join(directory, '0000000001.journal'));
     await expect(allocate()).rejects.toMatchObject({
       code: 'IO',
-      details: { path: join(directory, '0000000001.journal'), code: 'EEXIST' },
+      details: { path: join(directory, '0000000001.journal'), code: 'EISDIR' },
     });
   });
 

@@ -1,0 +1,107 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect } from 'vitest';
+import type { OpenOptions } from '../../src/client/api.js';
+import type { OpenedStore } from '../../src/host/open.js';
+
+/**
+ * The store is loaded compiled, since worker threads cannot load TypeScript; by a variable, so
+ * that tsc does not read its own output.
+ */
+const dist = new URL('../../dist/', import.meta.url).href;
+export const { open, connect, RingletError } = (await import(
+  `${dist}src/index.js`
+)) as typeof import('../../src/index.js');
+export const { openWith } = (await import(
+  `${dist}src/host/open.js`
+)) as typeof import('../../src/host/open.js');
+
+export const LONG = process.env['RINGLET_LONG'] === '1';
+export const ENGINES = ['lmdb', 'memory'] as const;
+export type Engine = (typeof ENGINES)[number];
+
+/** Compiled from test/integration/fixtures. */
+export function fixture(name: string): string {
+  return fileURLToPath(`${dist}test/integration/fixtures/${name}.js`);
+}
+
+const leftovers: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanUp of leftovers.splice(0).toReversed()) await cleanUp();
+});
+
+/** Runs after the test, the last one first. */
+export function later(cleanUp: () => Promise<void> | void): void {
+  leftovers.push(cleanUp);
+}
+
+/** A directory that is removed after the test. */
+export function temporary(): string {
+  const path = mkdtempSync(join(tmpdir(), 'ringlet-it-'));
+  later(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+type Internals = Parameters<typeof openWith>[1];
+
+/** A small store that is closed after the test. */
+export async function openSmall(
+  engine: Engine,
+  options: OpenOptions = {},
+  internals: Internals = {},
+): Promise<OpenedStore> {
+  const data = engine === 'lmdb' ? { data: options.data ?? join(temporary(), 'data') } : {};
+  const store = await openWith({ engine, nodes: 3, memoryMiB: 96, ...options, ...data }, internals);
+  later(() => store.close());
+  return store;
+}
+
+export interface Failure {
+  readonly code: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly maybeApplied: boolean;
+}
+
+/** The error that a promise must reject with; anything but a RingletError fails the test. */
+export async function failure(promise: Promise<unknown>): Promise<Failure> {
+  let result: unknown;
+  try {
+    result = await promise;
+  } catch (error) {
+    expect(error).toBeInstanceOf(RingletError);
+    return error as Failure;
+  }
+  throw new Error(`it was expected to fail, but returned ${String(result)}`);
+}
+
+/** Returns the code and the details only, to compare them in one go. */
+export async function refusal(promise: Promise<unknown>): Promise<unknown[]> {
+  const { code, details } = await failure(promise);
+  return [code, details];
+}
+
+/** Waits for a state that nobody announces; fails with `what` after `withinMs`. */
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  withinMs = 10_000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise((resolve) => {
+      setTimeout(resolve, 2);
+    });
+  }
+}
+
+export const text = (value: Uint8Array | undefined): string | undefined =>
+  value === undefined ? undefined : Buffer.from(value).toString();
+
+/** Values of all siblings as sorted text. */
+export const texts = (result: { readonly siblings: readonly { readonly value: Uint8Array }[] }): string[] =>
+  result.siblings.map(({ value }) => Buffer.from(value).toString()).toSorted();

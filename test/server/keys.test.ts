@@ -1,0 +1,246 @@
+import { describe, expect, test } from 'vitest';
+import { RingletError } from '../../src/base/errors.js';
+import { call, context, expectProblem, fake, KEY, useFakeStore, VALUE_BYTES } from './harness.js';
+
+useFakeStore();
+
+describe('one key', () => {
+  test('PUT answers 204 with a context, GET returns bytes, content type, ETag and context', async () => {
+    const bytes = Uint8Array.from([0, 255, 13, 10]);
+    const put = await call(KEY, {
+      method: 'PUT',
+      body: bytes,
+      headers: { 'Content-Type': 'text/html; charset=latin1' },
+    });
+    expect(put.status).toBe(204);
+    expect(put.body.length).toBe(0);
+    const get = await call(KEY);
+    expect(get.status).toBe(200);
+    expect([...get.body]).toEqual([...bytes]);
+    expect(get.headers['content-type']).toBe('text/html; charset=latin1');
+    expect(context(get)).toBe(context(put));
+    expect(get.headers.etag).toBe(`"${context(get)}"`);
+    expect(get.headers['x-content-type-options']).toBe('nosniff');
+    expect(get.headers['content-security-policy']).toContain('sandbox');
+    expect(get.headers['ringlet-degraded']).toBeUndefined();
+  });
+
+  test('HEAD has the headers of GET and no body', async () => {
+    await call(KEY, { method: 'PUT', body: 'value' });
+    const head = await call(KEY, { method: 'HEAD' });
+    expect(head.status).toBe(200);
+    expect(head.headers['content-length']).toBe('5');
+    expect(head.body.length).toBe(0);
+    expect((await call('/buckets/b/keys/none', { method: 'HEAD' })).status).toBe(404);
+  });
+
+  test('a value without a content type is application/octet-stream; an empty body is a value', async () => {
+    expect((await call(KEY, { method: 'PUT' })).status).toBe(204);
+    const get = await call(KEY);
+    expect([get.status, get.body.length, get.headers['content-type']]).toEqual([
+      200,
+      0,
+      'application/octet-stream',
+    ]);
+  });
+
+  test('JSON and form bodies are stored as they come', async () => {
+    for (const type of [
+      'application/json',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+    ]) {
+      await call(`${KEY}-${type.length}`, {
+        method: 'PUT',
+        body: '{ not json',
+        headers: { 'Content-Type': type },
+      });
+      const get = await call(`${KEY}-${type.length}`);
+      expect([get.text, get.headers['content-type']]).toEqual(['{ not json', type]);
+    }
+  });
+
+  test('a chunked body without a length is stored, and one above the limit is refused', async () => {
+    expect((await call(KEY, { method: 'PUT', chunks: ['a', 'b'], body: 'c' })).status).toBe(204);
+    expect((await call(KEY)).text).toBe('abc');
+    const chunks = [new Uint8Array(600), new Uint8Array(401)];
+    expectProblem(await call(KEY, { method: 'PUT', chunks }), 413, 'VALUE_TOO_LARGE');
+    expect((await call(KEY)).text).toBe('abc');
+  });
+
+  test('a body of exactly the limit is stored, one byte more is 413', async () => {
+    expect((await call(KEY, { method: 'PUT', body: new Uint8Array(VALUE_BYTES) })).status).toBe(204);
+    expectProblem(
+      await call(KEY, { method: 'PUT', body: new Uint8Array(VALUE_BYTES + 1) }),
+      413,
+      'VALUE_TOO_LARGE',
+    );
+  });
+
+  test('DELETE answers 204 with a context; the tombstone is 404 with it; a key never written is 404 without', async () => {
+    const put = await call(KEY, { method: 'PUT', body: 'x' });
+    const gone = await call(KEY, { method: 'DELETE', headers: { 'Ringlet-Context': context(put) } });
+    expect(gone.status).toBe(204);
+    const get = await call(KEY);
+    expect(expectProblem(get, 404, 'NOT_FOUND')['details']).toEqual({ tombstone: true });
+    expect(context(get)).toBe(context(gone));
+    const never = await call('/buckets/b/keys/never');
+    expect(expectProblem(never, 404, 'NOT_FOUND')['details']).toEqual({ tombstone: false });
+    expect(never.headers['ringlet-context']).toBeUndefined();
+  });
+
+  test('POST creates under a new key: 201 and a Location that answers', async () => {
+    const first = await call('/buckets/b/keys', { method: 'POST', body: 'v' });
+    const second = await call('/buckets/b/keys', { method: 'POST', body: 'v' });
+    expect([first.status, second.status]).toEqual([201, 201]);
+    expect(first.headers.location).not.toBe(second.headers.location);
+    expect((await call(first.headers.location!)).text).toBe('v');
+    expect(context(first)).toBeTruthy();
+  });
+
+  test('returnbody=true answers with the value, or with all siblings', async () => {
+    const one = await call(`${KEY}?returnbody=true`, { method: 'PUT', body: 'a' });
+    expect([one.status, one.text]).toEqual([200, 'a']);
+    const two = await call(`${KEY}?returnbody=true`, { method: 'PUT', body: 'b' });
+    expect(two.status).toBe(300);
+  });
+
+  test('a failed read behind a successful put says that the write may have been applied', async () => {
+    fake.store.readFailure = new RingletError('QUORUM_NOT_MET', '1 of 2', { need: 2, got: 1 });
+    const answer = await call(`${KEY}?returnbody=true`, { method: 'PUT', body: 'a' });
+    expect(expectProblem(answer, 503, 'QUORUM_NOT_MET')['maybeApplied']).toBe(true);
+  });
+
+  test('degraded answers and timelines are in headers', async () => {
+    fake.store.degraded = true;
+    const answer = await call(`${KEY}?timeline=true`);
+    expect(answer.headers['ringlet-degraded']).toBe('true');
+    expect(answer.headers['server-timing']).toBe('answered;dur=1.500;desc="n1.0 _hit_"');
+  });
+
+  test('r, w, durability and timeout reach the store', async () => {
+    await call(`${KEY}?w=all&durability=durable&timeout=250`, { method: 'PUT', body: '' });
+    expect(fake.store.calls.at(-1)).toMatchObject({ w: 'all', durability: 'durable', timeoutMs: 250 });
+    await call(`${KEY}?r=1`);
+    expect(fake.store.calls.at(-1)).toMatchObject({ r: 1 });
+  });
+});
+
+describe('keys are arbitrary bytes', () => {
+  test.each([
+    ['%2F', [0x2f]],
+    ['a/b//c', [...Buffer.from('a/b//c')]],
+    ['%00', [0]],
+    ['%FF%fe', [0xff, 0xfe]],
+    ['Z%C3%BCrich,47.4', [...Buffer.from('Zürich,47.4')]],
+    ['+', [0x2b]],
+    ['..%2f..%2fetc', [...Buffer.from('../../etc')]],
+    ['__proto__', [...Buffer.from('__proto__')]],
+    ['.', [0x2e]],
+  ])('%s', async (path, bytes) => {
+    expect((await call(`/buckets/b/keys/${path}`, { method: 'PUT', body: 'v' })).status).toBe(204);
+    const stored = await fake.store.bucket('b').get(Uint8Array.from(bytes));
+    expect(Buffer.from(stored.value!).toString()).toBe('v');
+    expect((await call(`/buckets/b/keys/${path}`)).text).toBe('v');
+  });
+
+  test.each(['%', '%2', '%zz', 'a%%41'])('malformed percent-encoding %s is 400', async (path) => {
+    expectProblem(await call(`/buckets/b/keys/${path}`), 400, 'BAD_REQUEST');
+  });
+
+  test('malformed percent-encoding in the bucket is 400', async () => {
+    expectProblem(await call('/buckets/%zz/keys/k'), 400, 'BAD_REQUEST');
+    expectProblem(await call('/buckets/%ff/keys/k'), 400, 'BAD_REQUEST');
+  });
+
+  test('an empty key, a long key, and bucket names outside the alphabet are 400', async () => {
+    expectProblem(await call('/buckets/b/keys/', { method: 'PUT' }), 400, 'BAD_REQUEST');
+    expectProblem(
+      await call(`/buckets/b/keys/${'%00'.repeat(1_901)}`, { method: 'PUT' }),
+      400,
+      'KEY_TOO_LARGE',
+    );
+    expect((await call(`/buckets/b/keys/${'%00'.repeat(1_900)}`, { method: 'PUT' })).status).toBe(204);
+    for (const name of ['a%2Fb', 'a%20b', 'x'.repeat(65), 'x'.repeat(3_000)]) {
+      expectProblem(await call(`/buckets/${name}/keys/k`), 400, 'BAD_REQUEST');
+    }
+  });
+});
+
+describe('siblings', () => {
+  test('two puts without a context are 300 with both; a put with that context resolves them', async () => {
+    await call(KEY, { method: 'PUT', body: 'a', headers: { 'Content-Type': 'text/a' } });
+    await call(KEY, { method: 'PUT', body: 'b', headers: { 'Content-Type': 'text/b' } });
+    const both = await call(KEY);
+    expect(both.status).toBe(300);
+    expect(both.headers.etag).toBeUndefined();
+    const envelope = both.json() as { context: string; siblings: Record<string, string>[] };
+    expect(envelope.context).toBe(context(both));
+    const values = envelope.siblings.map((s) => [
+      Buffer.from(s['value']!, 'base64').toString(),
+      s['contentType'],
+    ]);
+    expect(values).toEqual([
+      ['a', 'text/a'],
+      ['b', 'text/b'],
+    ]);
+    expect(new Set(envelope.siblings.map((s) => s['etag'])).size).toBe(2);
+    expect(envelope.siblings[0]!['modifiedAt']).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/);
+
+    const headers = { 'Ringlet-Context': envelope.context };
+    expect((await call(KEY, { method: 'PUT', body: 'ab', headers })).status).toBe(204);
+    const resolved = await call(KEY);
+    expect([resolved.status, resolved.text]).toEqual([200, 'ab']);
+  });
+});
+
+describe('conditions', () => {
+  test('If-None-Match: * writes only what is absent', async () => {
+    const headers = { 'If-None-Match': '*' };
+    expect((await call(KEY, { method: 'PUT', body: '1', headers })).status).toBe(204);
+    expectProblem(await call(KEY, { method: 'PUT', body: '2', headers }), 412, 'CONDITION_FAILED');
+    expect((await call(KEY)).text).toBe('1');
+  });
+
+  test('If-Match with the ETag writes only what is unchanged, for PUT and DELETE', async () => {
+    await call(KEY, { method: 'PUT', body: '1' });
+    const etag = (await call(KEY)).headers.etag!;
+    expect((await call(KEY, { method: 'PUT', body: '2', headers: { 'If-Match': etag } })).status).toBe(204);
+    expectProblem(
+      await call(KEY, { method: 'PUT', body: '3', headers: { 'If-Match': etag } }),
+      412,
+      'CONDITION_FAILED',
+    );
+    expectProblem(
+      await call(KEY, { method: 'DELETE', headers: { 'If-Match': etag } }),
+      412,
+      'CONDITION_FAILED',
+    );
+    expect((await call(KEY)).text).toBe('2');
+  });
+
+  test('GET with If-None-Match equal to the ETag is 304, else 200', async () => {
+    await call(KEY, { method: 'PUT', body: '1' });
+    const { etag } = (await call(KEY)).headers;
+    for (const tag of [etag!, `W/${etag}`, `"x", ${etag}`, '*']) {
+      const answer = await call(KEY, { headers: { 'If-None-Match': tag } });
+      expect([answer.status, answer.body.length, answer.headers.etag]).toEqual([304, 0, etag]);
+    }
+    expect((await call(KEY, { headers: { 'If-None-Match': '"x"' } })).status).toBe(200);
+  });
+
+  test('conditions that the store does not have are 400', async () => {
+    const refused = [
+      { method: 'PUT', headers: { 'If-None-Match': '"x"' } },
+      { method: 'PUT', headers: { 'If-Match': '*' } },
+      { method: 'PUT', headers: { 'If-Match': 'bare' } },
+      { method: 'DELETE', headers: { 'If-None-Match': '*' } },
+    ];
+    for (const sent of refused) expectProblem(await call(KEY, sent), 400, 'BAD_REQUEST');
+    expectProblem(
+      await call(KEY, { method: 'PUT', headers: { 'Ringlet-Context': '!' } }),
+      400,
+      'BAD_CONTEXT',
+    );
+  });
+});
