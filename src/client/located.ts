@@ -5,7 +5,8 @@ import type { LocatedKey } from './request.js';
 
 /** Locates a key and keeps what a request needs of it. @throws RingletError KEY_TOO_LARGE, BAD_REQUEST */
 export function locateKey({ router }: Connection, key: Key): LocatedKey {
-  const source = typeof key === 'string' || !(key instanceof Uint8Array) ? key : key.slice();
+  // Not `slice`: a Buffer's is a view.
+  const source = typeof key === 'string' || !(key instanceof Uint8Array) ? key : new Uint8Array(key);
   router.locate(source);
   return { source, hash: router.hash, partition: router.partition };
 }

@@ -28,21 +28,40 @@ const O_EXLOCK = 0x20;
  */
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   if (process.platform === 'darwin') return lockFile(directory);
-  const { dev, ino } = statSync(directory, { bigint: true });
-  const name = `ringlet-${dev}-${ino}`;
-  return await lockName(directory, process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : `\0${name}`);
+  if (process.platform === 'win32')
+    return await lockName(directory, `\\\\.\\pipe\\${nameOf(directory)}`, undefined);
+  // Held open, so that the inode of a directory that is deleted meanwhile is not given to another.
+  const fd = openSync(directory, constants.O_RDONLY);
+  return await lockName(directory, `\0${nameOf(directory)}`, fd);
 }
 
-function lockName(directory: string, path: string): Promise<DirectoryLock> {
+function nameOf(directory: string): string {
+  const { dev, ino } = statSync(directory, { bigint: true });
+  return `ringlet-${dev}-${ino}`;
+}
+
+function lockName(directory: string, path: string, fd: number | undefined): Promise<DirectoryLock> {
+  const letGo = (): void => {
+    if (fd !== undefined) closeSync(fd);
+  };
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
     server.once('error', (error: NodeJS.ErrnoException) => {
+      letGo();
       reject(error.code === 'EADDRINUSE' ? locked(directory) : cannotLock(directory, error));
     });
     // `exclusive`: in a cluster worker the primary would else listen for all workers at once.
     server.listen({ path, exclusive: true }, () => {
       server.unref();
-      resolve({ release: () => new Promise((released) => server.close(() => released())) });
+      resolve({
+        release: () =>
+          new Promise((released) => {
+            server.close(() => {
+              letGo();
+              released();
+            });
+          }),
+      });
     });
   });
 }

@@ -23,12 +23,17 @@ interface Sealable {
   readonly format: number;
 }
 
+/** The text of such a file. */
+export function sealed(value: Sealable): string {
+  const checksum = checksumOf(JSON.stringify(value));
+  return `${JSON.stringify({ ...value, checksum }, undefined, 2)}\n`;
+}
+
 /** Writes an object durably in place of what is there. @throws RingletError IO or STORE_FULL */
 export function writeSealed(path: string, value: Sealable): void {
-  const checksum = checksumOf(JSON.stringify(value));
   const temporary = path + TEMPORARY_SUFFIX;
   try {
-    writeSynced(temporary, `${JSON.stringify({ ...value, checksum }, undefined, 2)}\n`);
+    writeSynced(temporary, sealed(value));
     renameSync(temporary, path);
     syncDirectory(dirname(path));
   } catch (error) {

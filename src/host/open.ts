@@ -17,6 +17,7 @@ import {
 import { buildRing } from '../ring/ring.js';
 import { BufferLayout } from '../storage/buffer-layout.js';
 import { HostBuckets } from './buckets.js';
+import { ClockMark } from './clock-mark.js';
 import { type DataDirectory, openDataDirectory } from './data-directory.js';
 import { Handles } from './handles.js';
 import { type ResolvedOptions, resolveOptions } from './resolve-options.js';
@@ -71,8 +72,9 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
       resolved.nodes.length,
       resolved.engine,
     );
+    const clockMark = directory && new ClockMark(directory.path, view.shared.control);
     Atomics.store(control, STORE_STATE, STORE_OPEN);
-    return new OpenedStore(resolved, view, supervisor, directory, buckets, actors, {
+    return new OpenedStore(resolved, view, supervisor, directory, buckets, clockMark, {
       fresh: directory?.fresh ?? true,
       cleanShutdown:
         directory === undefined || [...directory.vnodes.values()].every(({ clean }) => clean !== undefined),
@@ -196,14 +198,14 @@ export class OpenedStore extends ConnectedStore implements HostStore {
     supervisor: Supervisor,
     directory: DataDirectory | undefined,
     buckets: HostBuckets,
-    actors: Actors,
+    clockMark: ClockMark | undefined,
     startup: StartupReport,
   ) {
     const connection = new Connection(view, 0);
     const handles = new Handles(view, buckets);
     let closed: Promise<void> | undefined;
     super(connection, buckets, options.resolvers, () => {
-      closed ??= close(connection, view, handles, supervisor, directory, actors);
+      closed ??= close(connection, view, handles, supervisor, directory, clockMark);
       return closed;
     });
     this.startup = startup;
@@ -226,7 +228,7 @@ async function close(
   handles: Handles,
   supervisor: Supervisor,
   directory: DataDirectory | undefined,
-  actors: Actors,
+  clockMark: ClockMark | undefined,
 ): Promise<void> {
   const control = new Int32Array(view.shared.control);
   await connection.drain(DRAIN_MS);
@@ -237,9 +239,9 @@ async function close(
   handles.closeAll();
   if (directory === undefined) return;
   try {
+    clockMark?.stop();
     marks.forEach((mark, ordinal) => {
-      if (mark !== undefined)
-        directory.writeClean(view.ring.vnodes[ordinal]!.id, { ...mark, actor: actors.next() });
+      if (mark !== undefined) directory.writeClean(view.ring.vnodes[ordinal]!.id, mark);
     });
   } finally {
     await directory.release();

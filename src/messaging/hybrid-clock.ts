@@ -25,6 +25,11 @@ export class HybridClock {
     }
   }
 
+  /** The last time that was taken or observed; 0 if there is none. */
+  last(): number {
+    return Number(Atomics.load(this.word, 0));
+  }
+
   /** Makes sure that later ticks are greater than a time found in storage. */
   observe(time: number): void {
     const wanted = BigInt(Math.floor(time));

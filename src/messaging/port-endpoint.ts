@@ -15,7 +15,7 @@ import type { Endpoint, FrameHandler, Outbox } from './transport.js';
  *        1  bytes of this message, header included        2… frames, as in frames.ts
  *
  * or a number: such an acknowledgement alone. What was written in a turn leaves with `flush`, in
- * one message per peer as long as it fits a batch (port-outbox.ts).
+ * one message per peer as long as it fits a batch, which is a quarter of the window.
  *
  * Back-pressure is by credit: nothing more is posted to a peer that has `windowBytes` unhandled.
  *
@@ -43,7 +43,10 @@ export class PortEndpoint implements Endpoint {
   private readonly links: (Link | undefined)[] = [];
   private readonly windowBytes: number;
 
-  /** @param ports one for each peer, by its party; they belong to this endpoint from now on */
+  /**
+   * @param ports one for each peer, by its party; they belong to this endpoint from now on
+   * @param windowBytes the same at both ends: one posts as far as it, the other acknowledges in quarters of it
+   */
   constructor(
     shared: Pick<SharedBuffers, 'shape' | 'control'>,
     party: number,

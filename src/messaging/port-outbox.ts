@@ -3,9 +3,6 @@ import { Fifo } from './fifo.js';
 import type { Outbox } from './transport.js';
 
 export const BATCH_HEADER_BYTES = 8;
-/** Room for the frames of a turn. A longer frame gets a batch of its own. */
-const BATCH_BYTES = 64 << 10;
-
 interface Batch {
   readonly memory: Memory;
   readonly usedBytes: number;
@@ -16,8 +13,10 @@ export class PortOutbox implements Outbox {
   words: Int32Array;
   bytes: Uint8Array;
   private readonly windowBytes: number;
+  /** Room for the frames of a turn: a quarter of the window. A longer frame gets a batch of its own. */
+  private readonly batchBytes: number;
   private readonly full = new Fifo<Batch>();
-  private open = Memory.allocate(BATCH_BYTES);
+  private open: Memory;
   private usedBytes = BATCH_HEADER_BYTES;
   private frameBytes = 0;
   private unpostedBytes = 0;
@@ -25,6 +24,8 @@ export class PortOutbox implements Outbox {
 
   constructor(windowBytes: number) {
     this.windowBytes = windowBytes;
+    this.batchBytes = windowBytes >>> 2;
+    this.open = Memory.allocate(this.batchBytes);
     this.words = this.open.words;
     this.bytes = this.open.bytes;
   }
@@ -34,7 +35,7 @@ export class PortOutbox implements Outbox {
     if (this.usedBytes + this.frameBytes > this.open.bytes.length) {
       if (this.usedBytes > BATCH_HEADER_BYTES)
         this.full.push({ memory: this.open, usedBytes: this.usedBytes });
-      this.open = Memory.allocate(Math.max(BATCH_BYTES, BATCH_HEADER_BYTES + this.frameBytes));
+      this.open = Memory.allocate(Math.max(this.batchBytes, BATCH_HEADER_BYTES + this.frameBytes));
       this.usedBytes = BATCH_HEADER_BYTES;
       this.words = this.open.words;
       this.bytes = this.open.bytes;
@@ -90,8 +91,8 @@ export class PortOutbox implements Outbox {
     const buffer = this.open.buffer as ArrayBuffer;
     const { usedBytes } = this;
     this.usedBytes = BATCH_HEADER_BYTES;
-    if (buffer.byteLength === BATCH_BYTES) return buffer.slice(0, usedBytes);
-    this.open = Memory.allocate(BATCH_BYTES);
+    if (buffer.byteLength === this.batchBytes) return buffer.slice(0, usedBytes);
+    this.open = Memory.allocate(this.batchBytes);
     this.words = this.open.words;
     this.bytes = this.open.bytes;
     return buffer;

@@ -159,6 +159,7 @@ export class RingEndpoint implements Endpoint {
       const peer = this.peers[i]!;
       const count = consumer.drain(budget, (words, bytes, at) => {
         if (!isChunk(words, at)) {
+          this.reassemblies[i]!.discard();
           handle(peer, words, bytes, at);
           return;
         }

@@ -26,6 +26,7 @@ import {
 } from '../storage/record-codec.js';
 import {
   bucketAt,
+  entriesAt,
   keyAt,
   keyLengthAt,
   KIND_COUNTER,
@@ -63,6 +64,8 @@ export class Replica {
   private readonly actor: number;
   private readonly tick: () => number;
   private readonly maxRecordBytes: number;
+  /** A damaged record was replaced: its clock is forgotten, and with it maybe dots of our actor. */
+  forgotClock = false;
   siblingsMax = 0;
   actorsMax = 0;
 
@@ -90,6 +93,18 @@ export class Replica {
 
   /** Executes a put as its coordinator. */
   coordinate(request: PutRequest): ApplyOutcome {
+    try {
+      return this.tryCoordinate(request);
+    } catch (error) {
+      // A forged context can leave an actor without a dot: the client's fault, never a reason to stop.
+      if (error instanceof RingletError && error.code === 'BAD_CONTEXT') {
+        return refuse(OUT_CONTEXT, request.context.length, LIMITS.clockEntries);
+      }
+      throw error;
+    }
+  }
+
+  private tryCoordinate(request: PutRequest): ApplyOutcome {
     let current: number;
     try {
       current = this.read(request.hash, request.partition, request.bucket, request.keyWords, request.key);
@@ -102,7 +117,10 @@ export class Replica {
     if (request.operation === OP_INCREMENT) return this.increment(request, words, current);
 
     const quick = buildSuperseding(request, words, current, this.actor, this.tick());
-    if (quick !== undefined) return this.append(quick.words, 0, request.keyWords);
+    const before = words === undefined ? 0 : lengthAt(words, current);
+    if (quick !== undefined) {
+      return this.checkEntries(entriesAt(quick.words, 0)) ?? this.append(quick.words, 0, request.keyWords, before);
+    }
     const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
     const value: StoredValue = {
       bytes: request.value,
@@ -111,7 +129,14 @@ export class Replica {
       deleted: request.operation === OP_DELETE,
     };
     const next = update(request.context, value, clock, this.actor);
-    return this.checkSize(next) ?? this.store(request, KIND_PLAIN, next);
+    // A tombstone beside subtotals leaves a counter one.
+    const kind = words !== undefined && value.deleted ? kindAt(words, current) : KIND_PLAIN;
+    return this.checkEntries(next.length) ?? this.checkSize(next) ?? this.store(request, kind, next, before);
+  }
+
+  /** More entries than a context can carry back would make the key unreadable. */
+  private checkEntries(entries: number): Refusal | undefined {
+    return entries > LIMITS.clockEntries ? refuse(OUT_CONTEXT, entries, LIMITS.clockEntries) : undefined;
   }
 
   private check(request: PutRequest, words: Int32Array | undefined, current: number): Refusal | undefined {
@@ -142,6 +167,8 @@ export class Replica {
         value.deleted ? 0 : plain ? undefined : Number(Buffer.from(value.bytes).toString('latin1')),
     );
     if (!outcome.ok) return refuse(OUT_NOT_A_COUNTER, outcome.reason === 'overflow' ? 1 : 0, 0);
+    const refused = this.checkEntries(outcome.clock.length);
+    if (refused !== undefined) return refused;
     const applied = this.store(request, KIND_COUNTER, outcome.clock);
     return typeof applied === 'object' && 'sequence' in applied
       ? { ...applied, total: outcome.total }
@@ -172,15 +199,22 @@ export class Replica {
     let current: number;
     try {
       current = this.read(place.hash, place.partition, place.bucket, keyWords, key);
-    } catch {
+    } catch (error) {
+      corruption(error);
       // What stands here is damaged, what came is whole: take it.
-      return this.append(from, at, keyWords);
+      const applied = this.append(from, at, keyWords);
+      if (typeof applied === 'object' && 'sequence' in applied) this.forgotClock = true;
+      return applied;
     }
     if (current < 0) return this.append(from, at, keyWords);
     const words = this.wordsOf(current);
     const relation = compareClocks(from, at, words, current);
-    if (relation === 'newer') return this.append(from, at, keyWords);
-    if (relation !== 'concurrent') return { at: current, sequence: sequenceAt(words, current), total: 0 };
+    const before = lengthAt(words, current);
+    if (relation === 'newer') return this.append(from, at, keyWords, before);
+    if (relation !== 'concurrent') {
+      // A record that the engine lent is on disk; its number may be one of an earlier generation.
+      return { at: current, sequence: current === 0 ? 0 : sequenceAt(words, current), total: 0 };
+    }
 
     const ours = decodeClock(words, this.bytesOf(current), current);
     const merged = mergeClocks(
@@ -190,23 +224,25 @@ export class Replica {
       kindAt(from, at),
       rule,
     );
-    return this.store({ ...place, keyWords }, merged.kind, merged.clock);
+    return this.store({ ...place, keyWords }, merged.kind, merged.clock, before);
   }
 
   private store(
     place: Pick<PutRequest, 'hash' | 'partition' | 'bucket' | 'key' | 'keyWords'>,
     kind: number,
     clock: Clock<StoredValue>,
+    before = 0,
   ): ApplyOutcome {
     if (clock.length > this.actorsMax) this.actorsMax = clock.length;
     const { words } = encodeRecord(place, place.key, kind, clock);
-    return this.append(words, 0, place.keyWords);
+    return this.append(words, 0, place.keyWords, before);
   }
 
-  private append(from: Int32Array, at: number, keyWords: Int32Array): ApplyOutcome {
+  /** @param before bytes of the record that this one replaces */
+  private append(from: Int32Array, at: number, keyWords: Int32Array, before = 0): ApplyOutcome {
     const bytes = lengthAt(from, at);
     if (bytes > this.maxRecordBytes) return refuse(OUT_TOO_LARGE, bytes, this.maxRecordBytes);
-    switch (this.pipeline.room(bytes)) {
+    switch (this.pipeline.room(bytes, bytes < before)) {
       case 'wait':
         return 'wait';
       case 'full':
@@ -230,17 +266,28 @@ export function mergeClocks(
   rule: number,
 ): { clock: Clock<StoredValue>; kind: number } {
   const clock = sync(a, b);
-  const kind = mergedKind(a, b, aKind, bKind);
+  const kind = mergedKind(a, b, aKind, bKind, clock);
   const reduced =
     rule === RULE_LWW && kind === KIND_PLAIN ? reduceToGreatest(clock, (value) => value.time) : clock;
   return { clock: reduced, kind };
 }
 
 /** A counter stays one unless somebody concurrently put an ordinary value. */
-function mergedKind(a: Clock<StoredValue>, b: Clock<StoredValue>, aKind: number, bKind: number): number {
+function mergedKind(
+  a: Clock<StoredValue>,
+  b: Clock<StoredValue>,
+  aKind: number,
+  bKind: number,
+  merged: Clock<StoredValue>,
+): number {
   if (aKind === bKind) return aKind;
-  const plain = aKind === KIND_PLAIN ? a : b;
-  return values(plain).some(isLive) ? KIND_PLAIN : KIND_COUNTER;
+  const counter = aKind === KIND_COUNTER ? a : b;
+  // What the counter's side has superseded, or counts itself, does not decide.
+  const ordinary = merged.some(({ actor, n, values: list }) => {
+    const theirs = counter.find((entry) => entry.actor === actor);
+    return list.some((value, i) => isLive(value) && n - i > (theirs?.n ?? 0));
+  });
+  return ordinary ? KIND_PLAIN : KIND_COUNTER;
 }
 
 function textValue(text: string, time: number): StoredValue {

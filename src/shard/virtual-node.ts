@@ -80,6 +80,9 @@ export class VirtualNode {
   private readonly conditional: ConditionalPuts;
   private readonly scanner: Scanner;
   private readonly parked: Parked[] = [];
+  private parkedBytes = 0;
+  /** Acknowledgements that came while the journal was broken: nothing is acknowledged before it is whole again. */
+  private held: (() => void)[] = [];
   private nowMs = 0;
   private nextSweepMs = 0;
 
@@ -97,6 +100,7 @@ export class VirtualNode {
   poll(nowMs: number): number {
     this.nowMs = nowMs;
     this.pipeline.begin(nowMs);
+    if (this.held.length > 0 && !this.pipeline.rehoming) this.takeHeld();
     this.retryParked();
     const more = this.env.endpoint.drain(DRAIN_BUDGET, this.handle);
     this.scanner.step(nowMs);
@@ -106,6 +110,21 @@ export class VirtualNode {
     if (more || this.scanner.busy) return nowMs;
     const next = Math.min(this.pipeline.nextMs(nowMs), this.parked.length > 0 ? nowMs + 1 : Infinity);
     return this.waiting ? Math.min(next, this.nextSweepMs) : next;
+  }
+
+  private takeHeld(): void {
+    const held = this.held;
+    this.held = [];
+    // Once the journal has failed for good, what it owes cannot be acknowledged: the deadline answers.
+    if (this.pipeline.journalWhole) for (const take of held) take();
+  }
+
+  /**
+   * A record that this thread could not read was replaced by a peer's: dots of ours may be
+   * forgotten, and the next one must be made under a fresh actor (versions.md, trap 3).
+   */
+  get forgotClock(): boolean {
+    return this.replica.forgotClock;
   }
 
   /** Whether anything is under way that a graceful stop waits for. */
@@ -245,6 +264,12 @@ export class VirtualNode {
     return true;
   }
 
+  private acknowledged(id: number, from: number, actor: number, good: boolean): void {
+    const take = (): void => this.puts.acknowledge(id, from, actor, good);
+    if (this.pipeline.journalWhole) take();
+    else this.held.push(take);
+  }
+
   private acknowledge(to: number, request: number, actor: number, outcome: number): void {
     const outbox = this.env.endpoint.to(to);
     const at = outbox.begin(RECORD_AT * 4);
@@ -331,12 +356,14 @@ export class VirtualNode {
   }
 
   private park(from: number, words: Int32Array, claimed: boolean, deadlineMs: number): void {
-    if (this.parked.length < LIMITS.coordinations) {
+    const room = this.parked.length === 0 || this.parkedBytes + words.byteLength <= LIMITS.outboxBytes;
+    if (room && this.parked.length < LIMITS.coordinations) {
       this.parked.push({ from, words, claimed, deadlineMs });
+      this.parkedBytes += words.byteLength;
       return;
     }
     const id = frameRequest(words, 0);
-    if (frameType(words, 0) === REPLICATE) this.acknowledge(from, id, OUT_OVERLOADED);
+    if (frameType(words, 0) === REPLICATE) this.acknowledge(from, id, words[7]!, OUT_OVERLOADED);
     else
       this.puts.refuse(from, id, {
         outcome: OUT_OVERLOADED,
@@ -354,7 +381,7 @@ export class VirtualNode {
       if (deadlineMs < this.nowMs) {
         // Claimed or not, it was not executed: say so, the caller need not wonder.
         if (isPut) this.puts.refuse(from, frameRequest(words, 0), { outcome: OUT_FULL, got: 0, need: 0 });
-        this.parked.shift();
+        this.unpark();
         continue;
       }
       const done = isPut
@@ -364,7 +391,11 @@ export class VirtualNode {
         if (isPut && !claimed) this.parked[0] = { from, words, claimed: true, deadlineMs };
         return;
       }
-      this.parked.shift();
+      this.unpark();
     }
+  }
+
+  private unpark(): void {
+    this.parkedBytes -= this.parked.shift()!.words.byteLength;
   }
 }

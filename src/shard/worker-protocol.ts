@@ -49,6 +49,8 @@ export type FromVnode =
   | { readonly type: 'stopped'; readonly mark: CleanState | undefined };
 
 export interface CleanState {
+  /** It has been used without a gap, so the next start goes on with it. */
+  readonly actor: number;
   readonly generation: number;
   readonly count: number;
   readonly root: number;

@@ -57,7 +57,9 @@ export class Checkpoint {
   }
   /** Whether the next step can do something at once. */
   get busy(): boolean {
-    return this.phase.kind === 'copying' && this.commits < 4;
+    if (this.phase.kind === 'copying') return this.commits < 4;
+    // Nothing need be in flight that would call back: the last slice may have had nothing to put.
+    return this.phase.kind === 'syncing' && this.commits === 0 && this.journal.canSync;
   }
 
   get sealed(): number[] {

@@ -69,6 +69,11 @@ export class Journal {
     return this.health === 'rehoming';
   }
 
+  /** Whether {@link sync} would start one: healthy, and none under way. */
+  get canSync(): boolean {
+    return this.health === 'healthy' && !this.syncing;
+  }
+
   /** Whether a new log segment can be opened now; asks for a spare file if not. */
   prepare(): boolean {
     if (this.spare === undefined) this.allocateSpare();
@@ -136,8 +141,11 @@ export class Journal {
         this.fail(error);
         return;
       }
-      storeCounter(words, SYNCED_BYTES, bytes);
-      storeCounter(words, SYNCED, target);
+      // A sync that began before a rehoming may end after it.
+      if (target > loadCounter(words, SYNCED)) {
+        storeCounter(words, SYNCED_BYTES, bytes);
+        storeCounter(words, SYNCED, target);
+      }
       this.onProgress();
     });
   }
@@ -147,7 +155,7 @@ export class Journal {
     this.allocating = true;
     this.disk.allocate(this.buffer.layout.shape.segmentBytes, (error, file) => {
       this.allocating = false;
-      this.error = error;
+      if (this.health === 'healthy') this.error = error;
       this.spare = file;
       this.onProgress();
     });
@@ -168,10 +176,12 @@ export class Journal {
     const { words } = this.buffer;
     const target = loadCounter(words, APPENDED);
     const bytes = loadCounter(words, APPENDED_BYTES);
-    const files: JournalFile[] = [];
     const next = (): void => {
-      const segment = segments.shift();
+      let segment = segments.shift();
+      // A checkpoint may have been confirmed meanwhile: such a segment needs no file any more.
+      while (segment !== undefined && this.buffer.state(segment) !== SEG_LOG) segment = segments.shift();
       if (segment === undefined) {
+        const files = Array.from(this.homes.values(), ({ file }) => file);
         syncAll(files, (error) => {
           if (error !== undefined) giveUp(error);
           else this.rehomed(target, bytes);
@@ -183,6 +193,11 @@ export class Journal {
           giveUp(error);
           return;
         }
+        if (this.buffer.state(segment) !== SEG_LOG) {
+          this.disk.release(file);
+          next();
+          return;
+        }
         const home = { file, written: 0 };
         this.homes.set(segment, home);
         try {
@@ -192,7 +207,6 @@ export class Journal {
           return;
         }
         this.unsynced.delete(home);
-        files.push(file);
         next();
       });
     };

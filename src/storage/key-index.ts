@@ -43,6 +43,7 @@ export function findRecord(
 }
 
 const FULL = 0.7;
+const EXHAUSTED = 0.95;
 const SLICE = 4096;
 
 /** The owner's side. */
@@ -142,12 +143,20 @@ export class KeyIndex {
   }
 
   private get full(): boolean {
-    return this.used > FULL * (1 << this.table.bits);
+    const size = 1 << this.table.bits;
+    if (this.used <= FULL * size) return false;
+    // The largest table is built anew only for the sake of its dead slots.
+    return this.table.bits < this.layout.shape.maxTableBits || this.used - this.live > size / 32;
   }
 
   /** No slot can be taken any more before the next table is in force. */
   get exhausted(): boolean {
-    return this.used > 0.95 * (1 << this.table.bits);
+    const size = 1 << this.table.bits;
+    if (this.used > EXHAUSTED * size) return true;
+    if (this.next === undefined) return false;
+    // The next table must still take whatever has not been carried over.
+    const left = this.live * (1 - this.next.cursor / size);
+    return this.next.used + left > EXHAUSTED * (1 << this.next.bits);
   }
 
   /** Moves growth on by one slice. Returns true at the moment a new table came into force. */
@@ -177,7 +186,7 @@ export class KeyIndex {
 
   /** Clears the other region, a slice per turn, and then opens the next table there. */
   private begin(): void {
-    const wanted = Math.ceil(Math.log2(this.live / 0.35 + 1));
+    const wanted = Math.ceil(Math.log2(this.live / 0.45 + 1));
     const bits = Math.min(this.layout.shape.maxTableBits, Math.max(MIN_TABLE_BITS, wanted));
     const base = this.layout.tableWord(this.region ^ 1);
     const size = (1 << bits) * 2;

@@ -52,6 +52,7 @@ export class ObjectBuffer {
     this.index = new KeyIndex(this.words, layout);
     this.tableRetired = reclaimer.retire();
     this.sequence = this.recoverTail();
+    this.recountLive();
   }
 
   /** The last sequence number given out. */
@@ -248,6 +249,16 @@ export class ObjectBuffer {
   /** Finds a key that a record carries, as words padded with zeros. */
   keyOf(at: number): Int32Array {
     return this.words.subarray(keyAt(this.words, at));
+  }
+
+  /** A predecessor may have died between a change of the index and the counts that follow from it. */
+  private recountLive(): void {
+    const { words, layout } = this;
+    for (let s = 0; s < layout.shape.segments; s++) words[layout.segmentWord(s) + SEG_LIVE] = 0;
+    this.index.visit(0, Number.POSITIVE_INFINITY, (byte) => {
+      const seg = layout.segmentWord(layout.segmentOf(byte));
+      words[seg + SEG_LIVE] = words[seg + SEG_LIVE]! + lengthAt(words, byte >>> 2);
+    });
   }
 
   /**

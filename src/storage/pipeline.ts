@@ -7,6 +7,7 @@ import {
   LOG_SEGMENT,
   SEG_CLEAN,
   SEG_FREE,
+  SEGMENT_HEADER_BYTES,
   SYNCED,
   UNWRITTEN_SINCE,
   WRITTEN,
@@ -92,27 +93,38 @@ export class Pipeline {
     return this.backing?.journal.rehoming ?? false;
   }
 
+  /** Whether acknowledgements may leave: they may not while the journal is being written anew, or has failed. */
+  get journalWhole(): boolean {
+    return this.backing === undefined || this.backing.journal.health === 'healthy';
+  }
+
   /** Opens a turn: nothing is acknowledged before a record that is older than the window is written. */
   begin(nowMs: number): void {
     this.nowMs = nowMs;
-    this.releaseReached();
     const since = Atomics.load(this.buffer.words, UNWRITTEN_SINCE);
     if (this.backing !== undefined && since !== 0 && elapsed(since, nowMs) >= this.options.flushMs) {
       this.backing.journal.write();
     }
+    this.releaseReached();
     this.buffer.reclaim();
   }
 
-  /** Whether a record of so many bytes can be appended now. */
-  room(bytes: number): Room {
+  /**
+   * Whether a record of so many bytes can be appended now.
+   *
+   * @param shrinks it replaces a longer one: in a full memory engine that is the way to make room,
+   *   so it may use a segment of the cleaner's reserve
+   */
+  room(bytes: number, shrinks = false): Room {
     const { buffer, backing } = this;
     if (backing?.journal.health === 'failed') return 'failed';
+    if (backing?.journal.health === 'rehoming') return 'wait';
     if (buffer.index.exhausted) return 'wait';
     if (buffer.hasRoom(LOG_SEGMENT, bytes)) return backing?.journal.ready === false ? 'wait' : 'ready';
     if (backing !== undefined) {
       if (!backing.journal.prepare()) return backing.journal.error === undefined ? 'wait' : 'full';
       if (buffer.count(SEG_FREE) === 0) return this.checkpoint!.error === undefined ? 'wait' : 'full';
-    } else if (buffer.count(SEG_FREE) <= Cleaner.reserve) {
+    } else if (buffer.count(SEG_FREE) <= Cleaner.reserve - (shrinks ? 1 : 0)) {
       return this.cleaner.hopeful ? 'wait' : 'full';
     }
     buffer.seal(LOG_SEGMENT);
@@ -136,9 +148,9 @@ export class Pipeline {
 
   /** Calls back with the token when a record has reached the level; false if it has already. */
   awaitLevel(sequence: number, level: Level, token: number): boolean {
-    if (level === BUFFERED || this.backing === undefined) return false;
-    if (loadCounter(this.buffer.words, level === COMMITTED ? WRITTEN : SYNCED) >= sequence) return false;
-    (level === COMMITTED ? this.written : this.synced).add(sequence, token);
+    if (this.backing === undefined || (level === BUFFERED && this.journalWhole)) return false;
+    if (loadCounter(this.buffer.words, level === DURABLE ? SYNCED : WRITTEN) >= sequence) return false;
+    (level === DURABLE ? this.synced : this.written).add(sequence, token);
     return true;
   }
 
@@ -168,6 +180,8 @@ export class Pipeline {
     }
     const { buffer } = this;
     const { words } = aligned(stored);
+    // Values may have had another limit when this one was stored.
+    if (stored.length + SEGMENT_HEADER_BYTES > buffer.layout.shape.segmentBytes) return this.lend(words);
     if (!buffer.hasRoom(CACHE_SEGMENT, lengthAt(words, 0))) {
       buffer.seal(CACHE_SEGMENT);
       if (buffer.count(SEG_FREE) <= 1 || buffer.index.exhausted || buffer.open(CACHE_SEGMENT) < 0)
@@ -216,8 +230,9 @@ export class Pipeline {
 
   private releaseReached(): void {
     const { words } = this.buffer;
-    if (!this.written.empty) this.written.release(loadCounter(words, WRITTEN), this.onReached);
-    if (!this.synced.empty) this.synced.release(loadCounter(words, SYNCED), this.onReached);
+    const whole = this.journalWhole;
+    if (whole && !this.written.empty) this.written.release(loadCounter(words, WRITTEN), this.onReached);
+    if (whole && !this.synced.empty) this.synced.release(loadCounter(words, SYNCED), this.onReached);
     if (!this.confirmed.empty) this.confirmed.release(loadCounter(words, CONFIRMED), this.onReached);
   }
 
@@ -226,11 +241,13 @@ export class Pipeline {
     if (this.checkpoint?.busy === true || this.cleaner.busy || this.buffer.index.growing) return nowMs;
     let next = Number.POSITIVE_INFINITY;
     const since = Atomics.load(this.buffer.words, UNWRITTEN_SINCE);
-    if (this.backing !== undefined && since !== 0) {
+    // A journal that is broken, or a checkpoint that waits, calls back by itself.
+    if (this.backing?.journal.health === 'healthy' && since !== 0) {
       next = nowMs + Math.max(0, this.options.flushMs - elapsed(since, nowMs));
     }
     if (
-      this.backing !== undefined &&
+      this.checkpoint?.idle === true &&
+      this.checkpoint.error === undefined &&
       loadCounter(this.buffer.words, CONFIRMED) < loadCounter(this.buffer.words, APPENDED)
     ) {
       next = Math.min(next, Math.max(nowMs, this.lastCheckpointMs + this.options.checkpointMs));

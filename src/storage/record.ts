@@ -147,13 +147,17 @@ export function shapeIntact(words: Int32Array, at: number, end: number): boolean
   let word = key + wordsFor(keyLengthAt(words, at));
   if (word > end || keyLengthAt(words, at) === 0) return false;
   let listed = 0;
-  for (let entry = at + FIXED_WORDS; entry < metas; entry += ENTRY_WORDS) listed += words[entry + 2]!;
+  for (let entry = at + FIXED_WORDS; entry < metas; entry += ENTRY_WORDS) {
+    // Every value has a dot, so a list is never longer than its counter.
+    if (words[entry + 2]! < 0 || words[entry + 2]! > words[entry + 1]! >>> 0) return false;
+    listed += words[entry + 2]!;
+  }
   if (listed !== valuesAt(words, at)) return false;
   for (let meta = metas; meta < key; meta += META_WORDS) {
     if (words[meta]! < 0) return false;
     word += wordsFor(words[meta + 1]! & 0xffff) + wordsFor(words[meta]!);
   }
-  return word <= end && end - word <= 1;
+  return word <= end && end - word <= 1 && ((end - at) & 1) === 0;
 }
 
 /** Content checksum of a record in any, also unaligned, bytes; an unsigned number. */

@@ -1,6 +1,6 @@
 import { RingletError } from '../base/errors.js';
 import { Memory } from '../base/memory.js';
-import type { Engine } from './engine.js';
+import type { Engine, EngineMark } from './engine.js';
 import type { ExistingJournalFile } from './journal-files.js';
 import {
   aligned,
@@ -14,6 +14,7 @@ import {
   partitionAt,
   sealHead,
   sequenceAt,
+  verifyRecord,
   W_GENERATION,
   W_KEY_HASH,
   W_SYNCED,
@@ -31,10 +32,14 @@ export interface Recovered {
   readonly lastGeneration: number;
 }
 
+/**
+ * One log segment as the disk has it, in one file or, when the journal was written anew after a
+ * failure, in several: any of them may lack what another has.
+ */
 interface Image {
   readonly name: string;
   readonly header: SegmentHeader;
-  readonly memory: Memory;
+  readonly copies: Memory[];
 }
 
 /** Where the records of an image end, and the last sequence number in it. */
@@ -69,30 +74,26 @@ export async function recoverJournal(
     if (image.header.serial <= engine.state.confirmedSerial) continue;
     if (expected !== 0 && image.header.firstSequence > expected)
       torn ??= { name: image.name, sequence: expected };
-    const extent = walk(image, (at) => {
-      const { words, bytes } = image.memory;
+    const extent = walk(image, (memory, at) => {
+      const { words, bytes } = memory;
       if (torn !== undefined) refuseHole(words, at, torn, sameBoot, directory);
       const key = keyAt(words, at) * 4;
       const name = Buffer.from(bytes.buffer, key, keyLengthAt(words, at)).toString('latin1');
-      newest.set(`${bucketAt(words, at)}/${name}`, { memory: image.memory, at });
+      newest.set(`${bucketAt(words, at)}/${name}`, { memory, at });
     });
     const later = recordAfter(image, extent);
-    if (later >= 0) {
+    if (later !== undefined) {
       const hole = { name: image.name, sequence: extent.lastSequence + 1 };
-      refuseHole(image.memory.words, later, hole, sameBoot, directory);
+      refuseHole(later.words, later.at, hole, sameBoot, directory);
       torn ??= hole;
     }
     expected = extent.lastSequence + 1;
     lastSequence = Math.max(lastSequence, extent.lastSequence);
   }
-  const last = images.at(-1)?.header;
-  await replay([...newest.values()], engine, Math.max(last?.serial ?? 0, engine.state.confirmedSerial));
-  return {
-    records: newest.size,
-    lastSequence,
-    lastSerial: Math.max(last?.serial ?? 0, engine.state.confirmedSerial),
-    lastGeneration: Math.max(engine.state.generation, ...images.map((image) => image.header.generation)),
-  };
+  const lastSerial = Math.max(images.at(-1)?.header.serial ?? 0, engine.state.confirmedSerial);
+  const lastGeneration = Math.max(engine.state.generation, ...images.map((image) => image.header.generation));
+  await replay([...newest.values()], engine, { generation: lastGeneration, confirmedSerial: lastSerial });
+  return { records: newest.size, lastSequence, lastSerial, lastGeneration };
 }
 
 function readImages(files: readonly ExistingJournalFile[], directory: string): Image[] {
@@ -115,41 +116,54 @@ function readImages(files: readonly ExistingJournalFile[], directory: string): I
     if (outcome.kind === 'damaged') {
       throw corrupt(directory, file.name, 0, 'its header does not match its checksum');
     }
-    images.push({ name: file.name, header: outcome.header, memory });
+    const { header } = outcome;
+    const same = images.find((image) => image.header.serial === header.serial);
+    if (same === undefined) images.push({ name: file.name, header, copies: [memory] });
+    else if (isSame(same.header, header)) same.copies.push(memory);
+    else throw corrupt(directory, file.name, header.firstSequence, `another file has its serial ${header.serial}`);
   }
   return images.sort((a, b) => a.header.serial - b.header.serial);
 }
 
-/** Visits the unbroken run of records at the start of an image. */
-function walk({ header, memory }: Image, visit: (at: number) => void): Extent {
-  const { words } = memory;
-  let at = SEGMENT_HEADER_BYTES >>> 2;
-  let sequence = header.firstSequence;
-  while (
-    isRecordOf(words, at, header.generation) &&
-    sequenceAt(words, at) === sequence &&
-    contentIntact(words, at)
-  ) {
-    visit(at);
-    at += lengthAt(words, at) >>> 2;
-    sequence++;
-  }
-  return { endWord: at, lastSequence: sequence - 1 };
+function isSame(a: SegmentHeader, b: SegmentHeader): boolean {
+  return a.serial === b.serial && a.generation === b.generation && a.firstSequence === b.firstSequence;
 }
 
-/** An intact record behind the end of the run that was appended later in this segment's life, or −1. */
-function recordAfter({ header, memory }: Image, extent: Extent): number {
-  const { words } = memory;
-  for (let at = extent.endWord; at < words.length; at += 2) {
-    if (
-      isRecordOf(words, at, header.generation) &&
-      sequenceAt(words, at) > extent.lastSequence &&
-      contentIntact(words, at)
-    ) {
-      return at;
+/** Visits the unbroken run of records at the start of an image. */
+function walk({ header, copies }: Image, visit: (memory: Memory, at: number) => void): Extent {
+  let at = SEGMENT_HEADER_BYTES >>> 2;
+  let sequence = header.firstSequence;
+  for (;;) {
+    const memory = copies.find(
+      ({ words }) =>
+        isRecordOf(words, at, header.generation) &&
+        sequenceAt(words, at) === sequence &&
+        contentIntact(words, at),
+    );
+    if (memory === undefined) return { endWord: at, lastSequence: sequence - 1 };
+    visit(memory, at);
+    at += lengthAt(memory.words, at) >>> 2;
+    sequence++;
+  }
+}
+
+/** An intact record behind the end of the run that was appended later in this segment's life. */
+function recordAfter(
+  { header, copies }: Image,
+  extent: Extent,
+): { words: Int32Array; at: number } | undefined {
+  for (const { words } of copies) {
+    for (let at = extent.endWord; at < words.length; at += 2) {
+      if (
+        isRecordOf(words, at, header.generation) &&
+        sequenceAt(words, at) > extent.lastSequence &&
+        contentIntact(words, at)
+      ) {
+        return { words, at };
+      }
     }
   }
-  return -1;
+  return undefined;
 }
 
 function isRecordOf(words: Int32Array, at: number, generation: number): boolean {
@@ -179,20 +193,20 @@ function refuseHole(
 async function replay(
   newest: readonly { memory: Memory; at: number }[],
   engine: Engine,
-  confirmedSerial: number,
+  end: EngineMark,
 ): Promise<void> {
-  const commit = (serial: number): Promise<void> =>
+  const commit = (mark: EngineMark): Promise<void> =>
     new Promise((resolve, reject) => {
-      engine.commit({ generation: engine.state.generation, confirmedSerial: serial }, (error) => {
+      engine.commit(mark, (error) => {
         if (error === undefined) resolve();
         else reject(error);
       });
     });
   for (let i = 0; i < newest.length; i++) {
     replayOne(newest[i]!.memory, newest[i]!.at, engine);
-    if (i % COMMIT_EVERY === COMMIT_EVERY - 1) await commit(engine.state.confirmedSerial);
+    if (i % COMMIT_EVERY === COMMIT_EVERY - 1) await commit(engine.state);
   }
-  await commit(confirmedSerial);
+  await commit(end);
 }
 
 function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
@@ -205,6 +219,9 @@ function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
   if (stored === undefined) {
     engine.put(partition, bucket, key, record);
     return;
+  }
+  if (!verifyRecord(stored)) {
+    throw new RingletError('DATA_CORRUPT', 'a stored record does not match its checksum', { bytes: stored.length });
   }
   const { words: old, bytes: oldBytes } = aligned(stored);
   const relation = compareClocks(words, at, old, 0);

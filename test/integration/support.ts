@@ -75,7 +75,7 @@ export async function failure(promise: Promise<unknown>): Promise<Failure> {
     expect(error).toBeInstanceOf(RingletError);
     return error as Failure;
   }
-  throw new Error(`it was expected to fail, but returned ${String(result)}`);
+  throw new Error(`it was expected to fail, but returned ${String(result).slice(0, 80)}`);
 }
 
 /** Returns the code and the details only, to compare them in one go. */

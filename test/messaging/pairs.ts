@@ -18,7 +18,6 @@ export interface Transport {
   readonly name: string;
   /** Whether what was published survives the death of its receiver. */
   readonly keepsPublished: boolean;
-  /** Whether the successor of a dead sender can still be refused room by what that one left behind. */
   open(): Pair;
   /** The most bytes of frames that can be between two ends beyond `waitingBytes`. */
   readonly slackBytes: number;
@@ -54,7 +53,7 @@ export const RINGS: Transport = {
 export const PORTS: Transport = {
   name: 'ports',
   keepsPublished: false,
-  slackBytes: WINDOW_BYTES,
+  slackBytes: WINDOW_BYTES + WINDOW_BYTES / 4,
   open() {
     const shared = sharedPair();
     const layout = new SharedLayout(shared.shape);

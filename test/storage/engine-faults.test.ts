@@ -53,9 +53,10 @@ describe('lmdb engine under faults', () => {
   });
 
   it('threads terminated while they write lose nothing and hang nothing (15 times)', async () => {
-    const { stdout } = await run(process.execPath, [WRITER, 'terminate', directory, '15'], {
-      timeout: 20_000,
-    });
+    // Node 20 aborts the process when a thread ends while V8 still compiles its code in the background
+    // (node_platform.cc:518, about once in 300 terminations here); that is not what is tested.
+    const args = ['--no-concurrent-recompilation', WRITER, 'terminate', directory, '15'];
+    const { stdout } = await run(process.execPath, args, { timeout: 20_000 });
     expect(stdout).toBe('terminated\n');
     await expectWhole();
   });

@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import type { Sibling } from '../../src/client/api.js';
+import { ENGINES, failure, openSmall, text, texts } from './support.js';
+
+const union = (siblings: readonly Sibling[]): Uint8Array =>
+  Buffer.from([...new Set(siblings.flatMap(({ value }) => Buffer.from(value).toString().split(',')))].toSorted().join(','));
+
+describe.each(ENGINES)('buckets (%s)', (engine) => {
+  test('the same key in two buckets is two keys; names have 1 to 64 of the allowed characters', async () => {
+    const store = await openSmall(engine);
+    const names = ['a', 'A', '.', '..', '-', '__proto__', 'constructor', 'x'.repeat(64)];
+    for (const name of names) await store.bucket(name).put('k', name);
+    for (const name of names) expect(text((await store.bucket(name).get('k')).value)).toBe(name);
+    expect((await store.get('k')).found).toBe(false);
+    expect((await store.buckets()).map(({ name }) => name).toSorted()).toEqual(names.toSorted());
+    for (const bad of ['', 'x'.repeat(65), 'a b', 'ä', 'a/b', 'a\n', 7 as never]) {
+      expect(() => store.bucket(bad)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }) as Error);
+    }
+  });
+
+  test('properties: defaults, own ones, a majority for another n; n and rule never change', async () => {
+    const store = await openSmall(engine, { nodes: 5 });
+    expect(await store.properties()).toEqual({ n: 3, r: 2, w: 2, durability: 'buffered', conflict: 'siblings' });
+    expect(await store.bucket('one', { n: 1 }).properties()).toMatchObject({ n: 1, r: 1, w: 1 });
+    expect(await store.bucket('five', { n: 5, w: 5 }).properties()).toMatchObject({ n: 5, r: 3, w: 5 });
+    for (const bad of [{ n: 0 }, { n: 6 }, { n: 1.5 }, { r: 4 }, { w: 0 }, { n: 2, r: 3 }, { durability: 'x' as never }, { conflict: 'unknown' }]) {
+      expect(() => store.bucket('bad', bad)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }) as Error);
+    }
+    await store.bucket('one', { n: 1 }).put('k', 'v');
+    expect(await failure(store.bucket('one', { n: 2 }).get('k'))).toMatchObject({
+      code: 'BUCKET_MISMATCH',
+      details: { bucket: 'one', property: 'n', got: 1, asked: 2 },
+    });
+    expect(await failure(store.bucket('one', { conflict: 'lww' }).put('k', 'x'))).toMatchObject({ code: 'BUCKET_MISMATCH' });
+    expect(await failure(store.bucket('one', {}).setProperties({ n: 2 }))).toMatchObject({ code: expect.stringMatching(/BUCKET_MISMATCH|BAD_REQUEST/) as string });
+    const five = store.bucket('five', { n: 5, w: 5 });
+    await five.setProperties({ r: 1, w: 2 });
+    expect(await five.properties()).toEqual(await store.bucket('five').properties());
+    expect(await five.properties()).toMatchObject({ n: 5, r: 1, w: 2 });
+    await store.bucket('five').put('k', 'v');
+    expect(await failure(store.bucket('five').put('k', 'v', { w: 6 }))).toMatchObject({ code: 'BAD_REQUEST', details: { most: 5 } });
+    expect(await failure(store.bucket('one', {}).get('k', { r: 2 }))).toMatchObject({ code: 'BAD_REQUEST', details: { most: 1 } });
+  });
+
+  test('the memory engine refuses every durability that needs a disk, the lmdb engine takes all', async () => {
+    const store = await openSmall(engine);
+    for (const durability of ['committed', 'durable'] as const) {
+      const put = store.put('k', durability, { durability });
+      if (engine === 'memory') expect(await failure(put)).toMatchObject({ code: 'BAD_REQUEST', details: { durability, engine } });
+      else await put;
+    }
+  });
+
+  test.each([1, 2, 3, 4])('n = %i with w = r = all: every put is there, in every engine', async (n) => {
+    const store = await openSmall(engine, { nodes: 4 });
+    const bucket = store.bucket('b', { n, r: n, w: n });
+    const keys = Array.from({ length: 200 }, (_, i) => `k${i}`);
+    expect((await bucket.putMany(keys.map((key) => ({ key, value: key })))).every(({ ok }) => ok)).toBe(true);
+    const got = await bucket.getMany(keys);
+    expect(got.map(({ value, degraded }) => [text(value), degraded])).toEqual(keys.map((key) => [key, false]));
+    const copies = store.stats().vnodes.reduce((sum, vnode) => sum + vnode.keys, 0);
+    expect(copies).toBe(200 * n);
+  });
+
+  test('in an lww bucket the last of many writers remains, without siblings', async () => {
+    const store = await openSmall(engine);
+    const bucket = store.bucket('lww', { conflict: 'lww' });
+    await Promise.all(Array.from({ length: 100 }, (_, i) => bucket.put('k', `v${i}`)));
+    expect((await bucket.get('k', { r: 'all' })).siblings).toHaveLength(1);
+    await bucket.put('k', 'last');
+    expect(texts(await bucket.get('k', { r: 'all' }))).toEqual(['last']);
+    await bucket.delete('k');
+    expect((await bucket.get('k')).found).toBe(false);
+  });
+
+  test('a resolver by name merges siblings for the reader, and the put that follows keeps the merge', async () => {
+    const store = await openSmall(engine, { resolvers: { union } });
+    const bucket = store.bucket('sets', { conflict: 'union' });
+    await Promise.all(['a', 'b', 'c'].map((value) => bucket.put('k', value)));
+    const merged = await bucket.get('k', { r: 'all' });
+    expect([text(merged.value), merged.siblings.length]).toEqual(['a,b,c', 1]);
+    await bucket.put('k', merged.value!, { context: merged.context! });
+    await bucket.put('k', 'd');
+    expect(text((await bucket.get('k')).value)).toBe('a,b,c,d');
+    expect(() => store.bucket('no', { conflict: 'missing' })).toThrow(/open\(\{ resolvers \}\)/);
+  });
+});

@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import type { Bucket as FullBucket, ScanItem, ScanOptions } from '../../src/client/api.js';
+import { ENGINES, failure, openSmall, text } from './support.js';
+
+/** The store itself scans its default bucket. */
+type Bucket = Pick<FullBucket, 'scan' | 'putMany'>;
+
+async function collect(bucket: Bucket, options?: ScanOptions): Promise<ScanItem[]> {
+  const items: ScanItem[] = [];
+  for await (const item of bucket.scan(options)) items.push(item);
+  return items;
+}
+const names = (items: readonly ScanItem[]): string[] => items.map(({ key }) => Buffer.from(key).toString());
+const numbered = (count: number, prefix = 'key'): string[] => Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
+const fill = (bucket: Bucket, keys: readonly string[]): Promise<unknown> =>
+  bucket.putMany(keys.map((key) => ({ key, value: `of ${key}` })));
+
+describe.each(ENGINES)('scan (%s)', (engine) => {
+  test('every key exactly once with value and context, of this bucket only', async () => {
+    const store = await openSmall(engine);
+    const keys = numbered(5_000);
+    const bucket = store.bucket('b');
+    await fill(bucket, keys);
+    await fill(store.bucket('c'), ['elsewhere']);
+    const items = await collect(bucket);
+    expect(names(items).toSorted()).toEqual(keys.toSorted());
+    for (const { key, value, context } of items.slice(0, 50)) {
+      expect(text(value)).toBe(`of ${Buffer.from(key).toString()}`);
+      expect(String(context)).toBe(String((await bucket.get(key)).context));
+    }
+    expect(await collect(store.bucket('empty'))).toEqual([]);
+  });
+
+  test('prefixes find exactly the keys that begin so, also with bytes 0 and 255 and the longest keys', async () => {
+    const store = await openSmall(engine, { partitions: 8 });
+    const keys = ['a', 'ab', 'aba', 'abb', 'abz', 'ac', 'b', 'ab\0', 'ab\xff', `ab${'x'.repeat(1_898)}`, 'aa\xff'].map((key) =>
+      Buffer.from(key, 'latin1'),
+    );
+    for (const key of keys) await store.put(key, 'v');
+    for (const prefix of ['', 'a', 'ab', 'ab\0', 'ab\xff', 'abb', 'b', 'c', `ab${'x'.repeat(1_898)}`]) {
+      const bytes = Buffer.from(prefix, 'latin1');
+      const found = (await collect(store, { prefix: bytes })).map(({ key }) => Buffer.from(key).toString('latin1'));
+      const wanted = keys.map((key) => key.toString('latin1')).filter((key) => key.startsWith(prefix));
+      expect(found.toSorted(), JSON.stringify(prefix)).toEqual(wanted.toSorted());
+    }
+  });
+
+  test.each([1, 7, 100, 999])('pages of %i by cursor join to everything, each key once', async (limit) => {
+    const store = await openSmall(engine, { partitions: 16 });
+    const keys = numbered(limit === 1 ? 60 : 1_500);
+    await fill(store, keys);
+    const seen: string[] = [];
+    for (let cursor: string | undefined; ;) {
+      const page = await collect(store, { limit, ...(cursor === undefined ? {} : { cursor }) });
+      expect(page.length).toBeLessThanOrEqual(limit);
+      seen.push(...names(page));
+      cursor = page.at(-1)?.cursor;
+      if (page.length < limit) break;
+    }
+    expect(seen.toSorted()).toEqual(keys.toSorted());
+  });
+
+  test('limit, cursor and prefix together; deleted keys are left out', async () => {
+    const store = await openSmall(engine);
+    await fill(store, [...numbered(300, 'a'), ...numbered(300, 'b')]);
+    await Promise.all(numbered(100, 'a').map(async (key) => store.delete(key, { context: (await store.get(key)).context! })));
+    const first = await collect(store, { prefix: 'a', limit: 50 });
+    const rest = await collect(store, { prefix: 'a', cursor: first.at(-1)!.cursor });
+    expect(names([...first, ...rest]).toSorted()).toEqual(numbered(300, 'a').slice(100).toSorted());
+  });
+
+  test('while others write, every key that exists throughout is met exactly once', async () => {
+    const store = await openSmall(engine, { partitions: 16 });
+    const stable = numbered(2_000, 'stable');
+    await fill(store, stable);
+    let writing = true;
+    const writers = Array.from({ length: 8 }, async (_, w) => {
+      for (let i = 0; writing; i++) {
+        await store.put(`new-${w}-${i}`, 'x');
+        const key = stable[(i * 8 + w) % stable.length]!;
+        const { context } = await store.get(key);
+        await store.put(key, `of ${key}`, { context: context! });
+        if (i % 2 === 0) await store.delete(`new-${w}-${i}`);
+      }
+    });
+    for (let round = 0; round < 4; round++) {
+      const seen = names(await collect(store));
+      expect(new Set(seen).size, 'no key twice').toBe(seen.length);
+      expect(seen.filter((key) => key.startsWith('stable')).toSorted()).toEqual(stable.toSorted());
+    }
+    writing = false;
+    await Promise.all(writers);
+  });
+
+  test('what is out of range is refused: cursors of others, limits, timeouts; an abort ends it', async () => {
+    const store = await openSmall(engine);
+    await fill(store, numbered(3_000));
+    const { cursor } = (await collect(store, { limit: 1 }))[0]!;
+    for (const forged of ['', 'x', `${cursor}x`, `B${cursor.slice(1)}`, '////']) {
+      expect(await failure(collect(store, { cursor: forged })), forged).toMatchObject({ code: 'BAD_REQUEST' });
+    }
+    for (const limit of [0, -1, 1.5, Number.NaN]) expect(await failure(collect(store, { limit }))).toMatchObject({ code: 'BAD_REQUEST' });
+    expect(await failure(collect(store, { timeoutMs: 0 }))).toMatchObject({ code: 'BAD_REQUEST' });
+    expect(await failure(collect(store, { signal: AbortSignal.abort() }))).toMatchObject({ code: 'ABORTED' });
+    const controller = new AbortController();
+    const scanned = (async () => {
+      for await (const { key } of store.scan({ signal: controller.signal })) if (key.length > 0) controller.abort();
+    })();
+    expect(await failure(scanned)).toMatchObject({ code: 'ABORTED' });
+  });
+});
