@@ -14,6 +14,7 @@ import {
   OUT_CORRUPT,
   OUT_OVERLOADED,
   OUT_QUORUM,
+  OUT_READ_ONLY,
   OUT_STALE_RING,
   PUT_REPLY,
   PUT_REPLY_WORDS,
@@ -49,6 +50,8 @@ interface Active {
   readonly task: Task;
   asked: Asked[];
   readonly contributions: Contribution[];
+  /** Owners whose disk failed: they coordinate nothing. */
+  readonly refusers: number[];
 }
 
 export interface MachineWorld {
@@ -96,7 +99,7 @@ export class RequestMachine {
       });
     }
     const request = this.world.claims.open(this.world.caller, slot);
-    const active: Active = { slot, request, task, asked: [], contributions };
+    const active: Active = { slot, request, task, asked: [], contributions, refusers: [] };
     this.active[slot] = active;
     this.pending++;
     this.advance(active);
@@ -184,7 +187,7 @@ export class RequestMachine {
     const before = active.asked.at(-1);
     if (before !== undefined) {
       if (before.answered || this.alive(before)) return;
-      const next = this.coordinatorFor(task);
+      const next = this.coordinatorFor(active, task);
       if (next < 0) return;
       if (!world.claims.cancel(world.caller, active.request)) {
         this.finish(active, lost(task, world.ring.vnodes[before.vnode]!.id));
@@ -193,7 +196,7 @@ export class RequestMachine {
       active.request = world.claims.open(world.caller, active.slot);
       this.note(task, 'retried', before.vnode, 'coordinator gone');
     }
-    const vnode = this.coordinatorFor(task);
+    const vnode = this.coordinatorFor(active, task);
     if (vnode < 0) return;
     if (world.endpoint.to(vnode).waitingBytes > LIMITS.outboxBytes) {
       world.claims.cancel(world.caller, active.request);
@@ -208,11 +211,11 @@ export class RequestMachine {
   }
 
   /** Conditions are decided by the first owner alone. */
-  private coordinatorFor(task: PutTask): number {
+  private coordinatorFor(active: Active, task: PutTask): number {
     const most = task.condition === IF_NOTHING ? task.policy.n : 1;
     for (let i = 0; i < most; i++) {
       const vnode = this.owner(task, i);
-      if (this.world.isServing(vnode)) return vnode;
+      if (this.world.isServing(vnode) && !active.refusers.includes(vnode)) return vnode;
     }
     return -1;
   }
@@ -283,6 +286,7 @@ export class RequestMachine {
         this.refusals.set(task, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, false));
         return;
       }
+      if (!made && outcome === OUT_READ_ONLY && this.tryElsewhere(active, task, from)) return;
       this.finish(active, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, made));
       return;
     }
@@ -293,6 +297,17 @@ export class RequestMachine {
     }
     this.release(active);
     task.done({ vector, total: readDouble(words, at + 10) });
+  }
+
+  /** The coordinator executed nothing and never will: its peers take over. */
+  private tryElsewhere(active: Active, task: PutTask, refuser: number): boolean {
+    active.refusers.push(refuser);
+    if (this.coordinatorFor(active, task) < 0) return false;
+    this.note(task, 'retried', refuser, 'read-only');
+    active.asked = [];
+    active.request = this.world.claims.open(this.world.caller, active.slot);
+    this.advance(active);
+    return true;
   }
 
   /** The last refusal of a put that is still tried: what it fails with at its deadline. */

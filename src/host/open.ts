@@ -77,7 +77,8 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     return new OpenedStore(resolved, view, supervisor, directory, buckets, clockMark, {
       fresh: directory?.fresh ?? true,
       cleanShutdown:
-        directory === undefined || [...directory.vnodes.values()].every(({ clean }) => clean !== undefined),
+        directory?.fresh !== false ||
+        [...directory.vnodes.values()].every(({ clean }) => clean !== undefined),
       recoveryMs: Math.round(Math.max(...readies.map(({ recoveryMs }) => recoveryMs))),
       recoveredRecords: readies.reduce((sum, { recoveredRecords }) => sum + recoveredRecords, 0),
       totalMs: Math.round(performance.now() - startedMs),

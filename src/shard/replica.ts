@@ -119,7 +119,9 @@ export class Replica {
     const quick = buildSuperseding(request, words, current, this.actor, this.tick());
     const before = words === undefined ? 0 : lengthAt(words, current);
     if (quick !== undefined) {
-      return this.checkEntries(entriesAt(quick.words, 0)) ?? this.append(quick.words, 0, request.keyWords, before);
+      return (
+        this.checkEntries(entriesAt(quick.words, 0)) ?? this.append(quick.words, 0, request.keyWords, before)
+      );
     }
     const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
     const value: StoredValue = {

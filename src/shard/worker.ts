@@ -198,7 +198,13 @@ class VnodeThread {
     storage.files.close();
     if (!progress.settled) return undefined;
     const { count, root } = storage.engine.state;
-    return { generation: buffer.generation, count, root, nextSequence: buffer.lastSequence + 1, actor: this.task.actor };
+    return {
+      generation: buffer.generation,
+      count,
+      root,
+      nextSequence: buffer.lastSequence + 1,
+      actor: this.task.actor,
+    };
   }
 
   private environment(): ConstructorParameters<typeof VirtualNode>[0]['env'] {

@@ -120,7 +120,13 @@ function readImages(files: readonly ExistingJournalFile[], directory: string): I
     const same = images.find((image) => image.header.serial === header.serial);
     if (same === undefined) images.push({ name: file.name, header, copies: [memory] });
     else if (isSame(same.header, header)) same.copies.push(memory);
-    else throw corrupt(directory, file.name, header.firstSequence, `another file has its serial ${header.serial}`);
+    else
+      throw corrupt(
+        directory,
+        file.name,
+        header.firstSequence,
+        `another file has its serial ${header.serial}`,
+      );
   }
   return images.sort((a, b) => a.header.serial - b.header.serial);
 }
@@ -221,7 +227,9 @@ function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
     return;
   }
   if (!verifyRecord(stored)) {
-    throw new RingletError('DATA_CORRUPT', 'a stored record does not match its checksum', { bytes: stored.length });
+    throw new RingletError('DATA_CORRUPT', 'a stored record does not match its checksum', {
+      bytes: stored.length,
+    });
   }
   const { words: old, bytes: oldBytes } = aligned(stored);
   const relation = compareClocks(words, at, old, 0);
