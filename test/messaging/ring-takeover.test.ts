@@ -29,6 +29,22 @@ describe('a ring whose thread dies', () => {
     expect(successors).toEqual([3, 4, 5]);
   });
 
+  test('inside the handler of the last frame of a full ring: its room is free again at once', () => {
+    const { ends, restart } = RINGS.open();
+    for (let i = 0; i < 21; i++) sendNumbered(ends[0]!, 1, i, 200);
+    ends[0]!.flush();
+    let count = 0;
+    let freed = false;
+    ends[1]!.drain(100, () => {
+      if (++count < 20) return;
+      restart(1);
+      ends[0]!.flush();
+      freed = !ends[0]!.blocked;
+    });
+    expect(count).toBe(20);
+    expect(freed).toBe(true);
+  });
+
   test('inside a handler: the frame in progress is not overwritten while it is handled', () => {
     const { ends } = RINGS.open();
     for (let i = 0; i < 4; i++) sendNumbered(ends[0]!, 1, i, 1_000);
@@ -110,7 +126,9 @@ describe('a ring that is full', () => {
     for (let i = 0; i < 21; i++) sendNumbered(ends[0]!, 1, i, 200);
     const { park } = RingProducer.prototype;
     const early: number[] = [];
-    const spy = vi.spyOn(RingProducer.prototype, 'park').mockImplementationOnce(function parkLate(this: RingProducer) {
+    const spy = vi.spyOn(RingProducer.prototype, 'park').mockImplementationOnce(function parkLate(
+      this: RingProducer,
+    ) {
       this.publish();
       early.push(...receiveAll(ends[1]!));
       park.call(this);

@@ -52,11 +52,11 @@ describe('lmdb engine under faults', () => {
     expect(serial).toBeGreaterThan(0);
   });
 
-  it('threads terminated while they write lose nothing and hang nothing (15 times)', async () => {
+  it('threads that hang with commits in flight are terminated, hang no successor and lose nothing (15 times)', async () => {
     // Node 20 aborts the process when a thread ends while V8 still compiles its code in the background
     // (node_platform.cc:518, about once in 300 terminations here); that is not what is tested.
     const args = ['--no-concurrent-recompilation', WRITER, 'terminate', directory, '15'];
-    const { stdout } = await run(process.execPath, args, { timeout: 20_000 });
+    const { stdout } = await run(process.execPath, args, { timeout: 40_000 });
     expect(stdout).toBe('terminated\n');
     await expectWhole();
   });

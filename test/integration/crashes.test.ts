@@ -1,0 +1,157 @@
+import { describe, expect, test } from 'vitest';
+import type { Store } from '../../src/client/api.js';
+import { ENGINES, LONG, openSmall, text, until } from './support.js';
+
+/** How a virtual node's thread ends; `terminate` from outside, the others by itself, in its loop or inside a put. */
+const ENDINGS = ['throw', 'throw in a put', 'exit', 'exit in a put', 'heap', 'terminate', 'terminate'] as const;
+const TIMES = LONG ? 140 : 7;
+
+type OpenStore = Awaited<ReturnType<typeof openSmall>>;
+
+function end(store: OpenStore, ordinal: number, ending: (typeof ENDINGS)[number]): void {
+  const [fault, place] = ending.split(' in a ') as ['throw' | 'exit' | 'heap' | 'terminate', 'put' | undefined];
+  const sent = fault === 'terminate' ? store.supervisor.terminate(ordinal) : store.supervisor.inject(ordinal, fault, place ?? 'loop');
+  expect(sent).toBe(true);
+}
+
+/** Load whose every acknowledgement is kept, to be compared with the store at the end. */
+class Load {
+  readonly acknowledged = new Map<string, string>();
+  readonly attempted = new Set<string>();
+  readonly counters = new Map<string, { acknowledged: number; attempted: number }>();
+  readonly definite: string[] = [];
+  readonly unexpected: unknown[] = [];
+  running = true;
+  private readonly store: Pick<Store, 'get' | 'put' | 'increment'>;
+  private readonly lanes: Promise<void>[];
+
+  constructor(store: Pick<Store, 'get' | 'put' | 'increment'>, durability: 'buffered' | 'committed') {
+    this.store = store;
+    this.lanes = Array.from({ length: 24 }, (_, lane) => this.run(lane, durability));
+  }
+
+  private async run(lane: number, durability: 'buffered' | 'committed'): Promise<void> {
+    for (let i = 0; this.running; i++) {
+      const key = `k-${lane}-${i}`;
+      const value = `${key} `.repeat(i % 50 === 0 ? 400 : 2);
+      const counter = `c${(i + lane) % 10}`;
+      const tally = this.counters.get(counter) ?? { acknowledged: 0, attempted: 0 };
+      this.counters.set(counter, tally);
+      try {
+        this.attempted.add(key);
+        await this.store.put(key, value, { durability });
+        this.acknowledged.set(key, value);
+        tally.attempted++;
+        await this.store.increment(counter, 1, { durability });
+        tally.acknowledged++;
+        const old = `k-${lane}-${Math.floor(Math.random() * (i + 1))}`;
+        const got = text((await this.store.get(old)).value);
+        if (got !== this.acknowledged.get(old) && this.acknowledged.has(old)) throw new Error(`${old} is ${got}`);
+      } catch (error) {
+        const { code, maybeApplied } = error as { code?: string; maybeApplied?: boolean };
+        if (code !== 'COORDINATOR_LOST' && code !== 'QUORUM_NOT_MET') this.unexpected.push(error);
+        if (maybeApplied === false) this.definite.push(key);
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.running = false;
+    await Promise.all(this.lanes);
+  }
+
+  async check(r: number): Promise<void> {
+    expect(this.unexpected).toEqual([]);
+    const lost: string[] = [];
+    for (const [key, value] of this.acknowledged) if (text((await this.store.get(key, { r })).value) !== value) lost.push(key);
+    expect(lost, 'acknowledged and lost').toEqual([]);
+    for (const [name, { acknowledged, attempted }] of this.counters) {
+      const sum = Number(text((await this.store.get(name, { r: 'all' })).value) ?? 0);
+      expect(sum, name).toBeGreaterThanOrEqual(acknowledged);
+      expect(sum, name).toBeLessThanOrEqual(attempted);
+    }
+  }
+}
+
+const shapes = ENGINES.flatMap((engine) => [1, 3].map((n) => [engine, n] as const));
+
+describe.each(shapes)('threads that die under load (%s, N=%i)', (engine, n) => {
+  test(`${TIMES} times, by each means: up again within a second, nothing acknowledged is lost`, async () => {
+    const rejections: unknown[] = [];
+    const note = (reason: unknown): void => void rejections.push(reason);
+    process.on('unhandledRejection', note);
+    const store = await openSmall(engine, { n, memoryMiB: 192 }, { faults: true, heapMiB: 64 });
+    const load = new Load(store, engine === 'lmdb' ? 'committed' : 'buffered');
+    const restarts: number[] = [];
+    for (let i = 0; i < TIMES; i++) {
+      const ordinal = i % 3;
+      const acknowledged = load.acknowledged.size;
+      await until('the load goes on', () => load.acknowledged.size > acknowledged + 100);
+      const vnode = (): ReturnType<OpenStore['stats']>['vnodes'][number] => store.stats().vnodes[ordinal]!;
+      const { incarnation } = vnode();
+      end(store, ordinal, ENDINGS[i % ENDINGS.length]!);
+      await until('it has died', () => vnode().state !== 'serving' || vnode().incarnation > incarnation);
+      const diedMs = performance.now();
+      await until('it serves again', () => vnode().state === 'serving' && vnode().incarnation === incarnation + 1);
+      restarts.push(Math.round(performance.now() - diedMs));
+    }
+    await load.stop();
+    await load.check(n);
+    process.off('unhandledRejection', note);
+    expect(rejections).toEqual([]);
+    console.log(`${engine} N=${n}: restarts in ms ${restarts.join(' ')}; ${load.acknowledged.size} puts, ${load.definite.length} refused`);
+    expect(store.stats().vnodes.reduce((sum, { restarts: count }) => sum + count, 0)).toBe(TIMES);
+    expect(restarts.toSorted((a, b) => a - b)[Math.floor(TIMES / 2)]).toBeLessThan(1_000);
+  }, LONG ? 900_000 : 90_000);
+});
+
+describe.each(ENGINES)('one thread that dies (%s)', (engine) => {
+  test('requests to it wait for its successor (N=1), and end by their deadline when that is shorter', async () => {
+    const store = await openSmall(engine, { nodes: 1 }, { faults: true });
+    await store.put('k', 'v');
+    for (const request of ['get', 'put', 'scan'] as const) {
+      const before = store.stats().vnodes[0]!.incarnation;
+      store.supervisor.inject(0, 'exit');
+      await until('it is known to be down', () => store.stats().vnodes[0]!.state !== 'serving');
+      const late = store.get('absent', { timeoutMs: 1 }).catch((error: unknown) => error);
+      const latePut = store.put('late', 'x', { timeoutMs: 1 }).catch((error: unknown) => error);
+      if (request === 'get') expect((await store.get('absent-too')).found).toBe(false);
+      if (request === 'put') await store.put('k2', 'v');
+      if (request === 'scan') for await (const { key } of store.scan()) expect(key.length).toBeGreaterThan(0);
+      expect(await late).toMatchObject({ code: 'QUORUM_NOT_MET', retryable: true });
+      expect(await latePut).toMatchObject({ code: 'QUORUM_NOT_MET', maybeApplied: false });
+      expect(store.stats().vnodes[0]!.incarnation).toBe(before + 1);
+      expect((await store.get('late')).context).toBeUndefined();
+    }
+    expect(text((await store.get('k')).value)).toBe('v');
+  });
+
+  test('every thread makes its dots under an actor that nobody had before', async () => {
+    const store = await openSmall(engine, { nodes: 1 });
+    const vectors = new Set<string>();
+    for (let i = 0; i < 4; i++) {
+      // The first write of a thread: its actor and the number 1, or this context was there before.
+      vectors.add(String((await store.put(`first-of-${i}`, 'x')).context));
+      expect(store.supervisor.terminate(0)).toBe(true);
+      await until('the next one serves', () => store.stats().vnodes[0]!.incarnation === i + 2 && store.stats().vnodes[0]!.state === 'serving');
+    }
+    expect(vectors.size).toBe(4);
+  });
+
+  test('a thread that hangs is terminated and replaced, and others serve meanwhile (N=3)', async () => {
+    const store = await openSmall(engine, {}, { faults: true, hungMs: 2_000 });
+    for (let i = 0; i < 50; i++) await store.put(`k${i}`, 'v');
+    store.supervisor.inject(1, 'hang');
+    await Promise.all(Array.from({ length: 50 }, async (_, i) => expect(text((await store.get(`k${i}`)).value)).toBe('v')));
+    await until('it is replaced', () => store.stats().vnodes[1]!.incarnation === 2 && store.stats().vnodes[1]!.state === 'serving', 15_000);
+    for (let i = 0; i < 50; i++) await store.put(`k${i}`, 'w', { context: (await store.get(`k${i}`)).context! });
+    expect(store.stats().vnodes.map(({ restarts }) => restarts)).toEqual([0, 1, 0]);
+  });
+
+  test('faults are refused by a store that was not opened for them', async () => {
+    const store = await openSmall(engine, { nodes: 1 });
+    expect(store.supervisor.inject(0, 'exit')).toBe(false);
+    await store.put('k', 'v');
+    expect(store.stats().vnodes[0]!.restarts).toBe(0);
+  });
+});

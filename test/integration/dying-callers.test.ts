@@ -1,0 +1,65 @@
+import { Worker } from 'node:worker_threads';
+import { expect, test } from 'vitest';
+import { fixture, LONG, openSmall, text, until } from './support.js';
+
+const WORKERS = LONG ? 1_000 : 200;
+const AT_ONCE = 6;
+const ENDINGS = ['exit', 'throw', 'terminate', 'close'] as const;
+
+function rss(): number {
+  return process.memoryUsage.rss() / 1_048_576;
+}
+
+test(
+  `${WORKERS} workers that exit, throw, close or are terminated amid reads and puts: slots come back, memory stays flat, the store serves`,
+  async () => {
+    const store = await openSmall('memory', { memoryMiB: 128, maxCallers: AT_ONCE + 2 });
+    for (let i = 0; i < 100; i++) await store.put(`stable-${i}`, `value ${i}`);
+    let started = 0;
+    let serving = true;
+    let served = 0;
+    const failures: unknown[] = [];
+    const warm: number[] = [];
+    const server = (async () => {
+      let { context } = await store.put('mine', 'v');
+      for (; serving; served++) {
+        ({ context } = await store.put('mine', `${served}`, { context }));
+        const i = served % 100;
+        if (text((await store.get('mine')).value) !== `${served}`) throw new Error('a write of our own is gone');
+        if (text((await store.get(`stable-${i}`)).value) !== `value ${i}`) throw new Error('a stable key is gone');
+      }
+    })();
+    const lane = async (): Promise<void> => {
+      while (started < WORKERS) {
+        const number = started++;
+        if (number === Math.floor(WORKERS / 2)) warm.push(rss());
+        const ending = ENDINGS[number % 4]!;
+        await until('a slot is free', () => store.stats().callers < AT_ONCE + 2);
+        const handle = store.handle();
+        const worker = new Worker(fixture('short-lived'), {
+          workerData: { handle, ending, after: Math.ceil(Math.random() * 150), name: `w${number % 32}` },
+          transferList: [...handle.transferList],
+        });
+        const ended = new Promise((resolve) => worker.once('exit', resolve));
+        worker.on('error', (error: Error) => {
+          if (error.message !== 'ends by a throw') failures.push(error);
+        });
+        await new Promise((resolve) => worker.once('message', resolve).once('exit', resolve));
+        if (ending === 'terminate') setTimeout(() => void worker.terminate(), Math.random() * 40);
+        await ended;
+      }
+    };
+    server.catch(() => undefined);
+    await Promise.all(Array.from({ length: AT_ONCE }, lane));
+    serving = false;
+    await server;
+    expect(failures).toEqual([]);
+    expect(served).toBeGreaterThan(WORKERS);
+    await until('every slot has come back', () => store.stats().callers === 1);
+    expect(rss() - warm[0]!, 'MiB from half of the workers to all').toBeLessThan(LONG ? 150 : 60);
+    for (let i = 0; i < 100; i++) expect(text((await store.get(`stable-${i}`, { r: 'all' })).value)).toBe(`value ${i}`);
+    const restarts = store.stats().vnodes.map((vnode) => vnode.restarts);
+    expect(restarts).toEqual([0, 0, 0]);
+  },
+  LONG ? 1_200_000 : 120_000,
+);

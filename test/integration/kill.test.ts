@@ -1,0 +1,71 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { expect, test } from 'vitest';
+import { fixture, LONG, temporary } from './support.js';
+
+interface Said {
+  readonly opened?: { recoveryMs: number; cleanShutdown: boolean; recoveredRecords: number };
+  readonly verified?: string[];
+  readonly required?: number;
+  readonly closed?: boolean;
+}
+
+const CHILD = fixture('kill-child');
+
+/** One process: killed `delayMs` after it has said `phase`, or left to its end without one. */
+async function run(job: object, phase: 'spawned' | 'verified' | undefined, delayMs: number): Promise<Said & { end: string }> {
+  const child = spawn(process.execPath, [CHILD, JSON.stringify(job)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said: Said = {};
+  let errors = '';
+  child.stderr.on('data', (data) => (errors += String(data)));
+  const kill = (): void => void setTimeout(() => child.kill('SIGKILL'), delayMs);
+  if (phase === 'spawned') kill();
+  const lines = createInterface({ input: child.stdout });
+  lines.on('line', (line) => {
+    said = { ...said, ...(JSON.parse(line) as Said) };
+    if (phase === 'verified' && said.verified !== undefined && said.verified.length === 0) kill();
+  });
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  expect(errors).toBe('');
+  return { ...said, end: signal ?? `exit ${code}` };
+}
+
+const ROUNDS = LONG ? 1_000 : 10;
+
+test.each([
+  ['under load', false],
+  ['under load while threads are terminated and write their logs anew', true],
+])(
+  `killed ${ROUNDS} times at random moments %s: nothing acknowledged is lost, nothing unwritten appears (N=3)`,
+  async (_, terminate) => {
+    const directory = temporary();
+    const job = { data: join(directory, 'data'), expected: join(directory, 'expected'), terminate };
+    writeFileSync(job.expected, '');
+    let required = 0;
+    let round = 0;
+    const rounds = terminate && !LONG ? ROUNDS / 2 : ROUNDS;
+    for (let kill = 0; kill < rounds; kill++, round++) {
+      const result = await run({ ...job, round, last: false }, 'verified', 20 + Math.random() * 600);
+      expect(result, `round ${round}`).toMatchObject({ verified: [], end: 'SIGKILL' });
+      expect(result.opened!.cleanShutdown).toBe(round === 0);
+      required = result.required!;
+      // Right after the start, or within the recovery of what the last kill left.
+      if (kill % 2 === 1) await run({ ...job, round: ++round, last: false }, 'spawned', 100 + Math.random() * 350);
+    }
+    expect(required, 'there was something to lose').toBeGreaterThan(200 * rounds);
+    expect(await run({ ...job, round, last: true }, undefined, 0)).toMatchObject({
+      verified: [],
+      closed: true,
+      end: 'exit 0',
+    });
+    expect(await run({ ...job, round, last: true }, undefined, 0)).toMatchObject({
+      opened: { recoveryMs: 0, recoveredRecords: 0, cleanShutdown: true },
+      verified: [],
+      end: 'exit 0',
+    });
+  },
+  LONG ? 3_600_000 : 120_000,
+);
