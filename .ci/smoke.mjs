@@ -21,16 +21,18 @@ async function session(use) {
   const args = ['start', '--', '--http', '127.0.0.1:0', '--data', join(work, 'data')];
   const npm = spawn('npm', args, { cwd: clone, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(npm, 'exit');
+  if (npm.pid === undefined) throw new Error('npm cannot be started');
+  const group = -npm.pid;
   try {
     const screen = await Promise.race([screenOf(npm), tooLate(READY_MS, 'no "ready" line')]);
     await use(/^ready (.*)$/m.exec(screen)[1], screen);
     npm.kill('SIGTERM');
     const [code, signal] = await Promise.race([ended, tooLate(STOP_MS, 'no end after SIGTERM')]);
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, 'npm start ends with 0 after SIGTERM');
-    assert.throws(() => process.kill(-npm.pid, 0), { code: 'ESRCH' }, 'no process of the group is left');
+    assert.throws(() => process.kill(group, 0), { code: 'ESRCH' }, 'no process of the group is left');
   } finally {
     try {
-      process.kill(-npm.pid, 'SIGKILL');
+      process.kill(group, 'SIGKILL');
     } catch {
       // The normal case: the group is empty.
     }

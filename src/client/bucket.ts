@@ -30,6 +30,7 @@ import { checkBucketName, checkProperties, policyOf, timeoutOf } from './policy.
 import type { Policy, PutTask } from './request.js';
 import type { Clock } from '../versions/dvvs.js';
 import { scanBucket } from './scan.js';
+import { offAbort, onAbort } from './signals.js';
 import type { BucketCell, BucketDefinition, BucketDirectory } from './view.js';
 
 const NO_OPTIONS = {} as const;
@@ -102,6 +103,8 @@ export class ConnectedBucket implements Bucket {
     const definition = this.find();
     if (definition === undefined) {
       this.connection.router.locate(key);
+      timeoutOf(options.timeoutMs);
+      if (options.signal?.aborted === true) throw aborted(false);
       // Yields like any other: whoever polls waits for somebody to create it.
       return this.gets.immediately({ found: false, siblings: [], degraded: false });
     }
@@ -196,7 +199,7 @@ export class ConnectedBucket implements Bucket {
     const { signal } = options;
     return new Promise((resolve, reject) => {
       let slot = -1;
-      const onAbort = (): void => connection.machine.abort(slot, task, aborted);
+      const abort = (): void => connection.machine.abort(slot, task, aborted);
       const task: PutTask = {
         kind: 'put',
         ...wanted,
@@ -205,7 +208,7 @@ export class ConnectedBucket implements Bucket {
         deadlineMs: startedMs + timeoutMs,
         timeline,
         done: (outcome) => {
-          signal?.removeEventListener('abort', onAbort);
+          if (signal !== undefined) offAbort(signal, abort);
           if (outcome instanceof RingletError) {
             reject(outcome);
             return;
@@ -219,11 +222,11 @@ export class ConnectedBucket implements Bucket {
         },
       };
       // Before it is sent: a refusal at once must find the listener to take it away again.
-      signal?.addEventListener('abort', onAbort);
+      if (signal !== undefined) onAbort(signal, abort);
       try {
         slot = connection.submit(task);
       } catch (error) {
-        signal?.removeEventListener('abort', onAbort);
+        if (signal !== undefined) offAbort(signal, abort);
         throw error;
       }
     });

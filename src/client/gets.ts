@@ -24,6 +24,7 @@ import { type Contribution, mergeContributions, resultOf } from './merge.js';
 import { timeoutOf } from './policy.js';
 import { Repairs } from './repairs.js';
 import type { GetTask, LocatedKey, Policy } from './request.js';
+import { offAbort, onAbort } from './signals.js';
 import type { BucketDefinition } from './view.js';
 
 /** Immediate answers in a row before the clock is looked at, and how long a row may last. */
@@ -177,18 +178,18 @@ export class Gets {
     const { connection } = this;
     return new Promise((resolve, reject) => {
       let slot = -1;
-      const onAbort = (): void => connection.machine.abort(slot, task, () => aborted(false));
+      const abort = (): void => connection.machine.abort(slot, task, () => aborted(false));
       const task: GetTask = {
         kind: 'get',
         ...base,
         done: (outcome) => {
-          signal?.removeEventListener('abort', onAbort);
+          if (signal !== undefined) offAbort(signal, abort);
           if (outcome instanceof RingletError) reject(outcome);
           else resolve(outcome.contributions);
         },
       };
       slot = connection.submit(task, known);
-      signal?.addEventListener('abort', onAbort);
+      if (signal !== undefined) onAbort(signal, abort);
     });
   }
 

@@ -153,7 +153,8 @@ function recordsWithin(words: Int32Array, from: number, records: number, end: nu
  */
 export function frameIntact(words: Int32Array, at: number): boolean {
   const bytes = words[at];
-  if (bytes === undefined || bytes < 0 || (bytes & 7) !== 0) return false;
+  if (bytes === undefined || (bytes & 7) !== 0) return false;
+  // A negative length becomes a huge one.
   const have = bytes >>> 2;
   if (at + have > words.length) return false;
   const type = frameType(words, at);

@@ -3,7 +3,11 @@ import type { Sibling } from '../../src/client/api.js';
 import { ENGINES, failure, openSmall, text, texts } from './support.js';
 
 const union = (siblings: readonly Sibling[]): Uint8Array =>
-  Buffer.from([...new Set(siblings.flatMap(({ value }) => Buffer.from(value).toString().split(',')))].toSorted().join(','));
+  Buffer.from(
+    [...new Set(siblings.flatMap(({ value }) => Buffer.from(value).toString().split(',')))]
+      .toSorted()
+      .join(','),
+  );
 
 describe.each(ENGINES)('buckets (%s)', (engine) => {
   test('the same key in two buckets is two keys; names have 1 to 64 of the allowed characters', async () => {
@@ -20,33 +24,61 @@ describe.each(ENGINES)('buckets (%s)', (engine) => {
 
   test('properties: defaults, own ones, a majority for another n; n and rule never change', async () => {
     const store = await openSmall(engine, { nodes: 5 });
-    expect(await store.properties()).toEqual({ n: 3, r: 2, w: 2, durability: 'buffered', conflict: 'siblings' });
+    expect(await store.properties()).toEqual({
+      n: 3,
+      r: 2,
+      w: 2,
+      durability: 'buffered',
+      conflict: 'siblings',
+    });
     expect(await store.bucket('one', { n: 1 }).properties()).toMatchObject({ n: 1, r: 1, w: 1 });
     expect(await store.bucket('five', { n: 5, w: 5 }).properties()).toMatchObject({ n: 5, r: 3, w: 5 });
-    for (const bad of [{ n: 0 }, { n: 6 }, { n: 1.5 }, { r: 4 }, { w: 0 }, { n: 2, r: 3 }, { durability: 'x' as never }, { conflict: 'unknown' }]) {
-      expect(() => store.bucket('bad', bad)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }) as Error);
+    for (const bad of [
+      { n: 0 },
+      { n: 6 },
+      { n: 1.5 },
+      { r: 4 },
+      { w: 0 },
+      { n: 2, r: 3 },
+      { durability: 'x' as never },
+      { conflict: 'unknown' },
+    ]) {
+      expect(() => store.bucket('bad', bad)).toThrow(
+        expect.objectContaining({ code: 'BAD_REQUEST' }) as Error,
+      );
     }
     await store.bucket('one', { n: 1 }).put('k', 'v');
     expect(await failure(store.bucket('one', { n: 2 }).get('k'))).toMatchObject({
       code: 'BUCKET_MISMATCH',
       details: { bucket: 'one', property: 'n', got: 1, asked: 2 },
     });
-    expect(await failure(store.bucket('one', { conflict: 'lww' }).put('k', 'x'))).toMatchObject({ code: 'BUCKET_MISMATCH' });
-    expect(await failure(store.bucket('one', {}).setProperties({ n: 2 }))).toMatchObject({ code: expect.stringMatching(/BUCKET_MISMATCH|BAD_REQUEST/) as string });
+    expect(await failure(store.bucket('one', { conflict: 'lww' }).put('k', 'x'))).toMatchObject({
+      code: 'BUCKET_MISMATCH',
+    });
+    expect(await failure(store.bucket('one', {}).setProperties({ n: 2 }))).toMatchObject({
+      code: expect.stringMatching(/BUCKET_MISMATCH|BAD_REQUEST/) as string,
+    });
     const five = store.bucket('five', { n: 5, w: 5 });
     await five.setProperties({ r: 1, w: 2 });
     expect(await five.properties()).toEqual(await store.bucket('five').properties());
     expect(await five.properties()).toMatchObject({ n: 5, r: 1, w: 2 });
     await store.bucket('five').put('k', 'v');
-    expect(await failure(store.bucket('five').put('k', 'v', { w: 6 }))).toMatchObject({ code: 'BAD_REQUEST', details: { most: 5 } });
-    expect(await failure(store.bucket('one', {}).get('k', { r: 2 }))).toMatchObject({ code: 'BAD_REQUEST', details: { most: 1 } });
+    expect(await failure(store.bucket('five').put('k', 'v', { w: 6 }))).toMatchObject({
+      code: 'BAD_REQUEST',
+      details: { most: 5 },
+    });
+    expect(await failure(store.bucket('one', {}).get('k', { r: 2 }))).toMatchObject({
+      code: 'BAD_REQUEST',
+      details: { most: 1 },
+    });
   });
 
   test('the memory engine refuses every durability that needs a disk, the lmdb engine takes all', async () => {
     const store = await openSmall(engine);
     for (const durability of ['committed', 'durable'] as const) {
       const put = store.put('k', durability, { durability });
-      if (engine === 'memory') expect(await failure(put)).toMatchObject({ code: 'BAD_REQUEST', details: { durability, engine } });
+      if (engine === 'memory')
+        expect(await failure(put)).toMatchObject({ code: 'BAD_REQUEST', details: { durability, engine } });
       else await put;
     }
   });
@@ -57,7 +89,9 @@ describe.each(ENGINES)('buckets (%s)', (engine) => {
     const keys = Array.from({ length: 200 }, (_, i) => `k${i}`);
     expect((await bucket.putMany(keys.map((key) => ({ key, value: key })))).every(({ ok }) => ok)).toBe(true);
     const got = await bucket.getMany(keys);
-    expect(got.map(({ value, degraded }) => [text(value), degraded])).toEqual(keys.map((key) => [key, false]));
+    expect(got.map(({ value, degraded }) => [text(value), degraded])).toEqual(
+      keys.map((key) => [key, false]),
+    );
     const copies = store.stats().vnodes.reduce((sum, vnode) => sum + vnode.keys, 0);
     expect(copies).toBe(200 * n);
   });

@@ -3,14 +3,28 @@ import type { Store } from '../../src/client/api.js';
 import { ENGINES, LONG, openSmall, text, until } from './support.js';
 
 /** How a virtual node's thread ends; `terminate` from outside, the others by itself, in its loop or inside a put. */
-const ENDINGS = ['throw', 'throw in a put', 'exit', 'exit in a put', 'heap', 'terminate', 'terminate'] as const;
+const ENDINGS = [
+  'throw',
+  'throw in a put',
+  'exit',
+  'exit in a put',
+  'heap',
+  'terminate',
+  'terminate',
+] as const;
 const TIMES = LONG ? 140 : 7;
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 
 function end(store: OpenStore, ordinal: number, ending: (typeof ENDINGS)[number]): void {
-  const [fault, place] = ending.split(' in a ') as ['throw' | 'exit' | 'heap' | 'terminate', 'put' | undefined];
-  const sent = fault === 'terminate' ? store.supervisor.terminate(ordinal) : store.supervisor.inject(ordinal, fault, place ?? 'loop');
+  const [fault, place] = ending.split(' in a ') as [
+    'throw' | 'exit' | 'heap' | 'terminate',
+    'put' | undefined,
+  ];
+  const sent =
+    fault === 'terminate'
+      ? store.supervisor.terminate(ordinal)
+      : store.supervisor.inject(ordinal, fault, place ?? 'loop');
   expect(sent).toBe(true);
 }
 
@@ -46,7 +60,8 @@ class Load {
         tally.acknowledged++;
         const old = `k-${lane}-${Math.floor(Math.random() * (i + 1))}`;
         const got = text((await this.store.get(old)).value);
-        if (got !== this.acknowledged.get(old) && this.acknowledged.has(old)) throw new Error(`${old} is ${got}`);
+        if (got !== this.acknowledged.get(old) && this.acknowledged.has(old))
+          throw new Error(`${old} is ${got}`);
       } catch (error) {
         const { code, maybeApplied } = error as { code?: string; maybeApplied?: boolean };
         if (code !== 'COORDINATOR_LOST' && code !== 'QUORUM_NOT_MET') this.unexpected.push(error);
@@ -63,7 +78,8 @@ class Load {
   async check(r: number): Promise<void> {
     expect(this.unexpected).toEqual([]);
     const lost: string[] = [];
-    for (const [key, value] of this.acknowledged) if (text((await this.store.get(key, { r })).value) !== value) lost.push(key);
+    for (const [key, value] of this.acknowledged)
+      if (text((await this.store.get(key, { r })).value) !== value) lost.push(key);
     expect(lost, 'acknowledged and lost').toEqual([]);
     for (const [name, { acknowledged, attempted }] of this.counters) {
       const sum = Number(text((await this.store.get(name, { r: 'all' })).value) ?? 0);
@@ -76,33 +92,42 @@ class Load {
 const shapes = ENGINES.flatMap((engine) => [1, 3].map((n) => [engine, n] as const));
 
 describe.each(shapes)('threads that die under load (%s, N=%i)', (engine, n) => {
-  test(`${TIMES} times, by each means: up again within a second, nothing acknowledged is lost`, async () => {
-    const rejections: unknown[] = [];
-    const note = (reason: unknown): void => void rejections.push(reason);
-    process.on('unhandledRejection', note);
-    const store = await openSmall(engine, { n, memoryMiB: 192 }, { faults: true, heapMiB: 64 });
-    const load = new Load(store, engine === 'lmdb' ? 'committed' : 'buffered');
-    const restarts: number[] = [];
-    for (let i = 0; i < TIMES; i++) {
-      const ordinal = i % 3;
-      const acknowledged = load.acknowledged.size;
-      await until('the load goes on', () => load.acknowledged.size > acknowledged + 100);
-      const vnode = (): ReturnType<OpenStore['stats']>['vnodes'][number] => store.stats().vnodes[ordinal]!;
-      const { incarnation } = vnode();
-      end(store, ordinal, ENDINGS[i % ENDINGS.length]!);
-      await until('it has died', () => vnode().state !== 'serving' || vnode().incarnation > incarnation);
-      const diedMs = performance.now();
-      await until('it serves again', () => vnode().state === 'serving' && vnode().incarnation === incarnation + 1);
-      restarts.push(Math.round(performance.now() - diedMs));
-    }
-    await load.stop();
-    await load.check(n);
-    process.off('unhandledRejection', note);
-    expect(rejections).toEqual([]);
-    console.log(`${engine} N=${n}: restarts in ms ${restarts.join(' ')}; ${load.acknowledged.size} puts, ${load.definite.length} refused`);
-    expect(store.stats().vnodes.reduce((sum, { restarts: count }) => sum + count, 0)).toBe(TIMES);
-    expect(restarts.toSorted((a, b) => a - b)[Math.floor(TIMES / 2)]).toBeLessThan(1_000);
-  }, LONG ? 900_000 : 90_000);
+  test(
+    `${TIMES} times, by each means: up again within a second, nothing acknowledged is lost`,
+    async () => {
+      const rejections: unknown[] = [];
+      const note = (reason: unknown): void => void rejections.push(reason);
+      process.on('unhandledRejection', note);
+      const store = await openSmall(engine, { n, memoryMiB: 192 }, { faults: true, heapMiB: 64 });
+      const load = new Load(store, engine === 'lmdb' ? 'committed' : 'buffered');
+      const restarts: number[] = [];
+      for (let i = 0; i < TIMES; i++) {
+        const ordinal = i % 3;
+        const acknowledged = load.acknowledged.size;
+        await until('the load goes on', () => load.acknowledged.size > acknowledged + 100);
+        const vnode = (): ReturnType<OpenStore['stats']>['vnodes'][number] => store.stats().vnodes[ordinal]!;
+        const { incarnation } = vnode();
+        end(store, ordinal, ENDINGS[i % ENDINGS.length]!);
+        await until('it has died', () => vnode().state !== 'serving' || vnode().incarnation > incarnation);
+        const diedMs = performance.now();
+        await until(
+          'it serves again',
+          () => vnode().state === 'serving' && vnode().incarnation === incarnation + 1,
+        );
+        restarts.push(Math.round(performance.now() - diedMs));
+      }
+      await load.stop();
+      await load.check(n);
+      process.off('unhandledRejection', note);
+      expect(rejections).toEqual([]);
+      console.log(
+        `${engine} N=${n}: restarts in ms ${restarts.join(' ')}; ${load.acknowledged.size} puts, ${load.definite.length} refused`,
+      );
+      expect(store.stats().vnodes.reduce((sum, { restarts: count }) => sum + count, 0)).toBe(TIMES);
+      expect(restarts.toSorted((a, b) => a - b)[Math.floor(TIMES / 2)]).toBeLessThan(1_000);
+    },
+    LONG ? 900_000 : 90_000,
+  );
 });
 
 describe.each(ENGINES)('one thread that dies (%s)', (engine) => {
@@ -133,7 +158,10 @@ describe.each(ENGINES)('one thread that dies (%s)', (engine) => {
       // The first write of a thread: its actor and the number 1, or this context was there before.
       vectors.add(String((await store.put(`first-of-${i}`, 'x')).context));
       expect(store.supervisor.terminate(0)).toBe(true);
-      await until('the next one serves', () => store.stats().vnodes[0]!.incarnation === i + 2 && store.stats().vnodes[0]!.state === 'serving');
+      await until(
+        'the next one serves',
+        () => store.stats().vnodes[0]!.incarnation === i + 2 && store.stats().vnodes[0]!.state === 'serving',
+      );
     }
     expect(vectors.size).toBe(4);
   });
@@ -142,9 +170,16 @@ describe.each(ENGINES)('one thread that dies (%s)', (engine) => {
     const store = await openSmall(engine, {}, { faults: true, hungMs: 2_000 });
     for (let i = 0; i < 50; i++) await store.put(`k${i}`, 'v');
     store.supervisor.inject(1, 'hang');
-    await Promise.all(Array.from({ length: 50 }, async (_, i) => expect(text((await store.get(`k${i}`)).value)).toBe('v')));
-    await until('it is replaced', () => store.stats().vnodes[1]!.incarnation === 2 && store.stats().vnodes[1]!.state === 'serving', 15_000);
-    for (let i = 0; i < 50; i++) await store.put(`k${i}`, 'w', { context: (await store.get(`k${i}`)).context! });
+    await Promise.all(
+      Array.from({ length: 50 }, async (_, i) => expect(text((await store.get(`k${i}`)).value)).toBe('v')),
+    );
+    await until(
+      'it is replaced',
+      () => store.stats().vnodes[1]!.incarnation === 2 && store.stats().vnodes[1]!.state === 'serving',
+      15_000,
+    );
+    for (let i = 0; i < 50; i++)
+      await store.put(`k${i}`, 'w', { context: (await store.get(`k${i}`)).context! });
     expect(store.stats().vnodes.map(({ restarts }) => restarts)).toEqual([0, 1, 0]);
   });
 

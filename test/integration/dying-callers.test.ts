@@ -16,17 +16,19 @@ test(
     const store = await openSmall('memory', { memoryMiB: 128, maxCallers: AT_ONCE + 2 });
     for (let i = 0; i < 100; i++) await store.put(`stable-${i}`, `value ${i}`);
     let started = 0;
-    let serving = true;
+    const server = { serving: true };
     let served = 0;
     const failures: unknown[] = [];
     const warm: number[] = [];
-    const server = (async () => {
+    const service = (async () => {
       let { context } = await store.put('mine', 'v');
-      for (; serving; served++) {
+      for (; server.serving; served++) {
         ({ context } = await store.put('mine', `${served}`, { context }));
         const i = served % 100;
-        if (text((await store.get('mine')).value) !== `${served}`) throw new Error('a write of our own is gone');
-        if (text((await store.get(`stable-${i}`)).value) !== `value ${i}`) throw new Error('a stable key is gone');
+        if (text((await store.get('mine')).value) !== `${served}`)
+          throw new Error('a write of our own is gone');
+        if (text((await store.get(`stable-${i}`)).value) !== `value ${i}`)
+          throw new Error('a stable key is gone');
       }
     })();
     const lane = async (): Promise<void> => {
@@ -49,15 +51,16 @@ test(
         await ended;
       }
     };
-    server.catch(() => undefined);
+    service.catch(() => undefined);
     await Promise.all(Array.from({ length: AT_ONCE }, lane));
-    serving = false;
-    await server;
+    server.serving = false;
+    await service;
     expect(failures).toEqual([]);
     expect(served).toBeGreaterThan(WORKERS);
     await until('every slot has come back', () => store.stats().callers === 1);
     expect(rss() - warm[0]!, 'MiB from half of the workers to all').toBeLessThan(LONG ? 150 : 60);
-    for (let i = 0; i < 100; i++) expect(text((await store.get(`stable-${i}`, { r: 'all' })).value)).toBe(`value ${i}`);
+    for (let i = 0; i < 100; i++)
+      expect(text((await store.get(`stable-${i}`, { r: 'all' })).value)).toBe(`value ${i}`);
     const restarts = store.stats().vnodes.map((vnode) => vnode.restarts);
     expect(restarts).toEqual([0, 0, 0]);
   },

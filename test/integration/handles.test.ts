@@ -12,9 +12,14 @@ interface Answer {
 }
 
 /** A worker thread with a store of its own, as the main thread sees it. */
-async function caller(store: HostStore): Promise<{ worker: Worker; ask(order: Omit<Order, 'id'>): Promise<unknown> }> {
+async function caller(
+  store: HostStore,
+): Promise<{ worker: Worker; ask(order: Omit<Order, 'id'>): Promise<unknown> }> {
   const handle = store.handle();
-  const worker = new Worker(fixture('caller'), { workerData: { handle }, transferList: [...handle.transferList] });
+  const worker = new Worker(fixture('caller'), {
+    workerData: { handle },
+    transferList: [...handle.transferList],
+  });
   later(async () => void (await worker.terminate()));
   const waiting = new Map<number, (answer: Answer) => void>();
   let next = 0;
@@ -45,12 +50,19 @@ test('two threads see each other: writes at once, buckets that either of them ma
   for (let i = 0; i < 200; i++) {
     const [writer, reader] = i % 2 === 0 ? [a, b] : [b, a];
     await writer.ask({ bucket: `bucket-${i % 20}`, method: 'put', args: [`k${i}`, `v${i}`] });
-    expect(await reader.ask({ bucket: `bucket-${i % 20}`, method: 'get', args: [`k${i}`] })).toMatchObject({ text: `v${i}` });
+    expect(await reader.ask({ bucket: `bucket-${i % 20}`, method: 'get', args: [`k${i}`] })).toMatchObject({
+      text: `v${i}`,
+    });
     expect(text((await store.bucket(`bucket-${i % 20}`).get(`k${i}`)).value)).toBe(`v${i}`);
   }
   await a.ask({ bucket: 'lww', properties: { conflict: 'lww', n: 2 }, method: 'put', args: ['k', 'v'] });
-  expect(await b.ask({ bucket: 'lww', method: 'properties', args: [] })).toMatchObject({ conflict: 'lww', n: 2 });
-  await expect(b.ask({ bucket: 'lww', properties: { n: 1 }, method: 'get', args: ['k'] })).rejects.toMatchObject({ code: 'BUCKET_MISMATCH' });
+  expect(await b.ask({ bucket: 'lww', method: 'properties', args: [] })).toMatchObject({
+    conflict: 'lww',
+    n: 2,
+  });
+  await expect(
+    b.ask({ bucket: 'lww', properties: { n: 1 }, method: 'get', args: ['k'] }),
+  ).rejects.toMatchObject({ code: 'BUCKET_MISMATCH' });
   await b.ask({ bucket: 'lww', method: 'setProperties', args: [{ r: 1 }] });
   expect(await a.ask({ bucket: 'lww', method: 'properties', args: [] })).toMatchObject({ r: 1 });
   expect(await a.ask({ method: 'buckets', args: [] })).toHaveLength(21);
@@ -71,7 +83,9 @@ test('a thread that polls a bucket without a pause hears of it when another make
 test('slots are counted: TOO_MANY_CALLERS, release() of an unsent handle, none of a sent one', async () => {
   const store = await openSmall('memory', { maxCallers: 4 });
   const handles = [store.handle(), store.handle(), store.handle()];
-  expect(() => store.handle()).toThrow(expect.objectContaining({ code: 'TOO_MANY_CALLERS', details: { maxCallers: 4 } }) as Error);
+  expect(() => store.handle()).toThrow(
+    expect.objectContaining({ code: 'TOO_MANY_CALLERS', details: { maxCallers: 4 } }) as Error,
+  );
   expect(store.stats().callers).toBe(4);
   for (const handle of handles) handle.release();
   await until('the slots are free', () => store.stats().callers === 1);
@@ -88,7 +102,10 @@ test('slots are counted: TOO_MANY_CALLERS, release() of an unsent handle, none o
 test('release() of a handle that was sent takes nothing from the thread that has it', async () => {
   const store = await openSmall('memory', { maxCallers: 2 });
   const handle = store.handle();
-  const worker = new Worker(fixture('caller'), { workerData: { handle }, transferList: [...handle.transferList] });
+  const worker = new Worker(fixture('caller'), {
+    workerData: { handle },
+    transferList: [...handle.transferList],
+  });
   later(async () => void (await worker.terminate()));
   await once(worker, 'message');
   handle.release();
@@ -108,7 +125,9 @@ test('a handle serves one connect(), in whatever thread; what is no handle is re
   expect(text((await store.get('k')).value)).toBe('v');
   expect(() => connect(handle)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }) as Error);
   for (const wrong of [{}, { transferList: [] }, { kind: 'ringlet-handle', transferList: [{}] }]) {
-    expect(() => connect(wrong as unknown as Handle)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }) as Error);
+    expect(() => connect(wrong as unknown as Handle)).toThrow(
+      expect.objectContaining({ code: 'BAD_REQUEST' }) as Error,
+    );
   }
   await mine.close();
   expect(await failure(mine.get('k'))).toMatchObject({ code: 'CLOSED' });
@@ -121,13 +140,19 @@ test('after close() of the store every call through a handle rejects with CLOSED
   const store = await openSmall('memory');
   const a = await caller(store);
   await a.ask({ method: 'put', args: ['k', 'v'] });
-  const under = Array.from({ length: 50 }, (_, i) => a.ask({ bucket: `b${i}`, method: 'put', args: ['k', 'v'] }));
+  const under = Array.from({ length: 50 }, (_, i) =>
+    a.ask({ bucket: `b${i}`, method: 'put', args: ['k', 'v'] }),
+  );
   const outcomes = Promise.allSettled(under);
   await store.close();
-  for (const outcome of await outcomes) if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'CLOSED' });
+  for (const outcome of await outcomes)
+    if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'CLOSED' });
   for (const method of ['get', 'put', 'delete', 'increment', 'setProperties', 'buckets']) {
     const args = method === 'put' ? ['k', 'v'] : method === 'setProperties' ? [{ r: 1 }] : ['k'];
-    await expect(a.ask({ method, args: method === 'increment' ? ['k', 1] : args }), method).rejects.toMatchObject({ code: 'CLOSED' });
+    await expect(
+      a.ask({ method, args: method === 'increment' ? ['k', 1] : args }),
+      method,
+    ).rejects.toMatchObject({ code: 'CLOSED' });
   }
   await expect(a.ask({ bucket: 'new', method: 'scan', args: [] })).rejects.toMatchObject({ code: 'CLOSED' });
 });

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { ENGINES, failure, openSmall, refusal, text, texts } from './support.js';
+import { ENGINES, failure, freshBuckets, openSmall, refusal, text, texts } from './support.js';
 
 const MIB = 1 << 20;
 
 describe.each(ENGINES)('keys and values (%s)', (engine) => {
+  const fresh = freshBuckets(engine);
+
   test('a miss never throws, has no context, and a put makes it a hit', async () => {
-    const store = await openSmall(engine);
+    const store = fresh();
     expect(await store.get('k')).toEqual({ found: false, siblings: [], degraded: false });
     await store.put('other', 'x');
     expect(await store.get('k')).toEqual({ found: false, siblings: [], degraded: false });
@@ -19,7 +21,7 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
   });
 
   test('keys of any bytes and names are distinct and come back: strings, unicode, __proto__, non-UTF-8', async () => {
-    const store = await openSmall(engine);
+    const store = fresh();
     const keys: (string | Uint8Array)[] = [
       '__proto__',
       'constructor',
@@ -51,7 +53,7 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
   });
 
   test('values of 0 bytes to 1 MiB come back byte by byte with their content type', async () => {
-    const store = await openSmall(engine);
+    const store = fresh();
     for (const bytes of [0, 1, 7, 4_096, 32_767, 32_768, 131_072, MIB - 1, MIB]) {
       const value = Buffer.alloc(bytes, 'ringlet ');
       const contentType = `application/x-${bytes}`;
@@ -63,7 +65,7 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
   });
 
   test('the caller may change the bytes of a key once put or get has returned its promise', async () => {
-    const store = await openSmall(engine);
+    const store = fresh();
     const key = Buffer.from('key-1');
     const put = store.put(key, 'v');
     key.write('key-2');
@@ -129,7 +131,7 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
   });
 
   test('100 siblings are kept, the next is refused, and a put with the context resolves them', async () => {
-    const store = await openSmall(engine);
+    const store = fresh();
     const all = Array.from({ length: 100 }, (_, i) => `v${i}`);
     await Promise.all(all.map((value) => store.put('k', value)));
     expect(await refusal(store.put('k', 'one too many'))).toEqual([
@@ -154,7 +156,7 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
   });
 
   test('a tombstone has a context, and what was deleted can be put again', async () => {
-    const store = await openSmall(engine);
+    const store = fresh();
     const { context } = await store.put('k', 'v');
     await store.delete('k', { context });
     const gone = await store.get('k', { r: 'all' });
@@ -169,7 +171,7 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
   });
 
   test('increments by many at once add up, in any bucket, and refuse what is no counter', async () => {
-    const store = await openSmall(engine);
+    const store = fresh();
     await Promise.all(Array.from({ length: 200 }, (_, i) => store.increment('c', i % 2 === 0 ? 3 : -1)));
     expect(await store.increment('c', 0)).toBe(200);
     expect(text((await store.get('c', { r: 'all' })).value)).toBe('200');
@@ -184,7 +186,7 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
   });
 
   test('getMany and putMany answer in order, and one bad entry does not harm the others', async () => {
-    const store = await openSmall(engine);
+    const store = fresh();
     const keys = Array.from({ length: 1_000 }, (_, i) => `many-${i}`);
     const outcomes = await store.putMany([
       ...keys.map((key) => ({ key, value: `of ${key}`, contentType: 'a/b' })),

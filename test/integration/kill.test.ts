@@ -16,7 +16,11 @@ interface Said {
 const CHILD = fixture('kill-child');
 
 /** One process: killed `delayMs` after it has said `phase`, or left to its end without one. */
-async function run(job: object, phase: 'spawned' | 'verified' | undefined, delayMs: number): Promise<Said & { end: string }> {
+async function run(
+  job: object,
+  phase: 'spawned' | 'verified' | undefined,
+  delayMs: number,
+): Promise<Said & { end: string }> {
   const child = spawn(process.execPath, [CHILD, JSON.stringify(job)], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said: Said = {};
   let errors = '';
@@ -53,7 +57,8 @@ test.each([
       expect(result.opened!.cleanShutdown).toBe(round === 0);
       required = result.required!;
       // Right after the start, or within the recovery of what the last kill left.
-      if (kill % 2 === 1) await run({ ...job, round: ++round, last: false }, 'spawned', 100 + Math.random() * 350);
+      if (kill % 2 === 1)
+        await run({ ...job, round: ++round, last: false }, 'spawned', 100 + Math.random() * 350);
     }
     expect(required, 'there was something to lose').toBeGreaterThan(200 * rounds);
     expect(await run({ ...job, round, last: true }, undefined, 0)).toMatchObject({

@@ -10,7 +10,9 @@ function look(directory: string): string {
   const hash = createHash('sha256');
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
-    hash.update(`${path} ${entry.isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : 'directory'}\n`);
+    hash.update(
+      `${path} ${entry.isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : 'directory'}\n`,
+    );
   }
   return hash.digest('hex');
 }
@@ -35,14 +37,34 @@ describe.each(ENGINES)('closing (%s)', (engine) => {
     await Promise.allSettled([put]);
     await closing;
     await store.close();
-    const calls = [
-      store.get('k'), store.put('k', 'v'), store.delete('k'), store.increment('k'), store.getMany(['k']), bucket.get('k'),
-      bucket.setProperties({ r: 1 }), store.buckets(), store.scan().next(), store.bucket('new').put('k', 'v'), store.bucket('new').get('k'),
+    const calls: (() => Promise<unknown>)[] = [
+      () => store.get('k'),
+      () => store.put('k', 'v'),
+      () => store.delete('k'),
+      () => store.increment('k'),
+      () => store.getMany(['k']),
+      () => bucket.get('k'),
+      () => bucket.setProperties({ r: 1 }),
+      () => store.buckets(),
+      () => store.scan().next(),
+      () => store.bucket('new').put('k', 'v'),
+      () => store.bucket('new').get('k'),
     ];
-    for (const call of calls) expect(await failure(call)).toMatchObject({ code: 'CLOSED', retryable: false, maybeApplied: false });
-    expect(await store.putMany([{ key: 'k', value: 'v' }])).toMatchObject([{ ok: false, error: { code: 'CLOSED' } }]);
+    for (const call of calls)
+      expect(await failure(call()), String(call)).toMatchObject({
+        code: 'CLOSED',
+        retryable: false,
+        maybeApplied: false,
+      });
+    expect(await store.putMany([{ key: 'k', value: 'v' }])).toMatchObject([
+      { ok: false, error: { code: 'CLOSED' } },
+    ]);
     expect(() => store.handle()).toThrow(expect.objectContaining({ code: 'CLOSED' }) as Error);
-    expect(store.ring().nodes.flatMap(({ vnodes }) => vnodes.map(({ state }) => state))).toEqual(['stopped', 'stopped', 'stopped']);
+    expect(store.ring().nodes.flatMap(({ vnodes }) => vnodes.map(({ state }) => state))).toEqual([
+      'stopped',
+      'stopped',
+      'stopped',
+    ]);
   });
 
   test('close() waits for requests under way', async () => {
@@ -66,13 +88,20 @@ test('closed in good order and opened again: everything is there, with propertie
   const first = await openSmall('lmdb', { ...small, data });
   expect(first.startup).toMatchObject({ fresh: true, cleanShutdown: true, recoveryMs: 0 });
   const keys = Array.from({ length: 2_000 }, (_, i) => `k${i}`);
-  await first.bucket('lww', { conflict: 'lww', n: 2 }).putMany(keys.map((key) => ({ key, value: `of ${key}` })));
+  await first
+    .bucket('lww', { conflict: 'lww', n: 2 })
+    .putMany(keys.map((key) => ({ key, value: `of ${key}` })));
   const { context } = await first.put('seen', 'old');
   await Promise.all([first.put('siblings', 'a'), first.put('siblings', 'b'), first.increment('c', 41)]);
   await first.close();
   for (let times = 0; times < 2; times++) {
     const again = await openSmall('lmdb', { ...small, data });
-    expect(again.startup).toMatchObject({ fresh: false, cleanShutdown: true, recoveryMs: 0, recoveredRecords: 0 });
+    expect(again.startup).toMatchObject({
+      fresh: false,
+      cleanShutdown: true,
+      recoveryMs: 0,
+      recoveredRecords: 0,
+    });
     expect(await again.bucket('lww').properties()).toMatchObject({ conflict: 'lww', n: 2 });
     const got = await again.bucket('lww').getMany(keys);
     expect(got.map(({ value }) => text(value))).toEqual(keys.map((key) => `of ${key}`));
@@ -116,7 +145,9 @@ test('another topology, a foreign and a damaged directory are refused in one lin
   await refused(open({ ...small, data: foreign }), 'DATA_FOREIGN');
   expect(readFileSync(join(foreign, 'thesis.txt'), 'utf8')).toBe('precious');
 
-  const engines = readdirSync(data, { recursive: true, withFileTypes: true }).filter(({ name }) => name === 'data.mdb');
+  const engines = readdirSync(data, { recursive: true, withFileTypes: true }).filter(
+    ({ name }) => name === 'data.mdb',
+  );
   expect(engines).toHaveLength(3);
   const victim = join(engines[1]!.parentPath, 'data.mdb');
   truncateSync(victim, Math.floor(statSync(victim).size / 2));
@@ -127,7 +158,16 @@ test('another topology, a foreign and a damaged directory are refused in one lin
 
 test('options out of range are BAD_REQUEST and make no directory', async () => {
   const data = join(temporary(), 'data');
-  for (const bad of [{ nodes: 0 }, { nodes: 65 }, { n: 5 }, { partitions: 48 }, { memoryMiB: 1 }, { engine: 'sqlite' as never }, { flushMs: 0 }, { unknown: 1 } as never]) {
+  for (const bad of [
+    { nodes: 0 },
+    { nodes: 65 },
+    { n: 5 },
+    { partitions: 48 },
+    { memoryMiB: 1 },
+    { engine: 'sqlite' as never },
+    { flushMs: 0 },
+    { unknown: 1 } as never,
+  ]) {
     await refused(open({ ...small, data, ...(bad as object) }), 'BAD_REQUEST');
   }
   expect(() => statSync(data)).toThrow();

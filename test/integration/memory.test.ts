@@ -16,33 +16,39 @@ function used(): { rssMiB: number; heapMiB: number } {
 }
 
 describe.each(ENGINES)('memory (%s)', (engine) => {
-  test(`${OPERATIONS} puts, gets and increments over ${KEYS} keys leave heap and resident size where they were`, async () => {
-    const store = await openSmall(engine, { memoryMiB: 64 });
-    const value = Buffer.alloc(200, 'v');
-    const run = async (operations: number): Promise<void> => {
-      let done = 0;
-      const lane = async (): Promise<void> => {
-        while (done < operations) {
-          const i = done++;
-          const key = `k${(i * 7) % KEYS}`;
-          if (i % 3 === 0) {
-            const { context } = await store.get(key);
-            await store.put(key, value, context === undefined ? {} : { context }).catch((error: { code: string }) => {
-              if (error.code !== 'TOO_MANY_SIBLINGS') throw error;
-            });
-          } else if (i % 30 === 1) await store.increment(`c${i % 10}`);
-          else await store.get(key);
-        }
+  test(
+    `${OPERATIONS} puts, gets and increments over ${KEYS} keys leave heap and resident size where they were`,
+    async () => {
+      const store = await openSmall(engine, { memoryMiB: 32, valueBytes: 4_096 });
+      const value = Buffer.alloc(200, 'v');
+      const run = async (operations: number): Promise<void> => {
+        let done = 0;
+        const lane = async (): Promise<void> => {
+          while (done < operations) {
+            const i = done++;
+            const key = `k${(i * 7) % KEYS}`;
+            if (i % 3 === 0) {
+              const { context } = await store.get(key);
+              await store
+                .put(key, value, context === undefined ? {} : { context })
+                .catch((error: { code: string }) => {
+                  if (error.code !== 'TOO_MANY_SIBLINGS') throw error;
+                });
+            } else if (i % 30 === 1) await store.increment(`c${i % 10}`);
+            else await store.get(key);
+          }
+        };
+        await Promise.all(Array.from({ length: 32 }, lane));
       };
-      await Promise.all(Array.from({ length: 32 }, lane));
-    };
-    await run(OPERATIONS / 2);
-    const before = used();
-    await run(OPERATIONS);
-    const after = used();
-    expect(after.heapMiB - before.heapMiB, 'heap of this thread, MiB').toBeLessThan(5);
-    expect(after.rssMiB - before.rssMiB, 'resident size, MiB').toBeLessThan(60);
-    const { bufferBytes, bufferCapacityBytes } = store.stats().vnodes[0]!;
-    expect(bufferBytes).toBeLessThanOrEqual(bufferCapacityBytes);
-  }, LONG ? 600_000 : 60_000);
+      await run(OPERATIONS / 2);
+      const before = used();
+      await run(OPERATIONS);
+      const after = used();
+      expect(after.heapMiB - before.heapMiB, 'heap of this thread, MiB').toBeLessThan(5);
+      expect(after.rssMiB - before.rssMiB, 'resident size, MiB').toBeLessThan(60);
+      const { bufferBytes, bufferCapacityBytes } = store.stats().vnodes[0]!;
+      expect(bufferBytes).toBeLessThanOrEqual(bufferCapacityBytes);
+    },
+    LONG ? 600_000 : 60_000,
+  );
 });

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect } from 'vitest';
-import type { OpenOptions } from '../../src/client/api.js';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import type { Bucket, OpenOptions } from '../../src/client/api.js';
 import type { OpenedStore } from '../../src/host/open.js';
 
 /**
@@ -56,6 +56,22 @@ export async function openSmall(
   const store = await openWith({ engine, nodes: 3, memoryMiB: 96, ...options, ...data }, internals);
   later(() => store.close());
   return store;
+}
+
+/** One store for all tests of a describe block, and for each of them a new bucket. */
+export function freshBuckets(engine: Engine): () => Bucket {
+  let store: OpenedStore;
+  let data: string | undefined;
+  let next = 0;
+  beforeAll(async () => {
+    data = mkdtempSync(join(tmpdir(), 'ringlet-it-'));
+    store = await openWith({ engine, nodes: 3, memoryMiB: 192, ...(engine === 'lmdb' ? { data } : {}) }, {});
+  });
+  afterAll(async () => {
+    await store.close();
+    rmSync(data!, { recursive: true, force: true });
+  });
+  return () => store.bucket(`fresh-${next++}`);
 }
 
 export interface Failure {

@@ -2,113 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { writeDouble } from '../../src/base/memory.js';
 import * as F from '../../src/messaging/frames.js';
-
-/**
- * One frame of each type, field by field as frames.ts describes them, and its bytes. The bytes
- * never change: a frame of another shape has another version.
- */
-interface Sample {
-  readonly name: string;
-  readonly type: number;
-  readonly words: readonly number[];
-  readonly hex: string;
-}
-
-const RECORD = [0, 16, 3, 4];
-const RECORD_HEX = '00000000 10000000 03000000 04000000';
-/** Length, type, version 1, flags 2, request 0x80000007, epoch 0xbaadf00d, deadline 1000.0. */
-function headOf(bytes: string, type: string): string {
-  return `${bytes}000000${type}010200070000800df0adba0000000000408f40`;
-}
-
-function packed(hex: string): string {
-  return hex.replaceAll(' ', '');
-}
-
-const SAMPLES: readonly Sample[] = [
-  {
-    name: 'PUT',
-    type: F.PUT,
-    // One context entry (5, 9), key "key", content type "a", value "vvvvv".
-    words: [
-      2,
-      0x1234,
-      3 | (7 << 16),
-      3 | (1 << 16),
-      1 | (2 << 8) | (2 << 16) | (3 << 24),
-      1 | (2 << 8) | (2 << 16) | (255 << 24),
-      5,
-      1,
-      0,
-      0,
-      5,
-      9,
-      0x79656b,
-      0x61,
-      0x76767676,
-      0x76,
-    ],
-    hex: packed(
-      headOf('58', '01') +
-        '02000000 34120000 03000700 03000100 01020203 010202ff 05000000 01000000 0000000000000000 05000000 09000000 6b657900 61000000 76767676 76000000',
-    ),
-  },
-  {
-    name: 'PUT_REPLY',
-    type: F.PUT_REPLY,
-    words: [F.OK, 2, 3, 1, 0, 0, 5, 9],
-    hex: packed(
-      headOf('38', '02') + '00000000 02000000 03000000 01000000 0000000000000000 05000000 09000000',
-    ),
-  },
-  {
-    name: 'GET',
-    type: F.GET,
-    words: [0, 0x1234, 3 | (7 << 16), 5, 0x6579656b, 0x21],
-    hex: packed(headOf('30', '03') + '00000000 34120000 03000700 05000000 6b657965 21000000'),
-  },
-  {
-    name: 'GET_REPLY',
-    type: F.GET_REPLY,
-    words: [F.OK, 0, ...RECORD],
-    hex: packed(headOf('30', '04') + '00000000 00000000' + RECORD_HEX),
-  },
-  {
-    name: 'REPLICATE',
-    type: F.REPLICATE,
-    words: [2 | (1 << 8), 0, ...RECORD],
-    hex: packed(headOf('30', '05') + '02010000 00000000' + RECORD_HEX),
-  },
-  {
-    name: 'REPLICATE_ACK',
-    type: F.REPLICATE_ACK,
-    words: [F.OUT_FULL, 0],
-    hex: packed(headOf('20', '06') + '06000000 00000000'),
-  },
-  {
-    name: 'SCAN',
-    type: F.SCAN,
-    words: [100, 4_096, 3 | (7 << 16), 2, 0x6261, 0],
-    hex: packed(headOf('30', '07') + '64000000 00100000 03000700 02000000 61620000 00000000'),
-  },
-  {
-    name: 'SCAN_REPLY',
-    type: F.SCAN_REPLY,
-    words: [F.OK, 2, 1, 0, ...RECORD, ...RECORD],
-    hex: packed(headOf('48', '08') + '00000000 02000000 01000000 00000000' + RECORD_HEX + RECORD_HEX),
-  },
-];
-
-function frameOf({ type, words }: Sample, at = 0): Int32Array {
-  const frame = new Int32Array(at + F.FRAME_HEADER_WORDS + words.length);
-  frame[at] = (F.FRAME_HEADER_WORDS + words.length) * 4;
-  F.writeHeader(frame, at, type, 2, 0x80000007, 0xbaadf00d, 1_000);
-  frame.set(words, at + F.FRAME_HEADER_WORDS);
-  return frame;
-}
+import { FRAME_SAMPLES, frameOf } from './frame-samples.js';
 
 describe('frames as bytes', () => {
-  test.each(SAMPLES)('$name', (sample) => {
+  test.each(FRAME_SAMPLES)('$name', (sample) => {
     const frame = frameOf(sample);
     expect(Buffer.from(frame.buffer).toString('hex')).toBe(sample.hex);
     expect(F.frameIntact(frame, 0)).toBe(true);
@@ -121,10 +18,10 @@ describe('frames as bytes', () => {
   });
 
   test('a sum and an increment are doubles at their places', () => {
-    const put = frameOf(SAMPLES[0]!);
+    const put = frameOf(FRAME_SAMPLES[0]!);
     writeDouble(put, 14, -2.5);
     expect(Buffer.from(put.buffer).readDoubleLE(56)).toBe(-2.5);
-    const reply = frameOf(SAMPLES[1]!);
+    const reply = frameOf(FRAME_SAMPLES[1]!);
     writeDouble(reply, 10, 2 ** 53);
     expect(Buffer.from(reply.buffer).readDoubleLE(40)).toBe(2 ** 53);
   });
@@ -223,7 +120,7 @@ describe('a damaged frame', () => {
   test('made from a good one by changing a few words is refused, or still whole', () => {
     fc.assert(
       fc.property(
-        fc.constantFrom(...SAMPLES),
+        fc.constantFrom(...FRAME_SAMPLES),
         fc.array(fc.tuple(fc.nat(25), word), { minLength: 1, maxLength: 3 }),
         fc.nat(3),
         (sample, changes, places) => {
@@ -236,7 +133,7 @@ describe('a damaged frame', () => {
     );
   });
 
-  test.each(SAMPLES)(
+  test.each(FRAME_SAMPLES)(
     '$name: cut short by a word pair, or longer than its memory, it is refused',
     (sample) => {
       const whole = frameOf(sample);
@@ -253,7 +150,7 @@ describe('a damaged frame', () => {
   );
 
   test('of another version or type is refused', () => {
-    for (const sample of SAMPLES) {
+    for (const sample of FRAME_SAMPLES) {
       const frame = frameOf(sample);
       for (const kind of [
         sample.type | (2 << 8),

@@ -25,13 +25,13 @@ function run({ shared, party, first, until, ...task }: TakeoverTask): void {
   const taken = new Int32Array(task.taken);
   const progress = new Int32Array(task.progress);
   let number = first;
+  const last = party === 0 ? until : first;
   const take = (_from: number, words: Int32Array, bytes: Uint8Array, at: number): void => {
     Atomics.add(taken, readNumbered(words, bytes, at), 1);
   };
   for (;;) {
     while (endpoint.drain(64, take)) continue;
-    const outbox = party === 0 ? endpoint.to(1) : undefined;
-    while (outbox !== undefined && number < until && outbox.waitingBytes < 4_096) {
+    while (number < last && endpoint.to(1).waitingBytes < 4_096) {
       sendNumbered(endpoint, 1, number, 16 + (number % 60) * 8);
       number++;
     }

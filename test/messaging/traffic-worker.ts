@@ -63,7 +63,7 @@ async function converse(task: TrafficTask): Promise<TrafficReport> {
       throw new Error(`frame ${number} of ${from} after ${received} frames`);
     received++;
   };
-  while (sent < frames || received < frames || endpoint.blocked) {
+  for (;;) {
     const more = endpoint.drain(256, take);
     const until = Math.min(frames, received + ahead, sent + 1 + next(256));
     while (sent < until && outbox.waitingBytes < WAITING_BYTES) {
@@ -72,7 +72,7 @@ async function converse(task: TrafficTask): Promise<TrafficReport> {
     }
     endpoint.flush();
     if (more || (sent < Math.min(frames, received + ahead) && outbox.waitingBytes < WAITING_BYTES)) continue;
-    if (received === frames && !endpoint.blocked) break;
+    if (sent === frames && received === frames && !endpoint.blocked) break;
     const startedMs = performance.now();
     if (task.sleep === 'block' || (task.sleep === 'both' && next(2) === 0)) {
       sleeper.block(SLEEP_MS);

@@ -16,11 +16,21 @@ const project = join(work, 'project');
 const run = (command, args, cwd = project) => execFileSync(command, args, { cwd, stdio: 'inherit' });
 const read = (command, args, cwd = project) => execFileSync(command, args, { cwd, encoding: 'utf8' });
 const install = (...what) =>
-  run('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--silent', ...what]);
+  run('npm', [
+    'install',
+    '--ignore-scripts',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    '--silent',
+    ...what,
+  ]);
 
 function pack() {
   run('npm', ['run', '--silent', 'build'], repository);
-  const [{ filename, files }] = JSON.parse(read('npm', ['pack', '--json', '--pack-destination', work], repository));
+  const [{ filename, files }] = JSON.parse(
+    read('npm', ['pack', '--json', '--pack-destination', work], repository),
+  );
   const paths = files.map(({ path }) => path);
   for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'bin/ringlet.cjs', 'dist/src/index.d.ts']) {
     assert.ok(paths.includes(path), `${path} is in the package`);
@@ -65,7 +75,10 @@ function otherNode(major) {
 
 try {
   mkdirSync(project);
-  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'sample', private: true, type: 'module' }));
+  writeFileSync(
+    join(project, 'package.json'),
+    JSON.stringify({ name: 'sample', private: true, type: 'module' }),
+  );
   cpSync(join(here, 'sample', 'sample.ts'), join(project, 'sample.ts'));
   const tarball = pack();
   install(tarball);

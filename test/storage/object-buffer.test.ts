@@ -142,7 +142,9 @@ describe('object buffer', () => {
       const evicted = may.includes('evicted');
       for (const [name, n] of known) {
         const found = versionOf(next, name);
-        const allowed = may.includes(name) ? [n, n + 1] : evicted ? [0, n] : [n];
+        const allowed = may.includes(name) ? [n, n + 1] : [n];
+        // Only the first segment, of 185 records, is evicted.
+        if (evicted && Number(name.slice(1)) < 185) allowed.push(0);
         if (!allowed.includes(found)) expect(found, `${name} after stop ${k}`).toBe(n);
       }
       checkWhole(next);
@@ -213,7 +215,7 @@ describe('object buffer', () => {
         } else if (buffer.segmentsIn(SEG_CLEAN).length > 0) {
           evict(buffer);
           reused++;
-        } else {
+        } else if (buffer.segmentsIn(SEG_LOG).length > 1) {
           confirmOldest(buffer);
         }
       }

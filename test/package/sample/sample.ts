@@ -16,7 +16,9 @@ async function main(data: string): Promise<void> {
   });
   await new Promise<void>((resolve, reject) => {
     worker.once('error', reject);
-    worker.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`the worker ended with ${code}`))));
+    worker.once('exit', (code) =>
+      code === 0 ? resolve() : reject(new Error(`the worker ended with ${code}`)),
+    );
   });
   const answer = textOf(await store.get('from-worker'));
   if (answer !== 'hello, worker') throw new Error(`the main thread read ${String(answer)}`);
@@ -30,4 +32,6 @@ async function inWorker(handle: Handle): Promise<void> {
   await store.put('from-worker', `${String(textOf(await store.get('from-main')))}, worker`);
 }
 
-await (isMainThread ? main(process.argv[2] ?? './data') : inWorker((workerData as { handle: Handle }).handle));
+await (isMainThread
+  ? main(process.argv[2] ?? './data')
+  : inWorker((workerData as { handle: Handle }).handle));

@@ -1,0 +1,126 @@
+import { spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { failure, later, openSmall, temporary, text, until } from './support.js';
+
+/** A file system of our own, so that filling it harms nobody; undefined where we may not mount. */
+function mountSmall(megabytes: number): string | undefined {
+  const path = temporary();
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);
+  if (mounted.status !== 0) return undefined;
+  later(() => void spawnSync('umount', ['-l', path]));
+  return path;
+}
+
+/** Mounting needs root with CAP_SYS_ADMIN; without it the tests below are skipped. */
+function mayMount(): boolean {
+  const path = mkdtempSync(join(tmpdir(), 'ringlet-mount-'));
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', path]);
+  if (status === 0) spawnSync('umount', [path]);
+  rmSync(path, { recursive: true });
+  return status === 0;
+}
+
+function fillUp(path: string): void {
+  const fd = openSync(path, 'w');
+  const block = new Uint8Array(64 << 10);
+  try {
+    for (;;) writeSync(fd, block);
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ENOSPC' });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+test.skipIf(!mayMount()).each(['journal', 'engine'])(
+  'on a full disk (met first by the %s) writes are refused with STORE_FULL, reads go on, and all recovers when space returns',
+  async (first) => {
+    const disk = mountSmall(64)!;
+    const ballast = join(disk, 'ballast');
+    const store = await openSmall('lmdb', {
+      data: join(disk, 'data'),
+      nodes: 1,
+      memoryMiB: 16,
+      valueBytes: 20_000,
+    });
+    const acknowledged = new Map<string, string>();
+    let next = 0;
+    const putMany = async (count: number): Promise<void> => {
+      for (let i = 0; i < count; i++) {
+        const key = `k${next++}`;
+        const value = `${key} `.repeat(400);
+        await store.put(key, value, { durability: 'committed', timeoutMs: 2_000 });
+        acknowledged.set(key, value);
+      }
+    };
+    const readAll = async (): Promise<void> => {
+      for (const [key, value] of acknowledged)
+        expect(text((await store.get(key)).value) === value, key).toBe(true);
+    };
+    await putMany(1_500);
+    fillUp(ballast);
+    // A scan moves everything into the engine, for which there is no room.
+    if (first === 'engine')
+      expect(await failure(store.scan({ timeoutMs: 500 }).next())).toMatchObject({ retryable: true });
+    const refused = await failure(putMany(20_000));
+    expect(refused).toMatchObject({ code: 'STORE_FULL', maybeApplied: false, retryable: true });
+    await readAll();
+    // Longer than the back-off after which a thread with failed storage is replaced.
+    const fullUntil = performance.now() + 5_000;
+    let attempts = 0;
+    await until('five seconds have passed', async () => {
+      const error = await store
+        .put('refused', 'x'.repeat(20_000), { durability: 'committed', timeoutMs: 500 })
+        .then(
+          () => undefined,
+          (reason: { code: string }) => reason,
+        );
+      if (error !== undefined) expect(error.code).toBe('STORE_FULL');
+      expect(text((await store.get('k7')).value)).toBe(acknowledged.get('k7'));
+      attempts++;
+      return performance.now() > fullUntil;
+    });
+    expect(attempts).toBeGreaterThan(3);
+    rmSync(ballast);
+    const freedMs = performance.now();
+    // More than one segment, so that room which was left does not count.
+    await until(
+      'writes are taken again',
+      () =>
+        putMany(300).then(
+          () => true,
+          () => false,
+        ),
+      20_000,
+    );
+    console.log(
+      `${first}: writes again ${Math.round(performance.now() - freedMs)} ms after space returned; restarts ${store.stats().vnodes[0]!.restarts}`,
+    );
+    if (first === 'engine') {
+      const vnode = (): { restarts: number; state: string } => store.stats().vnodes[0]!;
+      await until(
+        'a new thread has opened the engine',
+        () => vnode().restarts === 1 && vnode().state === 'serving',
+      );
+      console.log(`a new thread serves ${Math.round(performance.now() - freedMs)} ms after space returned`);
+    }
+    await putMany(3_000);
+    await readAll();
+    let scanned = 0;
+    for await (const { key } of store.scan()) if (acknowledged.has(Buffer.from(key).toString())) scanned++;
+    expect(scanned).toBe(acknowledged.size);
+    await store.close();
+    const again = await openSmall('lmdb', {
+      data: join(disk, 'data'),
+      nodes: 1,
+      memoryMiB: 16,
+      valueBytes: 20_000,
+    });
+    expect(again.startup.cleanShutdown).toBe(true);
+    for (const [key, value] of acknowledged)
+      expect(text((await again.get(key)).value) === value, key).toBe(true);
+  },
+);

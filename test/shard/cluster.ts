@@ -1,0 +1,279 @@
+import { paddedWords } from '../../src/base/memory.js';
+import { Claims } from '../../src/messaging/claims.js';
+import {
+  frameRequest,
+  frameType,
+  OK,
+  OP_PUT,
+  PUT,
+  PUT_FIXED_WORDS,
+  PUT_REPLY,
+  PUT_REPLY_WORDS,
+  writeHeader,
+} from '../../src/messaging/frames.js';
+import { allocateShared, SharedLayout } from '../../src/messaging/layout.js';
+import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
+import { buildRing, type Ring } from '../../src/ring/ring.js';
+import { Completions } from '../../src/shard/completions.js';
+import { VirtualNode } from '../../src/shard/virtual-node.js';
+import { type BufferShape, BufferLayout } from '../../src/storage/buffer-layout.js';
+import { ObjectBuffer } from '../../src/storage/object-buffer.js';
+import { Pipeline } from '../../src/storage/pipeline.js';
+import { Reclaimer } from '../../src/storage/readers.js';
+import { decodeClock, encodeContentType, type StoredValue } from '../../src/storage/record-codec.js';
+import type { Clock } from '../../src/versions/dvvs.js';
+import { writeDouble } from '../../src/base/memory.js';
+import { hashOf, keyBytesOf } from '../storage/support.js';
+
+type Random = (below: number) => number;
+
+export const BUFFER: BufferShape = { bytes: 8 * 65_536, segmentBytes: 65_536, segments: 8, maxTableBits: 12 };
+const { store } = Atomics;
+
+export interface PutOptions {
+  readonly value?: string;
+  readonly operation?: number;
+  readonly context?: Clock<never>;
+  readonly condition?: number;
+  readonly w?: number;
+  readonly r?: number;
+  readonly n?: number;
+  readonly rule?: number;
+  readonly by?: number;
+  readonly to?: number;
+  readonly timeoutMs?: number;
+}
+
+export interface PutResult {
+  readonly outcome: number | 'lost';
+  readonly got: number;
+  readonly need: number;
+  readonly vector: Clock<never>;
+  readonly total: number;
+}
+
+interface Pending {
+  readonly to: number;
+  readonly incarnation: number;
+  readonly deadlineMs: number;
+  readonly resend: () => void;
+  readonly done: (result: PutResult) => void;
+}
+
+interface Vnode {
+  node: VirtualNode | undefined;
+  pipeline: Pipeline;
+  readonly memory: SharedArrayBuffer;
+  incarnation: number;
+}
+
+class Stopped extends Error {}
+
+/** Virtual nodes of the memory engine and one caller, connected by rings, in one thread and virtual time. */
+export class Cluster {
+  nowMs = 1_000;
+  readonly ring: Ring;
+  readonly vnodes: Vnode[] = [];
+  private readonly shared;
+  private readonly control: Int32Array;
+  private readonly layout: SharedLayout;
+  private readonly claims: Claims;
+  private caller: RingEndpoint;
+  private readonly pending = new Map<number, Pending>();
+  private slot = 0;
+  private ticks = 0;
+  nextActor = 100;
+
+  constructor(
+    count: number,
+    readonly n: number,
+    readonly shape: BufferShape = BUFFER,
+  ) {
+    const nodes = Array.from({ length: count }, (_, i) => ({ id: `n${i}`, capacity: 1, vnodes: 1 }));
+    this.ring = buildRing({ nodes, partitions: 16, spacing: n });
+    this.shared = allocateShared({
+      vnodes: count,
+      callers: 1,
+      claimsPerCaller: 4_096,
+      callerRingBytes: 64 << 10,
+      vnodeRingBytes: 64 << 10,
+    });
+    this.layout = new SharedLayout(this.shared.shape);
+    this.control = new Int32Array(this.shared.control);
+    this.claims = new Claims(this.control, this.layout);
+    this.caller = new RingEndpoint(this.shared, count);
+    for (let v = 0; v < count; v++) {
+      const memory = new SharedArrayBuffer(new BufferLayout(shape).totalBytes);
+      this.vnodes.push({ node: undefined, pipeline: undefined as never, memory, incarnation: 0 });
+      this.start(v, true);
+    }
+  }
+
+  start(v: number, fresh = false): void {
+    const vnode = this.vnodes[v]!;
+    const reclaimer = new Reclaimer(this.control, this.layout);
+    const buffer = new ObjectBuffer(vnode.memory, new BufferLayout(this.shape), reclaimer);
+    if (fresh) buffer.startAt(0, 1, 0);
+    const completions = new Completions();
+    const options = { flushMs: 20, checkpointMs: 1_000, onProgress: () => undefined };
+    vnode.pipeline = new Pipeline(buffer, undefined, options, (token) => completions.reached(token));
+    completions.pipeline = vnode.pipeline;
+    vnode.incarnation++;
+    vnode.node = new VirtualNode({
+      env: {
+        ordinal: v,
+        ring: this.ring,
+        endpoint: new RingEndpoint(this.shared, v),
+        claims: this.claims,
+        clock: { nowMs: () => this.nowMs, wallMs: () => this.nowMs },
+        tick: () => ++this.ticks,
+        isServing: (other) => this.vnodes[other]!.node !== undefined,
+        count: () => undefined,
+        gauge: () => undefined,
+      },
+      pipeline: vnode.pipeline,
+      completions,
+      engine: undefined,
+      actor: this.nextActor++,
+      maxRecordBytes: this.shape.segmentBytes - 64,
+    });
+  }
+
+  stop(v: number): void {
+    this.vnodes[v]!.node = undefined;
+  }
+
+  /** A turn of one virtual node; it dies before its k-th atomic store if `k` is given. */
+  poll(v: number, k = Infinity): void {
+    const { node } = this.vnodes[v]!;
+    if (node === undefined) return;
+    let left = k;
+    Atomics.store = ((words: Int32Array, at: number, stored: number) => {
+      if (left-- === 0) throw new Stopped();
+      return store(words, at, stored);
+    }) as typeof Atomics.store;
+    try {
+      node.poll(this.nowMs);
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+      this.stop(v);
+    } finally {
+      Atomics.store = store;
+    }
+  }
+
+  owners(name: string): number[] {
+    const partition = partitionOfName(name);
+    return Array.from({ length: this.n }, (_, i) => this.ring.preference[partition * this.ring.preferenceLength + i]!);
+  }
+
+  /** Sends a put to `to` or the first owner that serves; false if none does. */
+  put(name: string, options: PutOptions, done: (result: PutResult) => void): boolean {
+    const to = options.to ?? this.owners(name).find((v) => this.vnodes[v]!.node !== undefined);
+    if (to === undefined || this.vnodes[to]!.node === undefined) return false;
+    const slot = this.slot++ % 4_096;
+    const request = this.claims.open(0, slot);
+    const deadlineMs = this.nowMs + (options.timeoutMs ?? 500);
+    this.write(name, options, to, request, deadlineMs);
+    this.pending.set(request, {
+      to,
+      incarnation: this.vnodes[to]!.incarnation,
+      deadlineMs,
+      done,
+      resend: () => {
+        if (!this.put(name, options, done)) done({ outcome: 'lost', got: 0, need: 0, vector: [], total: -1 });
+      },
+    });
+    return true;
+  }
+
+  private write(name: string, options: PutOptions, to: number, request: number, deadlineMs: number): void {
+    const key = keyBytesOf(name);
+    const keyWords = paddedWords(key);
+    const bytes = keyBytesOf(options.value ?? '');
+    const context = options.context ?? [];
+    const outbox = this.caller.to(to);
+    const at = outbox.begin((PUT_FIXED_WORDS + context.length * 2 + keyWords.length) * 4 + bytes.length + 4);
+    const { words } = outbox;
+    writeHeader(words, at, PUT, 0, request, this.ring.epoch, deadlineMs);
+    words[at + 6] = 0;
+    words[at + 7] = hashOf(name);
+    words[at + 8] = 1 | (partitionOfName(name) << 16);
+    words[at + 9] = key.length | (context.length << 16);
+    words[at + 10] = (options.operation ?? OP_PUT) | ((options.w ?? 2) << 16) | ((options.n ?? this.n) << 24);
+    const { code } = encodeContentType('application/json');
+    words[at + 11] = (options.rule ?? 0) | ((options.condition ?? 0) << 8) | ((options.r ?? 2) << 16) | (code << 24);
+    words[at + 12] = bytes.length;
+    words[at + 13] = 0;
+    writeDouble(words, at + 14, options.by ?? 0);
+    let word = at + PUT_FIXED_WORDS;
+    for (const { actor, n } of context) {
+      words[word++] = actor | 0;
+      words[word++] = n | 0;
+    }
+    words.set(keyWords, word);
+    outbox.bytes.set(bytes, (word + keyWords.length) * 4);
+    outbox.end();
+  }
+
+  /** The caller's turn: replies, and puts whose coordinator is gone. */
+  pollCaller(): void {
+    this.caller.flush();
+    this.caller.drain(256, (_from, words, _bytes, at) => {
+      if (frameType(words, at) !== PUT_REPLY) return;
+      const request = frameRequest(words, at);
+      const waiting = this.pending.get(request);
+      if (waiting === undefined) return;
+      this.pending.delete(request);
+      const vector = Array.from({ length: words[at + 9]! }, (_, i) => ({
+        actor: words[at + PUT_REPLY_WORDS + 2 * i]! >>> 0,
+        n: words[at + PUT_REPLY_WORDS + 2 * i + 1]! >>> 0,
+        values: [],
+      }));
+      const outcome = words[at + 6]!;
+      const total = new Float64Array(words.slice(at + 10, at + 12).buffer)[0]!;
+      waiting.done({ outcome, got: words[at + 7]!, need: words[at + 8]!, vector, total });
+    });
+    for (const [request, waiting] of Array.from(this.pending)) {
+      const vnode = this.vnodes[waiting.to]!;
+      const gone = vnode.node === undefined || vnode.incarnation !== waiting.incarnation;
+      if (!gone && this.nowMs < waiting.deadlineMs + 100) continue;
+      this.pending.delete(request);
+      if (this.claims.cancel(0, request)) waiting.resend();
+      else waiting.done({ outcome: 'lost', got: 0, need: 0, vector: [], total: 0 });
+    }
+    this.caller.flush();
+  }
+
+  get idle(): boolean {
+    return this.pending.size === 0;
+  }
+
+  /** Everybody has turns, in random order, until nothing is left to answer. */
+  settle(random: Random): void {
+    for (let i = 0; i < 600 || !this.idle; i++) {
+      this.nowMs += 5;
+      this.pollCaller();
+      for (let j = 0; j < this.vnodes.length; j++) this.poll(random(this.vnodes.length));
+      if (i > 5_000) throw new Error('puts without an answer');
+    }
+  }
+
+  /** The clock of a key at one virtual node, values copied. */
+  clockAt(v: number, name: string): Clock<StoredValue> {
+    const { buffer } = this.vnodes[v]!.pipeline;
+    const key = keyBytesOf(name);
+    const byte = buffer.find(hashOf(name), 1, paddedWords(key), key.length);
+    return byte === 0 ? [] : decodeClock(buffer.words, buffer.memory.bytes, byte >>> 2);
+  }
+}
+
+export function partitionOfName(name: string): number {
+  return (hashOf(name) * 7) % 16;
+}
+
+export function textOf(value: StoredValue): string {
+  return Buffer.from(value.bytes.slice()).toString('utf8');
+}
+
+export { OK };
