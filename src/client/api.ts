@@ -251,7 +251,7 @@ export interface OpenOptions {
   readonly engine?: 'lmdb' | 'memory';
   /** Number of nodes (n1…), default 4, 1 to 64. */
   readonly nodes?: number;
-  /** Virtual nodes per node (times its capacity), default 1. */
+  /** Virtual nodes (threads) per node, default 1; they share the node's partitions. */
   readonly vnodes?: number;
   /** Relative load per node, such as `{ n1: 2 }`; default 1, 1 to 16. */
   readonly capacity?: Readonly<Record<string, number>>;

@@ -1,4 +1,4 @@
-import { CALLER_DIRECT_READS, SharedLayout, STATE_SERVING, VNODE_STATE } from '../messaging/layout.js';
+import { SharedLayout, STATE_SERVING, VNODE_STATE } from '../messaging/layout.js';
 import { BufferLayout } from '../storage/buffer-layout.js';
 import { findRecord } from '../storage/key-index.js';
 import { ReaderEpoch } from '../storage/readers.js';
@@ -25,7 +25,7 @@ export class DirectReader {
     this.bufferLayout = new BufferLayout(view.bufferShape);
     const callerWord = this.layout.callerWord(caller);
     this.epoch = new ReaderEpoch(this.control, callerWord);
-    this.countWord = callerWord + CALLER_DIRECT_READS;
+    this.countWord = this.layout.directReadsWord(caller, 0);
     this.words = view.buffers.map((buffer) => new Int32Array(buffer));
     this.bytes = view.buffers.map((buffer) => new Uint8Array(buffer));
   }
@@ -49,7 +49,8 @@ export class DirectReader {
     return byte >>> 2;
   }
 
-  count(): void {
-    this.control[this.countWord] = (this.control[this.countWord]! + 1) | 0;
+  count(vnode: number): void {
+    const word = this.countWord + vnode;
+    this.control[word] = (this.control[word]! + 1) | 0;
   }
 }

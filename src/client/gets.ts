@@ -81,7 +81,8 @@ export class Gets {
         if (other < 0 || compareClocks(words, at, direct.words[vnode]!, other) !== 'equal') return undefined;
       }
       const result = singleValue(words, direct.bytes[first]!, at);
-      if (result !== undefined) direct.count();
+      if (result === undefined) return undefined;
+      for (let i = 0; i < policy.r; i++) direct.count(preference[router.partition * preferenceLength + i]!);
       return result;
     } finally {
       direct.leave();

@@ -22,6 +22,7 @@ import {
   SCAN_RECORDS_AT,
   SCAN_REPLY,
 } from '../messaging/frames.js';
+import { Fifo } from '../messaging/fifo.js';
 import type { Endpoint } from '../messaging/transport.js';
 import type { Ring } from '../ring/ring.js';
 import { decodeClock } from '../storage/record-codec.js';
@@ -73,7 +74,8 @@ export class RequestMachine {
   private readonly world: MachineWorld;
   private readonly frames: FrameContext;
   private readonly active: (Active | undefined)[] = [];
-  private readonly freeSlots: number[] = [];
+  /** First in, first out: the later a slot is used again, the later its use count wraps. */
+  private readonly freeSlots = new Fifo<number>();
   private nextSlot = 0;
   pending = 0;
   private nowMs = 0;
@@ -91,7 +93,7 @@ export class RequestMachine {
   /** @throws RingletError OVERLOADED */
   submit(task: Task, nowMs: number, contributions: Contribution[] = []): number {
     this.nowMs = nowMs;
-    const slot = this.freeSlots.pop() ?? (this.nextSlot < SLOTS ? this.nextSlot++ : -1);
+    const slot = this.freeSlots.shift() ?? (this.nextSlot < SLOTS ? this.nextSlot++ : -1);
     if (slot < 0) {
       throw new RingletError('OVERLOADED', `${LIMITS.inFlight} requests of this thread are in flight`, {
         inFlight: this.pending,

@@ -1,5 +1,4 @@
 import {
-  CALLER_DIRECT_READS,
   SharedLayout,
   STATE_NAMES,
   VNODE_COUNTERS,
@@ -69,9 +68,6 @@ export function readStats(view: StoreView): StoreStats {
   const layout = new SharedLayout(view.shared.shape);
   const bufferLayout = new BufferLayout(view.bufferShape);
   const nowMs = monotonicMs();
-  let directReads = 0;
-  for (let c = 0; c < view.maxCallers; c++)
-    directReads += control[layout.callerWord(c) + CALLER_DIRECT_READS]! >>> 0;
   const vnodes = view.ring.vnodes.map(({ id, ordinal }) => {
     const base = layout.vnodeWord(ordinal);
     const words = new Int32Array(view.buffers[ordinal]!);
@@ -88,7 +84,7 @@ export function readStats(view: StoreView): StoreStats {
       state: STATE_NAMES[control[base + VNODE_STATE]!]!,
       incarnation,
       reads: counter(COUNT_READS),
-      directReads: Math.round(directReads / view.ring.vnodes.length),
+      directReads: directReadsOf(view, control, layout, ordinal),
       coordinated: counter(COUNT_COORDINATED),
       replicated: counter(COUNT_REPLICATED),
       keys: Atomics.load(words, LIVE_KEYS),
@@ -129,6 +125,12 @@ export function readStats(view: StoreView): StoreStats {
       },
     },
   };
+}
+
+function directReadsOf(view: StoreView, control: Int32Array, layout: SharedLayout, vnode: number): number {
+  let reads = 0;
+  for (let c = 0; c < view.maxCallers; c++) reads += control[layout.directReadsWord(c, vnode)]! >>> 0;
+  return reads;
 }
 
 function usedBytes(words: Int32Array, layout: BufferLayout): number {

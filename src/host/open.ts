@@ -47,6 +47,8 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     spacing: resolved.spacing,
   });
   const directory = resolved.engine === 'lmdb' ? await openDirectory(resolved) : undefined;
+  /** Verification is part of a recovery. */
+  const lookedMs = performance.now() - startedMs;
   try {
     const view = viewOf(resolved, ring);
     const control = new Int32Array(view.shared.control);
@@ -74,12 +76,12 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     );
     const clockMark = directory && new ClockMark(directory.path, view.shared.control);
     Atomics.store(control, STORE_STATE, STORE_OPEN);
+    const clean =
+      directory?.fresh !== false || [...directory.vnodes.values()].every((vnode) => vnode.clean !== undefined);
     return new OpenedStore(resolved, view, supervisor, directory, buckets, clockMark, {
       fresh: directory?.fresh ?? true,
-      cleanShutdown:
-        directory?.fresh !== false ||
-        [...directory.vnodes.values()].every(({ clean }) => clean !== undefined),
-      recoveryMs: Math.round(Math.max(...readies.map(({ recoveryMs }) => recoveryMs))),
+      cleanShutdown: clean,
+      recoveryMs: clean ? 0 : Math.round(lookedMs + Math.max(...readies.map(({ recoveryMs }) => recoveryMs))),
       recoveredRecords: readies.reduce((sum, { recoveredRecords }) => sum + recoveredRecords, 0),
       totalMs: Math.round(performance.now() - startedMs),
     });

@@ -10,7 +10,7 @@ import { align } from '../base/memory.js';
  *   vnode v    state, incarnation, heartbeat, counters               written by the virtual node's thread
  *                                                                    (state also by the host after that thread is gone)
  *   party p    doorbell, 16 words apart (a cache line each)          1 by the sleeper; 1 → 0 by whoever wakes it
- *   caller c   reader epoch, incarnation, claim words                written by the caller; claim words see claims.ts;
+ *   caller c   reader epoch, direct reads, claim words               written by the caller; claim words see claims.ts;
  *                                                                    cleared by the host once the caller's port closed
  *
  * `rings`: one ring buffer per directed pair, see ring.ts. Parties are numbered: virtual nodes
@@ -62,9 +62,6 @@ export const STATE_FAULTED = 5;
 
 /** Words of a caller's block; its claim words follow. */
 export const CALLER_READER_EPOCH = 0;
-export const CALLER_INCARNATION = 1;
-export const CALLER_NEXT_REQUEST = 2;
-export const CALLER_DIRECT_READS = 3;
 const CALLER_WORDS = LINE;
 
 export const RING_HEADER_BYTES = 192;
@@ -78,6 +75,7 @@ export class SharedLayout {
   private readonly doorbellsAt: number;
   private readonly callersAt: number;
   private readonly callerBlock: number;
+  private readonly claimsAt: number;
 
   constructor(shape: SharedShape) {
     for (const bytes of [shape.callerRingBytes, shape.vnodeRingBytes]) {
@@ -88,7 +86,8 @@ export class SharedLayout {
     this.vnodesAt = LINE;
     this.doorbellsAt = this.vnodesAt + shape.vnodes * VNODE_WORDS;
     this.callersAt = this.doorbellsAt + this.parties * LINE;
-    this.callerBlock = CALLER_WORDS + align(shape.claimsPerCaller, LINE);
+    this.claimsAt = CALLER_WORDS + align(shape.vnodes, LINE);
+    this.callerBlock = this.claimsAt + align(shape.claimsPerCaller, LINE);
     this.controlBytes = (this.callersAt + shape.callers * this.callerBlock) * 4;
     const { vnodes, callers } = shape;
     this.ringsBytes =
@@ -112,7 +111,11 @@ export class SharedLayout {
     return this.callersAt + caller * this.callerBlock;
   }
   claimWord(caller: number, slot: number): number {
-    return this.callerWord(caller) + CALLER_WORDS + slot;
+    return this.callerWord(caller) + this.claimsAt + slot;
+  }
+  /** How often a caller has read directly from a virtual node. */
+  directReadsWord(caller: number, vnode: number): number {
+    return this.callerWord(caller) + CALLER_WORDS + vnode;
   }
 
   /** Data bytes of the ring between two parties. */

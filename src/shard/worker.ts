@@ -62,7 +62,8 @@ class VnodeThread {
     this.control = new Int32Array(task.shared.control);
     this.base = this.layout.vnodeWord(task.ordinal);
     this.endpoint = new RingEndpoint(task.shared, task.ordinal);
-    this.sleeper = new Sleeper(this.control, this.layout, this.endpoint);
+    const hasControl = (): boolean => Atomics.load(this.control, this.base + VNODE_CONTROL) !== 0;
+    this.sleeper = new Sleeper(this.control, this.layout, this.endpoint, hasControl);
   }
 
   async run(): Promise<void> {
@@ -92,7 +93,7 @@ class VnodeThread {
     this.send({
       type: 'ready',
       recoveredRecords: storage?.recovered.records ?? 0,
-      recoveryMs: storage === undefined || storage.recovered.records === 0 ? 0 : this.clock.nowMs() - started,
+      recoveryMs: this.clock.nowMs() - started,
       greatestTime: 0,
     });
     await this.serve(vnode, pipeline, storage);

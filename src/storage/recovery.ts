@@ -81,12 +81,11 @@ export async function recoverJournal(
       const name = Buffer.from(bytes.buffer, key, keyLengthAt(words, at)).toString('latin1');
       newest.set(`${bucketAt(words, at)}/${name}`, { memory, at });
     });
-    const later = recordAfter(image, extent);
-    if (later !== undefined) {
-      const hole = { name: image.name, sequence: extent.lastSequence + 1 };
-      refuseHole(later.words, later.at, hole, sameBoot, directory);
-      torn ??= hole;
-    }
+    visitAfter(image, extent, (memory, at) => {
+      // The earliest hole: whatever proves a later one proves it too.
+      torn ??= { name: image.name, sequence: extent.lastSequence + 1 };
+      refuseHole(memory.words, at, torn, sameBoot, directory);
+    });
     expected = extent.lastSequence + 1;
     lastSequence = Math.max(lastSequence, extent.lastSequence);
   }
@@ -153,23 +152,19 @@ function walk({ header, copies }: Image, visit: (memory: Memory, at: number) => 
   }
 }
 
-/** An intact record behind the end of the run that was appended later in this segment's life. */
-function recordAfter(
+/** Visits the intact records behind the end of the run that were appended later in this segment's life. */
+function visitAfter(
   { header, copies }: Image,
   extent: Extent,
-): { words: Int32Array; at: number } | undefined {
-  for (const { words } of copies) {
+  visit: (memory: Memory, at: number) => void,
+): void {
+  for (const memory of copies) {
+    const { words } = memory;
     for (let at = extent.endWord; at < words.length; at += 2) {
-      if (
-        isRecordOf(words, at, header.generation) &&
-        sequenceAt(words, at) > extent.lastSequence &&
-        contentIntact(words, at)
-      ) {
-        return { words, at };
-      }
+      if (!isRecordOf(words, at, header.generation)) continue;
+      if (sequenceAt(words, at) > extent.lastSequence && contentIntact(words, at)) visit(memory, at);
     }
   }
-  return undefined;
 }
 
 function isRecordOf(words: Int32Array, at: number, generation: number): boolean {

@@ -80,6 +80,21 @@ test('a thread that polls a bucket without a pause hears of it when another make
   expect(await polled).toBe('there');
 });
 
+test('a get that begins after the first write to a new bucket was acknowledged elsewhere finds it', async () => {
+  const store = await openSmall('memory');
+  const a = await caller(store);
+  const flag = new Int32Array(new SharedArrayBuffer(4));
+  const blocked = new Promise((resolve) => {
+    a.worker.on('message', ({ id }: Answer) => id === -2 && resolve(undefined));
+  });
+  const got = a.ask({ bucket: 'brand-new', method: 'get after', args: [flag, 'k'] });
+  await blocked;
+  await store.bucket('brand-new').put('k', 'v', { w: 'all' });
+  Atomics.store(flag, 0, 1);
+  Atomics.notify(flag, 0);
+  expect(await got).toBe('v');
+});
+
 test('slots are counted: TOO_MANY_CALLERS, release() of an unsent handle, none of a sent one', async () => {
   const store = await openSmall('memory', { maxCallers: 4 });
   const handles = [store.handle(), store.handle(), store.handle()];

@@ -127,7 +127,7 @@ export class Cluster {
         claims: this.claims,
         clock: { nowMs: () => this.nowMs, wallMs: () => this.nowMs },
         tick: () => ++this.ticks,
-        isServing: (other) => this.vnodes[other]!.node !== undefined,
+        isServing: (other) => this.isServing(other),
         count: () => undefined,
         gauge: () => undefined,
       },
@@ -138,6 +138,9 @@ export class Cluster {
       maxRecordBytes: this.shape.segmentBytes - 64,
     });
   }
+
+  /** As virtual nodes see it; a test may let them see something else. */
+  isServing = (v: number): boolean => this.vnodes[v]!.node !== undefined;
 
   stop(v: number): void {
     this.vnodes[v]!.node = undefined;

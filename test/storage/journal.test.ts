@@ -1,0 +1,205 @@
+import { describe, expect, it } from 'vitest';
+import { LOG_SEGMENT, SEG_LOG } from '../../src/storage/buffer-layout.js';
+import { BUFFERED, COMMITTED, DURABLE } from '../../src/storage/pipeline.js';
+import { seeded } from '../versions/model.js';
+import { StorageWorld } from './storage-world.js';
+
+/** A world whose log has a file. */
+function ready(): StorageWorld {
+  const world = new StorageWorld();
+  world.begin();
+  expect(world.put('first', BUFFERED)).toBe('wait');
+  world.end();
+  world.later.runAll();
+  return world;
+}
+const levels = (world: StorageWorld): number[] => world.acknowledged.map(({ level }) => level);
+
+describe('levels', () => {
+  it('are acknowledged when reached and not before: buffered at once, committed at the end of the turn, durable after the sync', () => {
+    const world = ready();
+    world.begin();
+    for (const level of [DURABLE, COMMITTED, BUFFERED] as const) world.put(`k${level}`, level);
+    expect(levels(world)).toEqual([BUFFERED]);
+    world.end();
+    expect(levels(world)).toEqual([BUFFERED, COMMITTED]);
+    world.begin();
+    world.end();
+    expect(levels(world)).toEqual([BUFFERED, COMMITTED]);
+    world.later.runAll();
+    expect(levels(world)).toEqual([BUFFERED, COMMITTED]);
+    world.begin();
+    expect(levels(world)).toEqual([BUFFERED, COMMITTED, DURABLE]);
+  });
+
+  it('writers that wait together share one sync', () => {
+    const world = ready();
+    world.begin();
+    for (let i = 0; i < 5; i++) world.put(`k${i}`, DURABLE);
+    world.end();
+    const before = world.later.size;
+    world.begin();
+    for (let i = 0; i < 5; i++) world.put(`l${i}`, DURABLE);
+    world.end();
+    expect(world.later.size).toBe(before);
+    world.settle();
+    expect(world.acknowledged).toHaveLength(10);
+  });
+
+  it('a buffered record is written within the flush window, and before anything else is acknowledged after it', () => {
+    const world = ready();
+    world.begin();
+    world.put('a', BUFFERED);
+    world.end();
+    expect(world.positions().written).toBe(0);
+    expect(world.pipeline.nextMs(world.nowMs)).toBeLessThanOrEqual(world.nowMs + 20);
+    world.begin(19);
+    expect(world.positions().written).toBe(0);
+    world.end();
+    world.begin(1);
+    expect(world.positions().written).toBe(1);
+  });
+});
+
+describe('a failing journal', () => {
+  it.each(['write', 'sync'])('a failed %s: nothing is acknowledged until all is in new synced files, then it goes on and nothing is lost', async (what) => {
+    const world = ready();
+    world.begin();
+    world.put('a', DURABLE);
+    world.put('b', BUFFERED);
+    if (what === 'write') world.disk.failWrites = 1;
+    else world.disk.failSyncs = 1;
+    world.end();
+    if (what === 'sync') {
+      while (world.journal.health === 'healthy') world.later.runOne(() => 0);
+    }
+    expect(world.journal.health).toBe('rehoming');
+    const acknowledged = world.acknowledged.length;
+    world.begin(25);
+    // A refusal now would be wrong, and so would a busy loop.
+    expect(world.put('c', BUFFERED)).toBe('wait');
+    world.buffer.seal(LOG_SEGMENT);
+    expect(world.put('c', BUFFERED)).toBe('wait');
+    world.end();
+    expect(world.pipeline.nextMs(world.nowMs)).toBeGreaterThan(world.nowMs);
+    expect(world.acknowledged).toHaveLength(acknowledged);
+    world.settle();
+    expect(world.journal).toMatchObject({ health: 'healthy', failures: 1, error: undefined });
+    expect(levels(world)).toContain(DURABLE);
+    world.begin();
+    expect(world.put('c', DURABLE)).toBe('ready');
+    world.end();
+    world.settle();
+    const found = await world.recover(world.disk.afterPowerCut(() => 1), () => 0, false);
+    world.assertHolds(found, world.positions().synced, [DURABLE]);
+  });
+
+  it('that fails a second time is failed for good: writes are refused, reads go on, the thread sleeps', () => {
+    const world = ready();
+    world.begin();
+    world.put('a', DURABLE);
+    world.end();
+    world.disk.failSyncs = 9;
+    world.settle();
+    expect(world.journal.health).toBe('failed');
+    world.begin(50);
+    expect(world.put('b', BUFFERED)).toBe('failed');
+    expect(world.read('a')).toBe(1);
+    world.end();
+    expect(world.acknowledged).toEqual([]);
+    expect(world.pipeline.error).toBeDefined();
+    world.settle();
+    expect(world.pipeline.nextMs(world.nowMs)).toBeGreaterThan(world.nowMs);
+  });
+
+  it('that cannot grow because the disk is full refuses, keeps what it has, and recovers when there is space', () => {
+    const world = ready();
+    world.disk.full = true;
+    let room = 'ready';
+    for (let i = 0; i < 200 && room !== 'full'; i++) {
+      world.begin(5);
+      room = world.put(`k${i % 7}`, COMMITTED, 800);
+      world.end();
+      world.later.runAll();
+    }
+    expect(room).toBe('full');
+    expect(world.pipeline.error).toMatchObject({ code: 'STORE_FULL' });
+    for (const name of world.names) expect(world.read(name)).toBe(world.latest(name));
+    world.disk.full = false;
+    for (let i = 0; i < 5 && room !== 'ready'; i++) {
+      world.begin();
+      room = world.put('again', DURABLE);
+      world.end();
+      world.later.runAll();
+    }
+    expect(room).toBe('ready');
+    world.settle();
+    expect(world.acknowledged.at(-1)).toMatchObject({ name: 'again', level: DURABLE });
+  });
+
+  it('a checkpoint that is confirmed while the journal is written anew leaves no file behind', () => {
+    for (let seed = 0; seed < 60; seed++) {
+      const random = seeded(seed);
+      const world = ready();
+      for (let i = 0; i < 120; i++) {
+        world.begin(10);
+        world.put(`k${random(9)}`, COMMITTED, 300);
+        world.end();
+        if (random(15) === 0) world.disk.failSyncs = 1;
+        world.later.runOne(random);
+      }
+      world.disk.failSyncs = 0;
+      world.settle(random);
+      expect(world.journal.health, `seed ${seed}`).toBe('healthy');
+      const inUse = [...world.disk.live].length - world.journal.failures * world.buffer.layout.shape.segments;
+      expect(inUse, `seed ${seed}`).toBeLessThanOrEqual(world.buffer.count(SEG_LOG) + 1);
+      expect(world.journal['homes'].size).toBe(world.buffer.count(SEG_LOG));
+    }
+  });
+});
+
+describe('checkpoints', () => {
+  it('everything comes to the engine when it is asked for, also when the last slice has nothing to put', () => {
+    const world = ready();
+    for (let i = 0; i < 3; i++) {
+      world.begin();
+      for (const name of ['a', 'a', 'a']) world.put(name, BUFFERED, 1_000);
+      world.end();
+      world.later.runAll();
+    }
+    let reached = false;
+    expect(world.pipeline.awaitEngine(1e6)).toBe(true);
+    world['waiting'].set(1e6, { name: 'engine', n: 0, level: BUFFERED });
+    for (let i = 0; i < 60 && !reached; i++) {
+      const before = world.later.size;
+      world.begin(0);
+      world.end();
+      // Nobody else wakes the thread: either something is under way, or it wants a turn at once.
+      reached = world.acknowledged.some(({ name }) => name === 'engine');
+      if (!reached && before === 0 && world.later.size === 0) expect(world.pipeline.nextMs(world.nowMs)).toBe(world.nowMs);
+      world.later.runAll();
+    }
+    expect(reached).toBe(true);
+    expect(world.engine.rows.size).toBe(1);
+  });
+
+  it('a failed commit ends checkpoints without a busy loop; the log fills, refuses, and loses nothing', async () => {
+    const world = ready();
+    world.engine.failCommits = 1;
+    let room = 'ready';
+    for (let i = 0; i < 300 && room !== 'full'; i++) {
+      world.begin(30);
+      room = world.put(`k${i % 7}`, COMMITTED, 800);
+      world.end();
+      world.later.runAll();
+    }
+    expect(room).toBe('full');
+    expect(world.pipeline.engineFailed).toBe(true);
+    world.begin(500);
+    world.end();
+    world.later.runAll();
+    expect(world.pipeline.nextMs(world.nowMs + 1_000)).toBeGreaterThan(world.nowMs + 1_000);
+    const found = await world.recover(world.disk.afterKill(), () => 0, true);
+    world.assertHolds(found, world.positions().written, [COMMITTED]);
+  });
+});

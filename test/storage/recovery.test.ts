@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import { hashWords } from '../../src/base/hash.js';
+import { LOG_SEGMENT, SEG_LOG } from '../../src/storage/buffer-layout.js';
+import type { ExistingJournalFile } from '../../src/storage/journal-files.js';
+import type { ObjectBuffer } from '../../src/storage/object-buffer.js';
+import { decodeVector } from '../../src/storage/record-codec.js';
+import { recoverJournal, type Recovered } from '../../src/storage/recovery.js';
+import { aligned, lengthAt } from '../../src/storage/record.js';
+import { FakeEngine, image, Later } from './fakes.js';
+import { keyBytesOf, shared, version } from './support.js';
+import { storeCounter, SYNCED } from '../../src/storage/buffer-layout.js';
+
+/** `segments` log segments of a few records each: record s of the log is version s of key `k(s mod 5)`. */
+function log(segments: number, each: number, options: { first?: number; serial?: number; generation?: number } = {}): ObjectBuffer {
+  const buffer = shared().open();
+  buffer.startAt((options.first ?? 1) - 1, options.generation ?? 4, options.serial ?? 10);
+  for (let segment = 0; segment < segments; segment++) {
+    buffer.seal(LOG_SEGMENT);
+    buffer.open(LOG_SEGMENT);
+    for (let i = 0; i < each; i++) append(buffer);
+  }
+  return buffer;
+}
+
+function append(buffer: ObjectBuffer): void {
+  const sequence = buffer.lastSequence + 1;
+  const { words, key } = version(`k${sequence % 5}`, sequence);
+  buffer.append(LOG_SEGMENT, words, 0, key);
+}
+
+function files(buffer: ObjectBuffer): ExistingJournalFile[] {
+  return buffer.segmentsIn(SEG_LOG).map((segment, i) => {
+    const contents = new Uint8Array(4_096);
+    const at = buffer.layout.segmentByte(segment);
+    contents.set(buffer.memory.bytes.subarray(at, at + buffer.used(segment)));
+    return image(`${i}`, contents);
+  });
+}
+
+async function recover(
+  existing: readonly ExistingJournalFile[],
+  sameBoot: boolean,
+  engine = new FakeEngine(new Later()),
+): Promise<{ recovered: Recovered; found: Record<string, number>; engine: FakeEngine }> {
+  const later = new Later();
+  const own = new FakeEngine(later, engine.rows, engine.state);
+  const pump = setInterval(() => later.runAll(), 0);
+  try {
+    const recovered = await recoverJournal(existing, own, sameBoot, 'dir/journal');
+    const found: Record<string, number> = {};
+    for (const [name, stored] of own.rows) found[name.split('/')[2]!] = decodeVector(aligned(stored).words, 0)[0]!.n;
+    return { recovered, found, engine: own };
+  } finally {
+    clearInterval(pump);
+  }
+}
+
+/** The byte at which record number `i` (from 0) of a file begins. */
+function recordAt(file: ExistingJournalFile, i: number): number {
+  const words = new Int32Array(file.read().slice().buffer);
+  let at = 16;
+  for (let passed = 0; passed < i; passed++) at += lengthAt(words, at) >>> 2;
+  return at * 4;
+}
+
+function damage(file: ExistingJournalFile, at: number, bytes = 1): ExistingJournalFile {
+  const contents = file.read().slice();
+  for (let i = 0; i < bytes; i++) contents[at + i]! ^= 0x55;
+  return image(file.name, contents);
+}
+
+const ALL = { k1: 11, k2: 12, k3: 8, k4: 9, k0: 10 };
+
+describe('recovery of the journal', () => {
+  it('replays the newest record of each key, in whatever order the files are listed, and tells where numbering goes on', async () => {
+    const existing = files(log(3, 4)).toReversed();
+    const { recovered, found, engine } = await recover([...existing, image('spare', new Uint8Array(4_096))], true);
+    expect(found).toEqual(ALL);
+    expect(recovered).toEqual({ records: 5, lastSequence: 12, lastSerial: 13, lastGeneration: 4 });
+    expect(engine.state).toMatchObject({ confirmedSerial: 13, generation: 4 });
+  });
+
+  it('changes nothing when it runs again, before or after the files are gone', async () => {
+    const existing = files(log(3, 4));
+    const first = await recover(existing, true);
+    const rows = new Map(first.engine.rows);
+    const second = await recover(existing, true, first.engine);
+    expect(second.recovered.lastSerial).toBe(13);
+    expect(second.recovered.lastGeneration).toBe(4);
+    expect(second.engine.rows).toEqual(rows);
+    const third = await recover([], true, first.engine);
+    expect(third.recovered).toMatchObject({ lastSerial: 13, lastGeneration: 4, records: 0 });
+  });
+
+  it('never goes back behind what the engine has', async () => {
+    const engine = new FakeEngine(new Later());
+    const newer = version('k1', 99);
+    engine.put(3, 1, keyBytesOf('k1'), new Uint8Array(newer.words.buffer));
+    engine.commit({ generation: 4, confirmedSerial: 10 }, () => undefined);
+    engine['resolveOldest']();
+    const bytes = engine.rows.get('3/1/k1')!;
+    const { sealHead } = await import('../../src/storage/record.js');
+    sealHead(new Int32Array(bytes.buffer), 0, 1, 4, 0);
+    const { found } = await recover(files(log(3, 4)), true, engine);
+    expect(found).toEqual({ ...ALL, k1: 99 });
+  });
+
+  it('a torn last record is a tail (every byte of it, killed process and power cut)', async () => {
+    const existing = files(log(3, 4));
+    const last = existing[2]!;
+    for (const sameBoot of [true, false]) {
+      for (let at = recordAt(last, 3); at < recordAt(last, 4); at += 7) {
+        const { found, recovered } = await recover([existing[0]!, existing[1]!, damage(last, at)], sameBoot);
+        expect(found).toEqual({ ...ALL, k2: 7 });
+        expect(recovered.lastSequence).toBe(11);
+      }
+    }
+  });
+
+  it('a damaged record below whole ones is DATA_CORRUPT while the machine runs on, and nothing is changed', async () => {
+    const existing = files(log(3, 4));
+    for (const [file, record] of [[0, 1], [1, 3], [2, 0], [2, 2]] as const) {
+      const bad = existing.map((one, i) => (i === file ? damage(one, recordAt(one, record) + 30) : one));
+      const engine = new FakeEngine(new Later());
+      await expect(recover(bad, true, engine)).rejects.toMatchObject({ code: 'DATA_CORRUPT', details: { sequence: file * 4 + record + 1 } });
+      expect(engine.rows.size).toBe(0);
+    }
+  });
+
+  it('after a power cut it is a tail, unless a later record proves that it had been synced', async () => {
+    const unproven = files(log(3, 4));
+    const cut = unproven.map((one, i) => (i === 1 ? damage(one, recordAt(one, 1) + 30) : one));
+    const { found } = await recover(cut, false);
+    expect(found).toMatchObject({ k0: 10, k1: 11 });
+
+    const buffer = log(2, 4);
+    storeCounter(buffer.words, SYNCED, 6);
+    append(buffer);
+    const proven = files(buffer);
+    const at = (sequence: number): number => recordAt(proven[1]!, sequence - 5) + 30;
+    await expect(recover([proven[0]!, damage(proven[1]!, at(6))], false)).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
+    await expect(recover([proven[0]!, damage(proven[1]!, at(7))], false)).resolves.toBeDefined();
+    await expect(recover([damage(proven[0]!, recordAt(proven[0]!, 3) + 30), proven[1]!], false)).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
+  });
+
+  it('a missing file in the middle is damage', async () => {
+    const existing = files(log(3, 4));
+    await expect(recover([existing[0]!, existing[2]!], true)).rejects.toMatchObject({ code: 'DATA_CORRUPT', details: { sequence: 5 } });
+  });
+
+  it('stale bytes of a recycled file are ignored, also where they line up with the new records', async () => {
+    const old = files(log(1, 9, { first: 1, serial: 10 }))[0]!.read();
+    const fresh = files(log(1, 4, { first: 20, serial: 14 }))[0]!.read();
+    const used = recordAt(image('', fresh), 4);
+    const both = old.slice();
+    both.set(fresh.subarray(0, used));
+    const { recovered, found } = await recover([image('a', both)], true);
+    expect(recovered).toMatchObject({ lastSequence: 23, lastSerial: 15 });
+    expect(found).toEqual({ k0: 20, k1: 21, k2: 22, k3: 23 });
+  });
+
+  it('a segment in two files is the union of both: the journal was being written anew when the process died', async () => {
+    const existing = files(log(3, 4));
+    const half = existing[0]!.read().slice();
+    half.fill(0, recordAt(existing[0]!, 2));
+    const hole = damage(existing[1]!, recordAt(existing[1]!, 1) + 30);
+    for (const order of [0, 1]) {
+      const twice = [...existing, image('half', half), image('hole', hole.read())];
+      const { found } = await recover(order === 0 ? twice : twice.toReversed(), true);
+      expect(found).toEqual(ALL);
+    }
+    const other = files(log(1, 3, { first: 77, serial: 11 }))[0]!;
+    await expect(recover([...existing, other], true)).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
+  });
+
+  it('segments that the engine has confirmed are not looked at, however damaged', async () => {
+    const existing = files(log(3, 4));
+    const engine = new FakeEngine(new Later(), new Map(), { generation: 4, confirmedSerial: 12, count: 0, root: 0 });
+    const { found, recovered } = await recover([damage(existing[0]!, 200, 40), existing[1]!, existing[2]!], true, engine);
+    expect(found).toEqual({ k4: 9, k0: 10, k1: 11, k2: 12 });
+    expect(recovered.lastSequence).toBe(12);
+  });
+
+  it('an unknown format is DATA_FOREIGN, a damaged header DATA_CORRUPT', async () => {
+    const existing = files(log(1, 4));
+    const bytes = existing[0]!.read().slice();
+    const words = new Int32Array(bytes.buffer);
+    words[1] = 2;
+    words[15] = hashWords(words, 0, 15, words[0]!);
+    await expect(recover([image('x', bytes)], true)).rejects.toMatchObject({ code: 'DATA_FOREIGN', details: { format: 2 } });
+    await expect(recover([damage(existing[0]!, 9)], true)).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
+  });
+});
