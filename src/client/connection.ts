@@ -11,7 +11,6 @@ import {
   VNODE_STATE,
 } from '../messaging/layout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
-import { BriefSpin } from './brief-spin.js';
 import { DirectReader } from './direct-reader.js';
 import { KeyRouter } from './key-router.js';
 import { RequestMachine } from './request-machine.js';
@@ -40,7 +39,6 @@ export class Connection {
   readonly machine: RequestMachine;
   readonly frames: FrameContext;
   private readonly endpoint: RingEndpoint;
-  private readonly spin: BriefSpin;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
   private readonly bell: number;
@@ -64,7 +62,6 @@ export class Connection {
     this.endpoint.skipAll();
     this.router = new KeyRouter(view.ring);
     this.direct = new DirectReader(view, caller);
-    this.spin = new BriefSpin(this.endpoint, this.clock);
     const state = (vnode: number, word: number): number =>
       Atomics.load(this.control, this.layout.vnodeWord(vnode) + word);
     this.frames = { endpoint: this.endpoint, epoch: view.ring.epoch, caller, router: this.router };
@@ -105,24 +102,18 @@ export class Connection {
     this.flushing = false;
     if (this.closed) return;
     this.endpoint.flush();
-    if (this.machine.pending === 1 && this.spin.wait()) this.receive();
-    else this.keepGoing();
+    this.keepGoing();
   };
 
   private readonly poll = (): void => {
     this.polling = false;
     if (this.closed) return;
     Atomics.store(this.control, this.bell, 0);
-    this.spin.newTurn();
-    this.receive();
-  };
-
-  private receive(): void {
     const more = this.machine.poll(this.clock.nowMs());
     this.endpoint.flush();
     if (more) this.pollSoon();
     else this.keepGoing();
-  }
+  };
 
   private readonly tick = (): void => {
     if (!this.closed && Atomics.load(this.control, STORE_STATE) !== STORE_OPEN && this.machine.pending > 0) {

@@ -11,7 +11,7 @@ import { keyAt, lengthAt } from './record.js';
 
 /** Records per turn. */
 const BUDGET = 1_024;
-/** A segment with more live bytes than this is not worth moving. */
+/** A segment with more live bytes than this is not worth moving, unless there is next to nothing else left. */
 const WORTHWHILE = 0.95;
 
 /**
@@ -49,11 +49,21 @@ export class Cleaner {
     return this.busy || this.buffer.count(SEG_RETIRED_STATE) > 0 || this.choose() >= 0;
   }
 
+  /**
+   * Bytes at the head of the log that belong to the compaction under way. The last free segment may
+   * be taken by it alone, or nothing could ever be freed again.
+   */
+  get owed(): number {
+    if (!this.compacts || this.victim < 0 || this.buffer.count(SEG_FREE) > 0) return 0;
+    return this.buffer.live(this.victim);
+  }
+
   step(): void {
     if (this.victim < 0) {
       if (!this.wanted) return;
-      this.victim = this.choose();
-      if (this.victim < 0) return;
+      const chosen = this.choose();
+      if (chosen < 0 || !this.fits(chosen)) return;
+      this.victim = chosen;
       this.cursor = this.buffer.firstRecord(this.victim);
     }
     const { buffer } = this;
@@ -71,6 +81,12 @@ export class Cleaner {
     this.victim = -1;
   }
 
+  /** Whether what is live in a segment has somewhere to go. */
+  private fits(segment: number): boolean {
+    const { buffer } = this;
+    return !this.compacts || buffer.count(SEG_FREE) > 0 || buffer.hasRoom(LOG_SEGMENT, buffer.live(segment));
+  }
+
   private move(at: number): boolean {
     const { buffer } = this;
     if (!buffer.hasRoom(LOG_SEGMENT, lengthAt(buffer.words, at))) {
@@ -86,7 +102,8 @@ export class Cleaner {
     if (!this.compacts) return buffer.segmentsIn(SEG_CLEAN)[0] ?? -1;
     const open = buffer.segment(LOG_SEGMENT);
     let best = -1;
-    let least = WORTHWHILE;
+    const scarce = buffer.count(SEG_FREE) + buffer.count(SEG_RETIRED_STATE) < Cleaner.reserve;
+    let least = scarce ? 1 : WORTHWHILE;
     for (const segment of buffer.segmentsIn(SEG_LOG)) {
       if (segment === open) continue;
       const full = buffer.used(segment) - SEGMENT_HEADER_BYTES || 1;

@@ -84,11 +84,12 @@ export class Cluster {
   private ticks = 0;
   nextActor = 100;
 
-  constructor(
-    count: number,
-    readonly n: number,
-    readonly shape: BufferShape = BUFFER,
-  ) {
+  readonly n: number;
+  readonly shape: BufferShape;
+
+  constructor(count: number, n: number, shape: BufferShape = BUFFER) {
+    this.n = n;
+    this.shape = shape;
     const nodes = Array.from({ length: count }, (_, i) => ({ id: `n${i}`, capacity: 1, vnodes: 1 }));
     this.ring = buildRing({ nodes, partitions: 16, spacing: n });
     this.shared = allocateShared({

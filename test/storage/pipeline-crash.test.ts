@@ -63,7 +63,7 @@ describe('a crash at a random moment', () => {
         throw new Error(`seed ${seed}: ${String(error)}`);
       });
       const { written, synced } = world.positions();
-      const levels = cut ? [DURABLE] : [COMMITTED, DURABLE];
+      const levels: readonly Level[] = cut ? [DURABLE] : [COMMITTED, DURABLE];
       expect(() => world.assertHolds(found, cut ? synced : written, levels), `seed ${seed}`).not.toThrow();
     }
   });

@@ -20,7 +20,7 @@ export interface Acknowledged {
 /** Object buffer, pipeline, journal and engine of one virtual node over fakes, in virtual time. */
 export class StorageWorld {
   nowMs = 1_000;
-  readonly later = new Later();
+  later = new Later();
   readonly place = shared(SMALL);
   buffer: ObjectBuffer;
   disk: FakeDisk;
@@ -33,7 +33,6 @@ export class StorageWorld {
   private readonly waiting = new Map<number, Acknowledged>();
   private readonly versions = new Map<string, number>();
   private token = 0;
-  private later0 = this.later;
 
   constructor() {
     this.buffer = this.place.open();
@@ -94,7 +93,6 @@ export class StorageWorld {
   /** The thread is gone, with everything that was under way; another one takes the buffer over. */
   restart(random: Random): void {
     const later = new Later();
-    this.later0 = later;
     this.waiting.clear();
     this.disk = new FakeDisk(later, this.disk);
     this.engine = this.engine.afterCrash(random, later);
@@ -102,7 +100,7 @@ export class StorageWorld {
     this.journal = new Journal(this.buffer, this.disk, () => undefined);
     this.pipeline = this.newPipeline();
     this.journal.adopt();
-    (this as { later: Later }).later = later;
+    this.later = later;
   }
 
   positions(): { written: number; synced: number } {
