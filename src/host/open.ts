@@ -77,7 +77,8 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     const clockMark = directory && new ClockMark(directory.path, view.shared.control);
     Atomics.store(control, STORE_STATE, STORE_OPEN);
     const clean =
-      directory?.fresh !== false || [...directory.vnodes.values()].every((vnode) => vnode.clean !== undefined);
+      directory?.fresh !== false ||
+      [...directory.vnodes.values()].every((vnode) => vnode.clean !== undefined);
     return new OpenedStore(resolved, view, supervisor, directory, buckets, clockMark, {
       fresh: directory?.fresh ?? true,
       cleanShutdown: clean,

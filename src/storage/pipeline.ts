@@ -120,7 +120,8 @@ export class Pipeline {
     if (backing?.journal.health === 'failed') return 'failed';
     if (backing?.journal.health === 'rehoming') return 'wait';
     if (buffer.index.exhausted) return 'wait';
-    if (buffer.hasRoom(LOG_SEGMENT, bytes + this.cleaner.owed)) return backing?.journal.ready === false ? 'wait' : 'ready';
+    if (buffer.hasRoom(LOG_SEGMENT, bytes + this.cleaner.owed))
+      return backing?.journal.ready === false ? 'wait' : 'ready';
     if (backing !== undefined) {
       if (!backing.journal.prepare()) return backing.journal.error === undefined ? 'wait' : 'full';
       if (buffer.count(SEG_FREE) === 0) return this.checkpoint!.error === undefined ? 'wait' : 'full';

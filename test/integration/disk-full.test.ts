@@ -69,9 +69,9 @@ test.skipIf(!mayMount()).each(['journal', 'engine'])(
     expect(refused).toMatchObject({ code: 'STORE_FULL', maybeApplied: false, retryable: true });
     await readAll();
     // Longer than the back-off after which a thread with failed storage is replaced.
-    const fullUntil = performance.now() + 5_000;
+    const fullUntil = performance.now() + 3_000;
     let attempts = 0;
-    await until('five seconds have passed', async () => {
+    await until('three seconds have passed', async () => {
       const error = await store
         .put('refused', 'x'.repeat(20_000), { durability: 'committed', timeoutMs: 500 })
         .then(

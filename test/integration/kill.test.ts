@@ -57,7 +57,7 @@ test.each([
       expect(result.opened!.cleanShutdown).toBe(round === 0);
       required = result.required!;
       // Right after the start, or within the recovery of what the last kill left.
-      if (kill % 2 === 1)
+      if (kill % 3 === 1)
         await run({ ...job, round: ++round, last: false }, 'spawned', 100 + Math.random() * 350);
     }
     expect(required, 'there was something to lose').toBeGreaterThan(200 * rounds);

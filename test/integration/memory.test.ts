@@ -40,10 +40,10 @@ describe.each(ENGINES)('memory (%s)', (engine) => {
         };
         await Promise.all(Array.from({ length: 32 }, lane));
       };
-      await run(OPERATIONS / 2);
+      await run(OPERATIONS / 4);
       const stages = [used()];
       for (let stage = 0; stage < 3; stage++) {
-        await run(OPERATIONS / 2);
+        await run(OPERATIONS / 4);
         stages.push(used());
       }
       const growth = (of: (usage: (typeof stages)[number]) => number): number =>

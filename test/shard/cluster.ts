@@ -74,6 +74,7 @@ export class Cluster {
   nowMs = 1_000;
   readonly ring: Ring;
   readonly vnodes: Vnode[] = [];
+  readonly endpoints: RingEndpoint[] = [];
   private readonly shared;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
@@ -120,11 +121,13 @@ export class Cluster {
     vnode.pipeline = new Pipeline(buffer, undefined, options, (token) => completions.reached(token));
     completions.pipeline = vnode.pipeline;
     vnode.incarnation++;
+    const endpoint = new RingEndpoint(this.shared, v);
+    this.endpoints[v] = endpoint;
     vnode.node = new VirtualNode({
       env: {
         ordinal: v,
         ring: this.ring,
-        endpoint: new RingEndpoint(this.shared, v),
+        endpoint,
         claims: this.claims,
         clock: { nowMs: () => this.nowMs, wallMs: () => this.nowMs },
         tick: () => ++this.ticks,
@@ -168,7 +171,10 @@ export class Cluster {
 
   owners(name: string): number[] {
     const partition = partitionOfName(name);
-    return Array.from({ length: this.n }, (_, i) => this.ring.preference[partition * this.ring.preferenceLength + i]!);
+    return Array.from(
+      { length: this.n },
+      (_, i) => this.ring.preference[partition * this.ring.preferenceLength + i]!,
+    );
   }
 
   /** Sends a put to `to` or the first owner that serves; false if none does. */
@@ -206,7 +212,8 @@ export class Cluster {
     words[at + 9] = key.length | (context.length << 16);
     words[at + 10] = (options.operation ?? OP_PUT) | ((options.w ?? 2) << 16) | ((options.n ?? this.n) << 24);
     const { code } = encodeContentType('application/json');
-    words[at + 11] = (options.rule ?? 0) | ((options.condition ?? 0) << 8) | ((options.r ?? 2) << 16) | (code << 24);
+    words[at + 11] =
+      (options.rule ?? 0) | ((options.condition ?? 0) << 8) | ((options.r ?? 2) << 16) | (code << 24);
     words[at + 12] = bytes.length;
     words[at + 13] = 0;
     writeDouble(words, at + 14, options.by ?? 0);

@@ -13,6 +13,9 @@ import {
   OUT_QUORUM,
   OUT_SIBLINGS,
   OUT_STALE_RING,
+  RECORD_AT,
+  REPLICATE_ACK,
+  writeHeader,
 } from '../../src/messaging/frames.js';
 import { join, values } from '../../src/versions/dvvs.js';
 import { seeded } from '../versions/model.js';
@@ -21,18 +24,15 @@ import { Cluster, type PutOptions, type PutResult, textOf } from './cluster.js';
 const random = seeded(1);
 
 function ask(cluster: Cluster, name: string, options: PutOptions): PutResult {
-  let answer: PutResult | undefined;
-  const sent = cluster.put(name, options, (result) => {
-    answer = result;
-  });
-  expect(sent).toBe(true);
-  for (let i = 0; i < 400 && answer === undefined; i++) {
+  const answers: PutResult[] = [];
+  expect(cluster.put(name, options, (result) => answers.push(result))).toBe(true);
+  for (let i = 0; i < 400 && answers.length === 0; i++) {
     cluster.nowMs += 2;
     cluster.pollCaller();
     cluster.vnodes.forEach((_, v) => cluster.poll(v));
     cluster.pollCaller();
   }
-  return answer!;
+  return answers[0]!;
 }
 
 function textsAt(cluster: Cluster, v: number, name: string): string[] {
@@ -52,19 +52,23 @@ describe('W at the coordinator', () => {
 
   it('an acknowledgement meant for an earlier thread of the coordinator counts for nothing (N=2, W=2)', () => {
     const cluster = new Cluster(2, 2);
-    const [first, second] = cluster.owners('old') as [number, number];
-    cluster.put('old', { value: 'v', to: first }, () => undefined);
-    cluster.pollCaller();
-    cluster.poll(first);
-    cluster.poll(second);
-    cluster.stop(first);
-    cluster.start(first);
+    const [first, second] = cluster.owners('new') as [number, number];
+    const earlier = cluster.nextActor++;
     let outcome: PutResult | undefined;
     cluster.put('new', { value: 'v', to: first }, (result) => {
       outcome = result;
     });
     cluster.pollCaller();
     cluster.poll(first);
+    for (const actor of [earlier, earlier]) {
+      const outbox = cluster.endpoints[second]!.to(first);
+      const at = outbox.begin(RECORD_AT * 4);
+      writeHeader(outbox.words, at, REPLICATE_ACK, 0, 0, cluster.ring.epoch, 0);
+      outbox.words[at + 6] = OK;
+      outbox.words[at + 7] = actor;
+      outbox.end();
+    }
+    cluster.endpoints[second]!.flush();
     cluster.poll(first);
     cluster.pollCaller();
     expect(outcome).toBeUndefined();
@@ -78,7 +82,12 @@ describe('W at the coordinator', () => {
     const cluster = new Cluster(3, 3);
     const [first, ...others] = cluster.owners('key') as [number, number, number];
     for (const other of others) cluster.stop(other);
-    expect(ask(cluster, 'key', { value: 'v', to: first })).toMatchObject({ outcome: OUT_QUORUM, got: 1, need: 2, vector: [] });
+    expect(ask(cluster, 'key', { value: 'v', to: first })).toMatchObject({
+      outcome: OUT_QUORUM,
+      got: 1,
+      need: 2,
+      vector: [],
+    });
     for (const other of others) cluster.start(other);
     cluster.settle(random);
     for (const v of cluster.owners('key')) expect(cluster.clockAt(v, 'key')).toEqual([]);
@@ -87,7 +96,10 @@ describe('W at the coordinator', () => {
   it('a virtual node that owns no copy of the partition does not coordinate (5 nodes, N=3)', () => {
     const cluster = new Cluster(5, 3);
     const stranger = [0, 1, 2, 3, 4].find((v) => !cluster.owners('key').includes(v))!;
-    expect(ask(cluster, 'key', { value: 'v', to: stranger, w: 1 })).toMatchObject({ outcome: OUT_STALE_RING, vector: [] });
+    expect(ask(cluster, 'key', { value: 'v', to: stranger, w: 1 })).toMatchObject({
+      outcome: OUT_STALE_RING,
+      vector: [],
+    });
     expect(cluster.clockAt(stranger, 'key')).toEqual([]);
   });
 
@@ -127,7 +139,11 @@ describe('refusals', () => {
 
   it('no put makes a clock of more entries than a context can carry back', () => {
     const cluster = new Cluster(3, 3);
-    const context = Array.from({ length: LIMITS.clockEntries }, (_, i) => ({ actor: 1_000 + i, n: 1, values: [] }));
+    const context = Array.from({ length: LIMITS.clockEntries }, (_, i) => ({
+      actor: 1_000 + i,
+      n: 1,
+      values: [],
+    }));
     expect(ask(cluster, 'key', { value: 'v', context })).toMatchObject({ outcome: OUT_CONTEXT, vector: [] });
     expect(ask(cluster, 'key', { value: 'v', context: context.slice(1) })).toMatchObject({ outcome: OK });
   });
@@ -139,7 +155,9 @@ describe('refusals', () => {
     expect(ask(cluster, 'key', { value: 'b', condition: IF_ABSENT }).outcome).toBe(OUT_CONDITION);
     const second = ask(cluster, 'key', { value: 'b', condition: IF_MATCH, context: first.vector });
     expect(second.outcome).toBe(OK);
-    expect(ask(cluster, 'key', { value: 'c', condition: IF_MATCH, context: first.vector }).outcome).toBe(OUT_CONDITION);
+    expect(ask(cluster, 'key', { value: 'c', condition: IF_MATCH, context: first.vector }).outcome).toBe(
+      OUT_CONDITION,
+    );
     expect(ask(cluster, 'key', { operation: OP_DELETE, context: second.vector }).outcome).toBe(OK);
     expect(ask(cluster, 'key', { value: 'd', condition: IF_ABSENT }).outcome).toBe(OK);
     const other = cluster.owners('key')[1]!;
@@ -153,7 +171,9 @@ describe('refusals', () => {
     expect(ask(cluster, 'key', { value: 'a', to: second }).outcome).toBe(OK);
     cluster.start(first);
     expect(cluster.clockAt(first, 'key')).toEqual([]);
-    expect(ask(cluster, 'key', { value: 'b', condition: IF_ABSENT, to: first, timeoutMs: 200 }).outcome).toBe(OUT_CONDITION);
+    expect(ask(cluster, 'key', { value: 'b', condition: IF_ABSENT, to: first, timeoutMs: 200 }).outcome).toBe(
+      OUT_CONDITION,
+    );
   });
 
   it('a counter survives a blind delete beside it, and an ordinary value refuses increments', () => {
@@ -166,7 +186,12 @@ describe('refusals', () => {
   });
 
   it('a full memory engine answers STORE_FULL, keeps every key, and deletes make room again (N=1)', () => {
-    const cluster = new Cluster(1, 1, { bytes: 8 * 16_384, segmentBytes: 16_384, segments: 8, maxTableBits: 12 });
+    const cluster = new Cluster(1, 1, {
+      bytes: 8 * 16_384,
+      segmentBytes: 16_384,
+      segments: 8,
+      maxTableBits: 12,
+    });
     const value = 'x'.repeat(400);
     const kept: string[] = [];
     let full: PutResult | undefined;
@@ -182,7 +207,8 @@ describe('refusals', () => {
       const context = join(cluster.clockAt(0, name));
       expect(ask(cluster, name, { operation: OP_DELETE, context, w: 1 }).outcome, name).toBe(OK);
     }
-    for (let i = 0; i < 40; i++) expect(ask(cluster, `n${i}`, { value, w: 1, r: 1 }).outcome, `n${i}`).toBe(OK);
+    for (let i = 0; i < 40; i++)
+      expect(ask(cluster, `n${i}`, { value, w: 1, r: 1 }).outcome, `n${i}`).toBe(OK);
     for (const name of kept.slice(100)) expect(textsAt(cluster, 0, name)).toEqual([value]);
   });
 });

@@ -3,7 +3,13 @@ import { paddedWords } from '../../src/base/memory.js';
 import { OP_DELETE, OP_PUT, RULE_LWW, RULE_SIBLINGS } from '../../src/messaging/frames.js';
 import type { PutRequest } from '../../src/shard/put-request.js';
 import { buildSuperseding } from '../../src/shard/superseding.js';
-import { CONTENT_TYPE_LITERAL, CONTENT_TYPES, lengthAt, sealHead, verifyRecord } from '../../src/storage/record.js';
+import {
+  CONTENT_TYPE_LITERAL,
+  CONTENT_TYPES,
+  lengthAt,
+  sealHead,
+  verifyRecord,
+} from '../../src/storage/record.js';
 import { decodeClock, encodeRecord, type StoredValue } from '../../src/storage/record-codec.js';
 import { type Clock, type Entry, join, update, values } from '../../src/versions/dvvs.js';
 import { seeded } from '../versions/model.js';
@@ -17,7 +23,9 @@ function randomClock(random: Random): Clock<StoredValue> {
   for (let actor = 1; actor <= 5; actor++) {
     if (random(2) === 0) continue;
     const n = 1 + random(3);
-    const list = Array.from({ length: random(Math.min(n, 2) + 1) }, (_, i) => value(`${actor}.${n - i}`, { time: random(50) }));
+    const list = Array.from({ length: random(Math.min(n, 2) + 1) }, (_, i) =>
+      value(`${actor}.${n - i}`, { time: random(50) }),
+    );
     clock.push({ actor, n, values: list });
   }
   return clock;
@@ -46,8 +54,21 @@ describe('the quick way of a put', () => {
       const text = operation === OP_DELETE ? '' : 'v'.repeat(random(12));
       const key = keyBytesOf('k'.repeat(1 + random(9)));
       const request: PutRequest = {
-        hash: 9, partition: 5, bucket: 6, caller: 0, operation, level: 0, w: 1, n: 1, r: 1, rule, condition: 0, by: 0,
-        context, key, keyWords: paddedWords(key),
+        hash: 9,
+        partition: 5,
+        bucket: 6,
+        caller: 0,
+        operation,
+        level: 0,
+        w: 1,
+        n: 1,
+        r: 1,
+        rule,
+        condition: 0,
+        by: 0,
+        context,
+        key,
+        keyWords: paddedWords(key),
         contentTypeCode: code < 0 ? CONTENT_TYPE_LITERAL : code,
         contentTypeBytes: keyBytesOf(code < 0 ? type : ''),
         value: keyBytesOf(text),
@@ -58,7 +79,12 @@ describe('the quick way of a put', () => {
 
       // In an lww bucket a put supersedes all that its coordinator knows.
       const seen = rule === RULE_LWW ? mergeContext(context, join(clock ?? [])) : context;
-      const put: StoredValue = { bytes: request.value, contentType: type, time: 77, deleted: operation === OP_DELETE };
+      const put: StoredValue = {
+        bytes: request.value,
+        contentType: type,
+        time: 77,
+        deleted: operation === OP_DELETE,
+      };
       const expected = update(seen, put, clock ?? [], OWN);
       if (values(expected).length === 1) expect(built, `seed ${seed}`).toBeDefined();
       if (built === undefined) {

@@ -1,11 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  IF_ABSENT,
-  OK,
-  OP_DELETE,
-  OP_INCREMENT,
-  OP_PUT,
-} from '../../src/messaging/frames.js';
+import { IF_ABSENT, OK, OP_DELETE, OP_INCREMENT, OP_PUT } from '../../src/messaging/frames.js';
 import { Replica } from '../../src/shard/replica.js';
 import { lengthAt } from '../../src/storage/record.js';
 import { descends, join, values } from '../../src/versions/dvvs.js';
@@ -61,7 +55,9 @@ function run(seed: number, count: number, n: number): { cluster: Cluster; attemp
     const entry: Attempt = {
       name: key,
       text: `#${attempts.length}`,
-      seen: values(clock).filter(({ deleted }) => !deleted).map(textOf),
+      seen: values(clock)
+        .filter(({ deleted }) => !deleted)
+        .map(textOf),
       operation,
       by: operation === OP_INCREMENT ? 1 + random(5) : 0,
       outcome: 'open',
@@ -83,8 +79,7 @@ function run(seed: number, count: number, n: number): { cluster: Cluster; attemp
       if (outcome === OK) {
         const holders = cluster.owners(key).filter((v) => descends(cluster.clockAt(v, key), vector)).length;
         expect(holders, `seed ${seed}: acknowledged by fewer than W=${w}`).toBeGreaterThanOrEqual(w);
-      }
-      else entry.outcome = outcome === 'lost' || vector.length > 0 ? 'maybe' : 'refused';
+      } else entry.outcome = outcome === 'lost' || vector.length > 0 ? 'maybe' : 'refused';
     });
     if (!sent) entry.outcome = 'refused';
   };
@@ -112,7 +107,10 @@ describe.each([
   { count: 5, n: 3 },
   { count: 4, n: 2 },
 ])('$count virtual nodes that stop and restart at any store (N=$n, random R and W)', ({ count, n }) => {
-  const histories = Array.from({ length: RUNS / 3 }, (_, seed) => ({ seed, ...run(seed * 7 + count, count, n) }));
+  const histories = Array.from({ length: RUNS / 3 }, (_, seed) => ({
+    seed,
+    ...run(seed * 7 + count, count, n),
+  }));
 
   it('nothing acknowledged is lost, nothing superseded returns, nothing is executed twice', () => {
     let acknowledged = 0;
@@ -120,11 +118,15 @@ describe.each([
       exchange(cluster);
       for (const key of new Set(attempts.map((one) => one.name))) {
         if (key.startsWith('counter')) continue;
-        const final = values(cluster.clockAt(cluster.owners(key)[0]!, key)).filter((one) => !one.deleted).map(textOf);
+        const final = values(cluster.clockAt(cluster.owners(key)[0]!, key))
+          .filter((one) => !one.deleted)
+          .map(textOf);
         expect(new Set(final).size, `seed ${seed} ${key}: a put has two dots`).toBe(final.length);
         const mine = attempts.filter((one) => one.name === key);
         // A later put supersedes what it has seen, if it was executed at all.
-        const superseded = new Set(mine.filter((one) => one.outcome !== 'refused').flatMap((one) => one.seen));
+        const superseded = new Set(
+          mine.filter((one) => one.outcome !== 'refused').flatMap((one) => one.seen),
+        );
         for (const one of mine) {
           if (one.outcome === 'acknowledged') {
             acknowledged++;
@@ -157,7 +159,9 @@ describe.each([
       for (const key of new Set(attempts.map((one) => one.name).filter((one) => one.startsWith('counter')))) {
         const total = values(cluster.clockAt(0, key)).reduce((sum, one) => sum + Number(textOf(one)), 0);
         const of = (outcomes: readonly string[]): number =>
-          attempts.filter((one) => one.name === key && outcomes.includes(one.outcome)).reduce((sum, one) => sum + one.by, 0);
+          attempts
+            .filter((one) => one.name === key && outcomes.includes(one.outcome))
+            .reduce((sum, one) => sum + one.by, 0);
         expect(total, `seed ${seed} ${key}`).toBeGreaterThanOrEqual(of(['acknowledged']));
         expect(total, `seed ${seed} ${key}`).toBeLessThanOrEqual(of(['acknowledged', 'maybe']));
       }
@@ -181,5 +185,9 @@ describe.each([
 });
 
 function plain(clock: ReturnType<Cluster['clockAt']>): unknown {
-  return clock.map(({ actor, n, values: list }) => [actor, n, list.map((one) => [textOf(one), one.deleted, one.time])]);
+  return clock.map(({ actor, n, values: list }) => [
+    actor,
+    n,
+    list.map((one) => [textOf(one), one.deleted, one.time]),
+  ]);
 }

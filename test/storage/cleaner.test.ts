@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { CACHE_SEGMENT, LOG_SEGMENT, SEG_CLEAN, SEG_LOG, SEG_RETIRED_STATE } from '../../src/storage/buffer-layout.js';
+import { paddedWords } from '../../src/base/memory.js';
+import {
+  CACHE_SEGMENT,
+  LOG_SEGMENT,
+  SEG_CLEAN,
+  SEG_LOG,
+  SEG_RETIRED_STATE,
+} from '../../src/storage/buffer-layout.js';
 import { Cleaner } from '../../src/storage/cleaner.js';
 import { Pipeline } from '../../src/storage/pipeline.js';
-import { decodeVector } from '../../src/storage/record-codec.js';
+import { decodeVector, encodeRecord } from '../../src/storage/record-codec.js';
 import { verifyRecord } from '../../src/storage/record.js';
 import { seeded } from '../versions/model.js';
 import { ACTOR, hashOf, keyBytesOf, record, shared, value, version } from './support.js';
@@ -15,7 +22,12 @@ describe('compaction in the memory engine', () => {
       const random = seeded(seed);
       const { open } = shared(SHAPE);
       const buffer = open();
-      const pipeline = new Pipeline(buffer, undefined, { flushMs: 20, checkpointMs: 1, onProgress: () => undefined }, () => undefined);
+      const pipeline = new Pipeline(
+        buffer,
+        undefined,
+        { flushMs: 20, checkpointMs: 1, onProgress: () => undefined },
+        () => undefined,
+      );
       const known = new Map<string, { n: number; bytes: number }>();
       let clock = 0;
       let refused = 0;
@@ -66,12 +78,20 @@ describe('a compaction that takes many turns', () => {
   it('is never starved of its last free segment by large puts that arrive meanwhile', () => {
     const shape = { bytes: 8 * 262_144, segmentBytes: 262_144, segments: 8, maxTableBits: 15 };
     const buffer = shared(shape).open();
-    const pipeline = new Pipeline(buffer, undefined, { flushMs: 20, checkpointMs: 1, onProgress: () => undefined }, () => undefined);
+    const pipeline = new Pipeline(
+      buffer,
+      undefined,
+      { flushMs: 20, checkpointMs: 1, onProgress: () => undefined },
+      () => undefined,
+    );
     const random = seeded(5);
     const put = (name: string, n: number, valueBytes: number, shrinks: boolean): string => {
-      const { words, key, bytes } = version(name, n, valueBytes);
-      const room = pipeline.room(bytes, shrinks);
-      if (room === 'ready') pipeline.append(words, 0, key);
+      const key = keyBytesOf(name);
+      const clock = [{ actor: ACTOR, n, values: [value('x'.repeat(valueBytes))] }];
+      const spread = { hash: Math.imul(Number(name.slice(4)) + 1, 0x9e3779b1), partition: 3, bucket: 1 };
+      const { words } = encodeRecord(spread, key, 0, clock);
+      const room = pipeline.room(words[1]!, shrinks);
+      if (room === 'ready') pipeline.append(words, 0, paddedWords(key));
       return room;
     };
     for (let i = 0, n = 1; i < 11_000; n++) {
@@ -83,7 +103,7 @@ describe('a compaction that takes many turns', () => {
     let waited = 0;
     for (let n = 2; n < 3_000; n++) {
       pipeline.begin(n);
-      const room = put(`large-${random(5)}`, n, 90_000 + random(60_000), true);
+      const room = put(`big-${20_000 + random(5)}`, n, 90_000 + random(60_000), true);
       for (let j = 0; j < 10; j++) put(`key-${random(11_000)}`, n, 8, false);
       pipeline.end(n);
       waited = room === 'wait' ? waited + 1 : 0;

@@ -197,7 +197,8 @@ export class FakeEngine implements Engine {
   /** What its files hold after a crash: commits under way are in or not, in order. */
   afterCrash(random: Random, later: Later): FakeEngine {
     const copy = new FakeEngine(later, new Map(this.rows), this.state);
-    for (const { rows, mark } of this.commits.slice(0, random(this.commits.length + 1))) copy.apply(rows, mark);
+    for (const { rows, mark } of this.commits.slice(0, random(this.commits.length + 1)))
+      copy.apply(rows, mark);
     return copy;
   }
 }

@@ -62,7 +62,9 @@ describe('key index', () => {
           }
           case 2:
             if (known === 0) break;
-            expect(index.unlink(hashFor(i), known === places[i]![0] ? places[i]![1]! : places[i]![0]!)).toBe(false);
+            expect(index.unlink(hashFor(i), known === places[i]![0] ? places[i]![1] : places[i]![0])).toBe(
+              false,
+            );
             expect(index.unlink(hashFor(i), known)).toBe(true);
             model.delete(i);
             break;
@@ -90,7 +92,7 @@ describe('key index', () => {
     const { words, index, names, places, layout } = world(1_500);
     const key = (i: number): Int32Array => record(names[i]!, []).key;
     const set = (i: number): void => {
-      index.set(Math.imul(i, 0x9e3779b1) | 0, 1, key(i), keyBytesOf(names[i]!).length, places[i]![0]!);
+      index.set(Math.imul(i, 0x9e3779b1) | 0, 1, key(i), keyBytesOf(names[i]!).length, places[i]![0]);
     };
     for (let i = 0; i < 800; i++) set(i);
     index.regionFree();
@@ -102,7 +104,14 @@ describe('key index', () => {
     const current = words[TABLE]!;
     words[TABLE] = old;
     for (let i = 0; i < 800; i++) {
-      const found = findRecord(words, layout, Math.imul(i, 0x9e3779b1) | 0, 1, key(i), keyBytesOf(names[i]!).length);
+      const found = findRecord(
+        words,
+        layout,
+        Math.imul(i, 0x9e3779b1) | 0,
+        1,
+        key(i),
+        keyBytesOf(names[i]!).length,
+      );
       expect(found).toBe(places[i]![0]);
     }
     words[TABLE] = current;
@@ -113,7 +122,13 @@ describe('key index', () => {
   it('is exhausted before a probe could run for ever, also when the next table is the smaller one', () => {
     const { index, names, places } = world(4_000);
     const set = (i: number): void => {
-      index.set(Math.imul(i, 0x9e3779b1) | 0, 1, record(names[i]!, []).key, keyBytesOf(names[i]!).length, places[i]![0]!);
+      index.set(
+        Math.imul(i, 0x9e3779b1) | 0,
+        1,
+        record(names[i]!, []).key,
+        keyBytesOf(names[i]!).length,
+        places[i]![0],
+      );
     };
     const grow = (): void => {
       for (let i = 0; i < 30; i++) {
@@ -127,12 +142,12 @@ describe('key index', () => {
     }
     grow();
     // Nearly everything goes: the next table will be small, and is begun only once dead slots fill this one.
-    for (let i = 0; i < 3_900; i++) index.unlink(Math.imul(i, 0x9e3779b1) | 0, places[i]![0]!);
+    for (let i = 0; i < 3_900; i++) index.unlink(Math.imul(i, 0x9e3779b1) | 0, places[i]![0]);
     for (let round = 0; !index.growing; round++) {
       if (index.needsFreeRegion) index.regionFree();
       const h = (0x1000_0000 + round * 7919) | 0;
-      index.set(h, 1, record(names[0]!, []).key, keyBytesOf(names[0]!).length, places[0]![0]!);
-      index.unlink(h, places[0]![0]!);
+      index.set(h, 1, record(names[0]!, []).key, keyBytesOf(names[0]!).length, places[0]![0]);
+      index.unlink(h, places[0]![0]);
     }
     index.regionFree();
     index.step();

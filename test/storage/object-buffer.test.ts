@@ -43,7 +43,9 @@ function versionOf(buffer: ObjectBuffer, name: string): number {
   const byte = buffer.find(hashOf(name), 1, key, keyBytesOf(name).length);
   if (byte === 0) return 0;
   const at = byte >>> 2;
-  expect(headIntact(buffer.words, at, buffer.words.length) && contentIntact(buffer.words, at), name).toBe(true);
+  expect(headIntact(buffer.words, at, buffer.words.length) && contentIntact(buffer.words, at), name).toBe(
+    true,
+  );
   return decodeVector(buffer.words, at)[0]!.n;
 }
 
@@ -82,7 +84,11 @@ describe('object buffer', () => {
   };
   const evict = (buffer: ObjectBuffer): void => {
     const segment = empty(buffer);
-    for (let at = buffer.firstRecord(segment); at < buffer.endOf(segment); at += lengthAt(buffer.words, at) >>> 2) {
+    for (
+      let at = buffer.firstRecord(segment);
+      at < buffer.endOf(segment);
+      at += lengthAt(buffer.words, at) >>> 2
+    ) {
       buffer.unlink(at);
     }
     buffer.retire(segment);
@@ -129,43 +135,51 @@ describe('object buffer', () => {
       },
       may: ['k8'],
     },
-  ])('a thread that stops between any two stores of $what loses nothing and repeats no number', ({ keys, run, may }) => {
-    const { memory, known, last } = prepared(keys);
-    let stops = 0;
-    for (let k = 0; ; k++) {
-      const place = shared(SHAPE);
-      new Uint8Array(place.memory).set(new Uint8Array(memory));
-      const first = place.open();
-      const stopped = stopAt(k, () => run(first));
-      const next = place.open();
-      expect(next.lastSequence, `stop ${k}`).toBeGreaterThanOrEqual(last);
-      const evicted = may.includes('evicted');
-      for (const [name, n] of known) {
-        const found = versionOf(next, name);
-        const allowed = may.includes(name) ? [n, n + 1] : [n];
-        // Only the first segment, of 185 records, is evicted.
-        if (evicted && Number(name.slice(1)) < 185) allowed.push(0);
-        if (!allowed.includes(found)) expect(found, `${name} after stop ${k}`).toBe(n);
+  ])(
+    'a thread that stops between any two stores of $what loses nothing and repeats no number',
+    ({ keys, run, may }) => {
+      const { memory, known, last } = prepared(keys);
+      let stops = 0;
+      for (let k = 0; ; k++) {
+        const place = shared(SHAPE);
+        new Uint8Array(place.memory).set(new Uint8Array(memory));
+        const first = place.open();
+        const stopped = stopAt(k, () => run(first));
+        const next = place.open();
+        expect(next.lastSequence, `stop ${k}`).toBeGreaterThanOrEqual(last);
+        const evicted = may.includes('evicted');
+        for (const [name, n] of known) {
+          const found = versionOf(next, name);
+          const allowed = may.includes(name) ? [n, n + 1] : [n];
+          // Only the first segment, of 185 records, is evicted.
+          if (evicted && Number(name.slice(1)) < 185) allowed.push(0);
+          if (!allowed.includes(found)) expect(found, `${name} after stop ${k}`).toBe(n);
+        }
+        checkWhole(next);
+        append(next, 'after', 1);
+        expect(versionOf(next, 'after'), `stop ${k}`).toBe(1);
+        checkWhole(next);
+        if (!stopped) break;
+        stops++;
       }
-      checkWhole(next);
-      append(next, 'after', 1);
-      expect(versionOf(next, 'after'), `stop ${k}`).toBe(1);
-      checkWhole(next);
-      if (!stopped) break;
-      stops++;
-    }
-    expect(stops).toBeGreaterThan(5);
-  });
+      expect(stops).toBeGreaterThan(5);
+    },
+  );
 
   /** Sequence numbers rise without a repetition, the index points at whole records, the counts are exact. */
   function checkWhole(buffer: ObjectBuffer): void {
     const seen: number[] = [];
     for (const segment of buffer.segmentsIn(SEG_LOG)) {
-      for (let at = buffer.firstRecord(segment); at < buffer.endOf(segment); at += lengthAt(buffer.words, at) >>> 2) {
+      for (
+        let at = buffer.firstRecord(segment);
+        at < buffer.endOf(segment);
+        at += lengthAt(buffer.words, at) >>> 2
+      ) {
         seen.push(sequenceAt(buffer.words, at));
       }
     }
-    if (!seen.every((sequence, i) => i === 0 || sequence === seen[i - 1]! + 1)) expect(seen).toBe('without a gap');
+    if (!seen.every((sequence, i) => i === 0 || sequence === seen[i - 1]! + 1))
+      expect(seen).toBe('without a gap');
     if (seen.length > 0) expect(seen.at(-1)).toBe(buffer.lastSequence);
     const live = new Map<number, number>();
     let keys = 0;
@@ -175,7 +189,8 @@ describe('object buffer', () => {
       keys++;
     });
     expect(keys).toBe(buffer.index.keys);
-    for (const segment of buffer.segmentsIn(SEG_LOG)) expect(buffer.live(segment)).toBe(live.get(segment) ?? 0);
+    for (const segment of buffer.segmentsIn(SEG_LOG))
+      expect(buffer.live(segment)).toBe(live.get(segment) ?? 0);
   }
 
   it('a segment is never reused while a reader that entered before it was retired is inside (random readers)', () => {
@@ -195,7 +210,8 @@ describe('object buffer', () => {
         const { holds } = reader;
         if (holds !== undefined) {
           const now = buffer.words.slice(holds.at, holds.at + holds.copy.length);
-          if (!now.every((word, i) => word === holds.copy[i])) expect.fail(`seed ${seed}: a read record changed`);
+          if (!now.every((word, i) => word === holds.copy[i]))
+            expect.fail(`seed ${seed}: a read record changed`);
           if (random(20) === 0) {
             reader.holds = undefined;
             reader.epoch.leave();

@@ -8,10 +8,15 @@ const RUNS = Number(process.env['RINGLET_RUNS'] ?? 300);
 
 /** Random turns with random completions; `faults` says how often a write or sync fails, in percent. */
 function turns(world: StorageWorld, random: (n: number) => number, count: number, faults: number): void {
+  const durable = [3, 40][random(2)]!;
   for (let i = 0; i < count; i++) {
     world.begin(random(12));
     for (let puts = random(8); puts > 0; puts--) {
-      world.put(`k${random(40)}`, LEVELS[random(3)]!, random(10) === 0 ? 900 : 20 + random(80));
+      world.put(
+        `k${random(40)}`,
+        random(durable) === 0 ? DURABLE : LEVELS[random(2)]!,
+        random(10) === 0 ? 900 : 20 + random(80),
+      );
     }
     world.end();
     if (random(100) < faults) world.disk.failSyncs = 1;
@@ -26,10 +31,15 @@ describe('a crash at a random moment', () => {
       const random = seeded(seed);
       const world = new StorageWorld();
       turns(world, random, 20 + random(120), seed % 3 === 0 ? 2 : 0);
-      const found = await world.recover(world.disk.afterPowerCut(random), random, false).catch((error: unknown) => {
-        throw new Error(`seed ${seed}: ${String(error)}`);
-      });
-      expect(() => world.assertHolds(found, world.positions().synced, [DURABLE]), `seed ${seed}`).not.toThrow();
+      const found = await world
+        .recover(world.disk.afterPowerCut(random), random, false)
+        .catch((error: unknown) => {
+          throw new Error(`seed ${seed}: ${String(error)}`);
+        });
+      expect(
+        () => world.assertHolds(found, world.positions().synced, [DURABLE]),
+        `seed ${seed}`,
+      ).not.toThrow();
     }
   });
 
@@ -41,7 +51,10 @@ describe('a crash at a random moment', () => {
       const found = await world.recover(world.disk.afterKill(), random, true).catch((error: unknown) => {
         throw new Error(`seed ${seed}: ${String(error)}`);
       });
-      expect(() => world.assertHolds(found, world.positions().written, [COMMITTED, DURABLE]), `seed ${seed}`).not.toThrow();
+      expect(
+        () => world.assertHolds(found, world.positions().written, [COMMITTED, DURABLE]),
+        `seed ${seed}`,
+      ).not.toThrow();
     }
   });
 
@@ -55,7 +68,8 @@ describe('a crash at a random moment', () => {
         for (let steps = random(10); steps > 0; steps--) world.later.runOne(random);
       }
       const last = random(3);
-      for (const name of world.names) expect(world.read(name), `seed ${seed} ${name}`).toBe(world.latest(name));
+      for (const name of world.names)
+        expect(world.read(name), `seed ${seed} ${name}`).toBe(world.latest(name));
       if (last === 0) turns(world, random, random(60), 0);
       const cut = random(2) === 0;
       const files = cut ? world.disk.afterPowerCut(random) : world.disk.afterKill();

@@ -10,7 +10,12 @@ import {
   verifyRecord,
   W_HEAD_CHECK,
 } from '../../src/storage/record.js';
-import { compareClocks, decodeClock, encodeRecord, type StoredValue } from '../../src/storage/record-codec.js';
+import {
+  compareClocks,
+  decodeClock,
+  encodeRecord,
+  type StoredValue,
+} from '../../src/storage/record-codec.js';
 import { type Clock, covers, type Entry, equal, sync } from '../../src/versions/dvvs.js';
 import { seeded } from '../versions/model.js';
 import { keyBytesOf, memoryOf, value } from './support.js';
@@ -29,13 +34,18 @@ function randomClock(random: Random, actors = 4, most = 4): Clock<StoredValue> {
         deleted: random(4) === 0,
       }),
     );
-    clock.push({ actor: actor * 0x3fff_fff1 >>> 0, n: random(5) === 0 ? n + 0xffff_0000 : n, values });
+    clock.push({ actor: (actor * 0x3fff_fff1) >>> 0, n: random(5) === 0 ? n + 0xffff_0000 : n, values });
   }
   return clock.sort((a, b) => a.actor - b.actor);
 }
 
 function encode(clock: Clock<StoredValue>, key = 'key', kind = 0): Uint8Array {
-  const { words, bytes } = encodeRecord({ hash: -5, partition: 4_095, bucket: 65_535 }, keyBytesOf(key), kind, clock);
+  const { words, bytes } = encodeRecord(
+    { hash: -5, partition: 4_095, bucket: 65_535 },
+    keyBytesOf(key),
+    kind,
+    clock,
+  );
   sealHead(words, 0, 2 ** 40 + 3, 9, 2 ** 32 + 1);
   return bytes.slice(0, lengthAt(words, 0));
 }
@@ -44,18 +54,47 @@ describe('record', () => {
   it('keeps its golden bytes', () => {
     const bytes = encode(
       [
-        { actor: 2, n: 3, values: [value('ab', { time: 1.5 }), value('', { deleted: true, contentType: 'x/y', time: 0 })] },
+        {
+          actor: 2,
+          n: 3,
+          values: [value('ab', { time: 1.5 }), value('', { deleted: true, contentType: 'x/y', time: 0 })],
+        },
         { actor: 0xffff_ffff, n: 1, values: [] },
       ],
       'hello',
       KIND_COUNTER,
     );
     expect(Buffer.from(bytes).toString('hex').match(/.{8}/g)).toEqual([
-      '4d09e63b', '78000000', '03000000', '00010000', '09000000', '01000000', '307d9498',
-      'fbffffff', 'ffffff0f', '05000200', '02000100',
-      '02000000', '03000000', '02000000', 'ffffffff', '01000000', '00000000',
-      '02000000', '00000001', '00000000', '0000f83f', '00000000', '030001ff', '00000000', '00000000',
-      '68656c6c', '6f000000', '61620000', '782f7900', '00000000',
+      '4d09e63b',
+      '78000000',
+      '03000000',
+      '00010000',
+      '09000000',
+      '01000000',
+      '307d9498',
+      'fbffffff',
+      'ffffff0f',
+      '05000200',
+      '02000100',
+      '02000000',
+      '03000000',
+      '02000000',
+      'ffffffff',
+      '01000000',
+      '00000000',
+      '02000000',
+      '00000001',
+      '00000000',
+      '0000f83f',
+      '00000000',
+      '030001ff',
+      '00000000',
+      '00000000',
+      '68656c6c',
+      '6f000000',
+      '61620000',
+      '782f7900',
+      '00000000',
     ]);
   });
 
@@ -82,7 +121,8 @@ describe('record', () => {
         bytes[at]! ^= flip;
       }
     }
-    for (let length = 0; length < bytes.length; length++) expect(verifyRecord(bytes.subarray(0, length))).toBe(false);
+    for (let length = 0; length < bytes.length; length++)
+      expect(verifyRecord(bytes.subarray(0, length))).toBe(false);
     expect(verifyRecord(Uint8Array.of(...bytes, 0, 0, 0, 0, 0, 0, 0, 0))).toBe(false);
     expect(verifyRecord(bytes)).toBe(true);
   });
@@ -99,7 +139,8 @@ describe('record', () => {
       guard.words.set(words);
       for (let changes = random(3); changes >= 0; changes--) {
         const at = 1 + random(Math.min(words.length - 1, 24));
-        guard.words[at] = random(2) === 0 ? extremes[random(extremes.length)]! : guard.words[at]! + random(5) - 2;
+        guard.words[at] =
+          random(2) === 0 ? extremes[random(extremes.length)]! : guard.words[at]! + random(5) - 2;
       }
       const end = good.length >>> 2;
       expect(() => headIntact(guard.words, 0, end)).not.toThrow();

@@ -11,7 +11,11 @@ import { keyBytesOf, shared, version } from './support.js';
 import { storeCounter, SYNCED } from '../../src/storage/buffer-layout.js';
 
 /** `segments` log segments of a few records each: record s of the log is version s of key `k(s mod 5)`. */
-function log(segments: number, each: number, options: { first?: number; serial?: number; generation?: number } = {}): ObjectBuffer {
+function log(
+  segments: number,
+  each: number,
+  options: { first?: number; serial?: number; generation?: number } = {},
+): ObjectBuffer {
   const buffer = shared().open();
   buffer.startAt((options.first ?? 1) - 1, options.generation ?? 4, options.serial ?? 10);
   for (let segment = 0; segment < segments; segment++) {
@@ -48,7 +52,8 @@ async function recover(
   try {
     const recovered = await recoverJournal(existing, own, sameBoot, 'dir/journal');
     const found: Record<string, number> = {};
-    for (const [name, stored] of own.rows) found[name.split('/')[2]!] = decodeVector(aligned(stored).words, 0)[0]!.n;
+    for (const [name, stored] of own.rows)
+      found[name.split('/')[2]!] = decodeVector(aligned(stored).words, 0)[0]!.n;
     return { recovered, found, engine: own };
   } finally {
     clearInterval(pump);
@@ -74,7 +79,10 @@ const ALL = { k1: 11, k2: 12, k3: 8, k4: 9, k0: 10 };
 describe('recovery of the journal', () => {
   it('replays the newest record of each key, in whatever order the files are listed, and tells where numbering goes on', async () => {
     const existing = files(log(3, 4)).toReversed();
-    const { recovered, found, engine } = await recover([...existing, image('spare', new Uint8Array(4_096))], true);
+    const { recovered, found, engine } = await recover(
+      [...existing, image('spare', new Uint8Array(4_096))],
+      true,
+    );
     expect(found).toEqual(ALL);
     expect(recovered).toEqual({ records: 5, lastSequence: 12, lastSerial: 13, lastGeneration: 4 });
     expect(engine.state).toMatchObject({ confirmedSerial: 13, generation: 4 });
@@ -119,10 +127,18 @@ describe('recovery of the journal', () => {
 
   it('a damaged record below whole ones is DATA_CORRUPT while the machine runs on, and nothing is changed', async () => {
     const existing = files(log(3, 4));
-    for (const [file, record] of [[0, 1], [1, 3], [2, 0], [2, 2]] as const) {
+    for (const [file, record] of [
+      [0, 1],
+      [1, 3],
+      [2, 0],
+      [2, 2],
+    ] as const) {
       const bad = existing.map((one, i) => (i === file ? damage(one, recordAt(one, record) + 30) : one));
       const engine = new FakeEngine(new Later());
-      await expect(recover(bad, true, engine)).rejects.toMatchObject({ code: 'DATA_CORRUPT', details: { sequence: file * 4 + record + 1 } });
+      await expect(recover(bad, true, engine)).rejects.toMatchObject({
+        code: 'DATA_CORRUPT',
+        details: { sequence: file * 4 + record + 1 },
+      });
       expect(engine.rows.size).toBe(0);
     }
   });
@@ -138,14 +154,21 @@ describe('recovery of the journal', () => {
     append(buffer);
     const proven = files(buffer);
     const at = (sequence: number): number => recordAt(proven[1]!, sequence - 5) + 30;
-    await expect(recover([proven[0]!, damage(proven[1]!, at(6))], false)).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
+    await expect(recover([proven[0]!, damage(proven[1]!, at(6))], false)).rejects.toMatchObject({
+      code: 'DATA_CORRUPT',
+    });
     await expect(recover([proven[0]!, damage(proven[1]!, at(7))], false)).resolves.toBeDefined();
-    await expect(recover([damage(proven[0]!, recordAt(proven[0]!, 3) + 30), proven[1]!], false)).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
+    await expect(
+      recover([damage(proven[0]!, recordAt(proven[0]!, 3) + 30), proven[1]!], false),
+    ).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
   });
 
   it('a missing file in the middle is damage', async () => {
     const existing = files(log(3, 4));
-    await expect(recover([existing[0]!, existing[2]!], true)).rejects.toMatchObject({ code: 'DATA_CORRUPT', details: { sequence: 5 } });
+    await expect(recover([existing[0]!, existing[2]!], true)).rejects.toMatchObject({
+      code: 'DATA_CORRUPT',
+      details: { sequence: 5 },
+    });
   });
 
   it('stale bytes of a recycled file are ignored, also where they line up with the new records', async () => {
@@ -175,8 +198,17 @@ describe('recovery of the journal', () => {
 
   it('segments that the engine has confirmed are not looked at, however damaged', async () => {
     const existing = files(log(3, 4));
-    const engine = new FakeEngine(new Later(), new Map(), { generation: 4, confirmedSerial: 12, count: 0, root: 0 });
-    const { found, recovered } = await recover([damage(existing[0]!, 200, 40), existing[1]!, existing[2]!], true, engine);
+    const engine = new FakeEngine(new Later(), new Map(), {
+      generation: 4,
+      confirmedSerial: 12,
+      count: 0,
+      root: 0,
+    });
+    const { found, recovered } = await recover(
+      [damage(existing[0]!, 200, 40), existing[1]!, existing[2]!],
+      true,
+      engine,
+    );
     expect(found).toEqual({ k4: 9, k0: 10, k1: 11, k2: 12 });
     expect(recovered.lastSequence).toBe(12);
   });
@@ -187,7 +219,10 @@ describe('recovery of the journal', () => {
     const words = new Int32Array(bytes.buffer);
     words[1] = 2;
     words[15] = hashWords(words, 0, 15, words[0]!);
-    await expect(recover([image('x', bytes)], true)).rejects.toMatchObject({ code: 'DATA_FOREIGN', details: { format: 2 } });
+    await expect(recover([image('x', bytes)], true)).rejects.toMatchObject({
+      code: 'DATA_FOREIGN',
+      details: { format: 2 },
+    });
     await expect(recover([damage(existing[0]!, 9)], true)).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
   });
 });

@@ -109,7 +109,11 @@ export class StorageWorld {
   }
 
   /** What a new process finds: the newest version of every key. */
-  async recover(files: readonly ExistingJournalFile[], random: Random, sameBoot: boolean): Promise<Map<string, number>> {
+  async recover(
+    files: readonly ExistingJournalFile[],
+    random: Random,
+    sameBoot: boolean,
+  ): Promise<Map<string, number>> {
     const later = new Later();
     const engine = this.engine.afterCrash(random, later);
     const running = recoverJournal(files, engine, sameBoot, 'journal');
