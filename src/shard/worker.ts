@@ -139,6 +139,10 @@ class VnodeThread {
       const now = clock.nowMs();
       const next = vnode.poll(now);
       Atomics.add(control, this.base + VNODE_HEARTBEAT, 1);
+      // A damaged record was replaced by a peer's: the next dot needs another actor .
+      if (vnode.forgotClock) {
+        throw new RingletError('DATA_CORRUPT', `virtual node ${this.task.id} lost a clock and starts anew`);
+      }
       if (this.stopping) {
         if (stopBy === Number.POSITIVE_INFINITY) stopBy = now + STOP_MS;
         if ((!vnode.waiting && this.endpoint.idle()) || now > stopBy) return;

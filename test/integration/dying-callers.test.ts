@@ -13,13 +13,13 @@ function rss(): number {
 test(
   `${WORKERS} workers that exit, throw, close or are terminated amid reads and puts: slots come back, memory stays flat, the store serves`,
   async () => {
-    const store = await openSmall('memory', { memoryMiB: 128, maxCallers: AT_ONCE + 2 });
+    const store = await openSmall('memory', { memoryMiB: 48, maxCallers: AT_ONCE + 2 });
     for (let i = 0; i < 100; i++) await store.put(`stable-${i}`, `value ${i}`);
     let started = 0;
     const server = { serving: true };
     let served = 0;
     const failures: unknown[] = [];
-    const warm: number[] = [];
+    const resident: number[] = [];
     const service = (async () => {
       let { context } = await store.put('mine', 'v');
       for (; server.serving; served++) {
@@ -34,12 +34,12 @@ test(
     const lane = async (): Promise<void> => {
       while (started < WORKERS) {
         const number = started++;
-        if (number === Math.floor(WORKERS / 2)) warm.push(rss());
+        if (number % Math.floor(WORKERS / 5) === 0) resident.push(rss());
         const ending = ENDINGS[number % 4]!;
         await until('a slot is free', () => store.stats().callers < AT_ONCE + 2);
         const handle = store.handle();
         const worker = new Worker(fixture('short-lived'), {
-          workerData: { handle, ending, after: Math.ceil(Math.random() * 150), name: `w${number % 32}` },
+          workerData: { handle, ending, after: Math.ceil(Math.random() * 60), name: `w${number % 4}` },
           transferList: [...handle.transferList],
         });
         const ended = new Promise((resolve) => worker.once('exit', resolve));
@@ -58,7 +58,9 @@ test(
     expect(failures).toEqual([]);
     expect(served).toBeGreaterThan(WORKERS);
     await until('every slot has come back', () => store.stats().callers === 1);
-    expect(rss() - warm[0]!, 'MiB from half of the workers to all').toBeLessThan(LONG ? 150 : 60);
+    const growth = resident.slice(2).map((size, i) => Math.round(size - resident[i + 1]!));
+    // Heaps of ended threads go when they like; what is lost by each worker shows every time.
+    expect(Math.min(...growth), `MiB per ${WORKERS / 5} workers: ${growth.join(' ')}`).toBeLessThan(10);
     for (let i = 0; i < 100; i++)
       expect(text((await store.get(`stable-${i}`, { r: 'all' })).value)).toBe(`value ${i}`);
     const restarts = store.stats().vnodes.map((vnode) => vnode.restarts);

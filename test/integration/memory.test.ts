@@ -40,7 +40,8 @@ describe.each(ENGINES)('memory (%s)', (engine) => {
         };
         await Promise.all(Array.from({ length: 32 }, lane));
       };
-      await run(OPERATIONS / 4);
+      // Until every page of the buffers has been used and all heaps have their size.
+      await run(OPERATIONS);
       const stages = [used()];
       for (let stage = 0; stage < 3; stage++) {
         await run(OPERATIONS / 4);

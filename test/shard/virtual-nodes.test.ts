@@ -6,7 +6,7 @@ import { descends, join, values } from '../../src/versions/dvvs.js';
 import { seeded } from '../versions/model.js';
 import { Cluster, textOf } from './cluster.js';
 
-const RUNS = Number(process.env['RINGLET_RUNS'] ?? 60);
+const RUNS = Number(process.env['RINGLET_RUNS'] ?? (process.env['RINGLET_LONG'] === undefined ? 45 : 600));
 
 interface Attempt {
   readonly name: string;

@@ -4,6 +4,7 @@ import {
   LOG_SEGMENT,
   SEG_CLEAN,
   SEG_FREE,
+  SEG_LIVE,
   SEG_LOG,
   type BufferShape,
 } from '../../src/storage/buffer-layout.js';
@@ -43,9 +44,9 @@ function versionOf(buffer: ObjectBuffer, name: string): number {
   const byte = buffer.find(hashOf(name), 1, key, keyBytesOf(name).length);
   if (byte === 0) return 0;
   const at = byte >>> 2;
-  expect(headIntact(buffer.words, at, buffer.words.length) && contentIntact(buffer.words, at), name).toBe(
-    true,
-  );
+  if (!headIntact(buffer.words, at, buffer.words.length) || !contentIntact(buffer.words, at)) {
+    expect.fail(`${name} is torn`);
+  }
   return decodeVector(buffer.words, at)[0]!.n;
 }
 
@@ -192,6 +193,15 @@ describe('object buffer', () => {
     for (const segment of buffer.segmentsIn(SEG_LOG))
       expect(buffer.live(segment)).toBe(live.get(segment) ?? 0);
   }
+
+  it('a successor counts the live bytes of every segment anew', () => {
+    const { memory } = prepared(300);
+    const place = shared(SHAPE);
+    new Uint8Array(place.memory).set(new Uint8Array(memory));
+    const words = new Int32Array(place.memory);
+    for (let s = 0; s < SHAPE.segments; s++) words[place.layout.segmentWord(s) + SEG_LIVE] = 12_345;
+    checkWhole(place.open());
+  });
 
   it('a segment is never reused while a reader that entered before it was retired is inside (random readers)', () => {
     for (let seed = 0; seed < 20; seed++) {

@@ -4,7 +4,7 @@ import { seeded } from '../versions/model.js';
 import { StorageWorld } from './storage-world.js';
 
 const LEVELS: readonly Level[] = [BUFFERED, COMMITTED, DURABLE];
-const RUNS = Number(process.env['RINGLET_RUNS'] ?? 300);
+const RUNS = Number(process.env['RINGLET_RUNS'] ?? (process.env['RINGLET_LONG'] === undefined ? 120 : 2_000));
 
 /** Random turns with random completions; `faults` says how often a write or sync fails, in percent. */
 function turns(world: StorageWorld, random: (n: number) => number, count: number, faults: number): void {

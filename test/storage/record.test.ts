@@ -130,7 +130,7 @@ describe('record', () => {
   it('random words never throw, and whatever passes the shape check decodes within the record', () => {
     const extremes = [0, 1, -1, 0x7fff_ffff, -0x8000_0000, 0xffff, 0x10000, 0x7fff_fffc, 2, -4];
     let passed = 0;
-    for (let seed = 0; seed < 20_000; seed++) {
+    for (let seed = 0; seed < 8_000; seed++) {
       const random = seeded(seed);
       const good = encode(randomClock(random));
       const { words } = memoryOf(good);
@@ -154,7 +154,7 @@ describe('record', () => {
         }
       }
     }
-    expect(passed).toBeGreaterThan(1_000);
+    expect(passed).toBeGreaterThan(400);
   });
 
   it('compares clocks as versions/dvvs.ts covers and equal do', () => {
