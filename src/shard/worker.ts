@@ -38,6 +38,8 @@ const CHECKPOINT_MS = 10_000;
 const HEARTBEAT_MS = 1_000;
 /** A thread whose engine or journal has failed serves reads for so long, then makes room for one that opens both anew. */
 const REOPEN_MS = 2_000;
+/** Completions that nobody waits for are let in at least this often. */
+const COMPLETIONS_MS = 2;
 /** How long a graceful stop waits for requests in progress. */
 const STOP_MS = 5_000;
 
@@ -152,7 +154,12 @@ class VnodeThread {
       if (pipeline.inFlight) {
         this.countFailures(pipeline);
         if (sleepMs <= 0) await nextTurn();
-        else await this.sleeper.onEventLoop(sleepMs);
+        else if (pipeline.urgent || this.stopping) await this.sleeper.onEventLoop(sleepMs);
+        else {
+          // A checkpoint has time: the short wake-up, and a look at its completions now and then.
+          this.sleeper.block(Math.min(sleepMs, COMPLETIONS_MS));
+          await nextTurn();
+        }
       } else if (sleepMs > 0 && !this.stopping) {
         this.sleeper.block(sleepMs);
       } else if (this.stopping) {

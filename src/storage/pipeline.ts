@@ -86,6 +86,10 @@ export class Pipeline {
   get inFlight(): boolean {
     return (this.backing?.journal.inFlight ?? false) || (this.checkpoint?.inFlight ?? false);
   }
+  /** Somebody waits for one of these completions: a durable put, a scan, or everybody. */
+  get urgent(): boolean {
+    return !this.synced.empty || !this.confirmed.empty || this.rehoming;
+  }
   get journalFailures(): number {
     return this.backing?.journal.failures ?? 0;
   }
