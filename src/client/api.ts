@@ -132,6 +132,7 @@ export type PutOutcome =
 export interface Bucket {
   readonly name: string;
   get(key: Key, options?: GetOptions): Promise<GetResult>;
+  /** A byte value is not copied: leave it unchanged until the promise has settled. */
   put(key: Key, value: Value, options?: PutOptions): Promise<PutResult>;
   delete(key: Key, options?: DeleteOptions): Promise<PutResult>;
   /** Adds `by` (a safe integer) and returns the sum that the coordinator knows. */
