@@ -19,8 +19,6 @@ export const LIMITS = {
   /** Siblings per key: a warning is counted at the first, a put refused at the second. */
   siblingsWarn: 25,
   siblings: 100,
-  /** All siblings of a key together, in units of the largest value. */
-  siblingValues: 2,
   /** Entries (actors) of one clock. */
   clockEntries: 1_024,
   contextBytes: 16 << 10,

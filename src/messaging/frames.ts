@@ -73,7 +73,6 @@ export const OUT_CORRUPT = 10;
 export const OUT_CONTEXT = 11;
 export const OUT_STALE_RING = 12;
 export const OUT_TOO_LARGE = 13;
-export const OUT_EXPIRED = 14;
 
 export function frameType(words: Int32Array, at: number): number {
   return words[at + 1]! & 0xff;

@@ -32,8 +32,6 @@ export const STORE_STATE = 0;
 export const STORE_READER_EPOCH = 1;
 /** Digest of the ring in force. */
 export const STORE_RING_EPOCH = 2;
-/** Raised when a bucket's definition changes. */
-export const STORE_BUCKETS_VERSION = 3;
 /** 64-bit hybrid logical clock, raised by compare-exchange. */
 export const STORE_CLOCK = 4;
 

@@ -43,7 +43,6 @@ export type FromVnode =
       readonly type: 'ready';
       readonly recoveredRecords: number;
       readonly recoveryMs: number;
-      readonly greatestTime: number;
     }
   | { readonly type: 'failed'; readonly error: ErrorFields }
   | { readonly type: 'stopped'; readonly mark: CleanState | undefined };

@@ -96,7 +96,6 @@ class VnodeThread {
       type: 'ready',
       recoveredRecords: storage?.recovered.records ?? 0,
       recoveryMs: this.clock.nowMs() - started,
-      greatestTime: 0,
     });
     await this.serve(vnode, pipeline, storage);
     this.setState(STATE_STOPPED);

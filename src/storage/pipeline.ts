@@ -5,7 +5,6 @@ import {
   CONFIRMED,
   loadCounter,
   LOG_SEGMENT,
-  SEG_CLEAN,
   SEG_FREE,
   SEGMENT_HEADER_BYTES,
   SYNCED,
@@ -264,10 +263,6 @@ export class Pipeline {
   keyBytesAt(words: Int32Array, bytes: Uint8Array, at: number): Uint8Array {
     const start = keyAt(words, at) * 4;
     return bytes.subarray(start, start + keyLengthAt(words, at));
-  }
-
-  get cleanSegments(): number {
-    return this.buffer.count(SEG_CLEAN);
   }
 }
 
