@@ -14,3 +14,13 @@ export function ring(control: Int32Array, layout: SharedLayout, party: number): 
     Atomics.notify(control, word);
   }
 }
+
+/**
+ * Wakes a party whatever its word says. Whoever takes over from a thread that died calls this: the
+ * dead one may have stopped between any two steps of {@link ring}, with the word already cleared.
+ */
+export function rouse(control: Int32Array, layout: SharedLayout, party: number): void {
+  const word = layout.doorbellWord(party);
+  Atomics.store(control, word, 0);
+  Atomics.notify(control, word);
+}

@@ -1,5 +1,5 @@
 import { align, copyWords, Memory } from '../base/memory.js';
-import { ring } from './doorbell.js';
+import { ring, rouse } from './doorbell.js';
 import { Reassembly, CHUNK_HEADER_WORDS, isChunk, writeChunkHeader } from './chunks.js';
 import { Fifo } from './fifo.js';
 import { SharedLayout, type SharedBuffers } from './layout.js';
@@ -137,13 +137,17 @@ export class RingEndpoint implements Endpoint {
       );
       this.reassemblies.push(new Reassembly());
     }
-    this.wakeParked();
+    this.rousePeers();
   }
 
-  /** Space was freed on taking over: whoever waited for our predecessor to free it must hear of that. */
-  private wakeParked(): void {
+  /**
+   * Our predecessor may have died after it freed space or published a frame and before it rang:
+   * nobody knows whom it still owed a ring, so everybody gets one.
+   */
+  private rousePeers(): void {
     for (let i = 0; i < this.peers.length; i++) {
-      if (this.consumers[i]!.takeParked()) ring(this.control, this.layout, this.peers[i]!);
+      this.consumers[i]!.takeParked();
+      rouse(this.control, this.layout, this.peers[i]!);
     }
   }
 
@@ -193,6 +197,6 @@ export class RingEndpoint implements Endpoint {
   skipAll(): void {
     for (const consumer of this.consumers) consumer.skipAll();
     for (const reassembly of this.reassemblies) reassembly.discard();
-    this.wakeParked();
+    this.rousePeers();
   }
 }

@@ -10,6 +10,9 @@ import { RINGS, sharedPair } from './pairs.js';
 /** What holds for rings because they outlive their threads, and what only their words can get wrong. */
 const CAPACITY = 4_096;
 
+type WaitAsync = (words: Int32Array, index: number, value: number) => { value: Promise<string> };
+const { waitAsync } = Atomics as unknown as { waitAsync: WaitAsync };
+
 describe('a ring whose thread dies', () => {
   test('inside a handler, without any clean-up: the successor goes on behind the frame that killed it', () => {
     const { ends, restart } = RINGS.open();
@@ -81,6 +84,22 @@ describe('a ring whose thread dies', () => {
     expect(control[layout.doorbellWord(0)]).toBe(0);
     expect(ends[0]!.idle()).toBe(false);
   });
+
+  test.each([1, 0])(
+    'in the middle of a ring, the word still or no longer %i: its successor wakes the sleeper',
+    async (word) => {
+      const { shared, layout, restart } = RINGS.open();
+      const control = new Int32Array(shared.control);
+      const bell = layout.doorbellWord(0);
+      control[bell] = 1;
+      const { value: woken } = waitAsync(control, bell, 1);
+      // Space is free, a frame is out, nobody is marked as parked: only the notification is missing.
+      control[bell] = word;
+      restart(1);
+      expect(control[bell]).toBe(0);
+      expect(await woken).toBe('ok');
+    },
+  );
 
   test('any number of times, on both sides: short frames are never lost by a receiver, nor met twice', () => {
     const step = fc.tuple(
