@@ -44,6 +44,7 @@ import { PutCoordinator } from './put-coordinator.js';
 import { readPut } from './put-request.js';
 import { Replica } from './replica.js';
 import { Scanner } from './scanner.js';
+import type { Service } from './service.js';
 
 /** Frames taken from each peer per turn. */
 const DRAIN_BUDGET = 128;
@@ -79,6 +80,8 @@ export class VirtualNode {
   private readonly puts: PutCoordinator;
   private readonly conditional: ConditionalPuts;
   private readonly scanner: Scanner;
+  private readonly services: readonly Service[];
+  private readonly serviceOf = new Map<number, Service>();
   private readonly parked: Parked[] = [];
   private parkedBytes = 0;
   /** Acknowledgements that came while the journal was broken: nothing is acknowledged before it is whole again. */
@@ -94,6 +97,8 @@ export class VirtualNode {
     this.puts = new PutCoordinator(env, pipeline, this.replica, completions, actor);
     this.conditional = new ConditionalPuts(env, this.puts, actor);
     this.scanner = new Scanner(env, pipeline, engine);
+    this.services = [];
+    for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);
   }
 
   /** One turn. Returns the monotonic time of the next one, at the latest; a message may come first. */
@@ -104,11 +109,17 @@ export class VirtualNode {
     this.retryParked();
     const more = this.env.endpoint.drain(DRAIN_BUDGET, this.handle);
     this.scanner.step(nowMs);
+    let serviceMs = Number.POSITIVE_INFINITY;
+    for (const service of this.services) serviceMs = Math.min(serviceMs, service.poll(nowMs));
     this.pipeline.end(nowMs);
     if (nowMs >= this.nextSweepMs) this.sweep(nowMs);
     this.env.endpoint.flush();
     if (more || this.scanner.busy) return nowMs;
-    const next = Math.min(this.pipeline.nextMs(nowMs), this.parked.length > 0 ? nowMs + 1 : Infinity);
+    const next = Math.min(
+      this.pipeline.nextMs(nowMs),
+      serviceMs,
+      this.parked.length > 0 ? nowMs + 1 : Infinity,
+    );
     return this.waiting ? Math.min(next, this.nextSweepMs) : next;
   }
 
@@ -174,8 +185,11 @@ export class VirtualNode {
       case SCAN:
         this.scan(from, words, bytes, at, deadlineMs);
         return;
-      default:
-        this.env.count(COUNT_DROPPED, 1);
+      default: {
+        const service = this.serviceOf.get(type);
+        if (service === undefined) this.env.count(COUNT_DROPPED, 1);
+        else service.receive(from, words, bytes, at);
+      }
     }
   };
 
