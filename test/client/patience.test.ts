@@ -29,7 +29,7 @@ describe('patience', () => {
 
   test('stops where answers do not come in time, and tries one wait in 64', () => {
     const patience = new Patience();
-    expect(waits(patience, 8, false)).toEqual(new Array(8).fill(true));
+    expect(waits(patience, 8, false)).toEqual(Array.from({ length: 8 }, () => true));
     expect(waits(patience, 640, false).filter(Boolean).length).toBe(10);
   });
 
@@ -37,7 +37,7 @@ describe('patience', () => {
     const patience = new Patience();
     waits(patience, 200, false);
     const later = waits(patience, 400, true);
-    expect(later.slice(200)).toEqual(new Array(200).fill(true));
+    expect(later.slice(200)).toEqual(Array.from({ length: 200 }, () => true));
   });
 
   test('an idle look without a wait costs no credit', () => {
