@@ -31,7 +31,7 @@ export const FAULTS: Readonly<Record<string, Begin>> = {
       forMs: downMs,
       end: () => {
         for (const { ordinal, nodeIndex } of ring.vnodes) {
-          if (nodeIndex === node) process.downUntilMs[ordinal] = 0;
+          if (nodeIndex === node) process.comeBack(ordinal);
         }
       },
     };

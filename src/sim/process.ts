@@ -72,7 +72,8 @@ export class SimProcess {
   private readonly endpoints: (SimEndpoint | undefined)[] = [];
   private readonly turns: (Planned | undefined)[] = [];
   /** No thread is started for a virtual node before this time. */
-  readonly downUntilMs: number[];
+  private readonly downUntilMs: number[];
+  private readonly launches: (Planned | undefined)[] = [];
   private readonly sameBoot: boolean;
   private recovered = 0;
   /** All virtual nodes have served. */
@@ -208,11 +209,21 @@ export class SimProcess {
 
   private relaunch(vnode: number): void {
     const atMs = Math.max(this.downUntilMs[vnode]!, this.scheduler.nowMs + this.random.between(5, 100));
-    this.scheduler.at(atMs, () => {
+    this.launches[vnode] = this.scheduler.at(atMs, () => {
+      this.launches[vnode] = undefined;
       if (this.dead) return;
       if (this.downUntilMs[vnode]! > this.scheduler.nowMs) this.relaunch(vnode);
       else this.launch(vnode, true);
     });
+  }
+
+  /** Nothing keeps a virtual node down any more. */
+  comeBack(vnode: number): void {
+    this.downUntilMs[vnode] = 0;
+    const planned = this.launches[vnode];
+    if (planned === undefined) return;
+    planned.action = undefined;
+    this.relaunch(vnode);
   }
 
   /** A caller's thread ends at whatever instruction; another takes its slot. */
