@@ -17,6 +17,11 @@ const STATES: Readonly<Record<string, (world: World) => boolean>> = {
 
 export const STATE_NAMES: readonly string[] = [...Object.keys(STATES), 'another fault'];
 
+/** Whether the world is in one of these states; never while the process is away. */
+export function holds(state: string, world: World): boolean {
+  return !world.process.dead && STATES[state]!(world);
+}
+
 /** Fault × state of the protocols: how often they met. */
 export class Coverage {
   readonly cells = new Map<string, Map<string, number>>();
@@ -24,7 +29,7 @@ export class Coverage {
   meet(fault: string, world: World, company: boolean): void {
     let row = this.cells.get(fault);
     if (row === undefined) this.cells.set(fault, (row = new Map()));
-    for (const state in STATES) if (STATES[state]!(world)) row.set(state, (row.get(state) ?? 0) + 1);
+    for (const state in STATES) if (holds(state, world)) row.set(state, (row.get(state) ?? 0) + 1);
     if (company) row.set('another fault', (row.get('another fault') ?? 0) + 1);
   }
 

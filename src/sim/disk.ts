@@ -185,7 +185,8 @@ export class SimDisk implements JournalDisk {
   release(file: JournalFile): void {
     if (!this.used.delete(file))
       throw new RingletError('INTERNAL', `journal file ${file.name} is not in use`);
-    if (this.spare.length < SPARE_FILES) this.spare.push(file as OpenFile);
+    // Nothing may depend on a file that was given back: some go at once.
+    if (this.spare.length < SPARE_FILES && this.world.random.chance(0.5)) this.spare.push(file as OpenFile);
     else this.directory.delete((file as OpenFile).file);
   }
 
@@ -210,8 +211,9 @@ export class SimDisk implements JournalDisk {
     const { condition, random } = this.world;
     if (condition.failWrites > 0) {
       condition.failWrites--;
-      // A part may have been written.
-      file.write(view.subarray(0, random.below(view.length)), position);
+      // Some whole sectors may have been written.
+      const end = Math.floor((position + random.below(view.length)) / SECTOR) * SECTOR;
+      if (end > position) file.write(view.subarray(0, end - position), position);
       throw new RingletError('IO', 'the simulated write failed');
     }
     file.write(view, position);

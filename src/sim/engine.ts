@@ -77,7 +77,7 @@ export class SimEngine implements Engine {
     const { scheduler, random, condition } = this.world;
     this.commits.push({ rows: this.batch, mark, done });
     this.batch = new Map();
-    const atMs = scheduler.nowMs + random.between(0.5, 8) * condition.slowness;
+    const atMs = scheduler.nowMs + random.between(1, 60) * condition.slowness;
     this.lastMs = Math.max(this.lastMs, atMs);
     scheduler.at(this.lastMs, () => {
       if (!this.closed) this.resolveOldest();

@@ -169,16 +169,18 @@ function links(world: World, chosen: (from: number, to: number) => boolean, faul
 /** A partition that comes and goes. */
 function flap(world: World): Lasting {
   const side = split(world);
-  const stopMs = world.scheduler.nowMs + world.random.between(1_000, 20_000);
   let cut: Lasting | undefined;
+  let over = false;
   const turn = (): void => {
+    if (over) return;
     cut?.end();
-    cut =
-      cut !== undefined || world.scheduler.nowMs >= stopMs
-        ? undefined
-        : links(world, (from, to) => side[from] !== side[to], { cut: true });
-    if (world.scheduler.nowMs < stopMs) world.scheduler.after(world.random.between(100, 1_500), turn);
+    cut = cut === undefined ? links(world, (from, to) => side[from] !== side[to], { cut: true }) : undefined;
+    world.scheduler.after(world.random.between(100, 1_500), turn);
   };
   turn();
-  return { forMs: stopMs - world.scheduler.nowMs, end: () => cut?.end() };
+  const end = (): void => {
+    over = true;
+    cut?.end();
+  };
+  return { forMs: world.random.between(1_000, 20_000), end };
 }

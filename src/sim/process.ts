@@ -43,6 +43,7 @@ export interface ProcessWorld {
   readonly network: Network;
   readonly ring: Ring;
   readonly callers: number;
+  readonly checkpointMs: number;
   note(text: string): void;
   violation(text: string): void;
   /** A virtual node has recovered its journal and begins to serve. */
@@ -154,6 +155,7 @@ export class SimProcess {
         endpoint,
         actor: machine.assign(this.parts.actor(vnode, machine.freshActor), vnode),
         maxRecordBytes: BUFFER.segmentBytes - 64,
+        checkpointMs: world.checkpointMs,
         takesOver,
         sameBoot: this.sameBoot,
         isServing: (other) => this.isServing(other),

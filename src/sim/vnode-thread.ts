@@ -17,7 +17,6 @@ import type { SimEndpoint } from './network.js';
 import type { Parts } from './parts.js';
 
 const FLUSH_MS = 20;
-const CHECKPOINT_MS = 10_000;
 /** As in shard/worker.ts: a thread whose storage has failed serves reads so long and then makes room. */
 const REOPEN_MS = 2_000;
 const HEARTBEAT_MS = 1_000;
@@ -40,6 +39,7 @@ export interface ThreadWorld {
   readonly endpoint: SimEndpoint;
   readonly actor: number;
   readonly maxRecordBytes: number;
+  readonly checkpointMs: number;
   /** Takes over the buffer of a thread that died; else the journal is recovered. */
   readonly takesOver: boolean;
   readonly sameBoot: boolean;
@@ -81,7 +81,7 @@ export class VnodeThread {
     this.engine = new SimEngine(files.engine, world.disk);
     this.disk = new SimDisk(files.journal, world.disk);
     this.journal = parts.journal(this.buffer, this.disk, world.wake);
-    const options = { flushMs: FLUSH_MS, checkpointMs: CHECKPOINT_MS, onProgress: world.wake };
+    const options = { flushMs: FLUSH_MS, checkpointMs: world.checkpointMs, onProgress: world.wake };
     const backing = { journal: this.journal, engine: this.engine };
     this.pipeline = parts.pipeline(this.buffer, backing, options, (token) => this.completions.reached(token));
     this.completions.pipeline = this.pipeline;

@@ -197,7 +197,7 @@ export class Workload {
     const startedMs = scheduler.nowMs;
     const write = history.begin(key, startedMs, operation === OP_DELETE, by, context);
     const timeline: TimelineEvent[] = [];
-    const length = random.chance(0.005) ? 9_000 : 8 + random.below(120);
+    const length = random.chance(0.005) ? 9_000 : 8 + random.below(this.world.valueBytes);
     this.submit(caller, {
       kind: 'put',
       key: caller.locate(key.name),

@@ -43,6 +43,9 @@ export class World {
   readonly workload: Workload;
   readonly guarantees: Guarantees;
   readonly violations: string[] = [];
+  private readonly checkpointMs: number;
+  /** Of most values. */
+  readonly valueBytes: number;
   process: SimProcess;
   /** No load any more. */
   ended = false;
@@ -63,6 +66,8 @@ export class World {
       vnodes: 1 + random.below(2),
     }));
     this.ring = parts.ring({ nodes, partitions: PARTITIONS, spacing: 3 });
+    this.checkpointMs = random.pick([1_000, 3_000, 10_000]);
+    this.valueBytes = random.pick([120, 120, 1_500]);
     this.buckets = drawBuckets(random, nodes.length);
     this.machine = new Machine(this.ring.vnodes.length, nodes.length);
     this.history = new History((text) => this.violation(text));
@@ -102,6 +107,7 @@ export class World {
       network: this.network,
       ring: this.ring,
       callers: CALLERS,
+      checkpointMs: this.checkpointMs,
       note: (text) => this.note(text),
       violation: (text) => this.violation(text),
       onRecovered: (vnode) => this.guarantees.redeem(vnode),
