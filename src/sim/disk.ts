@@ -30,6 +30,8 @@ export interface DiskWorld {
   readonly condition: DiskCondition;
 }
 
+const NOTHING = new Uint8Array(0);
+
 interface Range {
   readonly at: number;
   end: number;
@@ -38,17 +40,24 @@ interface Range {
 /** A file as the running system sees it, and as a power cut leaves it. */
 export class SimFile {
   readonly name: string;
-  private readonly cached: Uint8Array;
-  private readonly stable: Uint8Array;
+  private cached: Uint8Array;
+  private stable: Uint8Array;
   /** Written since the last sync began. */
   private dirty: Range[] = [];
   /** Written, and not known to be on the disk: dirty, in a sync under way, or lost by one that failed. */
   private readonly unstable = new Set<Range>();
 
-  constructor(name: string, bytes: number) {
+  /** @param after a file that is gone for good: its memory is used again */
+  constructor(name: string, bytes: number, after?: SimFile) {
     this.name = name;
-    this.cached = new Uint8Array(bytes);
-    this.stable = new Uint8Array(bytes);
+    this.cached = after?.bytes === bytes ? after.cached.fill(0) : new Uint8Array(bytes);
+    this.stable = after?.bytes === bytes ? after.stable.fill(0) : new Uint8Array(bytes);
+    after?.vanish();
+  }
+
+  private vanish(): void {
+    this.cached = NOTHING;
+    this.stable = NOTHING;
   }
 
   get bytes(): number {
@@ -72,6 +81,7 @@ export class SimFile {
     const taken = this.dirty.map((range) => ({ range, bytes: this.cached.slice(range.at, range.end) }));
     this.dirty = [];
     return () => {
+      if (this.stable === NOTHING) return;
       for (const { range, bytes } of taken) {
         this.stable.set(bytes, range.at);
         this.unstable.delete(range);
@@ -102,10 +112,12 @@ export class SimFile {
 export class SimDirectory {
   readonly files = new Map<string, SimFile>();
   ghosts: SimFile[] = [];
+  private gone: SimFile | undefined;
   private number = 0;
 
   create(bytes: number): SimFile {
-    const file = new SimFile(String(++this.number).padStart(10, '0'), bytes);
+    const file = new SimFile(String(++this.number).padStart(10, '0'), bytes, this.gone);
+    this.gone = undefined;
     this.files.set(file.name, file);
     return file;
   }
@@ -113,7 +125,7 @@ export class SimDirectory {
   delete(file: SimFile): void {
     this.files.delete(file.name);
     this.ghosts.push(file);
-    if (this.ghosts.length > GHOSTS) this.ghosts.shift();
+    if (this.ghosts.length > GHOSTS) this.gone = this.ghosts.shift();
   }
 
   /** A delete that is on the disk. */

@@ -36,12 +36,16 @@ export const FAULTS: Readonly<Record<string, Begin>> = {
       },
     };
   },
+  restart: (world) => {
+    world.restart(world.random.between(50, 1_000));
+    return undefined;
+  },
   'process kill': (world) => {
-    world.endProcess(false, world.random.between(50, 3_000));
+    world.endProcess('process kill', world.random.between(50, 3_000));
     return undefined;
   },
   'power cut': (world) => {
-    world.endProcess(true, world.random.between(50, 3_000));
+    world.endProcess('power cut', world.random.between(50, 3_000));
     return undefined;
   },
   'failed sync': (world) => {

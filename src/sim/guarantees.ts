@@ -1,5 +1,5 @@
-import { SYNCED, WRITTEN } from '../storage/buffer-layout.js';
-import { BUFFERED, DURABLE, type Level } from '../storage/pipeline.js';
+import { APPENDED, SYNCED, WRITTEN } from '../storage/buffer-layout.js';
+import { BUFFERED, COMMITTED, DURABLE, type Level } from '../storage/pipeline.js';
 import { compareClocks, decodeVector } from '../storage/record-codec.js';
 import { bucketAt, keyAt, keyLengthAt, lengthAt, partitionAt, sequenceAt } from '../storage/record.js';
 import { BufferView } from './buffer-view.js';
@@ -11,6 +11,18 @@ import type { World } from './world.js';
 
 /** What of a virtual node must survive the end of its process: key → record. */
 type Promised = Map<string, Int32Array>;
+
+/** How a process may end. */
+export type End = 'clean stop' | 'process kill' | 'power cut';
+
+/** What a virtual node still has after such an end: its log up to this position … */
+const WATERMARK = { 'clean stop': APPENDED, 'process kill': WRITTEN, 'power cut': SYNCED } as const;
+/** … and so every write of this level. */
+const LEAST_LEVEL: Readonly<Record<End, Level>> = {
+  'clean stop': BUFFERED,
+  'process kill': COMMITTED,
+  'power cut': DURABLE,
+};
 
 /**
  * The books of what a process crash or power cut may take: nothing that the engine has, nothing at
@@ -25,21 +37,21 @@ export class Guarantees {
     this.world = world;
   }
 
-  /** The process is about to end. `power`: the system goes with it. */
-  close(process: SimProcess, power: boolean): void {
+  /** The process has ended: its buffers are still there to look at, its engines have what they have. */
+  close(process: SimProcess, end: End): void {
     const { ring, machine } = this.world;
-    const promised = ring.vnodes.map(({ ordinal }) => this.promisesOf(process, machine, ordinal, power));
-    for (const key of this.world.history.keys.values()) this.settle(key, promised, power);
+    const promised = ring.vnodes.map(({ ordinal }) => this.promisesOf(process, machine, ordinal, end));
+    for (const key of this.world.history.keys.values()) this.settle(key, promised, end);
     promised.forEach((promises, ordinal) => (this.open[ordinal] = promises));
   }
 
-  private promisesOf(process: SimProcess, machine: Machine, vnode: number, power: boolean): Promised {
+  private promisesOf(process: SimProcess, machine: Machine, vnode: number, end: End): Promised {
     // One that has not recovered still owes what it owed before.
     const promised: Promised = new Map(this.open[vnode]);
     for (const [name, { record }] of machine.vnodes[vnode]!.engine.rows)
       keep(promised, name, wordsOf(record));
     const view = new BufferView(process.memoryWords[vnode]!, process.bufferLayout);
-    const watermark = view.position(power ? SYNCED : WRITTEN);
+    const watermark = view.position(WATERMARK[end]);
     const bytes = new Uint8Array(view.words.buffer);
     view.visitLog((at) => {
       const { words } = view;
@@ -52,7 +64,7 @@ export class Guarantees {
   }
 
   /** Which acknowledged writes of a key may be gone from now on. */
-  private settle(key: SimKey, promised: readonly Promised[], power: boolean): void {
+  private settle(key: SimKey, promised: readonly Promised[], end: End): void {
     const name = rowName(key.partition, key.bucket.number, key.bytes);
     const vectors = this.world
       .owners(key)
@@ -63,12 +75,12 @@ export class Guarantees {
       if (!mustBeThere(write)) continue;
       const holders = vectors.filter((vector) => seenBy(vector, write.actor) >= write.n).length;
       const level = key.bucket.level as Level;
-      const mayGo = power ? level < DURABLE : level === BUFFERED;
+      const mayGo = level < LEAST_LEVEL[end];
       // One that an earlier crash took from some owners is still promised by the others.
       const least = write.thin ? 1 : key.bucket.w;
       if (!mayGo && holders < least) {
         this.world.violation(
-          `${power ? 'a power cut' : 'a kill'} leaves ${nameOf(write)} on ${holders} owners, it was acknowledged with W=${key.bucket.w} and level ${level}`,
+          `a ${end} leaves ${nameOf(write)} on ${holders} owners, it was acknowledged with W=${key.bucket.w} and level ${level}`,
         );
       }
       if (holders >= key.bucket.w) continue;

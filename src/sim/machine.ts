@@ -1,4 +1,5 @@
 import { TICKS_PER_MS } from '../base/time.js';
+import type { CleanMark } from './clean-stop.js';
 import { type DiskCondition, healthyDisk, SimDirectory } from './disk.js';
 import { EngineFiles } from './engine.js';
 import type { Random } from './random.js';
@@ -21,6 +22,7 @@ export class Machine {
   wallOffsetMs = 1_700_000_000_000;
   private nextActor = 256;
   private readonly actorOwners = new Map<number, number>();
+  private marks: (CleanMark | undefined)[] = [];
   private clockMark = 0;
   private clockMarkAtMs = 0;
   private boot = 1;
@@ -49,13 +51,26 @@ export class Machine {
 
   /** What a start of the process does first; whether no page written since can be lost. */
   begin(): boolean {
-    const same = [...this.boots].every((boot) => boot === this.boot);
+    const same = this.boots.size > 0 && [...this.boots].every((boot) => boot === this.boot);
     this.boots.add(this.boot);
     return same;
   }
   /** All virtual nodes serve. */
   recovered(): void {
     this.boots = new Set([this.boot]);
+  }
+
+  /** A clean shutdown: marks of the virtual nodes that are whole, the clock, and no open session. */
+  stopped(marks: readonly (CleanMark | undefined)[], time: number): void {
+    this.marks = [...marks];
+    this.boots.clear();
+    this.clockMark = time;
+  }
+  /** The mark goes before the first dot is made. */
+  takeMark(vnode: number): CleanMark | undefined {
+    const mark = this.marks[vnode];
+    this.marks[vnode] = undefined;
+    return mark;
   }
 
   writeClock(time: number, nowMs: number): void {

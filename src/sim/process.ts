@@ -1,3 +1,4 @@
+import { RingletError } from '../base/errors.js';
 import type { Clock } from '../base/time.js';
 import type { Claims } from '../messaging/claims.js';
 import { HybridClock } from '../messaging/hybrid-clock.js';
@@ -19,6 +20,7 @@ import type { Ring } from '../ring/ring.js';
 import { BufferLayout, type BufferShape } from '../storage/buffer-layout.js';
 import { Reclaimer, VNODE_READER_EPOCH } from '../storage/readers.js';
 import { SimCaller } from './caller.js';
+import type { CleanMark } from './clean-stop.js';
 import type { Machine } from './machine.js';
 import { Network, SimEndpoint } from './network.js';
 import type { Parts } from './parts.js';
@@ -77,6 +79,7 @@ export class SimProcess {
   private readonly launches: (Planned | undefined)[] = [];
   private readonly sameBoot: boolean;
   private recovered = 0;
+  private stopping: ((vnode: number, mark: CleanMark | undefined) => void) | undefined;
   /** All virtual nodes have served. */
   isOpen = false;
   dead = false;
@@ -139,6 +142,9 @@ export class SimProcess {
     this.endpoints[vnode] = endpoint;
     this.setState(vnode, STATE_RECOVERING);
     const { nodeIndex } = this.ring.vnodes[vnode]!;
+    const clean = takesOver ? undefined : machine.takeMark(vnode);
+    // Only after a clean stop is no clock forgotten, and the actor goes on.
+    const actor = clean?.actor ?? machine.assign(this.parts.actor(vnode, machine.freshActor), vnode);
     try {
       const thread: VnodeThread = new VnodeThread({
         parts: this.parts,
@@ -153,7 +159,8 @@ export class SimProcess {
         layout: this.bufferLayout,
         reclaimer: new Reclaimer(control, layout),
         endpoint,
-        actor: machine.assign(this.parts.actor(vnode, machine.freshActor), vnode),
+        actor,
+        clean,
         maxRecordBytes: BUFFER.segmentBytes - 64,
         checkpointMs: world.checkpointMs,
         takesOver,
@@ -202,8 +209,12 @@ export class SimProcess {
     this.world.note(`vnode ${vnode} dies: ${why}`);
     thread.die();
     this.threads[vnode] = undefined;
+    if (this.stopping !== undefined) {
+      this.stopping(vnode, undefined);
+      return;
+    }
     scheduler.after(random.between(0.5, 20), () => {
-      if (this.dead) return;
+      if (this.dead || this.stopping !== undefined) return;
       this.setState(vnode, STATE_FAULTED);
       this.relaunch(vnode);
     });
@@ -213,7 +224,7 @@ export class SimProcess {
     const atMs = Math.max(this.downUntilMs[vnode]!, this.scheduler.nowMs + this.random.between(5, 100));
     this.launches[vnode] = this.scheduler.at(atMs, () => {
       this.launches[vnode] = undefined;
-      if (this.dead) return;
+      if (this.dead || this.stopping !== undefined) return;
       if (this.downUntilMs[vnode]! > this.scheduler.nowMs) this.relaunch(vnode);
       else this.launch(vnode, true);
     });
@@ -237,7 +248,7 @@ export class SimProcess {
     this.callers[slot] = undefined;
     this.endpoints[caller.party] = undefined;
     this.scheduler.after(this.random.between(1, 50), () => {
-      if (this.dead) return;
+      if (this.dead || this.stopping !== undefined) return;
       caller.release();
       this.connect(slot);
     });
@@ -309,6 +320,37 @@ export class SimProcess {
 
   private latency(): number {
     return this.random.between(0.01, 0.15);
+  }
+
+  /**
+   * A clean stop: callers end, then every virtual node moves what it has into its engine. Whoever
+   * cannot leaves no mark.
+   */
+  stop(done: (marks: readonly (CleanMark | undefined)[], time: number) => void): void {
+    this.isOpen = false;
+    for (const caller of this.callers) {
+      caller?.machine.abortAll(
+        (maybeApplied) => new RingletError('CLOSED', 'the simulated store is closed', {}, { maybeApplied }),
+      );
+      caller?.die();
+    }
+    const marks = new Map<number, CleanMark | undefined>();
+    const { length } = this.ring.vnodes;
+    this.stopping = (vnode, mark) => {
+      if (this.dead || marks.has(vnode)) return;
+      marks.set(vnode, mark);
+      if (marks.size === length) {
+        done(
+          Array.from({ length }, (_, i) => marks.get(i)),
+          this.hybrid.last(),
+        );
+      }
+    };
+    for (let vnode = 0; vnode < length; vnode++) {
+      const thread = this.threads[vnode];
+      if (thread === undefined) this.stopping(vnode, undefined);
+      else thread.stop((mark) => this.stopping!(vnode, mark));
+    }
   }
 
   /** The whole process ends: its memory is gone, and nothing of it is called back. */

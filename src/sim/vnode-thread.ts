@@ -10,6 +10,7 @@ import type { ObjectBuffer } from '../storage/object-buffer.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import type { Reclaimer } from '../storage/readers.js';
 import { recoverySteps, type Recovered } from '../storage/recovery.js';
+import { type CleanMark, CleanStop } from './clean-stop.js';
 import { type DiskWorld, SimDisk } from './disk.js';
 import { SimEngine } from './engine.js';
 import type { VnodeFiles } from './machine.js';
@@ -20,6 +21,8 @@ const FLUSH_MS = 20;
 /** As in shard/worker.ts: a thread whose storage has failed serves reads so long and then makes room. */
 const REOPEN_MS = 2_000;
 const HEARTBEAT_MS = 1_000;
+/** How long a clean stop waits for requests under way. */
+const STOP_MS = 5_000;
 
 /** A thread that died before one of its stores into shared memory. */
 export class Stopped extends Error {}
@@ -43,6 +46,8 @@ export interface ThreadWorld {
   /** Takes over the buffer of a thread that died; else the journal is recovered. */
   readonly takesOver: boolean;
   readonly sameBoot: boolean;
+  /** What a clean stop left. */
+  readonly clean: CleanMark | undefined;
   isServing(vnode: number): boolean;
   /** Recovery or the journal's rewriting is done: from now on it serves. */
   onServing(): void;
@@ -66,6 +71,7 @@ export class VnodeThread {
   private readonly completions = new Completions();
   private recovering: Generator<unknown, Recovered, void> | undefined;
   private failedMs = 0;
+  private stopping: CleanStop | undefined;
   private dead = false;
   /** It stands still until then. */
   stalledUntilMs = 0;
@@ -115,8 +121,9 @@ export class VnodeThread {
     const { lastSequence, lastGeneration, lastSerial } = step.value;
     this.recovering = undefined;
     this.disk.removeExisting();
+    const last = Math.max(lastSequence, (this.world.clean?.nextSequence ?? 1) - 1);
     const serial = Math.max(lastSerial, this.engine.state.confirmedSerial);
-    this.buffer.startAt(lastSequence, lastGeneration + 1, serial);
+    this.buffer.startAt(last, lastGeneration + 1, serial);
     this.serve();
   }
 
@@ -161,10 +168,32 @@ export class VnodeThread {
       this.serveIfReady();
       return nowMs + HEARTBEAT_MS;
     }
+    if (this.stopping !== undefined) return this.stopping.turn(nowMs);
     const next = this.poll(this.node, nowMs);
     if (this.node.forgotClock) throw new Stopped('lost a clock and starts anew');
     this.giveUpIfFailed(nowMs);
     return Math.min(next, nowMs + HEARTBEAT_MS);
+  }
+
+  /** Requests under way end, then everything goes to the engine; no mark if it cannot. */
+  stop(done: (mark: CleanMark | undefined) => void): void {
+    const { node, pipeline, completions, journal, endpoint, actor } = this;
+    if (node === undefined) {
+      done(undefined);
+      return;
+    }
+    const deadlineMs = this.world.clock.nowMs() + STOP_MS;
+    this.stopping = new CleanStop({
+      node,
+      pipeline,
+      completions,
+      journal,
+      endpoint,
+      actor,
+      deadlineMs,
+      done,
+    });
+    this.world.wake();
   }
 
   private poll(node: VirtualNode, nowMs: number): number {

@@ -8,7 +8,7 @@ import { sequenceAt } from '../storage/record.js';
 import { type Clock, equal } from '../versions/dvvs.js';
 import { BufferView } from './buffer-view.js';
 import { rowName } from './engine.js';
-import { Guarantees } from './guarantees.js';
+import { type End, Guarantees } from './guarantees.js';
 import { History, nameOf, seenBy, type SimBucket, type SimKey, type Write } from './history.js';
 import { Machine } from './machine.js';
 import { Network } from './network.js';
@@ -113,21 +113,41 @@ export class World {
       onRecovered: (vnode) => this.guarantees.redeem(vnode),
       onStartFailed: (error) => {
         this.note(`the start fails: ${error.message}`);
-        this.endProcess(false, 1_000);
+        this.endProcess('process kill', 1_000);
       },
     });
   }
 
   /** The process is killed, or the machine loses power; it comes back after a while. */
-  endProcess(power: boolean, downMs: number): void {
+  endProcess(end: 'process kill' | 'power cut', downMs: number): void {
     const { process } = this;
     if (process.dead) return;
-    this.note(power ? 'POWER CUT' : 'the process is killed');
     // What engines had under way ends first, one way or the other: only then is it clear what there is.
+    this.closeBooks(process, end);
+    if (end === 'power cut') this.machine.cutPower(this.random);
+    this.startAfter(downMs);
+  }
+
+  /** The process is stopped and started again. */
+  restart(downMs: number): void {
+    const { process } = this;
+    this.note('the process is asked to stop');
+    process.stop((marks, time) => {
+      const whole = marks.every((mark) => mark !== undefined);
+      this.closeBooks(process, whole ? 'clean stop' : 'process kill');
+      this.machine.stopped(marks, time);
+      this.startAfter(downMs);
+    });
+  }
+
+  private closeBooks(process: SimProcess, end: End): void {
+    this.note(`the process ends: ${end}`);
     process.kill();
-    this.guarantees.close(process, power);
-    if (power) this.machine.cutPower(this.random);
-    this.scheduler.after(downMs, () => {
+    this.guarantees.close(process, end);
+  }
+
+  private startAfter(milliseconds: number): void {
+    this.scheduler.after(milliseconds, () => {
       this.process = this.startProcess();
     });
   }

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { Coverage } from '../../src/sim/coverage.js';
-import { FAULTS } from '../../src/sim/faults.js';
-import { run } from '../../src/sim/run.js';
+import { built } from './built.js';
+
+const { Coverage } = await built<typeof import('../../src/sim/coverage.js')>('coverage');
+const { FAULTS } = await built<typeof import('../../src/sim/faults.js')>('faults');
+const { run } = await built<typeof import('../../src/sim/run.js')>('run');
 
 /** So many runs of so many minutes meet every fault in every state of the protocols. */
 const SEEDS = process.env['RINGLET_LONG'] === undefined ? 13 : 130;
