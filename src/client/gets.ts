@@ -45,7 +45,15 @@ export class Gets {
   constructor(connection: Connection, resolvers: Readonly<Record<string, Resolver>>) {
     this.connection = connection;
     this.resolvers = resolvers;
-    this.repairs = new Repairs(connection);
+    this.repairs = new Repairs({
+      frames: connection.frames,
+      isServing: (vnode) => connection.direct.isServing(vnode),
+      nowMs: () => connection.clock.nowMs(),
+      after: (milliseconds, action) => {
+        setTimeout(() => connection.isClosed || action(), milliseconds).unref();
+      },
+      flush: () => connection.scheduleFlush(),
+    });
   }
 
   get(

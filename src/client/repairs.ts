@@ -1,7 +1,6 @@
 import type { StoredValue } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';
-import type { Connection } from './connection.js';
-import { writeRepair } from './request-frames.js';
+import { type FrameContext, writeRepair } from './request-frames.js';
 import type { LocatedKey, Policy } from './request.js';
 
 /** A write in progress makes replicas differ for a moment: only what still differs later is repaired. */
@@ -17,17 +16,32 @@ interface Repair {
   readonly stale: readonly number[];
 }
 
+/** What repairs know of their thread. */
+export interface RepairWorld {
+  readonly frames: FrameContext;
+  isServing(vnode: number): boolean;
+  nowMs(): number;
+  /** Calls back once, so much later; never after the caller's end. */
+  after(milliseconds: number, action: () => void): void;
+  /** Makes what was written visible, soon. */
+  flush(): void;
+}
+
 /**
  * Read repair (paper §5), after the reply: owners that lack something of the reconciled record are
  * sent it. Merging it again changes nothing, so nobody waits, and a full list just drops some.
  */
 export class Repairs {
-  private readonly connection: Connection;
+  private readonly world: RepairWorld;
   private waiting: Repair[] = [];
   private scheduled = false;
 
-  constructor(connection: Connection) {
-    this.connection = connection;
+  constructor(world: RepairWorld) {
+    this.world = world;
+  }
+
+  get size(): number {
+    return this.waiting.length;
   }
 
   later(
@@ -41,20 +55,19 @@ export class Repairs {
     this.waiting.push({ key, policy, clock, kind, stale });
     if (this.scheduled) return;
     this.scheduled = true;
-    setTimeout(this.send, DELAY_MS).unref();
+    this.world.after(DELAY_MS, this.send);
   }
 
   private readonly send = (): void => {
     this.scheduled = false;
-    if (this.connection.isClosed) return;
-    const { frames, direct, clock } = this.connection;
+    const { world } = this;
     for (const repair of this.waiting.splice(0)) {
       for (const vnode of repair.stale) {
-        if (!direct.isServing(vnode)) continue;
-        const deadlineMs = clock.nowMs() + LIFETIME_MS;
-        writeRepair(frames, vnode, repair.key, repair.policy, repair.kind, repair.clock, deadlineMs);
+        if (!world.isServing(vnode)) continue;
+        const deadlineMs = world.nowMs() + LIFETIME_MS;
+        writeRepair(world.frames, vnode, repair.key, repair.policy, repair.kind, repair.clock, deadlineMs);
       }
     }
-    this.connection.scheduleFlush();
+    world.flush();
   };
 }

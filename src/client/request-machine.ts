@@ -320,6 +320,9 @@ export class RequestMachine {
     const asked = active.asked.find((one) => one.vnode === from && !one.answered);
     if (asked === undefined) return;
     asked.answered = true;
+    // A thread that took over answers what its predecessor was asked, and then what it was asked
+    // itself: one owner, which counts once towards R.
+    if (active.contributions.some(({ vnode }) => vnode === from)) return;
     this.note(
       task,
       'answered',

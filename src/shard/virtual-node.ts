@@ -89,16 +89,22 @@ export class VirtualNode {
   private nowMs = 0;
   private nextSweepMs = 0;
 
-  constructor({ env, pipeline, completions, engine, actor, maxRecordBytes }: VirtualNodeParts) {
+  constructor(parts: VirtualNodeParts) {
+    const { env, pipeline, completions, engine, actor } = parts;
     this.env = env;
     this.pipeline = pipeline;
     this.completions = completions;
-    this.replica = new Replica(pipeline, actor, () => env.tick(), maxRecordBytes);
+    this.replica = this.makeReplica(parts);
     this.puts = new PutCoordinator(env, pipeline, this.replica, completions, actor);
     this.conditional = new ConditionalPuts(env, this.puts, actor);
     this.scanner = new Scanner(env, pipeline, engine);
     this.services = [];
     for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);
+  }
+
+  /** Called once, by the constructor. */
+  protected makeReplica({ env, pipeline, actor, maxRecordBytes }: VirtualNodeParts): Replica {
+    return new Replica(pipeline, actor, () => env.tick(), maxRecordBytes);
   }
 
   /** One turn. Returns the monotonic time of the next one, at the latest; a message may come first. */

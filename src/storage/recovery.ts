@@ -65,6 +65,33 @@ export async function recoverJournal(
   sameBoot: boolean,
   directory: string,
 ): Promise<Recovered> {
+  const steps = recoverySteps(files, engine, sameBoot, directory);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await committed(engine, step.value);
+  }
+}
+
+function committed(engine: Engine, mark: EngineMark): Promise<void> {
+  return new Promise((resolve, reject) => {
+    engine.commit(mark, (error) => {
+      if (error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}
+
+/**
+ * {@link recoverJournal} without promises: yields each mark that is to be committed, and is
+ * resumed when that commit has resolved.
+ */
+export function* recoverySteps(
+  files: readonly ExistingJournalFile[],
+  engine: Engine,
+  sameBoot: boolean,
+  directory: string,
+): Generator<EngineMark, Recovered, void> {
   const images = readImages(files, directory);
   const newest = new Map<string, { memory: Memory; at: number }>();
   let lastSequence = 0;
@@ -91,7 +118,7 @@ export async function recoverJournal(
   }
   const lastSerial = Math.max(images.at(-1)?.header.serial ?? 0, engine.state.confirmedSerial);
   const lastGeneration = Math.max(engine.state.generation, ...images.map((image) => image.header.generation));
-  await replay([...newest.values()], engine, { generation: lastGeneration, confirmedSerial: lastSerial });
+  yield* replay([...newest.values()], engine, { generation: lastGeneration, confirmedSerial: lastSerial });
   return { records: newest.size, lastSequence, lastSerial, lastGeneration };
 }
 
@@ -191,23 +218,16 @@ function refuseHole(
   }
 }
 
-async function replay(
+function* replay(
   newest: readonly { memory: Memory; at: number }[],
   engine: Engine,
   end: EngineMark,
-): Promise<void> {
-  const commit = (mark: EngineMark): Promise<void> =>
-    new Promise((resolve, reject) => {
-      engine.commit(mark, (error) => {
-        if (error === undefined) resolve();
-        else reject(error);
-      });
-    });
+): Generator<EngineMark, void, void> {
   for (let i = 0; i < newest.length; i++) {
     replayOne(newest[i]!.memory, newest[i]!.at, engine);
-    if (i % COMMIT_EVERY === COMMIT_EVERY - 1) await commit(engine.state);
+    if (i % COMMIT_EVERY === COMMIT_EVERY - 1) yield engine.state;
   }
-  await commit(end);
+  yield end;
 }
 
 function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {

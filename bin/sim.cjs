@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+'use strict';
+
+import('../dist/src/sim/main.js')
+  .then(({ main }) => {
+    process.exitCode = main(process.argv.slice(2));
+  })
+  .catch((error) => {
+    console.error(error);
+    process.exitCode = 1;
+  });

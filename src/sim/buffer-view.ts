@@ -1,0 +1,64 @@
+import {
+  type BufferLayout,
+  loadCounter,
+  SEG_LOG,
+  SEG_SERIAL,
+  SEG_STATE,
+  SEG_USED,
+  SEGMENT_HEADER_BYTES,
+} from '../storage/buffer-layout.js';
+import { findRecord } from '../storage/key-index.js';
+import { lengthAt } from '../storage/record.js';
+import type { SimKey } from './history.js';
+
+/** Looks into an object buffer from outside, whether or not a thread serves it. */
+export class BufferView {
+  readonly words: Int32Array;
+  private readonly layout: BufferLayout;
+
+  constructor(words: Int32Array, layout: BufferLayout) {
+    this.words = words;
+    this.layout = layout;
+  }
+
+  position(word: number): number {
+    return loadCounter(this.words, word);
+  }
+
+  /** First word of a key's newest record, −1 if it is not here. */
+  find(key: SimKey): number {
+    const byte = findRecord(
+      this.words,
+      this.layout,
+      key.hash,
+      key.bucket.number,
+      key.words,
+      key.bytes.length,
+    );
+    return byte === 0 ? -1 : byte >>> 2;
+  }
+
+  /** Whether the record stands in a segment that the engine does not have yet. */
+  isLogged(at: number): boolean {
+    const segment = this.layout.segmentOf(at * 4);
+    return this.words[this.layout.segmentWord(segment) + SEG_STATE] === SEG_LOG;
+  }
+
+  /** The records that the engine does not have yet, in the order of their appending. */
+  visitLog(visit: (at: number) => void): void {
+    const { words, layout } = this;
+    const logged: number[] = [];
+    for (let s = 0; s < layout.shape.segments; s++) {
+      if (words[layout.segmentWord(s) + SEG_STATE] === SEG_LOG) logged.push(s);
+    }
+    logged.sort(
+      (a, b) => words[layout.segmentWord(a) + SEG_SERIAL]! - words[layout.segmentWord(b) + SEG_SERIAL]!,
+    );
+    for (const segment of logged) {
+      const start = layout.segmentByte(segment);
+      const end = (start + words[layout.segmentWord(segment) + SEG_USED]!) >>> 2;
+      for (let at = (start + SEGMENT_HEADER_BYTES) >>> 2; at < end; at += lengthAt(words, at) >>> 2)
+        visit(at);
+    }
+  }
+}

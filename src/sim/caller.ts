@@ -1,0 +1,101 @@
+import { KeyRouter } from '../client/key-router.js';
+import type { Repairs } from '../client/repairs.js';
+import { RequestMachine } from '../client/request-machine.js';
+import type { LocatedKey, Task } from '../client/request.js';
+import { CALLER_READER_EPOCH } from '../messaging/layout.js';
+import { RingEndpoint } from '../messaging/ring-endpoint.js';
+import { SimEndpoint } from './network.js';
+import type { SimProcess } from './process.js';
+
+const TICK_MS = 10;
+
+/** The simulated thread of a caller: what client/connection.ts does, on the virtual clock. */
+export class SimCaller {
+  readonly slot: number;
+  readonly party: number;
+  readonly machine: RequestMachine;
+  readonly repairs: Repairs;
+  readonly endpoint: SimEndpoint;
+  readonly router: KeyRouter;
+  private readonly process: SimProcess;
+  private ticking = false;
+  dead = false;
+
+  constructor(process: SimProcess, slot: number) {
+    const { shared, layout, ring, claims } = process;
+    this.process = process;
+    this.slot = slot;
+    this.party = layout.callerParty(slot);
+    const rings = new RingEndpoint(shared, this.party);
+    rings.skipAll();
+    this.endpoint = new SimEndpoint(rings, process.network);
+    this.router = new KeyRouter(ring);
+    this.machine = new RequestMachine({
+      caller: slot,
+      ring,
+      router: this.router,
+      endpoint: this.endpoint,
+      claims,
+      isServing: (vnode) => process.isServing(vnode),
+      incarnation: (vnode) => process.incarnation(vnode),
+    });
+    this.repairs = process.parts.repairs({
+      frames: { endpoint: this.endpoint, epoch: ring.epoch, caller: slot, router: this.router },
+      isServing: (vnode) => process.isServing(vnode),
+      nowMs: () => process.scheduler.nowMs,
+      after: (milliseconds, action) => {
+        process.scheduler.after(milliseconds, () => this.dead || action());
+      },
+      flush: () => this.flush(),
+    });
+  }
+
+  locate(key: string): LocatedKey {
+    this.router.locate(key);
+    return { source: key, hash: this.router.hash, partition: this.router.partition };
+  }
+
+  /** @throws RingletError OVERLOADED */
+  submit(task: Task): void {
+    this.machine.submit(task, this.process.scheduler.nowMs);
+    this.flush();
+    this.keepTicking();
+  }
+
+  turn(nowMs: number): number {
+    const more = this.machine.poll(nowMs);
+    this.endpoint.flush();
+    return more ? nowMs : Number.POSITIVE_INFINITY;
+  }
+
+  private flush(): void {
+    if (this.dead) return;
+    this.endpoint.flush();
+    this.process.ended(this.party);
+  }
+
+  private keepTicking(): void {
+    if (this.ticking || this.machine.pending === 0) return;
+    this.ticking = true;
+    this.process.scheduler.after(TICK_MS, () => {
+      this.ticking = false;
+      if (this.dead) return;
+      this.machine.tick(this.process.scheduler.nowMs);
+      this.flush();
+      this.keepTicking();
+    });
+  }
+
+  /** The thread is gone; the host gives its slot back (host/handles.ts). */
+  die(): void {
+    this.dead = true;
+  }
+
+  release(): void {
+    const { control, layout, shared, network } = this.process;
+    Atomics.store(control, layout.callerWord(this.slot) + CALLER_READER_EPOCH, 0);
+    Atomics.store(control, layout.doorbellWord(this.party), 0);
+    new RingEndpoint(shared, this.party).skipAll();
+    network.clearFor(this.party);
+  }
+}

@@ -1,0 +1,152 @@
+import { RingletError } from '../base/errors.js';
+import type { CommitDone, Engine, EngineMark, EngineState } from '../storage/engine.js';
+import { contentCheckOf } from '../storage/record.js';
+import type { DiskWorld } from './disk.js';
+
+interface Row {
+  readonly partition: number;
+  readonly bucket: number;
+  readonly key: Uint8Array;
+  readonly record: Uint8Array;
+}
+
+/** The files of an engine: what commits that have resolved leave, and maybe some that had not. */
+export class EngineFiles {
+  readonly rows = new Map<string, Row>();
+  state: EngineState = { generation: 0, confirmedSerial: 0, count: 0, root: 0 };
+}
+
+export function rowName(partition: number, bucket: number, key: Uint8Array): string {
+  return `${partition}/${bucket}/${Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')}`;
+}
+
+/** One transaction; a row of undefined is a removal. */
+interface Commit {
+  readonly rows: ReadonlyMap<string, Row | undefined>;
+  readonly mark: EngineMark;
+  readonly done: CommitDone;
+}
+
+/** The engine contract in memory: commits resolve later, in order, and can fail. */
+export class SimEngine implements Engine {
+  private readonly files: EngineFiles;
+  private readonly world: DiskWorld;
+  private batch = new Map<string, Row | undefined>();
+  private readonly commits: Commit[] = [];
+  private failure: Error | undefined;
+  /** A failed commit left nothing, and so does none after it. */
+  private gone = false;
+  private lastMs = 0;
+  private closed = false;
+
+  constructor(files: EngineFiles, world: DiskWorld) {
+    this.files = files;
+    this.world = world;
+  }
+
+  get state(): EngineState {
+    return this.files.state;
+  }
+  get inFlight(): number {
+    return this.commits.length;
+  }
+
+  get(partition: number, bucket: number, key: Uint8Array): Uint8Array | undefined {
+    return this.files.rows.get(rowName(partition, bucket, key))?.record.slice();
+  }
+
+  put(partition: number, bucket: number, key: Uint8Array, record: Uint8Array): void {
+    // Not `slice` of shared memory: the copy must be ordinary.
+    this.change(partition, bucket, key, Uint8Array.from(record));
+  }
+
+  remove(partition: number, bucket: number, key: Uint8Array): void {
+    this.change(partition, bucket, key, undefined);
+  }
+
+  private change(partition: number, bucket: number, key: Uint8Array, record: Uint8Array | undefined): void {
+    const own = Uint8Array.from(key);
+    const name = rowName(partition, bucket, own);
+    if (this.batch.has(name) || this.commits.some(({ rows }) => rows.has(name))) {
+      throw new RingletError('INTERNAL', `key ${name} is in a batch that has not resolved`);
+    }
+    this.batch.set(name, record && { partition, bucket, key: own, record });
+  }
+
+  commit(mark: EngineMark, done: CommitDone): void {
+    const { scheduler, random, condition } = this.world;
+    this.commits.push({ rows: this.batch, mark, done });
+    this.batch = new Map();
+    const atMs = scheduler.nowMs + random.between(1, 60) * condition.slowness;
+    this.lastMs = Math.max(this.lastMs, atMs);
+    scheduler.at(this.lastMs, () => {
+      if (!this.closed) this.resolveOldest();
+    });
+  }
+
+  private resolveOldest(): void {
+    const { condition, random } = this.world;
+    const commit = this.commits.shift()!;
+    if (condition.failCommits > 0) {
+      condition.failCommits--;
+      this.failure ??= new RingletError('IO', 'the simulated commit failed');
+    } else if (condition.full && commit.rows.size > 0) {
+      this.failure ??= new RingletError('STORE_FULL', 'the simulated disk is full');
+    }
+    if (this.failure !== undefined) {
+      // What was in failed commits may be there all the same, up to some point.
+      this.gone ||= random.chance(0.7);
+      if (!this.gone) this.apply(commit);
+      commit.done(this.failure);
+      return;
+    }
+    this.apply(commit);
+    commit.done(undefined);
+  }
+
+  private apply({ rows, mark }: Commit): void {
+    const { files } = this;
+    let { count, root } = files.state;
+    for (const [name, row] of rows) {
+      const before = files.rows.get(name);
+      if (before !== undefined) {
+        count--;
+        root ^= contentCheckOf(before.record);
+        files.rows.delete(name);
+      }
+      if (row === undefined) continue;
+      count++;
+      root ^= contentCheckOf(row.record);
+      files.rows.set(name, row);
+    }
+    files.state = { ...mark, count, root: root >>> 0 };
+  }
+
+  scan(
+    partition: number,
+    bucket: number,
+    after: Uint8Array | undefined,
+    limit: number,
+    visit: (key: Uint8Array, record: Uint8Array) => void,
+  ): void {
+    const rows = [...this.files.rows.values()]
+      .filter((row) => row.partition === partition && row.bucket === bucket)
+      .filter((row) => after === undefined || Buffer.compare(row.key, after) > 0)
+      .sort((a, b) => Buffer.compare(a.key, b.key));
+    for (const { key, record } of rows.slice(0, limit)) visit(key.slice(), record.slice());
+  }
+
+  /** The owner is gone: of the commits under way the first few are in, each whole. */
+  crash(): void {
+    this.closed = true;
+    if (this.failure !== undefined) return;
+    for (const commit of this.commits.slice(0, this.world.random.below(this.commits.length + 1))) {
+      this.apply(commit);
+    }
+  }
+
+  close(): Promise<void> {
+    this.closed = true;
+    return Promise.resolve();
+  }
+}

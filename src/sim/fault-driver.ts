@@ -1,0 +1,129 @@
+import { Coverage, holds, STATE_NAMES } from './coverage.js';
+import { FAULTS } from './faults.js';
+import { Random } from './random.js';
+import type { World } from './world.js';
+
+const LOOK_MS = 25;
+/** A fault that waits for a state of the protocols looks so often, and strikes anyway after so long. */
+const WATCH_MS = 1;
+const PATIENCE_MS = 2_000;
+/** How often a fault brings a second one along. */
+const COMPANY = 0.35;
+/** How often the next fault and the state in which it strikes come from the deck. */
+const DEALT = 0.75;
+const NAMES = Object.keys(FAULTS);
+/** States that hold only while somebody gets over a thread's end. */
+const AFTER_A_CRASH = new Set(['journal anew', 'vnode away']);
+
+/** Every pair of fault and state once, in an order that is the same for all runs. */
+const DECK = shuffled(NAMES.flatMap((fault) => STATE_NAMES.map((state) => ({ fault, state }))));
+/** Runs with following seeds begin so far apart in the deck. */
+const STRIDE = 18;
+
+interface Active {
+  readonly name: string;
+  end(): void;
+}
+
+/** Draws faults, ends them, and writes down in which states of the protocols they met the store. */
+export class FaultDriver {
+  readonly coverage = new Coverage();
+  readonly counts = new Map<string, number>();
+  private readonly world: World;
+  private readonly meanMs: number;
+  private readonly active = new Set<Active>();
+  private dealt: number;
+  private stopped = false;
+
+  constructor(world: World, perMinute: number) {
+    this.world = world;
+    this.dealt = world.seed * STRIDE;
+    // Some come in pairs.
+    this.meanMs = (60_000 * (1 + COMPANY)) / perMinute;
+    this.plan();
+    this.look();
+  }
+
+  private plan(): void {
+    const { scheduler, random } = this.world;
+    scheduler.after(random.interval(this.meanMs), () => {
+      if (this.stopped) return;
+      if (random.chance(DEALT)) {
+        const { fault, state } = DECK[this.dealt++ % DECK.length]!;
+        if (AFTER_A_CRASH.has(state)) this.begin('thread crash');
+        else if (state === 'another fault' && this.active.size === 0) this.begin(random.pick(NAMES));
+        this.strikeIn(state, fault, scheduler.nowMs + PATIENCE_MS);
+      } else {
+        this.begin(random.pick(NAMES));
+      }
+      if (random.chance(COMPANY)) {
+        scheduler.after(random.between(0, 400), () => this.stopped || this.begin(random.pick(NAMES)));
+      }
+      this.plan();
+    });
+  }
+
+  /** Begins a fault as soon as a state holds. */
+  private strikeIn(state: string, fault: string, latestMs: number): void {
+    const { scheduler } = this.world;
+    if (this.stopped) return;
+    if (scheduler.nowMs >= latestMs || this.isIn(state)) this.begin(fault);
+    else scheduler.after(WATCH_MS, () => this.strikeIn(state, fault, latestMs));
+  }
+
+  private isIn(state: string): boolean {
+    return state === 'another fault' ? this.active.size > 0 : holds(state, this.world);
+  }
+
+  private begin(name: string): void {
+    const { world } = this;
+    // Nobody starts a fault in a process that is not there; a machine can lose power at any time.
+    const isHard = name === 'power cut' || name === 'process kill';
+    if (world.process.dead || (!world.process.isOpen && !isHard)) return;
+    world.note(`FAULT ${name}`);
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+    this.coverage.meet(name, world, this.active.size > 0);
+    const lasting = FAULTS[name]!(world);
+    // What happens at once is looked at a little longer: its consequences are the point.
+    const active: Active = { name, end: () => lasting?.end() };
+    this.active.add(active);
+    world.scheduler.after(lasting?.forMs ?? 2_000, () => this.end(active));
+  }
+
+  private end(active: Active): void {
+    if (!this.active.delete(active)) return;
+    active.end();
+    this.world.note(`end of ${active.name}`);
+  }
+
+  private look(): void {
+    this.world.scheduler.after(LOOK_MS, () => {
+      if (this.stopped) return;
+      for (const { name } of this.active) this.coverage.meet(name, this.world, this.active.size > 1);
+      this.look();
+    });
+  }
+
+  /** Everything is well from now on. */
+  heal(): void {
+    this.stopped = true;
+    for (const active of this.active) this.end(active);
+    const { machine, process, scheduler } = this.world;
+    machine.heal();
+    for (const thread of process.threads) {
+      if (thread === undefined) continue;
+      thread.stalledUntilMs = Math.min(thread.stalledUntilMs, scheduler.nowMs);
+      thread.storesLeft = Number.POSITIVE_INFINITY;
+    }
+  }
+}
+
+function shuffled<T>(list: readonly T[]): readonly T[] {
+  const random = new Random(0);
+  const deck = [...list];
+  for (let i = deck.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [deck[i], deck[j]] = [deck[j]!, deck[i]!];
+  }
+  return deck;
+}

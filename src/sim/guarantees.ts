@@ -1,0 +1,119 @@
+import { APPENDED, SYNCED, WRITTEN } from '../storage/buffer-layout.js';
+import { BUFFERED, COMMITTED, DURABLE, type Level } from '../storage/pipeline.js';
+import { compareClocks, decodeVector } from '../storage/record-codec.js';
+import { bucketAt, keyAt, keyLengthAt, lengthAt, partitionAt, sequenceAt } from '../storage/record.js';
+import { BufferView } from './buffer-view.js';
+import { rowName } from './engine.js';
+import { mustBeThere, nameOf, seenBy, type SimKey } from './history.js';
+import type { Machine } from './machine.js';
+import type { SimProcess } from './process.js';
+import type { World } from './world.js';
+
+/** What of a virtual node must survive the end of its process: key → record. */
+type Promised = Map<string, Int32Array>;
+
+/** How a process may end. */
+export type End = 'clean stop' | 'process kill' | 'power cut';
+
+/** What a virtual node still has after such an end: its log up to this position … */
+const WATERMARK = { 'clean stop': APPENDED, 'process kill': WRITTEN, 'power cut': SYNCED } as const;
+/** … and so every write of this level. */
+const LEAST_LEVEL: Readonly<Record<End, Level>> = {
+  'clean stop': BUFFERED,
+  'process kill': COMMITTED,
+  'power cut': DURABLE,
+};
+
+/**
+ * The books of what a process crash or power cut may take: nothing that the engine has, nothing at
+ * or below the watermark of the journal, and so no write whose durability asked for that.
+ */
+export class Guarantees {
+  private readonly world: World;
+  /** Promises of virtual nodes that have not recovered yet. */
+  private readonly open: (Promised | undefined)[] = [];
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** The process has ended: its buffers are still there to look at, its engines have what they have. */
+  close(process: SimProcess, end: End): void {
+    const { ring, machine } = this.world;
+    const promised = ring.vnodes.map(({ ordinal }) => this.promisesOf(process, machine, ordinal, end));
+    for (const key of this.world.history.keys.values()) this.settle(key, promised, end);
+    promised.forEach((promises, ordinal) => (this.open[ordinal] = promises));
+  }
+
+  private promisesOf(process: SimProcess, machine: Machine, vnode: number, end: End): Promised {
+    // One that has not recovered still owes what it owed before.
+    const promised: Promised = new Map(this.open[vnode]);
+    for (const [name, { record }] of machine.vnodes[vnode]!.engine.rows)
+      keep(promised, name, wordsOf(record));
+    const view = new BufferView(process.memoryWords[vnode]!, process.bufferLayout);
+    const watermark = view.position(WATERMARK[end]);
+    const bytes = new Uint8Array(view.words.buffer);
+    view.visitLog((at) => {
+      const { words } = view;
+      if (sequenceAt(words, at) > watermark) return;
+      const key = bytes.slice(keyAt(words, at) * 4, keyAt(words, at) * 4 + keyLengthAt(words, at));
+      const record = words.slice(at, at + (lengthAt(words, at) >>> 2));
+      keep(promised, rowName(partitionAt(words, at), bucketAt(words, at), key), record);
+    });
+    return promised;
+  }
+
+  /** Which acknowledged writes of a key may be gone from now on. */
+  private settle(key: SimKey, promised: readonly Promised[], end: End): void {
+    const name = rowName(key.partition, key.bucket.number, key.bytes);
+    const vectors = this.world
+      .owners(key)
+      .map((vnode) => promised[vnode]!.get(name))
+      .map((record) => (record === undefined ? [] : decodeVector(record, 0)));
+    let taken = false;
+    for (const write of key.writes) {
+      if (!mustBeThere(write)) continue;
+      const holders = vectors.filter((vector) => seenBy(vector, write.actor) >= write.n).length;
+      const level = key.bucket.level as Level;
+      const mayGo = level < LEAST_LEVEL[end];
+      // One that an earlier crash took from some owners is still promised by the others.
+      const least = write.thin ? 1 : key.bucket.w;
+      if (!mayGo && holders < least) {
+        this.world.violation(
+          `a ${end} leaves ${nameOf(write)} on ${holders} owners, it was acknowledged with W=${key.bucket.w} and level ${level}`,
+        );
+      }
+      if (holders >= key.bucket.w) continue;
+      write.thin = true;
+      write.exempt = holders === 0;
+      taken = true;
+    }
+    if (taken) key.recount();
+  }
+
+  /** A virtual node has recovered: everything promised must be in its engine. */
+  redeem(vnode: number): void {
+    const promised = this.open[vnode];
+    if (promised === undefined) return;
+    this.open[vnode] = undefined;
+    const { rows } = this.world.machine.vnodes[vnode]!.engine;
+    for (const [name, record] of promised) {
+      const row = rows.get(name);
+      const found = row === undefined ? undefined : compareClocks(wordsOf(row.record), 0, record, 0);
+      if (found === 'equal' || found === 'newer') continue;
+      this.world.violation(
+        `virtual node ${vnode} recovered without a record of ${name} that was at or below its watermark (${found ?? 'missing'})`,
+      );
+      return;
+    }
+  }
+}
+
+function keep(promised: Promised, name: string, record: Int32Array): void {
+  const before = promised.get(name);
+  if (before === undefined || compareClocks(record, 0, before, 0) === 'newer') promised.set(name, record);
+}
+
+function wordsOf(record: Uint8Array): Int32Array {
+  return new Int32Array(record.buffer, record.byteOffset, record.length >>> 2);
+}

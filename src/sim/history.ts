@@ -1,0 +1,188 @@
+import { paddedWords } from '../base/memory.js';
+import type { Contribution } from '../client/merge.js';
+import type { KeyRouter } from '../client/key-router.js';
+import type { Policy } from '../client/request.js';
+import type { StoredValue } from '../storage/record-codec.js';
+import type { Clock } from '../versions/dvvs.js';
+
+/** A bucket of the simulated store. */
+export interface SimBucket extends Policy {
+  readonly number: number;
+  readonly counter: boolean;
+}
+
+export type Outcome = 'open' | 'acknowledged' | 'refused' | 'maybe';
+
+/** A put, delete or increment, as its client knows it. */
+export interface Write {
+  readonly id: number;
+  readonly key: SimKey;
+  readonly isDelete: boolean;
+  readonly by: number;
+  /** What it supersedes. */
+  readonly context: Clock<never>;
+  readonly startedMs: number;
+  endedMs: number;
+  outcome: Outcome;
+  /** The dot under which it was made, as far as it is known. */
+  actor: number;
+  n: number;
+  /** A crash may have taken it, as its durability allows. */
+  exempt: boolean;
+  /** A crash took copies of it, so that R owners need not include one that has it. */
+  thin: boolean;
+}
+
+/** A key with everything that was ever tried on it. */
+export class SimKey {
+  readonly name: string;
+  readonly bucket: SimBucket;
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+  readonly hash: number;
+  readonly partition: number;
+  readonly writes: Write[] = [];
+  /** Dot → what was seen under it. */
+  readonly dots = new Map<string, string>();
+  /** Actor → the greatest dot of a write that was acknowledged and that W owners must have. */
+  readonly acknowledged = new Map<number, number>();
+  attempted = 0;
+
+  constructor(name: string, bucket: SimBucket, router: KeyRouter) {
+    router.locate(name);
+    this.name = name;
+    this.bucket = bucket;
+    this.bytes = router.bytes.slice(0, router.keyBytes);
+    this.words = paddedWords(this.bytes);
+    this.hash = router.hash;
+    this.partition = router.partition;
+  }
+
+  /** After a crash that some writes need not survive. */
+  recount(): void {
+    this.acknowledged.clear();
+    for (const write of this.writes) if (mustBeThere(write) && !write.thin) this.raise(write);
+  }
+
+  raise({ actor, n }: Write): void {
+    if (n > (this.acknowledged.get(actor) ?? 0)) this.acknowledged.set(actor, n);
+  }
+}
+
+export function mustBeThere(write: Write): boolean {
+  return write.outcome === 'acknowledged' && !write.exempt;
+}
+
+export function seenBy(clock: Clock<unknown>, actor: number): number {
+  return clock.find((entry) => entry.actor === actor)?.n ?? 0;
+}
+
+/** What clients did and saw: checked as it comes, and as a whole at the end. */
+export class History {
+  readonly keys = new Map<string, SimKey>();
+  readonly writes: Write[] = [];
+  private readonly violation: (text: string) => void;
+
+  constructor(violation: (text: string) => void) {
+    this.violation = violation;
+  }
+
+  begin(key: SimKey, nowMs: number, isDelete: boolean, by: number, context: Clock<never>): Write {
+    const write: Write = {
+      id: this.writes.length,
+      key,
+      isDelete,
+      by,
+      context,
+      startedMs: nowMs,
+      endedMs: Number.POSITIVE_INFINITY,
+      outcome: 'open',
+      actor: 0,
+      n: 0,
+      exempt: false,
+      thin: false,
+    };
+    this.writes.push(write);
+    key.writes.push(write);
+    key.attempted += by;
+    return write;
+  }
+
+  acknowledge(write: Write, nowMs: number, actor: number, n: number): void {
+    write.outcome = 'acknowledged';
+    write.endedMs = nowMs;
+    write.actor = actor;
+    write.n = n;
+    write.key.raise(write);
+    const other = write.key.writes.find((one) => one !== write && one.actor === actor && one.n === n);
+    if (other !== undefined && other.outcome === 'acknowledged') {
+      this.violation(`${nameOf(write)} and ${nameOf(other)} were both acknowledged under dot ${actor}:${n}`);
+    }
+  }
+
+  refuse(write: Write, nowMs: number, maybe: boolean): void {
+    write.outcome = maybe ? 'maybe' : 'refused';
+    write.endedMs = nowMs;
+    if (!maybe) write.key.attempted -= write.by;
+  }
+
+  /** Copies of a key that a read brought, or that stand on disk. */
+  observe(key: SimKey, copies: readonly Contribution[]): void {
+    for (const { clock } of copies) if (clock !== undefined) this.observeClock(key, clock);
+  }
+
+  observeClock(key: SimKey, clock: Clock<StoredValue>): void {
+    for (const { actor, n, values } of clock) {
+      values.forEach((value, i) => this.observeValue(key, actor, n - i, value));
+    }
+  }
+
+  private observeValue(key: SimKey, actor: number, n: number, value: StoredValue): void {
+    const text = textOf(value);
+    const identity = `${value.deleted ? 'deleted' : text} at ${value.time}`;
+    const dot = `${actor}:${n}`;
+    const before = key.dots.get(dot);
+    if (before === identity) return;
+    if (before !== undefined) {
+      this.violation(`key ${key.name}: dot ${dot} was made twice, for ${before} and for ${identity}`);
+      return;
+    }
+    key.dots.set(dot, identity);
+    if (!value.deleted && !key.bucket.counter) this.attribute(key, actor, n, text);
+  }
+
+  private attribute(key: SimKey, actor: number, n: number, text: string): void {
+    const write = this.writes[Number.parseInt(text, 10)];
+    if (
+      write === undefined ||
+      write.key !== key ||
+      write.isDelete ||
+      valueOf(write.id, text.length) !== text
+    ) {
+      this.violation(`key ${key.name} holds "${text.slice(0, 40)}", which nobody wrote there`);
+    } else if (write.outcome === 'refused') {
+      this.violation(`${nameOf(write)} was refused for certain and is there all the same`);
+    } else if (write.n === 0) {
+      write.actor = actor;
+      write.n = n;
+    } else if (write.actor !== actor || write.n !== n) {
+      this.violation(
+        `${nameOf(write)} was executed twice, as ${write.actor}:${write.n} and as ${actor}:${n}`,
+      );
+    }
+  }
+}
+
+/** The value of a write: its number, and something behind it up to a length. */
+export function valueOf(id: number, length: number): string {
+  return `${id}:`.padEnd(length, 'abcdefghijklmnopqrstuvwxyz');
+}
+
+export function textOf(value: StoredValue): string {
+  return Buffer.from(value.bytes.buffer, value.bytes.byteOffset, value.bytes.length).toString('latin1');
+}
+
+export function nameOf(write: Write): string {
+  const what = write.isDelete ? 'delete' : write.by === 0 ? 'put' : `increment by ${write.by}`;
+  return `${what} #${write.id} of ${write.key.name} (bucket ${write.key.bucket.number})`;
+}

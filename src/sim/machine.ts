@@ -1,0 +1,94 @@
+import { TICKS_PER_MS } from '../base/time.js';
+import type { CleanMark } from './clean-stop.js';
+import { type DiskCondition, healthyDisk, SimDirectory } from './disk.js';
+import { EngineFiles } from './engine.js';
+import type { Random } from './random.js';
+
+/** How old the written clock may be, twice; see host/clock-mark.ts. */
+const CLOCK_EVERY_MS = 10_000;
+
+/** What a virtual node has on disk. */
+export interface VnodeFiles {
+  readonly journal: SimDirectory;
+  readonly engine: EngineFiles;
+}
+
+/** The machine under the process: disks, the time of day, and what the host keeps beside the data. */
+export class Machine {
+  readonly vnodes: readonly VnodeFiles[];
+  /** Per node. */
+  readonly disks: readonly DiskCondition[];
+  /** Added to the monotonic time. */
+  wallOffsetMs = 1_700_000_000_000;
+  private nextActor = 256;
+  private readonly actorOwners = new Map<number, number>();
+  private marks: (CleanMark | undefined)[] = [];
+  private clockMark = 0;
+  private clockMarkAtMs = 0;
+  private boot = 1;
+  /** Boots under which the data was used since it was last whole (host/session-mark.ts). */
+  private boots = new Set<number>();
+
+  constructor(vnodes: number, nodes: number) {
+    this.vnodes = Array.from({ length: vnodes }, () => ({
+      journal: new SimDirectory(),
+      engine: new EngineFiles(),
+    }));
+    this.disks = Array.from({ length: nodes }, healthyDisk);
+  }
+
+  /** A number nobody has had, from blocks that are durable before their use (host/actor-blocks.ts). */
+  readonly freshActor = (): number => this.nextActor++;
+
+  /** Remembers whose actor it is. */
+  assign(actor: number, vnode: number): number {
+    this.actorOwners.set(actor, vnode);
+    return actor;
+  }
+  ownerOf(actor: number): number | undefined {
+    return this.actorOwners.get(actor);
+  }
+
+  /** What a start of the process does first; whether no page written since can be lost. */
+  begin(): boolean {
+    const same = this.boots.size > 0 && [...this.boots].every((boot) => boot === this.boot);
+    this.boots.add(this.boot);
+    return same;
+  }
+  /** All virtual nodes serve. */
+  recovered(): void {
+    this.boots = new Set([this.boot]);
+  }
+
+  /** A clean shutdown: marks of the virtual nodes that are whole, the clock, and no open session. */
+  stopped(marks: readonly (CleanMark | undefined)[], time: number): void {
+    this.marks = [...marks];
+    this.boots.clear();
+    this.clockMark = time;
+  }
+  /** The mark goes before the first dot is made. */
+  takeMark(vnode: number): CleanMark | undefined {
+    const mark = this.marks[vnode];
+    this.marks[vnode] = undefined;
+    return mark;
+  }
+
+  writeClock(time: number, nowMs: number): void {
+    if (nowMs - this.clockMarkAtMs < CLOCK_EVERY_MS) return;
+    this.clockMarkAtMs = nowMs;
+    this.clockMark = time;
+  }
+  /** What the hybrid clock must be past at a start. */
+  get leastTime(): number {
+    return this.clockMark === 0 ? 0 : this.clockMark + 2 * CLOCK_EVERY_MS * TICKS_PER_MS;
+  }
+
+  cutPower(random: Random): void {
+    this.boot++;
+    for (const { journal } of this.vnodes) journal.cutPower(random);
+  }
+
+  heal(): void {
+    for (const disk of this.disks) Object.assign(disk, healthyDisk());
+  }
+}

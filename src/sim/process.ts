@@ -1,0 +1,368 @@
+import { RingletError } from '../base/errors.js';
+import type { Clock } from '../base/time.js';
+import type { Claims } from '../messaging/claims.js';
+import { HybridClock } from '../messaging/hybrid-clock.js';
+import {
+  allocateShared,
+  SharedLayout,
+  STATE_FAULTED,
+  STATE_RECOVERING,
+  STATE_SERVING,
+  STATE_STARTING,
+  STORE_READER_EPOCH,
+  VNODE_HEARTBEAT,
+  VNODE_INCARNATION,
+  VNODE_STATE,
+  type SharedBuffers,
+} from '../messaging/layout.js';
+import { RingEndpoint } from '../messaging/ring-endpoint.js';
+import type { Ring } from '../ring/ring.js';
+import { BufferLayout, type BufferShape } from '../storage/buffer-layout.js';
+import { Reclaimer, VNODE_READER_EPOCH } from '../storage/readers.js';
+import { SimCaller } from './caller.js';
+import type { CleanMark } from './clean-stop.js';
+import type { Machine } from './machine.js';
+import { Network, SimEndpoint } from './network.js';
+import type { Parts } from './parts.js';
+import type { Random } from './random.js';
+import type { Planned, Scheduler } from './scheduler.js';
+import { Stopped, VnodeThread } from './vnode-thread.js';
+
+export const BUFFER: BufferShape = {
+  bytes: 16 * 65_536,
+  segmentBytes: 65_536,
+  segments: 16,
+  maxTableBits: 14,
+};
+const CLAIMS = 4_096;
+
+/** What a process tells the simulation. */
+export interface ProcessWorld {
+  readonly parts: Parts;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly machine: Machine;
+  readonly network: Network;
+  readonly ring: Ring;
+  readonly callers: number;
+  readonly checkpointMs: number;
+  note(text: string): void;
+  violation(text: string): void;
+  /** A virtual node has recovered its journal and begins to serve. */
+  onRecovered(vnode: number): void;
+  onStartFailed(error: Error): void;
+}
+
+/** One life of the process: shared memory, a thread per virtual node, callers, and the supervisor's part. */
+export class SimProcess {
+  readonly parts: Parts;
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly ring: Ring;
+  readonly shared: SharedBuffers;
+  readonly control: Int32Array;
+  readonly layout: SharedLayout;
+  readonly bufferLayout = new BufferLayout(BUFFER);
+  readonly claims: Claims;
+  readonly threads: (VnodeThread | undefined)[] = [];
+  readonly memories: SharedArrayBuffer[];
+  readonly memoryWords: Int32Array[];
+  readonly callers: (SimCaller | undefined)[] = [];
+  private readonly world: ProcessWorld;
+  private readonly random: Random;
+  private readonly hybrid: HybridClock;
+  private readonly clock: Clock;
+  private readonly endpoints: (SimEndpoint | undefined)[] = [];
+  private readonly turns: (Planned | undefined)[] = [];
+  /** No thread is started for a virtual node before this time. */
+  private readonly downUntilMs: number[];
+  private readonly launches: (Planned | undefined)[] = [];
+  private readonly sameBoot: boolean;
+  private recovered = 0;
+  private stopping: ((vnode: number, mark: CleanMark | undefined) => void) | undefined;
+  /** All virtual nodes have served. */
+  isOpen = false;
+  dead = false;
+
+  constructor(world: ProcessWorld) {
+    const { ring, machine, scheduler } = world;
+    this.world = world;
+    this.parts = world.parts;
+    this.scheduler = scheduler;
+    this.network = world.network;
+    this.random = world.random;
+    this.ring = ring;
+    this.shared = allocateShared({
+      vnodes: ring.vnodes.length,
+      callers: world.callers,
+      claimsPerCaller: CLAIMS,
+      callerRingBytes: 16 << 10,
+      vnodeRingBytes: 32 << 10,
+    });
+    this.control = new Int32Array(this.shared.control);
+    this.control[STORE_READER_EPOCH] = 1;
+    this.layout = new SharedLayout(this.shared.shape);
+    this.claims = this.parts.claims(this.control, this.layout);
+    this.clock = {
+      nowMs: () => scheduler.nowMs,
+      wallMs: () => Math.max(0, scheduler.nowMs + machine.wallOffsetMs),
+    };
+    this.hybrid = new HybridClock(this.shared.control, () => this.clock.wallMs());
+    this.hybrid.observe(machine.leastTime);
+    this.memories = ring.vnodes.map(() => new SharedArrayBuffer(this.bufferLayout.totalBytes));
+    this.memoryWords = this.memories.map((memory) => new Int32Array(memory));
+    this.downUntilMs = ring.vnodes.map(() => 0);
+    this.sameBoot = machine.begin();
+    for (const { ordinal } of ring.vnodes) {
+      this.launch(ordinal, false);
+      if (this.dead) return;
+    }
+  }
+
+  private word(vnode: number, word: number): number {
+    return Atomics.load(this.control, this.layout.vnodeWord(vnode) + word);
+  }
+  isServing(vnode: number): boolean {
+    return this.word(vnode, VNODE_STATE) === STATE_SERVING;
+  }
+  incarnation(vnode: number): number {
+    return this.word(vnode, VNODE_INCARNATION);
+  }
+  private setState(vnode: number, state: number): void {
+    Atomics.store(this.control, this.layout.vnodeWord(vnode) + VNODE_STATE, state);
+  }
+
+  private launch(vnode: number, takesOver: boolean): void {
+    const { world, control, layout, machine } = this;
+    const base = layout.vnodeWord(vnode);
+    this.setState(vnode, STATE_STARTING);
+    Atomics.store(control, base + VNODE_INCARNATION, this.word(vnode, VNODE_INCARNATION) + 1);
+    Atomics.store(control, base + VNODE_READER_EPOCH, 0);
+    const endpoint = new SimEndpoint(new RingEndpoint(this.shared, vnode), this.network);
+    this.endpoints[vnode] = endpoint;
+    this.setState(vnode, STATE_RECOVERING);
+    const { nodeIndex } = this.ring.vnodes[vnode]!;
+    const clean = takesOver ? undefined : machine.takeMark(vnode);
+    // Only after a clean stop is no clock forgotten, and the actor goes on.
+    const actor = clean?.actor ?? machine.assign(this.parts.actor(vnode, machine.freshActor), vnode);
+    try {
+      const thread: VnodeThread = new VnodeThread({
+        parts: this.parts,
+        ring: this.ring,
+        claims: this.claims,
+        hybrid: this.hybrid,
+        clock: this.clock,
+        disk: { scheduler: this.scheduler, random: this.random, condition: machine.disks[nodeIndex]! },
+        files: machine.vnodes[vnode]!,
+        ordinal: vnode,
+        memory: this.memories[vnode]!,
+        layout: this.bufferLayout,
+        reclaimer: new Reclaimer(control, layout),
+        endpoint,
+        actor,
+        clean,
+        maxRecordBytes: BUFFER.segmentBytes - 64,
+        checkpointMs: world.checkpointMs,
+        takesOver,
+        sameBoot: this.sameBoot,
+        isServing: (other) => this.isServing(other),
+        onServing: () => this.serving(vnode, takesOver),
+        onFailed: (error) => world.onStartFailed(error),
+        wake: () => this.wake(vnode, this.scheduler.nowMs + 0.01),
+      });
+      this.threads[vnode] = thread;
+      thread.start();
+    } catch (error) {
+      world.violation(`virtual node ${vnode} cannot start: ${textOf(error)}`);
+    }
+    this.wake(vnode, this.scheduler.nowMs);
+  }
+
+  private get machine(): Machine {
+    return this.world.machine;
+  }
+
+  private serving(vnode: number, tookOver: boolean): void {
+    this.setState(vnode, STATE_SERVING);
+    this.world.note(`vnode ${vnode} serves${tookOver ? ' again' : ''}`);
+    if (tookOver) return;
+    this.world.onRecovered(vnode);
+    if (++this.recovered < this.ring.vnodes.length) return;
+    this.isOpen = true;
+    this.machine.recovered();
+    for (let slot = 0; slot < this.world.callers; slot++) this.connect(slot);
+  }
+
+  private connect(slot: number): void {
+    const caller = new SimCaller(this, slot);
+    this.callers[slot] = caller;
+    this.endpoints[caller.party] = caller.endpoint;
+    this.wake(caller.party, this.scheduler.nowMs);
+  }
+
+  /** The thread of a virtual node ends; the supervisor notices and starts another, not before `downMs`. */
+  crash(vnode: number, why: string, downMs = 0): void {
+    const thread = this.threads[vnode];
+    const { scheduler, random } = this;
+    this.downUntilMs[vnode] = Math.max(this.downUntilMs[vnode]!, scheduler.nowMs + downMs);
+    if (thread === undefined) return;
+    this.world.note(`vnode ${vnode} dies: ${why}`);
+    thread.die();
+    this.threads[vnode] = undefined;
+    if (this.stopping !== undefined) {
+      this.stopping(vnode, undefined);
+      return;
+    }
+    scheduler.after(random.between(0.5, 20), () => {
+      if (this.dead || this.stopping !== undefined) return;
+      this.setState(vnode, STATE_FAULTED);
+      this.relaunch(vnode);
+    });
+  }
+
+  private relaunch(vnode: number): void {
+    const atMs = Math.max(this.downUntilMs[vnode]!, this.scheduler.nowMs + this.random.between(5, 100));
+    this.launches[vnode] = this.scheduler.at(atMs, () => {
+      this.launches[vnode] = undefined;
+      if (this.dead || this.stopping !== undefined) return;
+      if (this.downUntilMs[vnode]! > this.scheduler.nowMs) this.relaunch(vnode);
+      else this.launch(vnode, true);
+    });
+  }
+
+  /** Nothing keeps a virtual node down any more. */
+  comeBack(vnode: number): void {
+    this.downUntilMs[vnode] = 0;
+    const planned = this.launches[vnode];
+    if (planned === undefined) return;
+    planned.action = undefined;
+    this.relaunch(vnode);
+  }
+
+  /** A caller's thread ends at whatever instruction; another takes its slot. */
+  crashCaller(slot: number): void {
+    const caller = this.callers[slot];
+    if (caller === undefined) return;
+    this.world.note(`caller ${slot} dies with ${caller.machine.pending} requests in flight`);
+    caller.die();
+    this.callers[slot] = undefined;
+    this.endpoints[caller.party] = undefined;
+    this.scheduler.after(this.random.between(1, 50), () => {
+      if (this.dead || this.stopping !== undefined) return;
+      caller.release();
+      this.connect(slot);
+    });
+  }
+
+  /** Another turn for a party, at the latest then. */
+  wake(party: number, atMs: number): void {
+    if (this.dead) return;
+    const planned = this.turns[party];
+    if (planned !== undefined) {
+      if (planned.atMs <= atMs) return;
+      planned.action = undefined;
+    }
+    this.turns[party] = this.scheduler.at(atMs, () => this.turn(party));
+  }
+
+  private turn(party: number): void {
+    this.turns[party] = undefined;
+    const { nowMs } = this.scheduler;
+    const next = party < this.ring.vnodes.length ? this.turnOf(party, nowMs) : this.callerTurn(party, nowMs);
+    this.ended(party);
+    // What is due at once takes a moment all the same, or time would stand still.
+    if (next < Number.POSITIVE_INFINITY) this.wake(party, Math.max(next, nowMs + 0.02));
+  }
+
+  private turnOf(vnode: number, nowMs: number): number {
+    const thread = this.threads[vnode];
+    if (thread === undefined) return Number.POSITIVE_INFINITY;
+    Atomics.store(this.control, this.layout.doorbellWord(vnode), 0);
+    try {
+      const next = thread.turn(nowMs);
+      Atomics.add(this.control, this.layout.vnodeWord(vnode) + VNODE_HEARTBEAT, 1);
+      this.machine.writeClock(this.hybrid.last(), nowMs);
+      return next;
+    } catch (error) {
+      if (!(error instanceof Stopped)) this.world.violation(`virtual node ${vnode} threw ${textOf(error)}`);
+      this.crash(vnode, error instanceof Error ? error.message : String(error));
+      return Number.POSITIVE_INFINITY;
+    }
+  }
+
+  private callerTurn(party: number, nowMs: number): number {
+    const caller = this.callers[party - this.ring.vnodes.length];
+    if (caller === undefined) return Number.POSITIVE_INFINITY;
+    Atomics.store(this.control, this.layout.doorbellWord(party), 0);
+    return caller.turn(nowMs);
+  }
+
+  /** A party has published: it sleeps on its doorbell now, and whoever it rang wakes up. */
+  ended(party: number): void {
+    const { control, layout, scheduler } = this;
+    const { nowMs } = scheduler;
+    const endpoint = this.endpoints[party];
+    if (endpoint !== undefined && this.isAwake(party, nowMs)) {
+      Atomics.store(control, layout.doorbellWord(party), 1);
+      if (!endpoint.idle()) this.wake(party, nowMs + this.latency());
+    }
+    for (let other = 0; other < layout.parties; other++) {
+      if (other === party || Atomics.load(control, layout.doorbellWord(other)) !== 0) continue;
+      if (this.isAwake(other, nowMs)) this.wake(other, nowMs + this.latency());
+    }
+  }
+
+  private isAwake(party: number, nowMs: number): boolean {
+    const thread = this.threads[party];
+    if (party >= this.ring.vnodes.length) return true;
+    return thread !== undefined && thread.stalledUntilMs <= nowMs;
+  }
+
+  private latency(): number {
+    return this.random.between(0.01, 0.15);
+  }
+
+  /**
+   * A clean stop: callers end, then every virtual node moves what it has into its engine. Whoever
+   * cannot leaves no mark.
+   */
+  stop(done: (marks: readonly (CleanMark | undefined)[], time: number) => void): void {
+    this.isOpen = false;
+    for (const caller of this.callers) {
+      caller?.machine.abortAll(
+        (maybeApplied) => new RingletError('CLOSED', 'the simulated store is closed', {}, { maybeApplied }),
+      );
+      caller?.die();
+    }
+    const marks = new Map<number, CleanMark | undefined>();
+    const { length } = this.ring.vnodes;
+    this.stopping = (vnode, mark) => {
+      if (this.dead || marks.has(vnode)) return;
+      marks.set(vnode, mark);
+      if (marks.size === length) {
+        done(
+          Array.from({ length }, (_, i) => marks.get(i)),
+          this.hybrid.last(),
+        );
+      }
+    };
+    for (let vnode = 0; vnode < length; vnode++) {
+      const thread = this.threads[vnode];
+      if (thread === undefined) this.stopping(vnode, undefined);
+      else thread.stop((mark) => this.stopping!(vnode, mark));
+    }
+  }
+
+  /** The whole process ends: its memory is gone, and nothing of it is called back. */
+  kill(): void {
+    this.dead = true;
+    for (const planned of this.turns) if (planned !== undefined) planned.action = undefined;
+    for (const caller of this.callers) caller?.die();
+    for (const thread of this.threads) thread?.die();
+    this.network.clear();
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

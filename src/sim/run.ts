@@ -1,0 +1,104 @@
+import type { Coverage } from './coverage.js';
+import { FaultDriver } from './fault-driver.js';
+import { checkConvergence, checkKeys } from './final-checks.js';
+import { type Parts, PRODUCT } from './parts.js';
+import { World } from './world.js';
+
+const OPERATIONS_PER_SECOND = 60;
+const SLICE_MS = 100;
+const HEAL_MS = 12_000;
+const LIVE_MS = 8_000;
+const QUIET_MS = 5_000;
+/** Reads that converge, at a time. */
+const READS = 200;
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly minutes: number;
+  /** On average. */
+  readonly faultsPerMinute?: number;
+  readonly parts?: Parts;
+  readonly trace?: ((line: string) => void) | undefined;
+}
+
+export interface Verdict {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly simulatedMs: number;
+  readonly operations: number;
+  readonly outcomes: ReadonlyMap<string, number>;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly coverage: Coverage;
+  readonly violations: readonly string[];
+}
+
+/** A run: load and faults for so long, then healing, then everything must work and be right. */
+export function run(options: RunOptions): Verdict {
+  const { seed, minutes } = options;
+  const world = new World({ seed, parts: options.parts ?? PRODUCT, trace: options.trace });
+  const { scheduler } = world;
+  const load = (): void => {
+    if (world.ended) return;
+    scheduler.after(world.random.interval(1_000 / OPERATIONS_PER_SECOND), load);
+    world.workload.step();
+  };
+  load();
+  const faults = new FaultDriver(world, options.faultsPerMinute ?? 1);
+  pass(world, minutes * 60_000);
+  if (isGood(world)) {
+    world.note('HEALING');
+    faults.heal();
+    pass(world, HEAL_MS);
+  }
+  if (isGood(world)) {
+    world.note('LIVENESS');
+    world.mustSucceed = true;
+    pass(world, LIVE_MS);
+    world.ended = true;
+    pass(world, QUIET_MS);
+    world.mustSucceed = false;
+  }
+  if (isGood(world)) convergeByReading(world);
+  if (isGood(world)) checkConvergence(world);
+  if (isGood(world)) checkKeys(world);
+  return {
+    seed,
+    minutes,
+    simulatedMs: scheduler.nowMs,
+    operations: world.workload.operations,
+    outcomes: world.workload.counts,
+    faults: faults.counts,
+    coverage: faults.coverage,
+    violations: world.violations,
+  };
+}
+
+function isGood(world: World): boolean {
+  return world.violations.length === 0;
+}
+
+/** Time passes; the first violation ends it. */
+function pass(world: World, milliseconds: number): void {
+  const endMs = world.scheduler.nowMs + milliseconds;
+  while (world.scheduler.nowMs < endMs && isGood(world)) {
+    world.scheduler.runUntil(Math.min(endMs, world.scheduler.nowMs + SLICE_MS));
+    world.checkLimits();
+  }
+}
+
+/**
+ * Stands for anti-entropy: every key is read from all its owners, and read repair makes them equal.
+ * Without this step they must become equal by themselves.
+ */
+function convergeByReading(world: World): void {
+  world.note('CONVERGENCE');
+  const keys = [...world.history.keys.values()];
+  for (let from = 0; from < keys.length && isGood(world); from += READS) {
+    for (const key of keys.slice(from, from + READS)) {
+      const caller = world.random.pick(world.process.callers)!;
+      world.workload.get(caller, key, key.bucket.n, () => undefined);
+    }
+    pass(world, 400);
+  }
+  pass(world, 1_000);
+}

@@ -1,0 +1,229 @@
+import type { Clock } from '../base/time.js';
+import type { Claims } from '../messaging/claims.js';
+import type { HybridClock } from '../messaging/hybrid-clock.js';
+import type { Ring } from '../ring/ring.js';
+import { Completions } from '../shard/completions.js';
+import type { VirtualNode } from '../shard/virtual-node.js';
+import type { BufferLayout } from '../storage/buffer-layout.js';
+import type { Journal } from '../storage/journal.js';
+import type { ObjectBuffer } from '../storage/object-buffer.js';
+import type { Pipeline } from '../storage/pipeline.js';
+import type { Reclaimer } from '../storage/readers.js';
+import { recoverySteps, type Recovered } from '../storage/recovery.js';
+import { type CleanMark, CleanStop } from './clean-stop.js';
+import { type DiskWorld, SimDisk } from './disk.js';
+import { SimEngine } from './engine.js';
+import type { VnodeFiles } from './machine.js';
+import type { SimEndpoint } from './network.js';
+import type { Parts } from './parts.js';
+
+const FLUSH_MS = 20;
+/** As in shard/worker.ts: a thread whose storage has failed serves reads so long and then makes room. */
+const REOPEN_MS = 2_000;
+const HEARTBEAT_MS = 1_000;
+/** How long a clean stop waits for requests under way. */
+const STOP_MS = 5_000;
+
+/** A thread that died before one of its stores into shared memory. */
+export class Stopped extends Error {}
+
+export interface ThreadWorld {
+  readonly parts: Parts;
+  readonly ring: Ring;
+  readonly claims: Claims;
+  readonly hybrid: HybridClock;
+  readonly clock: Clock;
+  readonly disk: DiskWorld;
+  readonly files: VnodeFiles;
+  readonly ordinal: number;
+  readonly memory: SharedArrayBuffer;
+  readonly layout: BufferLayout;
+  readonly reclaimer: Reclaimer;
+  readonly endpoint: SimEndpoint;
+  readonly actor: number;
+  readonly maxRecordBytes: number;
+  readonly checkpointMs: number;
+  /** Takes over the buffer of a thread that died; else the journal is recovered. */
+  readonly takesOver: boolean;
+  readonly sameBoot: boolean;
+  /** What a clean stop left. */
+  readonly clean: CleanMark | undefined;
+  isServing(vnode: number): boolean;
+  /** Recovery or the journal's rewriting is done: from now on it serves. */
+  onServing(): void;
+  /** Recovery could not write: the whole start has failed. */
+  onFailed(error: Error): void;
+  /** Something completed: another turn, soon. */
+  wake(): void;
+}
+
+/** The simulated thread of one virtual node: what shard/worker.ts does, on the virtual clock. */
+export class VnodeThread {
+  readonly actor: number;
+  readonly buffer: ObjectBuffer;
+  readonly engine: SimEngine;
+  readonly disk: SimDisk;
+  readonly journal: Journal;
+  readonly pipeline: Pipeline;
+  node: VirtualNode | undefined;
+  readonly endpoint: SimEndpoint;
+  private readonly world: ThreadWorld;
+  private readonly completions = new Completions();
+  private recovering: Generator<unknown, Recovered, void> | undefined;
+  private failedMs = 0;
+  private stopping: CleanStop | undefined;
+  private dead = false;
+  /** It stands still until then. */
+  stalledUntilMs = 0;
+  /** It dies before so many more stores, in its next turn. */
+  storesLeft = Number.POSITIVE_INFINITY;
+
+  constructor(world: ThreadWorld) {
+    const { parts, files } = world;
+    this.world = world;
+    this.actor = world.actor;
+    this.endpoint = world.endpoint;
+    this.buffer = parts.buffer(world.memory, world.layout, world.reclaimer);
+    this.engine = new SimEngine(files.engine, world.disk);
+    this.disk = new SimDisk(files.journal, world.disk);
+    this.journal = parts.journal(this.buffer, this.disk, world.wake);
+    const options = { flushMs: FLUSH_MS, checkpointMs: world.checkpointMs, onProgress: world.wake };
+    const backing = { journal: this.journal, engine: this.engine };
+    this.pipeline = parts.pipeline(this.buffer, backing, options, (token) => this.completions.reached(token));
+    this.completions.pipeline = this.pipeline;
+  }
+
+  /** @throws what recovery throws */
+  start(): void {
+    if (this.world.takesOver) {
+      this.journal.adopt();
+      this.serveIfReady();
+      return;
+    }
+    this.recovering = recoverySteps(
+      this.disk.existing(),
+      this.engine,
+      this.world.sameBoot,
+      `vnode ${this.world.ordinal}`,
+    );
+    this.recover(this.recovering);
+  }
+
+  private recover(steps: Generator<unknown, Recovered, void>): void {
+    const step = steps.next();
+    if (step.done !== true) {
+      this.engine.commit(step.value as Parameters<SimEngine['commit']>[0], (error) => {
+        if (error === undefined) this.recover(steps);
+        else this.world.onFailed(error);
+      });
+      return;
+    }
+    const { lastSequence, lastGeneration, lastSerial } = step.value;
+    this.recovering = undefined;
+    this.disk.removeExisting();
+    const last = Math.max(lastSequence, (this.world.clean?.nextSequence ?? 1) - 1);
+    const serial = Math.max(lastSerial, this.engine.state.confirmedSerial);
+    this.buffer.startAt(last, lastGeneration + 1, serial);
+    this.serve();
+  }
+
+  get isRecovering(): boolean {
+    return this.recovering !== undefined;
+  }
+
+  private serveIfReady(): void {
+    if (this.node === undefined && this.recovering === undefined && !this.pipeline.rehoming) this.serve();
+  }
+
+  private serve(): void {
+    const { world, pipeline, completions, engine, actor } = this;
+    this.node = world.parts.virtualNode({
+      env: {
+        ordinal: world.ordinal,
+        ring: world.ring,
+        endpoint: world.endpoint,
+        claims: world.claims,
+        clock: world.clock,
+        tick: () => world.hybrid.tick(),
+        isServing: (vnode) => world.isServing(vnode),
+        count: () => undefined,
+        gauge: () => undefined,
+      },
+      pipeline,
+      completions,
+      engine,
+      actor,
+      maxRecordBytes: world.maxRecordBytes,
+    });
+    world.onServing();
+  }
+
+  /**
+   * One turn. Returns the time of the next, at the latest.
+   * @throws Stopped where it dies; anything else is the product's fault
+   */
+  turn(nowMs: number): number {
+    if (nowMs < this.stalledUntilMs) return this.stalledUntilMs;
+    if (this.node === undefined) {
+      this.serveIfReady();
+      return nowMs + HEARTBEAT_MS;
+    }
+    if (this.stopping !== undefined) return this.stopping.turn(nowMs);
+    const next = this.poll(this.node, nowMs);
+    if (this.node.forgotClock) throw new Stopped('lost a clock and starts anew');
+    this.giveUpIfFailed(nowMs);
+    return Math.min(next, nowMs + HEARTBEAT_MS);
+  }
+
+  /** Requests under way end, then everything goes to the engine; no mark if it cannot. */
+  stop(done: (mark: CleanMark | undefined) => void): void {
+    const { node, pipeline, completions, journal, endpoint, actor } = this;
+    if (node === undefined) {
+      done(undefined);
+      return;
+    }
+    const deadlineMs = this.world.clock.nowMs() + STOP_MS;
+    this.stopping = new CleanStop({
+      node,
+      pipeline,
+      completions,
+      journal,
+      endpoint,
+      actor,
+      deadlineMs,
+      done,
+    });
+    this.world.wake();
+  }
+
+  private poll(node: VirtualNode, nowMs: number): number {
+    if (this.storesLeft === Number.POSITIVE_INFINITY) return node.poll(nowMs);
+    const { store } = Atomics;
+    Atomics.store = ((words: Int32Array, at: number, stored: number) => {
+      if (this.storesLeft-- <= 0) throw new Stopped('died between two stores');
+      return store(words, at, stored);
+    }) as typeof Atomics.store;
+    try {
+      return node.poll(nowMs);
+    } finally {
+      Atomics.store = store;
+    }
+  }
+
+  private giveUpIfFailed(nowMs: number): void {
+    if (!this.pipeline.engineFailed && this.journal.health !== 'failed') return;
+    if (this.failedMs === 0) this.failedMs = nowMs;
+    if (nowMs - this.failedMs < REOPEN_MS) return;
+    this.failedMs = nowMs;
+    // On a full disk a new thread could only fail again.
+    if (!this.world.disk.condition.full) throw new Stopped('its storage failed');
+  }
+
+  /** Nobody is called back any more; what the engine had under way ends as it may. */
+  die(): void {
+    if (this.dead) return;
+    this.dead = true;
+    this.disk.close();
+    this.engine.crash();
+  }
+}

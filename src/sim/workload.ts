@@ -1,0 +1,257 @@
+import { RingletError } from '../base/errors.js';
+import { mergeContributions, resultOf } from '../client/merge.js';
+import type { TimelineEvent } from '../client/api.js';
+import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
+import { IF_ABSENT, IF_MATCH, IF_NOTHING, OP_DELETE, OP_INCREMENT, OP_PUT } from '../messaging/frames.js';
+import { BUFFERED, COMMITTED, DURABLE, type Level } from '../storage/pipeline.js';
+import { encodeContentType } from '../storage/record-codec.js';
+import { type Clock, join } from '../versions/dvvs.js';
+import type { SimCaller } from './caller.js';
+import { nameOf, seenBy, type SimBucket, SimKey, valueOf, type Write } from './history.js';
+import type { Random } from './random.js';
+import type { World } from './world.js';
+
+/** Keys of a bucket that are in use at a time, and how long. Older ones stay, and are checked at the end. */
+const KEYS = 40;
+const KEYS_FOR_MS = 150_000;
+const SESSIONS = 24;
+const BUCKETS = 6;
+const TEXT = encodeContentType('text/plain;charset=utf-8').code;
+const NOTHING = new Uint8Array(0);
+const NO_CONTEXT: Clock<never> = [];
+/** Refusals that say nothing about the health of the store. */
+const SEMANTIC = new Set(['CONDITION_FAILED', 'TOO_MANY_SIBLINGS']);
+
+/** Buckets with N, R, W, durability and conflict rule drawn for the run. */
+export function drawBuckets(random: Random, nodes: number): SimBucket[] {
+  return Array.from({ length: BUCKETS }, (_, i) => {
+    // The first three are what most people have; the others whatever comes.
+    const n = i < 3 ? 3 : 1 + random.below(Math.min(5, nodes));
+    const w = i < 3 ? 2 : 1 + random.below(n);
+    const r = i < 3 || random.chance(0.6) ? n - w + 1 : 1 + random.below(n);
+    const level: Level =
+      i < 3 ? ([BUFFERED, COMMITTED, DURABLE] as const)[i]! : random.pick([BUFFERED, COMMITTED, DURABLE]);
+    return {
+      number: i + 1,
+      bucket: i + 1,
+      n,
+      r,
+      w,
+      level,
+      rule: i === 3 || (i > 4 && random.chance(0.3)) ? RULE_LWW : RULE_SIBLINGS,
+      counter: i === 4,
+    };
+  });
+}
+
+/** Clients that read, write, delete and count at random, and what they remember. */
+export class Workload {
+  private readonly world: World;
+  /** Per session the contexts it was given. */
+  private readonly sessions: Map<string, Clock<never>>[];
+  readonly counts = new Map<string, number>();
+  operations = 0;
+
+  constructor(world: World) {
+    this.world = world;
+    this.sessions = Array.from({ length: SESSIONS }, () => new Map());
+  }
+
+  private count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  /** One operation of some client; nothing while the process is down. */
+  step(): void {
+    const { random, process } = this.world;
+    if (!process.isOpen) return;
+    const caller = random.pick(process.callers);
+    if (caller === undefined) return;
+    const session = random.pick(this.sessions);
+    const key = this.drawKey(caller);
+    this.operations++;
+    if (random.chance(0.45)) this.read(caller, key, session);
+    else this.write(caller, key, session);
+  }
+
+  private drawKey(caller: SimCaller): SimKey {
+    const { random, scheduler, buckets, history } = this.world;
+    const bucket = random.pick(buckets);
+    const age = Math.floor(scheduler.nowMs / KEYS_FOR_MS);
+    // Few keys get much of the load.
+    const index = Math.floor(KEYS * random.unit() * random.unit());
+    const name = `b${bucket.number}-${age}-${index}`;
+    let key = history.keys.get(name);
+    if (key === undefined) {
+      key = new SimKey(name, bucket, caller.router);
+      history.keys.set(name, key);
+    }
+    return key;
+  }
+
+  private timeoutMs(): number {
+    const { random } = this.world;
+    return random.chance(0.2) ? random.between(20, 200) : random.between(300, 2_000);
+  }
+
+  private read(caller: SimCaller, key: SimKey, session: Map<string, Clock<never>>): void {
+    this.get(caller, key, key.bucket.r, (clock) => {
+      if (clock === undefined) return;
+      session.set(key.name, clock);
+      if (session.size > 200) session.delete(session.keys().next().value!);
+    });
+  }
+
+  /** A get through the product's request machine, merge and read repair. */
+  get(caller: SimCaller, key: SimKey, r: number, then: (context: Clock<never> | undefined) => void): void {
+    const { scheduler, history } = this.world;
+    const startedMs = scheduler.nowMs;
+    const policy = { ...key.bucket, r };
+    const acknowledged = [...key.acknowledged];
+    const located = caller.locate(key.name);
+    this.submit(caller, {
+      kind: 'get',
+      key: located,
+      policy,
+      startedMs,
+      deadlineMs: startedMs + this.timeoutMs(),
+      timeline: undefined,
+      done: (outcome) => {
+        this.count(outcome instanceof RingletError ? `get ${outcome.code}` : 'get ok');
+        if (outcome instanceof RingletError) {
+          this.world.note(`get ${key.name}: ${outcome.code}`);
+          this.world.failed('get', outcome);
+          then(undefined);
+          return;
+        }
+        history.observe(key, outcome.contributions);
+        const merged = mergeContributions(outcome.contributions, policy.rule);
+        if (merged.clock !== undefined && merged.stale.length > 0) {
+          caller.repairs.later(located, policy, merged.clock, merged.kind, merged.stale);
+          this.world.note(`get ${key.name}: ${merged.stale.length} stale copies, repair`);
+        }
+        const { siblings } = resultOf(merged.clock, merged.kind, false);
+        const context = merged.clock === undefined ? undefined : join(merged.clock);
+        if (r + policy.w > policy.n) this.checkQuorumRead(key, acknowledged, context ?? NO_CONTEXT);
+        if (key.bucket.counter && siblings.length === 1) this.checkCounter(key, siblings[0]!.value);
+        then(context);
+      },
+    });
+  }
+
+  /** R+W>N: whatever was acknowledged before the read began is part of its answer. */
+  private checkQuorumRead(
+    key: SimKey,
+    acknowledged: readonly [number, number][],
+    context: Clock<never>,
+  ): void {
+    for (const [actor, n] of acknowledged) {
+      if (seenBy(context, actor) >= n || (key.acknowledged.get(actor) ?? 0) < n) continue;
+      const write = key.writes.find((one) => one.actor === actor && one.n === n);
+      this.world.violation(
+        `a read of ${key.name} with R+W>N does not see ${write === undefined ? 'a put' : nameOf(write)}, acknowledged before it began`,
+      );
+    }
+  }
+
+  private checkCounter(key: SimKey, value: Uint8Array): void {
+    const sum = Number(Buffer.from(value).toString('latin1'));
+    if (sum <= key.attempted) return;
+    this.world.violation(`counter ${key.name} reads ${sum}, only ${key.attempted} was ever added`);
+  }
+
+  private write(caller: SimCaller, key: SimKey, session: Map<string, Clock<never>>): void {
+    const { random } = this.world;
+    if (key.bucket.counter) {
+      this.put(caller, key, session, OP_INCREMENT, IF_NOTHING, NO_CONTEXT, 1 + random.below(9));
+      return;
+    }
+    const known = session.get(key.name);
+    const dice = random.below(100);
+    if (dice < 6) this.put(caller, key, session, OP_PUT, IF_ABSENT, NO_CONTEXT, 0);
+    else if (dice < 12 && known !== undefined) this.put(caller, key, session, OP_PUT, IF_MATCH, known, 0);
+    else if (dice < 20 && known !== undefined)
+      this.put(caller, key, session, OP_DELETE, IF_NOTHING, known, 0);
+    else if (dice < 22) this.put(caller, key, session, OP_DELETE, IF_NOTHING, NO_CONTEXT, 0);
+    else if (dice < 36) this.put(caller, key, session, OP_PUT, IF_NOTHING, NO_CONTEXT, 0);
+    else if (known !== undefined) this.put(caller, key, session, OP_PUT, IF_NOTHING, known, 0);
+    else {
+      // As an application does: read, change, write.
+      this.get(caller, key, key.bucket.r, (context) => {
+        if (caller.dead || this.world.ended) return;
+        this.put(caller, key, session, OP_PUT, IF_NOTHING, context ?? NO_CONTEXT, 0);
+      });
+    }
+  }
+
+  private put(
+    caller: SimCaller,
+    key: SimKey,
+    session: Map<string, Clock<never>>,
+    operation: number,
+    condition: number,
+    context: Clock<never>,
+    by: number,
+  ): void {
+    const { scheduler, history, random } = this.world;
+    const startedMs = scheduler.nowMs;
+    const write = history.begin(key, startedMs, operation === OP_DELETE, by, context);
+    const timeline: TimelineEvent[] = [];
+    const length = random.chance(0.005) ? 9_000 : 8 + random.below(this.world.valueBytes);
+    this.submit(caller, {
+      kind: 'put',
+      key: caller.locate(key.name),
+      policy: key.bucket,
+      startedMs,
+      deadlineMs: startedMs + this.timeoutMs(),
+      timeline,
+      operation,
+      condition,
+      context,
+      value: operation === OP_PUT ? Buffer.from(valueOf(write.id, length), 'latin1') : NOTHING,
+      contentTypeCode: TEXT,
+      contentType: undefined,
+      by,
+      done: (outcome) => {
+        if (write.outcome !== 'open') this.world.violation(`${nameOf(write)} was answered twice`);
+        if (outcome instanceof RingletError) {
+          this.count(`put ${outcome.code}`);
+          this.world.note(
+            `${nameOf(write)}: ${outcome.code}${outcome.maybeApplied ? ', maybe applied' : ''}`,
+          );
+          history.refuse(write, scheduler.nowMs, outcome.maybeApplied);
+          if (!SEMANTIC.has(outcome.code)) this.world.failed('put', outcome);
+          return;
+        }
+        this.count('put ok');
+        this.acknowledged(write, outcome.vector, timeline);
+        // Only a put that saw everything may go on from its own vector.
+        if (key.bucket.rule === RULE_LWW && random.chance(0.3)) session.set(key.name, outcome.vector);
+      },
+    });
+  }
+
+  private acknowledged(write: Write, vector: Clock<never>, timeline: readonly TimelineEvent[]): void {
+    const { world } = this;
+    const id = timeline.findLast(({ event }) => event === 'answered')!.vnode;
+    const coordinator = world.ring.vnodes.find((vnode) => vnode.id === id)!.ordinal;
+    // It makes dots under the last actor it was given; those of its earlier threads are lower.
+    const own = vector.filter(({ actor }) => world.machine.ownerOf(actor) === coordinator).at(-1);
+    if (own === undefined) {
+      world.violation(`${nameOf(write)} was acknowledged by ${id} without a dot of it`);
+      return;
+    }
+    world.note(`${nameOf(write)}: acknowledged by ${id} as ${own.actor}:${own.n}`);
+    world.history.acknowledge(write, world.scheduler.nowMs, own.actor, own.n);
+    world.checkAcknowledgement(write, vector);
+  }
+
+  private submit(caller: SimCaller, task: Parameters<SimCaller['submit']>[0]): void {
+    try {
+      caller.submit(task);
+    } catch (error) {
+      if (!(error instanceof RingletError)) throw error;
+      task.done(error);
+    }
+  }
+}

@@ -1,0 +1,230 @@
+import type { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import type { Ring } from '../ring/ring.js';
+import { SYNCED, WRITTEN } from '../storage/buffer-layout.js';
+import { BUFFERED, DURABLE } from '../storage/pipeline.js';
+import { decodeVector } from '../storage/record-codec.js';
+import { sequenceAt } from '../storage/record.js';
+import { type Clock, equal } from '../versions/dvvs.js';
+import { BufferView } from './buffer-view.js';
+import { rowName } from './engine.js';
+import { type End, Guarantees } from './guarantees.js';
+import { History, nameOf, seenBy, type SimBucket, type SimKey, type Write } from './history.js';
+import { Machine } from './machine.js';
+import { Network } from './network.js';
+import type { Parts } from './parts.js';
+import { SimProcess } from './process.js';
+import { Random } from './random.js';
+import { Scheduler } from './scheduler.js';
+import { drawBuckets, Workload } from './workload.js';
+
+const START_MS = 1_000;
+const CALLERS = 3;
+const PARTITIONS = 32;
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly parts: Parts;
+  /** Takes the lines of the transcript. */
+  readonly trace: ((line: string) => void) | undefined;
+}
+
+/** One simulated machine with its process, its clients and the books about them. */
+export class World {
+  readonly seed: number;
+  readonly random: Random;
+  readonly scheduler = new Scheduler(START_MS);
+  readonly parts: Parts;
+  readonly ring: Ring;
+  readonly machine: Machine;
+  readonly network: Network;
+  readonly buckets: readonly SimBucket[];
+  readonly history: History;
+  readonly workload: Workload;
+  readonly guarantees: Guarantees;
+  readonly violations: string[] = [];
+  private readonly checkpointMs: number;
+  /** Of most values. */
+  readonly valueBytes: number;
+  process: SimProcess;
+  /** No load any more. */
+  ended = false;
+  /** In the liveness phase nothing may fail. */
+  mustSucceed = false;
+  private readonly trace: ((line: string) => void) | undefined;
+  private views: { of: SimProcess; list: BufferView[] } | undefined;
+
+  constructor({ seed, parts, trace }: WorldOptions) {
+    this.seed = seed;
+    this.parts = parts;
+    this.trace = trace;
+    this.random = new Random(seed);
+    const { random } = this;
+    const nodes = Array.from({ length: 5 + random.below(2) }, (_, i) => ({
+      id: `n${i + 1}`,
+      capacity: 1 + random.below(2),
+      vnodes: 1 + random.below(2),
+    }));
+    this.ring = parts.ring({ nodes, partitions: PARTITIONS, spacing: 3 });
+    this.checkpointMs = random.pick([1_000, 3_000, 10_000]);
+    this.valueBytes = random.pick([120, 120, 1_500]);
+    this.buckets = drawBuckets(random, nodes.length);
+    this.machine = new Machine(this.ring.vnodes.length, nodes.length);
+    this.history = new History((text) => this.violation(text));
+    this.workload = new Workload(this);
+    this.guarantees = new Guarantees(this);
+    this.network = new Network(this.scheduler, random, (party, atMs) => this.process.wake(party, atMs));
+    for (const { number, n, r, w, level, rule, counter } of this.buckets) {
+      this.note(
+        `bucket ${number}: N=${n} R=${r} W=${w} level ${level} ${counter ? 'counters' : rule === 0 ? 'siblings' : 'lww'}`,
+      );
+    }
+    this.process = this.startProcess();
+  }
+
+  note(text: string): void {
+    this.trace?.(`${(this.scheduler.nowMs / 1_000).toFixed(5).padStart(12)}  ${text}`);
+  }
+
+  violation(text: string): void {
+    this.note(`VIOLATION ${text}`);
+    this.violations.push(`at ${(this.scheduler.nowMs / 1_000).toFixed(3)} s: ${text}`);
+  }
+
+  /** A request ended with an error. */
+  failed(what: string, error: RingletError): void {
+    if (!this.mustSucceed) return;
+    this.violation(`after healing a ${what} still fails: ${error.code} ${error.message}`);
+  }
+
+  private startProcess(): SimProcess {
+    this.note('the process starts');
+    return new SimProcess({
+      parts: this.parts,
+      scheduler: this.scheduler,
+      random: this.random,
+      machine: this.machine,
+      network: this.network,
+      ring: this.ring,
+      callers: CALLERS,
+      checkpointMs: this.checkpointMs,
+      note: (text) => this.note(text),
+      violation: (text) => this.violation(text),
+      onRecovered: (vnode) => this.guarantees.redeem(vnode),
+      onStartFailed: (error) => {
+        this.note(`the start fails: ${error.message}`);
+        this.endProcess('process kill', 1_000);
+      },
+    });
+  }
+
+  /** The process is killed, or the machine loses power; it comes back after a while. */
+  endProcess(end: 'process kill' | 'power cut', downMs: number): void {
+    const { process } = this;
+    if (process.dead) return;
+    // What engines had under way ends first, one way or the other: only then is it clear what there is.
+    this.closeBooks(process, end);
+    if (end === 'power cut') this.machine.cutPower(this.random);
+    this.startAfter(downMs);
+  }
+
+  /** The process is stopped and started again. */
+  restart(downMs: number): void {
+    const { process } = this;
+    this.note('the process is asked to stop');
+    process.stop((marks, time) => {
+      const whole = marks.every((mark) => mark !== undefined);
+      this.closeBooks(process, whole ? 'clean stop' : 'process kill');
+      this.machine.stopped(marks, time);
+      this.startAfter(downMs);
+    });
+  }
+
+  private closeBooks(process: SimProcess, end: End): void {
+    this.note(`the process ends: ${end}`);
+    process.kill();
+    this.guarantees.close(process, end);
+  }
+
+  private startAfter(milliseconds: number): void {
+    this.scheduler.after(milliseconds, () => {
+      this.process = this.startProcess();
+    });
+  }
+
+  owners({ partition, bucket }: SimKey): number[] {
+    const { preference, preferenceLength } = this.ring;
+    return Array.from({ length: bucket.n }, (_, i) => preference[partition * preferenceLength + i]!);
+  }
+
+  view(vnode: number): BufferView {
+    const { process } = this;
+    if (this.views?.of !== process) {
+      this.views = {
+        of: process,
+        list: process.memoryWords.map((words) => new BufferView(words, process.bufferLayout)),
+      };
+    }
+    return this.views.list[vnode]!;
+  }
+
+  /** A virtual node's copy of a key, wherever it stands. */
+  copyAt(vnode: number, key: SimKey): { words: Int32Array; at: number } | undefined {
+    const view = this.view(vnode);
+    const at = view.find(key);
+    if (at >= 0) return { words: view.words, at };
+    const name = rowName(key.partition, key.bucket.number, key.bytes);
+    const row = this.machine.vnodes[vnode]!.engine.rows.get(name);
+    if (row === undefined) return undefined;
+    return { words: new Int32Array(row.record.buffer, 0, row.record.length >>> 2), at: 0 };
+  }
+
+  /** At the moment of an acknowledgement W owners on W distinct nodes hold the write, as far as its level asks. */
+  checkAcknowledgement(write: Write, vector: Clock<never>): void {
+    const { w } = write.key.bucket;
+    const nodes = new Set<number>();
+    for (const vnode of this.owners(write.key)) {
+      if (this.holds(vnode, write, vector)) nodes.add(this.ring.vnodes[vnode]!.nodeIndex);
+    }
+    if (nodes.size >= w) return;
+    this.violation(`${nameOf(write)} was acknowledged with W=${w} while ${nodes.size} nodes held it`);
+  }
+
+  private holds(vnode: number, write: Write, vector: Clock<never>): boolean {
+    const copy = this.copyAt(vnode, write.key);
+    if (copy === undefined) return false;
+    const found = decodeVector(copy.words, copy.at);
+    if (seenBy(found, write.actor) < write.n) return false;
+    const { level } = write.key.bucket;
+    // A newer record says nothing about how far this one has come.
+    if (level === BUFFERED || !equal(found, vector)) return true;
+    const view = this.view(vnode);
+    if (copy.words !== view.words || !view.isLogged(copy.at)) return true;
+    return sequenceAt(copy.words, copy.at) <= view.position(level === DURABLE ? SYNCED : WRITTEN);
+  }
+
+  /** Queues and memory are within the limits. */
+  checkLimits(): void {
+    const { process } = this;
+    if (process.dead) return;
+    const most = LIMITS.outboxBytes + (1 << 20);
+    const endpoints = [
+      ...process.threads.flatMap((thread, party) =>
+        thread === undefined ? [] : [{ party, endpoint: thread.endpoint }],
+      ),
+      ...process.callers.flatMap((caller) => (caller === undefined ? [] : [caller])),
+    ];
+    for (const { party, endpoint } of endpoints) {
+      for (const { ordinal } of this.ring.vnodes) {
+        if (ordinal === party) continue;
+        const { waitingBytes } = endpoint.to(ordinal);
+        if (waitingBytes > most)
+          this.violation(`${waitingBytes} bytes wait from party ${party} to ${ordinal}`);
+      }
+    }
+    for (const caller of process.callers) {
+      if (caller !== undefined && caller.machine.pending > LIMITS.inFlight)
+        this.violation(`caller ${caller.slot} has ${caller.machine.pending} requests in flight`);
+    }
+  }
+}

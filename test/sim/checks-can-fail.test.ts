@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest';
+import { run } from '../../src/sim/run.js';
+import { WRONG } from './wrong-parts.js';
+
+/** Each mistake shows within so many runs of so many minutes. */
+const SEEDS = 20;
+const MINUTES = 5;
+const FAULTS_PER_MINUTE = 4;
+
+describe('the checks of the simulator can fail', () => {
+  for (const [mistake, parts] of Object.entries(WRONG)) {
+    it(`finds ${mistake}`, () => {
+      const found: string[] = [];
+      for (let seed = 1; seed <= SEEDS && found.length === 0; seed++) {
+        found.push(...run({ seed, minutes: MINUTES, faultsPerMinute: FAULTS_PER_MINUTE, parts }).violations);
+      }
+      expect(found).not.toEqual([]);
+    });
+  }
+});

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { built } from './built.js';
+
+const { Coverage } = await built<typeof import('../../src/sim/coverage.js')>('coverage');
+const { FAULTS } = await built<typeof import('../../src/sim/faults.js')>('faults');
+const { run } = await built<typeof import('../../src/sim/run.js')>('run');
+
+/** So many runs of so many minutes meet every fault in every state of the protocols. */
+const SEEDS = process.env['RINGLET_LONG'] === undefined ? 13 : 130;
+const MINUTES = 4;
+const FAULTS_PER_MINUTE = 8;
+
+function transcript(seed: number): string {
+  const lines: string[] = [];
+  run({ seed, minutes: 1, faultsPerMinute: 10, trace: (line) => lines.push(line) });
+  return lines.join('\n');
+}
+
+describe('the simulator', () => {
+  it('runs the same for the same seed, byte for byte, and otherwise for another', () => {
+    const first = transcript(3);
+    expect(first.length).toBeGreaterThan(100_000);
+    expect(transcript(3)).toBe(first);
+    expect(transcript(4)).not.toBe(first);
+  });
+
+  it(
+    'finds no violation, and meets every fault in every state of the protocols',
+    { timeout: 600_000 },
+    () => {
+      const met = new Coverage();
+      for (let seed = 1; seed <= SEEDS; seed++) {
+        const verdict = run({ seed, minutes: MINUTES, faultsPerMinute: FAULTS_PER_MINUTE });
+        expect(
+          verdict.violations,
+          `npm run sim -- --seed ${seed} --minutes ${MINUTES} --faults ${FAULTS_PER_MINUTE} --trace`,
+        ).toEqual([]);
+        expect(verdict.operations).toBeGreaterThan(MINUTES * 60 * 40);
+        met.add(verdict.coverage);
+      }
+      expect(met.missing(Object.keys(FAULTS))).toEqual([]);
+    },
+  );
+});

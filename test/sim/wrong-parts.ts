@@ -1,0 +1,114 @@
+import { Repairs } from '../../src/client/repairs.js';
+import { Claims } from '../../src/messaging/claims.js';
+import { buildRing, type Ring } from '../../src/ring/ring.js';
+import type { PutRequest } from '../../src/shard/put-request.js';
+import { type ApplyOutcome, Replica } from '../../src/shard/replica.js';
+import { VirtualNode, type VirtualNodeParts } from '../../src/shard/virtual-node.js';
+import { type Parts, PRODUCT } from '../../src/sim/parts.js';
+import { LOG_SEGMENT, SEG_LOG } from '../../src/storage/buffer-layout.js';
+import { Journal } from '../../src/storage/journal.js';
+import { ObjectBuffer } from '../../src/storage/object-buffer.js';
+import { Pipeline } from '../../src/storage/pipeline.js';
+import { decodeVector, type StoredValue } from '../../src/storage/record-codec.js';
+import { type Clock, values, withEntry } from '../../src/versions/dvvs.js';
+
+/** A put supersedes whatever its coordinator has made, seen or not: versions.md, "The trap". */
+class PlainVectors extends Replica {
+  private readonly own: number;
+
+  constructor({ env, pipeline, actor, maxRecordBytes }: VirtualNodeParts) {
+    super(pipeline, actor, () => env.tick(), maxRecordBytes);
+    this.own = actor;
+  }
+  override coordinate(request: PutRequest): ApplyOutcome {
+    const at = this.read(request.hash, request.partition, request.bucket, request.keyWords, request.key);
+    const known = at < 0 ? [] : decodeVector(this.wordsOf(at), at);
+    const own = known.find(({ actor }) => actor === this.own);
+    if (own === undefined) return super.coordinate(request);
+    return super.coordinate({ ...request, context: withEntry(request.context, own) });
+  }
+}
+
+class PlainNode extends VirtualNode {
+  protected override makeReplica(parts: VirtualNodeParts): Replica {
+    return new PlainVectors(parts);
+  }
+}
+
+/** Keeps the newest value alone, under the whole clock. */
+function withoutSiblings(clock: Clock<StoredValue>): Clock<StoredValue> {
+  const newest = Math.max(...values(clock).map(({ time }) => time));
+  return clock.map((entry) => ({
+    ...entry,
+    values: entry.values.filter(({ time }, i) => i === 0 && time === newest),
+  }));
+}
+
+class Overwriting extends Repairs {
+  override later(...[key, policy, clock, kind, stale]: Parameters<Repairs['later']>): void {
+    super.later(key, policy, withoutSiblings(clock), kind, stale);
+  }
+}
+
+/** What a checkpoint takes for an old record is not copied into the engine. */
+class Forgetful extends ObjectBuffer {
+  private asked = 0;
+  override isNewest(at: number): boolean {
+    return ++this.asked % 50 !== 0 && super.isNewest(at);
+  }
+}
+
+/** The file of a full segment goes when it is written, not when the engine has confirmed it. */
+class CutEarly extends Journal {
+  private readonly log: ObjectBuffer;
+  constructor(...[buffer, disk, onProgress]: ConstructorParameters<typeof Journal>) {
+    super(buffer, disk, onProgress);
+    this.log = buffer;
+  }
+  override write(): boolean {
+    const good = super.write();
+    const open = this.log.segment(LOG_SEGMENT);
+    for (const full of this.log.segmentsIn(SEG_LOG)) if (good && full !== open) this.release(full);
+    return good;
+  }
+}
+
+class Hasty extends Pipeline {
+  override awaitLevel(): boolean {
+    return false;
+  }
+}
+
+/** Calls a put cancelled that its coordinator may have taken. */
+class Unclaimed extends Claims {
+  override cancel(caller: number, request: number): boolean {
+    super.cancel(caller, request);
+    return true;
+  }
+}
+
+/** The second of each list is another virtual node of the first one's node, where there is one. */
+function crowded(ring: Ring): Ring {
+  const preference = Int32Array.from(ring.preference);
+  for (let at = 0; at < preference.length; at += ring.preferenceLength) {
+    const first = ring.vnodes[preference[at]!]!;
+    const twin = ring.vnodes.find(({ node, ordinal }) => node === first.node && ordinal !== first.ordinal);
+    if (twin !== undefined) preference[at + 1] = twin.ordinal;
+  }
+  return { ...ring, preference };
+}
+
+/** Mistake → the product with it. */
+export const WRONG: Readonly<Record<string, Parts>> = {
+  'plain vector clocks': { ...PRODUCT, virtualNode: (parts) => new PlainNode(parts) },
+  'no new actor after a crash': { ...PRODUCT, actor: (vnode) => 1_000 + vnode },
+  'read repair that overwrites siblings': { ...PRODUCT, repairs: (world) => new Overwriting(world) },
+  'a checkpoint that forgets a record': { ...PRODUCT, buffer: (...parts) => new Forgetful(...parts) },
+  'a journal cut too early': { ...PRODUCT, journal: (...parts) => new CutEarly(...parts) },
+  'an acknowledgement before the write': { ...PRODUCT, pipeline: (...parts) => new Hasty(...parts) },
+  'a retry after a claim': { ...PRODUCT, claims: (...parts) => new Unclaimed(...parts) },
+  'preference lists with two virtual nodes of one node': {
+    ...PRODUCT,
+    ring: (spec) => crowded(buildRing(spec)),
+  },
+};
