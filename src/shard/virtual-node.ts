@@ -45,6 +45,8 @@ import { readPut } from './put-request.js';
 import { Replica } from './replica.js';
 import { Scanner } from './scanner.js';
 import type { Service } from './service.js';
+import { AntiEntropy } from './trees/anti-entropy.js';
+import { Trees } from './trees/trees.js';
 
 /** Frames taken from each peer per turn. */
 const DRAIN_BUDGET = 128;
@@ -93,11 +95,12 @@ export class VirtualNode {
     this.env = env;
     this.pipeline = pipeline;
     this.completions = completions;
-    this.replica = new Replica(pipeline, actor, () => env.tick(), maxRecordBytes);
+    const trees = new Trees(env, pipeline, engine, completions);
+    this.replica = new Replica(pipeline, actor, () => env.tick(), maxRecordBytes, trees);
     this.puts = new PutCoordinator(env, pipeline, this.replica, completions, actor);
     this.conditional = new ConditionalPuts(env, this.puts, actor);
     this.scanner = new Scanner(env, pipeline, engine);
-    this.services = [];
+    this.services = [new AntiEntropy(env, pipeline, engine, completions, this.replica, trees)];
     for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);
   }
 
