@@ -49,13 +49,25 @@ export class TreeSet {
 
   /** @param by 1 takes a record in, −1 takes it out again */
   change(by: 1 | -1, words: Int32Array, at: number): void {
-    const partition = partitionAt(words, at);
-    const replicas = this.replicasFor(bucketAt(words, at), partition);
-    if (replicas === 0) return;
-    const which = replicas * this.env.ring.partitions + partition;
-    const tree = (this.trees[which] ??= new Tree(this.depth));
+    const tree = this.treeFor(words, at);
+    if (tree === undefined) return;
     this.digest.ofRecord(words, at);
     tree.change(by, words[at + W_KEY_HASH]!, this.digest.low, this.digest.high);
+  }
+
+  /** Takes a record out and the one that has its place in. */
+  replace(before: Int32Array, beforeAt: number, words: Int32Array, at: number): void {
+    const tree = this.treeFor(words, at);
+    if (tree === undefined) return;
+    this.digest.ofChange(before, beforeAt, words, at);
+    tree.change(0, words[at + W_KEY_HASH]!, this.digest.low, this.digest.high);
+  }
+
+  private treeFor(words: Int32Array, at: number): Tree | undefined {
+    const partition = partitionAt(words, at);
+    const replicas = this.replicasFor(bucketAt(words, at), partition);
+    if (replicas === 0) return undefined;
+    return (this.trees[replicas * this.env.ring.partitions + partition] ??= new Tree(this.depth));
   }
 
   /** Whether a record is below one of some nodes. */

@@ -35,8 +35,8 @@ export class Tree {
     this.blocks = depth === 2 ? Array.from({ length: FAN }, () => undefined) : [];
   }
 
-  /** @param by 1 takes a record in, −1 takes it out again */
-  change(by: 1 | -1, keyHash: number, low: number, high: number): void {
+  /** @param by 1 takes a record in, −1 takes it out again, 0 does both with two versions of a key */
+  change(by: 1 | 0 | -1, keyHash: number, low: number, high: number): void {
     const { top } = this;
     this.records += by;
     const branch = keyHash >>> (32 - FAN_BITS);

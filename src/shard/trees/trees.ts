@@ -34,8 +34,8 @@ export class Trees implements Witness {
       this.rebuild.replaced(before, beforeAt, words, at);
       return;
     }
-    if (before !== undefined) this.set.change(-1, before, beforeAt);
-    this.set.change(1, words, at);
+    if (before === undefined) this.set.change(1, words, at);
+    else this.set.replace(before, beforeAt, words, at);
   }
 
   /** Moves a rebuild on by a slice. */
