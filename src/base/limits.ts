@@ -39,6 +39,20 @@ export const LIMITS = {
   flushMs: 20,
   maxFlushMs: 10_000,
   scanPage: 1_000,
+  /** Between two tree exchanges of a virtual node, on average; and the longest that one may take. */
+  exchangeMs: 1_000,
+  exchangeLifeMs: 30_000,
+  /** A peer that says nothing for so long ends the exchange. */
+  exchangeSilenceMs: 5_000,
+  /** Tree nodes that differ are looked at again after so long: writes on their way are no difference. */
+  exchangeSettleMs: 100,
+  /** Tree nodes, keys and record indexes in one frame. */
+  treeNodes: 1_024,
+  /** Keys, and bytes of keys, that one exchange lists on either side; with more it takes fewer nodes. */
+  treeListedKeys: 16_384,
+  treeListedBytes: 1 << 20,
+  /** Bytes of records in one frame of an exchange, unless one record has more. */
+  treePageBytes: 64 << 10,
   memoryMiB: 512,
   minMemoryMiB: 16,
 } as const;

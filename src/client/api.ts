@@ -227,6 +227,17 @@ export interface VnodeStats {
   readonly unsyncedRecords: number;
   readonly unsyncedBytes: number;
   readonly oldestUnwrittenMs: number;
+  /** Merkle trees; they are rebuilt after each start, and compared with peers once they are usable. */
+  readonly trees: 'none' | 'rebuilding' | 'usable';
+  /** ms since all replica peers have been found equal, each at its own time; null: one never was since the start. */
+  readonly inSyncMs: number | null;
+  /** Tree exchanges that this virtual node began and ended, those that failed, and bytes of all their frames. */
+  readonly exchanges: number;
+  readonly exchangesFailed: number;
+  readonly exchangeBytes: number;
+  /** Records sent to peers because trees differed. */
+  readonly repairKeysSent: number;
+  readonly repairBytesSent: number;
   readonly journalFailures: number;
   readonly restarts: number;
 }

@@ -7,12 +7,19 @@ import {
 } from '../messaging/layout.js';
 import {
   COUNT_COORDINATED,
+  COUNT_EXCHANGE_BYTES,
+  COUNT_EXCHANGES,
+  COUNT_EXCHANGES_FAILED,
   COUNT_JOURNAL_FAILURES,
   COUNT_READS,
   COUNT_REPAIRED,
   COUNT_REPLICATED,
+  COUNT_TREE_BYTES,
+  COUNT_TREE_KEYS,
   GAUGE_ACTORS_MAX,
+  GAUGE_IN_SYNC_AT,
   GAUGE_SIBLINGS_MAX,
+  GAUGE_TREES,
 } from '../shard/environment.js';
 import {
   APPENDED,
@@ -32,6 +39,9 @@ import {
 } from '../storage/buffer-layout.js';
 import type { RingDescription, StoreStats, VnodeStats } from './api.js';
 import type { StoreView } from './view.js';
+
+/** By the value of GAUGE_TREES. */
+const TREE_STATES = ['none', 'rebuilding', 'usable'] as const;
 
 /** Everything here is read from shared memory; no virtual node is disturbed. */
 export function describeRing(view: StoreView): RingDescription {
@@ -78,6 +88,7 @@ export function readStats(view: StoreView): StoreStats {
     const synced = loadCounter(words, SYNCED);
     const bytes = loadCounter(words, APPENDED_BYTES);
     const since = Atomics.load(words, UNWRITTEN_SINCE);
+    const inSyncAt = gauge(GAUGE_IN_SYNC_AT);
     const incarnation = control[base + VNODE_INCARNATION]!;
     return {
       id,
@@ -102,6 +113,13 @@ export function readStats(view: StoreView): StoreStats {
       unsyncedRecords: Math.max(0, appended - synced),
       unsyncedBytes: Math.max(0, bytes - loadCounter(words, SYNCED_BYTES)),
       oldestUnwrittenMs: since === 0 ? 0 : Math.max(0, (Math.floor(nowMs) & 0x7fffffff) - since),
+      trees: TREE_STATES[gauge(GAUGE_TREES)] ?? 'none',
+      inSyncMs: inSyncAt === 0 ? null : (Math.floor(nowMs) - inSyncAt) & 0x7fffffff,
+      exchanges: counter(COUNT_EXCHANGES),
+      exchangesFailed: counter(COUNT_EXCHANGES_FAILED),
+      exchangeBytes: counter(COUNT_EXCHANGE_BYTES),
+      repairKeysSent: counter(COUNT_TREE_KEYS),
+      repairBytesSent: counter(COUNT_TREE_BYTES),
       journalFailures: gauge(COUNT_JOURNAL_FAILURES),
       restarts: Math.max(0, incarnation - 1),
     } satisfies VnodeStats;

@@ -17,6 +17,7 @@ export class HostBuckets implements BucketDirectory {
   private readonly defaults: BucketProperties;
   private readonly nodes: number;
   private readonly engine: 'lmdb' | 'memory';
+  private readonly announce: (bucket: BucketDefinition) => void;
   private readonly listeners = new Set<(bucket: BucketDefinition) => void>();
 
   constructor(
@@ -24,12 +25,16 @@ export class HostBuckets implements BucketDirectory {
     defaults: BucketProperties,
     nodes: number,
     engine: 'lmdb' | 'memory',
+    /** Told of every bucket before anybody can use it. */
+    announce: (bucket: BucketDefinition) => void,
   ) {
     this.keeper = keeper;
+    this.announce = announce;
     this.defaults = defaults;
     this.nodes = nodes;
     this.engine = engine;
     this.cells = new BucketCells(keeper?.load() ?? []);
+    for (const bucket of this.list()) announce(bucket);
   }
 
   cell(name: string): BucketCell | undefined {
@@ -72,6 +77,7 @@ export class HostBuckets implements BucketDirectory {
       version: (before?.version ?? 0) + 1,
     };
     this.keeper?.save([...this.list().filter((other) => other.name !== name), bucket]);
+    this.announce(bucket);
     this.cells.set(bucket);
     for (const listener of this.listeners) listener(bucket);
     return bucket;

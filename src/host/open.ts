@@ -5,8 +5,11 @@ import { Connection } from '../client/connection.js';
 import { ConnectedStore } from '../client/store.js';
 import type { StoreView } from '../client/view.js';
 import { SLOTS } from '../messaging/claims.js';
+import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
 import {
   allocateShared,
+  bucketFacts,
+  SharedLayout,
   STORE_CLOSED,
   STORE_CLOSING,
   STORE_OPEN,
@@ -54,6 +57,18 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     const control = new Int32Array(view.shared.control);
     control[STORE_READER_EPOCH] = 1;
     control[STORE_RING_EPOCH] = ring.epoch | 0;
+    const layout = new SharedLayout(view.shared.shape);
+    // Before the virtual nodes start: they need n and rule of every bucket that they hold.
+    const buckets = new HostBuckets(
+      directory && keeperOf(directory),
+      resolved.defaults,
+      resolved.nodes.length,
+      resolved.engine,
+      ({ number, properties: { n, conflict } }) => {
+        const rule = conflict === 'lww' ? RULE_LWW : RULE_SIBLINGS;
+        Atomics.store(control, layout.bucketWord(number), bucketFacts(n, rule));
+      },
+    );
     const actors = new Actors(directory);
     const supervisor = new Supervisor(
       assignmentsOf(view, resolved, directory, actors),
@@ -68,12 +83,6 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
       await supervisor.stop();
       throw error;
     }
-    const buckets = new HostBuckets(
-      directory && keeperOf(directory),
-      resolved.defaults,
-      resolved.nodes.length,
-      resolved.engine,
-    );
     const clockMark = directory && new ClockMark(directory.path, view.shared.control);
     Atomics.store(control, STORE_STATE, STORE_OPEN);
     const clean =

@@ -1,3 +1,4 @@
+import { LIMITS } from '../base/limits.js';
 import { readDouble, writeDouble } from '../base/memory.js';
 
 /**
@@ -20,6 +21,19 @@ import { readDouble, writeDouble } from '../base/memory.js';
  *   REPLICATE_ACK 6 outcome   7 actor as sent
  *   SCAN          6 limit     7 most bytes     8 bucket | partition <<16   9 bytes of `after`   10 after
  *   SCAN_REPLY    6 outcome   7 records        8 1 if there are no more    9 –   10 records
+ *   TREE_COMPARE  6 nodes     7 –   8 per node: node, hash (2 words)
+ *   TREE_DIFFER   6 outcome   7 nodes as asked   8 a bit per node, 1 if it differs, lowest first
+ *   TREE_LIST     6 nodes     7 –   8 nodes
+ *   TREE_KEYS     6 outcome   7 keys   8 position of the first   9 0 more follow, 1 end, 2 end and not all
+ *                 10 per key: key hash, digest (2 words)
+ *   TREE_FETCH    6 keys      7 request of the TREE_LIST   8 positions in its list
+ *   TREE_RECORDS  6 outcome   7 records   8 positions done   9 –   10 records
+ *   TREE_PUSH     6 –         7 records   8 –   9 –   10 records
+ *   TREE_PUSHED   6 outcome   7 –
+ *
+ * A tree's node (shard/trees/nodes.ts) is one word: index within its level | level <<12 |
+ * partition <<14 | n <<26. What belongs to one exchange carries one request number, counted up by
+ * each question; all of it has a deadline.
  *
  * Flags: REPAIR on a REPLICATE that read repair sent; SETTLED on a SCAN whose earlier page has
  * already waited for the engine.
@@ -36,6 +50,15 @@ export const REPLICATE_ACK = 6;
 export const SCAN = 7;
 export const SCAN_REPLY = 8;
 
+export const TREE_COMPARE = 30;
+export const TREE_DIFFER = 31;
+export const TREE_LIST = 32;
+export const TREE_KEYS = 33;
+export const TREE_FETCH = 34;
+export const TREE_RECORDS = 35;
+export const TREE_PUSH = 36;
+export const TREE_PUSHED = 37;
+
 export const FLAG_REPAIR = 1;
 export const FLAG_SETTLED = 2;
 
@@ -46,6 +69,15 @@ export const PUT_REPLY_WORDS = 12;
 export const GET_FIXED_WORDS = 10;
 export const RECORD_AT = 8;
 export const SCAN_RECORDS_AT = 10;
+/** Where the nodes, bits or positions of a tree frame begin, and where its keys or records do. */
+export const TREE_WORDS_AT = 8;
+export const TREE_RECORDS_AT = 10;
+/** Words of a node with its hash, and of a key with its digest. */
+export const TREE_ENTRY_WORDS = 3;
+
+export const LIST_GOES_ON = 0;
+export const LIST_ENDS = 1;
+export const LIST_IS_CUT = 2;
 
 export const OP_PUT = 0;
 export const OP_DELETE = 1;
@@ -73,6 +105,8 @@ export const OUT_CORRUPT = 10;
 export const OUT_CONTEXT = 11;
 export const OUT_STALE_RING = 12;
 export const OUT_TOO_LARGE = 13;
+/** The trees of the virtual node that was asked are being rebuilt. */
+export const OUT_NO_TREES = 30;
 
 export function frameType(words: Int32Array, at: number): number {
   return words[at + 1]! & 0xff;
@@ -118,6 +152,14 @@ const MIN_WORDS: Readonly<Record<number, number>> = {
   [REPLICATE_ACK]: RECORD_AT,
   [SCAN]: GET_FIXED_WORDS,
   [SCAN_REPLY]: SCAN_RECORDS_AT,
+  [TREE_COMPARE]: TREE_WORDS_AT,
+  [TREE_DIFFER]: TREE_WORDS_AT,
+  [TREE_LIST]: TREE_WORDS_AT,
+  [TREE_KEYS]: TREE_RECORDS_AT,
+  [TREE_FETCH]: TREE_WORDS_AT,
+  [TREE_RECORDS]: TREE_RECORDS_AT,
+  [TREE_PUSH]: TREE_RECORDS_AT,
+  [TREE_PUSHED]: TREE_WORDS_AT,
 };
 
 function padded(bytes: number): number {
@@ -144,6 +186,11 @@ function recordsWithin(words: Int32Array, from: number, records: number, end: nu
     if (word < 0) return false;
   }
   return true;
+}
+
+/** Whether so many entries of so many words (or a part of one) fit between two words, and no more than a frame may have. */
+function entriesWithin(entries: number, words: number, from: number, end: number): boolean {
+  return entries >= 0 && entries <= LIMITS.treeNodes && from + entries * words <= end;
 }
 
 /**
@@ -178,6 +225,18 @@ export function frameIntact(words: Int32Array, at: number): boolean {
       return recordEnd(words, at + RECORD_AT, at + have) > 0;
     case SCAN_REPLY:
       return recordsWithin(words, at + SCAN_RECORDS_AT, words[at + 7]!, at + have);
+    case TREE_COMPARE:
+      return entriesWithin(words[at + 6]!, TREE_ENTRY_WORDS, TREE_WORDS_AT, have);
+    case TREE_DIFFER:
+      return entriesWithin(words[at + 7]!, 1 / 32, TREE_WORDS_AT, have);
+    case TREE_LIST:
+    case TREE_FETCH:
+      return entriesWithin(words[at + 6]!, 1, TREE_WORDS_AT, have);
+    case TREE_KEYS:
+      return entriesWithin(words[at + 7]!, TREE_ENTRY_WORDS, TREE_RECORDS_AT, have);
+    case TREE_RECORDS:
+    case TREE_PUSH:
+      return recordsWithin(words, at + TREE_RECORDS_AT, words[at + 7]!, at + have);
     default:
       return true;
   }

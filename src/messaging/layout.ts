@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.js';
+import { LIMITS } from '../base/limits.js';
 import { align } from '../base/memory.js';
 
 /**
@@ -12,6 +13,8 @@ import { align } from '../base/memory.js';
  *   party p    doorbell, 16 words apart (a cache line each)          1 by the sleeper; 1 → 0 by whoever wakes it
  *   caller c   reader epoch, direct reads, claim words               written by the caller; claim words see claims.ts;
  *                                                                    cleared by the host once the caller's port closed
+ *   buckets    a word per bucket number: n | conflict rule <<8       written once by the host, before anybody
+ *                                                                    can know the bucket
  *
  * `rings`: one ring buffer per directed pair, see ring.ts. Parties are numbered: virtual nodes
  * 0…V−1, then callers V…V+C−1. Callers do not talk to callers.
@@ -62,6 +65,17 @@ export const STATE_FAULTED = 5;
 export const CALLER_READER_EPOCH = 0;
 const CALLER_WORDS = LINE;
 
+/** A bucket's word; 0 for a number that no bucket has. */
+export function bucketFacts(replicas: number, rule: number): number {
+  return replicas | (rule << 8);
+}
+export function replicasOfFacts(facts: number): number {
+  return facts & 0xff;
+}
+export function ruleOfFacts(facts: number): number {
+  return facts >>> 8;
+}
+
 export const RING_HEADER_BYTES = 192;
 
 export class SharedLayout {
@@ -74,6 +88,7 @@ export class SharedLayout {
   private readonly callersAt: number;
   private readonly callerBlock: number;
   private readonly claimsAt: number;
+  private readonly bucketsAt: number;
 
   constructor(shape: SharedShape) {
     for (const bytes of [shape.callerRingBytes, shape.vnodeRingBytes]) {
@@ -86,7 +101,8 @@ export class SharedLayout {
     this.callersAt = this.doorbellsAt + this.parties * LINE;
     this.claimsAt = CALLER_WORDS + align(shape.vnodes, LINE);
     this.callerBlock = this.claimsAt + align(shape.claimsPerCaller, LINE);
-    this.controlBytes = (this.callersAt + shape.callers * this.callerBlock) * 4;
+    this.bucketsAt = this.callersAt + shape.callers * this.callerBlock;
+    this.controlBytes = (this.bucketsAt + align(LIMITS.buckets + 1, LINE)) * 4;
     const { vnodes, callers } = shape;
     this.ringsBytes =
       vnodes * (vnodes - 1) * (RING_HEADER_BYTES + shape.vnodeRingBytes) +
@@ -114,6 +130,10 @@ export class SharedLayout {
   /** How often a caller has read directly from a virtual node. */
   directReadsWord(caller: number, vnode: number): number {
     return this.callerWord(caller) + CALLER_WORDS + vnode;
+  }
+
+  bucketWord(bucket: number): number {
+    return this.bucketsAt + bucket;
   }
 
   /** Data bytes of the ring between two parties. */

@@ -14,6 +14,15 @@ export const COUNT_CORRUPT = 12;
 export const GAUGE_SIBLINGS_MAX = 14;
 export const GAUGE_ACTORS_MAX = 15;
 export const COUNT_JOURNAL_FAILURES = 16;
+/** 0 before there are any, 1 while they are rebuilt, 2 once they are usable. */
+export const GAUGE_TREES = 30;
+/** When the peer that was found equal longest ago was: milliseconds modulo 2^31, 0 while one never was. */
+export const GAUGE_IN_SYNC_AT = 31;
+export const COUNT_EXCHANGES = 32;
+export const COUNT_EXCHANGES_FAILED = 34;
+export const COUNT_EXCHANGE_BYTES = 36;
+export const COUNT_TREE_KEYS = 38;
+export const COUNT_TREE_BYTES = 40;
 
 /** Everything a virtual node knows of the world: no clock, thread, timer or promise besides. */
 export interface VnodeEnvironment {
@@ -26,6 +35,12 @@ export interface VnodeEnvironment {
   tick(): number;
   /** Whether another virtual node serves requests now, as this one sees it. */
   isServing(vnode: number): boolean;
+  /** n of a bucket, 0 if there is none of that number; it never changes. */
+  replicasOf(bucket: number): number;
+  /** Conflict rule of a bucket (RULE_…). */
+  ruleOf(bucket: number): number;
+  /** At least 0, below 1. */
+  random(): number;
   count(counter: number, by: number): void;
   gauge(gauge: number, value: number): void;
 }

@@ -52,6 +52,11 @@ export interface Applied {
   readonly total: number;
 }
 
+/** Hears of every record that was appended, and of the one whose place it takes; both valid during the call. */
+export interface Witness {
+  replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void;
+}
+
 export type ApplyOutcome = Applied | Refusal | 'wait';
 
 /**
@@ -64,16 +69,24 @@ export class Replica {
   private readonly actor: number;
   private readonly tick: () => number;
   private readonly maxRecordBytes: number;
+  private readonly witness: Witness | undefined;
   /** A damaged record was replaced: its clock is forgotten, and with it maybe dots of our actor. */
   forgotClock = false;
   siblingsMax = 0;
   actorsMax = 0;
 
-  constructor(pipeline: Pipeline, actor: number, tick: () => number, maxRecordBytes: number) {
+  constructor(
+    pipeline: Pipeline,
+    actor: number,
+    tick: () => number,
+    maxRecordBytes: number,
+    witness?: Witness,
+  ) {
     this.pipeline = pipeline;
     this.actor = actor;
     this.tick = tick;
     this.maxRecordBytes = maxRecordBytes;
+    this.witness = witness;
   }
 
   /** The words that a place returned by {@link read} refers to. */
@@ -117,10 +130,10 @@ export class Replica {
     if (request.operation === OP_INCREMENT) return this.increment(request, words, current);
 
     const quick = buildSuperseding(request, words, current, this.actor, this.tick());
-    const before = words === undefined ? 0 : lengthAt(words, current);
     if (quick !== undefined) {
       return (
-        this.checkEntries(entriesAt(quick.words, 0)) ?? this.append(quick.words, 0, request.keyWords, before)
+        this.checkEntries(entriesAt(quick.words, 0)) ??
+        this.append(quick.words, 0, request.keyWords, words, current)
       );
     }
     const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
@@ -133,7 +146,11 @@ export class Replica {
     const next = update(request.context, value, clock, this.actor);
     // A tombstone beside subtotals leaves a counter one.
     const kind = words !== undefined && value.deleted ? kindAt(words, current) : KIND_PLAIN;
-    return this.checkEntries(next.length) ?? this.checkSize(next) ?? this.store(request, kind, next, before);
+    return (
+      this.checkEntries(next.length) ??
+      this.checkSize(next) ??
+      this.store(request, kind, next, words, current)
+    );
   }
 
   /** More entries than a context can carry back would make the key unreadable. */
@@ -171,7 +188,7 @@ export class Replica {
     if (!outcome.ok) return refuse(OUT_NOT_A_COUNTER, outcome.reason === 'overflow' ? 1 : 0, 0);
     const refused = this.checkEntries(outcome.clock.length);
     if (refused !== undefined) return refused;
-    const applied = this.store(request, KIND_COUNTER, outcome.clock);
+    const applied = this.store(request, KIND_COUNTER, outcome.clock, words, current);
     return typeof applied === 'object' && 'sequence' in applied
       ? { ...applied, total: outcome.total }
       : applied;
@@ -204,19 +221,17 @@ export class Replica {
     } catch (error) {
       corruption(error);
       // What stands here is damaged, what came is whole: take it.
-      const applied = this.append(from, at, keyWords);
+      const applied = this.append(from, at, keyWords, undefined, 0);
       if (typeof applied === 'object' && 'sequence' in applied) this.forgotClock = true;
       return applied;
     }
-    if (current < 0) return this.append(from, at, keyWords);
+    if (current < 0) return this.append(from, at, keyWords, undefined, 0);
     const words = this.wordsOf(current);
     const relation = compareClocks(from, at, words, current);
-    const before = lengthAt(words, current);
-    if (relation === 'newer') return this.append(from, at, keyWords, before);
-    if (relation !== 'concurrent') {
-      // A record that the engine lent is on disk; its number may be one of an earlier generation.
-      return { at: current, sequence: current === 0 ? 0 : sequenceAt(words, current), total: 0 };
-    }
+    if (relation === 'newer') return this.append(from, at, keyWords, words, current);
+    // Which kind a counter and an ordinary value become may depend on the order of their arrival.
+    const sameKind = kindAt(from, at) === kindAt(words, current);
+    if (relation === 'older' || (relation === 'equal' && sameKind)) return standing(words, current);
 
     const ours = decodeClock(words, this.bytesOf(current), current);
     const merged = mergeClocks(
@@ -226,25 +241,34 @@ export class Replica {
       kindAt(from, at),
       rule,
     );
-    return this.store({ ...place, keyWords }, merged.kind, merged.clock, before);
+    if (relation === 'equal' && merged.kind === kindAt(words, current)) return standing(words, current);
+    return this.store({ ...place, keyWords }, merged.kind, merged.clock, words, current);
   }
 
   private store(
     place: Pick<PutRequest, 'hash' | 'partition' | 'bucket' | 'key' | 'keyWords'>,
     kind: number,
     clock: Clock<StoredValue>,
-    before = 0,
+    before: Int32Array | undefined,
+    beforeAt: number,
   ): ApplyOutcome {
     if (clock.length > this.actorsMax) this.actorsMax = clock.length;
     const { words } = encodeRecord(place, place.key, kind, clock);
-    return this.append(words, 0, place.keyWords, before);
+    return this.append(words, 0, place.keyWords, before, beforeAt);
   }
 
-  /** @param before bytes of the record that this one replaces */
-  private append(from: Int32Array, at: number, keyWords: Int32Array, before = 0): ApplyOutcome {
+  /** @param before the record that this one replaces, if there is one */
+  private append(
+    from: Int32Array,
+    at: number,
+    keyWords: Int32Array,
+    before: Int32Array | undefined,
+    beforeAt: number,
+  ): ApplyOutcome {
     const bytes = lengthAt(from, at);
     if (bytes > this.maxRecordBytes) return refuse(OUT_TOO_LARGE, bytes, this.maxRecordBytes);
-    switch (this.pipeline.room(bytes, bytes < before)) {
+    const shrinks = before !== undefined && bytes < lengthAt(before, beforeAt);
+    switch (this.pipeline.room(bytes, shrinks)) {
       case 'wait':
         return 'wait';
       case 'full':
@@ -255,8 +279,15 @@ export class Replica {
         break;
     }
     const sequence = this.pipeline.append(from, at, keyWords);
+    this.witness?.replaced(before, beforeAt, this.pipeline.buffer.words, this.pipeline.lastPlace);
     return { at: this.pipeline.lastPlace, sequence, total: 0 };
   }
+}
+
+/** What stands here has everything that came. */
+function standing(words: Int32Array, at: number): Applied {
+  // A record that the engine lent is on disk; its number may be one of an earlier generation.
+  return { at, sequence: at === 0 ? 0 : sequenceAt(words, at), total: 0 };
 }
 
 /** One merge rule for replicas, read repair and callers. */

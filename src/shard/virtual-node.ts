@@ -45,6 +45,8 @@ import { readPut } from './put-request.js';
 import { Replica } from './replica.js';
 import { Scanner } from './scanner.js';
 import type { Service } from './service.js';
+import { AntiEntropy } from './trees/anti-entropy.js';
+import { Trees } from './trees/trees.js';
 
 /** Frames taken from each peer per turn. */
 const DRAIN_BUDGET = 128;
@@ -94,17 +96,18 @@ export class VirtualNode {
     this.env = env;
     this.pipeline = pipeline;
     this.completions = completions;
-    this.replica = this.makeReplica(parts);
+    const trees = new Trees(env, pipeline, engine, completions);
+    this.replica = this.makeReplica(parts, trees);
     this.puts = new PutCoordinator(env, pipeline, this.replica, completions, actor);
     this.conditional = new ConditionalPuts(env, this.puts, actor);
     this.scanner = new Scanner(env, pipeline, engine);
-    this.services = [];
+    this.services = [new AntiEntropy(env, pipeline, engine, completions, this.replica, trees)];
     for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);
   }
 
   /** Called once, by the constructor. */
-  protected makeReplica({ env, pipeline, actor, maxRecordBytes }: VirtualNodeParts): Replica {
-    return new Replica(pipeline, actor, () => env.tick(), maxRecordBytes);
+  protected makeReplica({ env, pipeline, actor, maxRecordBytes }: VirtualNodeParts, trees: Trees): Replica {
+    return new Replica(pipeline, actor, () => env.tick(), maxRecordBytes, trees);
   }
 
   /** One turn. Returns the monotonic time of the next one, at the latest; a message may come first. */

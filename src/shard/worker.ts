@@ -2,10 +2,13 @@ import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { RingletError, type ErrorFields } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
 import { threadClock } from '../base/thread-clock.js';
 import { Claims } from '../messaging/claims.js';
 import { HybridClock } from '../messaging/hybrid-clock.js';
 import {
+  replicasOfFacts,
+  ruleOfFacts,
   SharedLayout,
   STATE_FAULTED,
   STATE_RECOVERING,
@@ -221,6 +224,8 @@ class VnodeThread {
   private environment(): ConstructorParameters<typeof VirtualNode>[0]['env'] {
     const { control, layout, base, task, endpoint, clock } = this;
     const hybrid = new HybridClock(task.shared.control, () => clock.wallMs());
+    const factsOf = (bucket: number): number =>
+      bucket <= LIMITS.buckets ? Atomics.load(control, layout.bucketWord(bucket)) : 0;
     return {
       ordinal: task.ordinal,
       ring: task.ring,
@@ -232,6 +237,9 @@ class VnodeThread {
         return hybrid.tick();
       },
       isServing: (vnode) => Atomics.load(control, layout.vnodeWord(vnode) + VNODE_STATE) === STATE_SERVING,
+      replicasOf: (bucket) => replicasOfFacts(factsOf(bucket)),
+      ruleOf: (bucket) => ruleOfFacts(factsOf(bucket)),
+      random: () => Math.random(),
       count(counter, by) {
         const word = base + VNODE_COUNTERS + counter;
         storeCounter(control, word, loadCounter(control, word) + by);

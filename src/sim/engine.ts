@@ -1,5 +1,12 @@
 import { RingletError } from '../base/errors.js';
-import type { CommitDone, Engine, EngineMark, EngineState } from '../storage/engine.js';
+import type {
+  CommitDone,
+  Engine,
+  EngineMark,
+  EnginePosition,
+  EngineState,
+  EngineVisitor,
+} from '../storage/engine.js';
 import { contentCheckOf } from '../storage/record.js';
 import type { DiskWorld } from './disk.js';
 
@@ -14,6 +21,19 @@ interface Row {
 export class EngineFiles {
   readonly rows = new Map<string, Row>();
   state: EngineState = { generation: 0, confirmedSerial: 0, count: 0, root: 0 };
+  private sorted: readonly Row[] | undefined;
+
+  /** The rows have changed. */
+  touch(): void {
+    this.sorted = undefined;
+  }
+
+  inOrder(): readonly Row[] {
+    this.sorted ??= [...this.rows.values()].sort(
+      (a, b) => a.partition - b.partition || a.bucket - b.bucket || Buffer.compare(a.key, b.key),
+    );
+    return this.sorted;
+  }
 }
 
 export function rowName(partition: number, bucket: number, key: Uint8Array): string {
@@ -107,6 +127,7 @@ export class SimEngine implements Engine {
   private apply({ rows, mark }: Commit): void {
     const { files } = this;
     let { count, root } = files.state;
+    files.touch();
     for (const [name, row] of rows) {
       const before = files.rows.get(name);
       if (before !== undefined) {
@@ -129,11 +150,21 @@ export class SimEngine implements Engine {
     limit: number,
     visit: (key: Uint8Array, record: Uint8Array) => void,
   ): void {
-    const rows = [...this.files.rows.values()]
+    const rows = this.files
+      .inOrder()
       .filter((row) => row.partition === partition && row.bucket === bucket)
-      .filter((row) => after === undefined || Buffer.compare(row.key, after) > 0)
-      .sort((a, b) => Buffer.compare(a.key, b.key));
+      .filter((row) => after === undefined || Buffer.compare(row.key, after) > 0);
     for (const { key, record } of rows.slice(0, limit)) visit(key.slice(), record.slice());
+  }
+
+  walk(behind: EnginePosition, beforePartition: number, visit: EngineVisitor): void {
+    for (const { partition, bucket, key, record } of this.files.inOrder()) {
+      if (partition >= beforePartition) return;
+      const order = partition - behind.partition || bucket - behind.bucket;
+      if (order < 0) continue;
+      if (order === 0 && behind.key !== undefined && Buffer.compare(key, behind.key) <= 0) continue;
+      if (!visit(partition, bucket, key.slice(), record.slice())) return;
+    }
   }
 
   /** The owner is gone: of the commits under way the first few are in, each whole. */

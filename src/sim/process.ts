@@ -21,6 +21,7 @@ import { BufferLayout, type BufferShape } from '../storage/buffer-layout.js';
 import { Reclaimer, VNODE_READER_EPOCH } from '../storage/readers.js';
 import { SimCaller } from './caller.js';
 import type { CleanMark } from './clean-stop.js';
+import type { SimBucket } from './history.js';
 import type { Machine } from './machine.js';
 import { Network, SimEndpoint } from './network.js';
 import type { Parts } from './parts.js';
@@ -38,6 +39,7 @@ const CLAIMS = 4_096;
 
 /** What a process tells the simulation. */
 export interface ProcessWorld {
+  readonly buckets: readonly SimBucket[];
   readonly parts: Parts;
   readonly scheduler: Scheduler;
   readonly random: Random;
@@ -152,6 +154,7 @@ export class SimProcess {
         claims: this.claims,
         hybrid: this.hybrid,
         clock: this.clock,
+        buckets: world.buckets,
         disk: { scheduler: this.scheduler, random: this.random, condition: machine.disks[nodeIndex]! },
         files: machine.vnodes[vnode]!,
         ordinal: vnode,

@@ -13,6 +13,7 @@ import { recoverySteps, type Recovered } from '../storage/recovery.js';
 import { type CleanMark, CleanStop } from './clean-stop.js';
 import { type DiskWorld, SimDisk } from './disk.js';
 import { SimEngine } from './engine.js';
+import type { SimBucket } from './history.js';
 import type { VnodeFiles } from './machine.js';
 import type { SimEndpoint } from './network.js';
 import type { Parts } from './parts.js';
@@ -33,6 +34,7 @@ export interface ThreadWorld {
   readonly claims: Claims;
   readonly hybrid: HybridClock;
   readonly clock: Clock;
+  readonly buckets: readonly SimBucket[];
   readonly disk: DiskWorld;
   readonly files: VnodeFiles;
   readonly ordinal: number;
@@ -146,6 +148,9 @@ export class VnodeThread {
         clock: world.clock,
         tick: () => world.hybrid.tick(),
         isServing: (vnode) => world.isServing(vnode),
+        replicasOf: (number) => world.buckets.find((bucket) => bucket.number === number)?.n ?? 0,
+        ruleOf: (number) => world.buckets.find((bucket) => bucket.number === number)?.rule ?? 0,
+        random: () => world.disk.random.unit(),
         count: () => undefined,
         gauge: () => undefined,
       },

@@ -106,6 +106,7 @@ export class World {
       machine: this.machine,
       network: this.network,
       ring: this.ring,
+      buckets: this.buckets,
       callers: CALLERS,
       checkpointMs: this.checkpointMs,
       note: (text) => this.note(text),

@@ -19,6 +19,20 @@ export interface EngineIdentity {
   readonly vnodeId: string;
 }
 
+/** A place in the engine's order: behind all records of the bucket with keys up to `key`, or before all without one. */
+export interface EnginePosition {
+  readonly partition: number;
+  readonly bucket: number;
+  readonly key: Uint8Array | undefined;
+}
+
+export type EngineVisitor = (
+  partition: number,
+  bucket: number,
+  key: Uint8Array,
+  record: Uint8Array,
+) => boolean;
+
 /** Told once how a commit ended. */
 export type CommitDone = (error: Error | undefined) => void;
 
@@ -68,6 +82,12 @@ export interface Engine {
     limit: number,
     visit: (key: Uint8Array, record: Uint8Array) => void,
   ): void;
+
+  /**
+   * Visits committed records behind a position and before a partition, in the order of partition,
+   * bucket and key, until `visit` returns false. `visit` may keep neither key nor record.
+   */
+  walk(behind: EnginePosition, beforePartition: number, visit: EngineVisitor): void;
 
   /** Waits for the commits in flight. An open batch is dropped. */
   close(): Promise<void>;

@@ -114,6 +114,12 @@ export class KeyIndex {
     return this.slotOf(this.table, hash, byte) >= 0;
   }
 
+  /** Where {@link visit} meets the key that points at this record, in the table in force; −1 if none does. */
+  slotNumber(hash: number, byte: number): number {
+    const at = this.slotOf(this.table, hash, byte);
+    return at < 0 ? -1 : (at - this.table.base) / 2;
+  }
+
   /** Changes with every new table: a walk that sees another one begins anew. */
   tableNumber = 0;
 

@@ -1,7 +1,15 @@
 import { assert } from '../base/assert.js';
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
-import type { CommitDone, Engine, EngineIdentity, EngineMark, EngineState } from './engine.js';
+import type {
+  CommitDone,
+  Engine,
+  EngineIdentity,
+  EngineMark,
+  EnginePosition,
+  EngineState,
+  EngineVisitor,
+} from './engine.js';
 import { causeOf } from './commit-failure.js';
 import { encodeMeta, META_KEY } from './engine-meta.js';
 import { type LmdbEnvironment, readError, writeError } from './lmdb-environment.js';
@@ -105,12 +113,26 @@ export class LmdbEngine implements Engine {
     visit: (key: Uint8Array, record: Uint8Array) => void,
   ): void {
     this.#assertOpen();
+    const end = prefixOf(partition * 0x1_0000 + bucket + 1);
+    for (const { key, value } of this.#entries(this.#above(partition, bucket, after), end, limit))
+      visit(key.subarray(PREFIX_BYTES), value);
+  }
+
+  walk(behind: EnginePosition, beforePartition: number, visit: EngineVisitor): void {
+    this.#assertOpen();
+    const start = this.#above(behind.partition, behind.bucket, behind.key);
+    for (const { key, value } of this.#entries(start, prefixOf(beforePartition * 0x1_0000))) {
+      const partition = (key[0]! << 8) | key[1]!;
+      const bucket = (key[2]! << 8) | key[3]!;
+      if (!visit(partition, bucket, key.subarray(PREFIX_BYTES), value)) return;
+    }
+  }
+
+  /** The first engine key of a bucket that is above `after`. */
+  #above(partition: number, bucket: number, after: Uint8Array | undefined): Uint8Array {
     const start = this.#lookup(partition, bucket, after ?? new Uint8Array(0));
     // The first key above `after` is `after` with a zero byte behind it.
-    const from = after === undefined ? start.slice() : Uint8Array.of(...start, 0);
-    const end = new Uint8Array(PREFIX_BYTES);
-    new DataView(end.buffer).setUint32(0, partition * 0x1_0000 + bucket + 1);
-    for (const { key, value } of this.#entries(from, end, limit)) visit(key.subarray(PREFIX_BYTES), value);
+    return after === undefined ? start.slice() : Uint8Array.of(...start, 0);
   }
 
   async close(): Promise<void> {
@@ -175,11 +197,12 @@ export class LmdbEngine implements Engine {
   *#entries(
     start: Uint8Array,
     end: Uint8Array,
-    limit: number,
+    limit?: number,
   ): Generator<{ key: Uint8Array; value: Uint8Array }> {
     try {
       // Only errors of the iteration arrive here: what a visitor throws ends the generator from outside.
-      for (const entry of this.#env.getRange({ start, end, limit })) yield entry;
+      for (const entry of this.#env.getRange(limit === undefined ? { start, end } : { start, end, limit }))
+        yield entry;
     } catch (error) {
       throw readError(error, this.#directory);
     }
@@ -200,6 +223,12 @@ export class LmdbEngine implements Engine {
   #assertOpen(): void {
     if (this.#closed) throw new RingletError('CLOSED', 'the engine is closed');
   }
+}
+
+function prefixOf(prefix: number): Uint8Array {
+  const bytes = new Uint8Array(PREFIX_BYTES);
+  new DataView(bytes.buffer).setUint32(0, prefix);
+  return bytes;
 }
 
 function writeKey(target: Uint8Array, partition: number, bucket: number, key: Uint8Array): Uint8Array {

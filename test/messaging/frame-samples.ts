@@ -94,6 +94,59 @@ export const FRAME_SAMPLES: readonly FrameSample[] = [
     words: [F.OK, 2, 1, 0, ...RECORD, ...RECORD],
     hex: packed(headOf('48', '08') + '00000000 02000000 01000000 00000000' + RECORD_HEX + RECORD_HEX),
   },
+  {
+    name: 'TREE_COMPARE',
+    type: F.TREE_COMPARE,
+    words: [2, 0, 0x0c001002, 1, 2, 0x0c004000, 3, 4],
+    hex: packed(
+      headOf('38', '1e') + '02000000 00000000 0210000c 01000000 02000000 0040000c 03000000 04000000',
+    ),
+  },
+  {
+    name: 'TREE_DIFFER',
+    type: F.TREE_DIFFER,
+    words: [F.OK, 33, 5, 1],
+    hex: packed(headOf('28', '1f') + '00000000 21000000 05000000 01000000'),
+  },
+  {
+    name: 'TREE_LIST',
+    type: F.TREE_LIST,
+    words: [2, 0, 0x0c001002, 0x0c004000],
+    hex: packed(headOf('28', '20') + '02000000 00000000 0210000c 0040000c'),
+  },
+  {
+    name: 'TREE_KEYS',
+    type: F.TREE_KEYS,
+    words: [F.OK, 2, 64, F.LIST_ENDS, 0x1234, 1, 2, 0x5678, 3, 4],
+    hex: packed(
+      headOf('40', '21') +
+        '00000000 02000000 40000000 01000000 34120000 01000000 02000000 78560000 03000000 04000000',
+    ),
+  },
+  {
+    name: 'TREE_FETCH',
+    type: F.TREE_FETCH,
+    words: [2, 9, 64, 65],
+    hex: packed(headOf('28', '22') + '02000000 09000000 40000000 41000000'),
+  },
+  {
+    name: 'TREE_RECORDS',
+    type: F.TREE_RECORDS,
+    words: [F.OK, 2, 2, 0, ...RECORD, ...RECORD],
+    hex: packed(headOf('48', '23') + '00000000 02000000 02000000 00000000' + RECORD_HEX + RECORD_HEX),
+  },
+  {
+    name: 'TREE_PUSH',
+    type: F.TREE_PUSH,
+    words: [0, 1, 0, 0, ...RECORD],
+    hex: packed(headOf('38', '24') + '00000000 01000000 00000000 00000000' + RECORD_HEX),
+  },
+  {
+    name: 'TREE_PUSHED',
+    type: F.TREE_PUSHED,
+    words: [F.OUT_FULL, 0],
+    hex: packed(headOf('20', '25') + '06000000 00000000'),
+  },
 ];
 
 export function frameOf({ type, words }: FrameSample, at = 0): Int32Array {

@@ -49,6 +49,21 @@ function reach(frame: Int32Array, at: number): bigint {
       if (!none) expect(word(9) >= 8n).toBe(true);
       return none ? 8n : 8n + padded(word(9));
     }
+    case F.TREE_COMPARE:
+      expect(word(6) >= 0n && word(6) <= 1_024n).toBe(true);
+      return 8n + 3n * word(6);
+    case F.TREE_DIFFER:
+      expect(word(7) >= 0n && word(7) <= 1_024n).toBe(true);
+      return 8n + (word(7) + 31n) / 32n;
+    case F.TREE_LIST:
+    case F.TREE_FETCH:
+      expect(word(6) >= 0n && word(6) <= 1_024n).toBe(true);
+      return 8n + word(6);
+    case F.TREE_KEYS:
+      expect(word(7) >= 0n && word(7) <= 1_024n).toBe(true);
+      return 10n + 3n * word(7);
+    case F.TREE_RECORDS:
+    case F.TREE_PUSH:
     case F.SCAN_REPLY: {
       let end = 10n;
       for (let i = 0n; i < word(7); i++) {
@@ -91,6 +106,7 @@ describe('a damaged frame', () => {
   test('is never read beyond its end, whatever words there are', () => {
     const type = fc.oneof(
       fc.integer({ min: 1, max: 8 }).map((t) => t | (F.FRAME_VERSION << 8)),
+      fc.integer({ min: F.TREE_COMPARE, max: F.TREE_PUSHED }).map((t) => t | (F.FRAME_VERSION << 8)),
       word,
     );
     const length = fc.oneof(

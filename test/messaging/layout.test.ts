@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { LIMITS } from '../../src/base/limits.js';
 import {
   allocateShared,
   RING_HEADER_BYTES,
@@ -57,6 +58,7 @@ describe('shared memory', () => {
             });
           }
         }
+        add('buckets', layout.bucketWord(0), LIMITS.buckets + 1);
         expectApart(blocks, layout.controlBytes / 4);
       }),
     );

@@ -1,6 +1,7 @@
 import { paddedWords } from '../../src/base/memory.js';
 import { Claims } from '../../src/messaging/claims.js';
 import {
+  FLAG_REPAIR,
   frameRequest,
   frameType,
   OK,
@@ -9,6 +10,8 @@ import {
   PUT_FIXED_WORDS,
   PUT_REPLY,
   PUT_REPLY_WORDS,
+  RECORD_AT,
+  REPLICATE,
   writeHeader,
 } from '../../src/messaging/frames.js';
 import { allocateShared, SharedLayout } from '../../src/messaging/layout.js';
@@ -20,9 +23,16 @@ import { type BufferShape, BufferLayout } from '../../src/storage/buffer-layout.
 import { ObjectBuffer } from '../../src/storage/object-buffer.js';
 import { Pipeline } from '../../src/storage/pipeline.js';
 import { Reclaimer } from '../../src/storage/readers.js';
-import { decodeClock, encodeContentType, type StoredValue } from '../../src/storage/record-codec.js';
+import {
+  decodeClock,
+  encodeContentType,
+  encodeRecord,
+  type StoredValue,
+} from '../../src/storage/record-codec.js';
+import { KIND_PLAIN, lengthAt } from '../../src/storage/record.js';
 import type { Clock } from '../../src/versions/dvvs.js';
 import { writeDouble } from '../../src/base/memory.js';
+import { seeded } from '../versions/model.js';
 import { hashOf, keyBytesOf } from '../storage/support.js';
 
 type Random = (below: number) => number;
@@ -65,6 +75,8 @@ interface Vnode {
   pipeline: Pipeline;
   readonly memory: SharedArrayBuffer;
   incarnation: number;
+  /** What it counted, and its gauges, by number. */
+  counts: number[];
 }
 
 class Stopped extends Error {}
@@ -84,13 +96,22 @@ export class Cluster {
   private slot = 0;
   private ticks = 0;
   nextActor = 100;
+  private readonly chance = seeded(1);
+  /** Conflict rule of the bucket. */
+  rule = 0;
+  /** Whether a frame is lost on its way; nobody hears of it. */
+  loses: (from: number, to: number) => boolean = () => false;
 
   readonly n: number;
   readonly shape: BufferShape;
 
-  constructor(count: number, n: number, shape: BufferShape = BUFFER) {
+  private readonly hash: (name: string) => number;
+
+  /** @param hash of a key's name; the default has few values, so that keys collide */
+  constructor(count: number, n: number, shape: BufferShape = BUFFER, hash = hashOf) {
     this.n = n;
     this.shape = shape;
+    this.hash = hash;
     const nodes = Array.from({ length: count }, (_, i) => ({ id: `n${i}`, capacity: 1, vnodes: 1 }));
     this.ring = buildRing({ nodes, partitions: 16, spacing: n });
     this.shared = allocateShared({
@@ -106,7 +127,7 @@ export class Cluster {
     this.caller = new RingEndpoint(this.shared, count);
     for (let v = 0; v < count; v++) {
       const memory = new SharedArrayBuffer(new BufferLayout(shape).totalBytes);
-      this.vnodes.push({ node: undefined, pipeline: undefined as never, memory, incarnation: 0 });
+      this.vnodes.push({ node: undefined, pipeline: undefined as never, memory, incarnation: 0, counts: [] });
       this.start(v, true);
     }
   }
@@ -123,6 +144,11 @@ export class Cluster {
     vnode.incarnation++;
     const endpoint = new RingEndpoint(this.shared, v);
     this.endpoints[v] = endpoint;
+    const drain = endpoint.drain.bind(endpoint);
+    endpoint.drain = (budget, handle) =>
+      drain(budget, (from, words, bytes, at) => {
+        if (!this.loses(from, v)) handle(from, words, bytes, at);
+      });
     vnode.node = new VirtualNode({
       env: {
         ordinal: v,
@@ -132,8 +158,15 @@ export class Cluster {
         clock: { nowMs: () => this.nowMs, wallMs: () => this.nowMs },
         tick: () => ++this.ticks,
         isServing: (other) => this.isServing(other),
-        count: () => undefined,
-        gauge: () => undefined,
+        replicasOf: (bucket) => (bucket === 1 ? this.n : 0),
+        ruleOf: () => this.rule,
+        random: () => this.chance(1 << 20) / (1 << 20),
+        count: (counter, by) => {
+          vnode.counts[counter] = (vnode.counts[counter] ?? 0) + by;
+        },
+        gauge: (gauge, value) => {
+          vnode.counts[gauge] = value;
+        },
       },
       pipeline: vnode.pipeline,
       completions,
@@ -148,6 +181,32 @@ export class Cluster {
 
   stop(v: number): void {
     this.vnodes[v]!.node = undefined;
+  }
+
+  /** The storage of a virtual node that does not run is gone. */
+  lose(v: number): void {
+    new Uint8Array(this.vnodes[v]!.memory).fill(0);
+  }
+
+  /** Everybody has turns for so long. */
+  advance(ms: number): void {
+    for (const end = this.nowMs + ms; this.nowMs < end; this.nowMs += 5) {
+      this.pollCaller();
+      for (let v = 0; v < this.vnodes.length; v++) this.poll(v);
+    }
+  }
+
+  /** One virtual node hears of a record, and nobody else. */
+  tell(v: number, record: Int32Array): void {
+    const outbox = this.caller.to(v);
+    const at = outbox.begin(RECORD_AT * 4 + record.byteLength);
+    writeHeader(outbox.words, at, REPLICATE, FLAG_REPAIR, 0, this.ring.epoch, this.nowMs + 500);
+    outbox.words[at + 6] = this.rule << 8;
+    outbox.words[at + 7] = 0;
+    outbox.words.set(record, at + RECORD_AT);
+    outbox.end();
+    this.caller.flush();
+    this.poll(v);
   }
 
   /** A turn of one virtual node; it dies before its k-th atomic store if `k` is given. */
@@ -169,8 +228,19 @@ export class Cluster {
     }
   }
 
+  partitionOf(name: string): number {
+    return ((this.hash(name) >>> 0) * 7) % 16;
+  }
+
+  /** A record of a key in memory of its own. */
+  record(name: string, clock: Clock<StoredValue>, kind = KIND_PLAIN): Int32Array {
+    const place = { hash: this.hash(name), partition: this.partitionOf(name), bucket: 1 };
+    const { words } = encodeRecord(place, keyBytesOf(name), kind, clock);
+    return words.slice(0, lengthAt(words, 0) >>> 2);
+  }
+
   owners(name: string): number[] {
-    const partition = partitionOfName(name);
+    const partition = this.partitionOf(name);
     return Array.from(
       { length: this.n },
       (_, i) => this.ring.preference[partition * this.ring.preferenceLength + i]!,
@@ -207,8 +277,8 @@ export class Cluster {
     const { words } = outbox;
     writeHeader(words, at, PUT, 0, request, this.ring.epoch, deadlineMs);
     words[at + 6] = 0;
-    words[at + 7] = hashOf(name);
-    words[at + 8] = 1 | (partitionOfName(name) << 16);
+    words[at + 7] = this.hash(name);
+    words[at + 8] = 1 | (this.partitionOf(name) << 16);
     words[at + 9] = key.length | (context.length << 16);
     words[at + 10] = (options.operation ?? OP_PUT) | ((options.w ?? 2) << 16) | ((options.n ?? this.n) << 24);
     const { code } = encodeContentType('application/json');
@@ -274,13 +344,9 @@ export class Cluster {
   clockAt(v: number, name: string): Clock<StoredValue> {
     const { buffer } = this.vnodes[v]!.pipeline;
     const key = keyBytesOf(name);
-    const byte = buffer.find(hashOf(name), 1, paddedWords(key), key.length);
+    const byte = buffer.find(this.hash(name), 1, paddedWords(key), key.length);
     return byte === 0 ? [] : decodeClock(buffer.words, buffer.memory.bytes, byte >>> 2);
   }
-}
-
-export function partitionOfName(name: string): number {
-  return (hashOf(name) * 7) % 16;
 }
 
 export function textOf(value: StoredValue): string {

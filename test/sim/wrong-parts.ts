@@ -3,6 +3,7 @@ import { Claims } from '../../src/messaging/claims.js';
 import { buildRing, type Ring } from '../../src/ring/ring.js';
 import type { PutRequest } from '../../src/shard/put-request.js';
 import { type ApplyOutcome, Replica } from '../../src/shard/replica.js';
+import type { Trees } from '../../src/shard/trees/trees.js';
 import { VirtualNode, type VirtualNodeParts } from '../../src/shard/virtual-node.js';
 import { type Parts, PRODUCT } from '../../src/sim/parts.js';
 import { LOG_SEGMENT, SEG_LOG } from '../../src/storage/buffer-layout.js';
@@ -16,8 +17,8 @@ import { type Clock, values, withEntry } from '../../src/versions/dvvs.js';
 class PlainVectors extends Replica {
   private readonly own: number;
 
-  constructor({ env, pipeline, actor, maxRecordBytes }: VirtualNodeParts) {
-    super(pipeline, actor, () => env.tick(), maxRecordBytes);
+  constructor({ env, pipeline, actor, maxRecordBytes }: VirtualNodeParts, trees: Trees) {
+    super(pipeline, actor, () => env.tick(), maxRecordBytes, trees);
     this.own = actor;
   }
   override coordinate(request: PutRequest): ApplyOutcome {
@@ -30,8 +31,8 @@ class PlainVectors extends Replica {
 }
 
 class PlainNode extends VirtualNode {
-  protected override makeReplica(parts: VirtualNodeParts): Replica {
-    return new PlainVectors(parts);
+  protected override makeReplica(parts: VirtualNodeParts, trees: Trees): Replica {
+    return new PlainVectors(parts, trees);
   }
 }
 

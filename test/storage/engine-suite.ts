@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Engine, EngineMark } from '../../src/storage/engine.js';
+import type { Engine, EngineMark, EnginePosition } from '../../src/storage/engine.js';
 import { contentCheckOf } from '../../src/storage/record.js';
 
 /** How the suite gets at an engine: `reopen` opens what the last one left after its close. */
@@ -223,6 +223,39 @@ export function engineConformance(factory: () => EngineFactory): void {
       expect(keys(4_095, 0xffff)).toEqual(['last']);
       expect(keys(0, 0)).toEqual([]);
       expect(keys(1, 0xffff, undefined, 0)).toEqual([]);
+    });
+
+    it('a walk goes through partitions and buckets in order, begins behind a place and ends where it is told', async () => {
+      for (const [partition, bucket, name] of [
+        [1, 2, 'b'],
+        [1, 2, 'a'],
+        [1, 300, 'c'],
+        [1, 1, 'z'],
+        [2, 0, 'd'],
+        [256, 0, 'e'],
+        [4_095, 0xffff, 'f'],
+      ] as const) {
+        engine.put(partition, bucket, key(name), fakeRecord(1));
+      }
+      await commit(engine);
+      const walk = (behind: EnginePosition, before: number, limit = 100): string[] => {
+        const seen: string[] = [];
+        engine.walk(behind, before, (partition, bucket, at, record) => {
+          expect(Buffer.compare(record, fakeRecord(1))).toBe(0);
+          seen.push(`${partition}/${bucket}/${text(at)}`);
+          return seen.length < limit;
+        });
+        return seen;
+      };
+      const start = { partition: 0, bucket: 0, key: undefined };
+      const all = ['1/1/z', '1/2/a', '1/2/b', '1/300/c', '2/0/d', '256/0/e', '4095/65535/f'];
+      expect(walk(start, 4_096)).toEqual(all);
+      expect(walk(start, 2)).toEqual(all.slice(0, 4));
+      expect(walk(start, 4_096, 3)).toEqual(all.slice(0, 3));
+      expect(walk({ partition: 1, bucket: 2, key: key('a') }, 4_096)).toEqual(all.slice(2));
+      expect(walk({ partition: 1, bucket: 2, key: undefined }, 2)).toEqual(all.slice(1, 4));
+      expect(walk({ partition: 1, bucket: 299, key: key('zzz') }, 3)).toEqual(all.slice(3, 5));
+      expect(walk({ partition: 4_095, bucket: 0xffff, key: key('f') }, 4_096)).toEqual([]);
     });
 
     it('a visitor may read and write the engine, and its own error passes through', async () => {

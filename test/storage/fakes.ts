@@ -1,5 +1,12 @@
 import { RingletError } from '../../src/base/errors.js';
-import type { CommitDone, Engine, EngineMark, EngineState } from '../../src/storage/engine.js';
+import type {
+  CommitDone,
+  Engine,
+  EngineMark,
+  EnginePosition,
+  EngineState,
+  EngineVisitor,
+} from '../../src/storage/engine.js';
 import type { ExistingJournalFile, JournalDisk, JournalFile } from '../../src/storage/journal-files.js';
 
 type Random = (below: number) => number;
@@ -192,6 +199,21 @@ export class FakeEngine implements Engine {
   scan(): void {
     throw new Error('not used');
   }
+  walk(behind: EnginePosition, beforePartition: number, visit: EngineVisitor): void {
+    const from = orderOf(behind.partition, behind.bucket, behind.key ?? new Uint8Array(0));
+    const rows = [...this.rows].map(([name, record]) => {
+      const [partition, bucket, ...rest] = name.split('/');
+      const key = Buffer.from(rest.join('/'), 'latin1');
+      return { partition: Number(partition), bucket: Number(bucket), key, record };
+    });
+    const order = ({ partition, bucket, key }: (typeof rows)[number]): Buffer =>
+      orderOf(partition, bucket, key);
+    rows.sort((a, b) => Buffer.compare(order(a), order(b)));
+    for (const row of rows) {
+      if (row.partition >= beforePartition || Buffer.compare(order(row), from) <= 0) continue;
+      if (!visit(row.partition, row.bucket, row.key, row.record.slice())) return;
+    }
+  }
   async close(): Promise<void> {}
 
   /** What its files hold after a crash: commits under way are in or not, in order. */
@@ -201,6 +223,10 @@ export class FakeEngine implements Engine {
       copy.apply(rows, mark);
     return copy;
   }
+}
+
+function orderOf(partition: number, bucket: number, key: Uint8Array): Buffer {
+  return Buffer.concat([Uint8Array.of(partition >>> 8, partition, bucket >>> 8, bucket), key]);
 }
 
 function nameOf(partition: number, bucket: number, key: Uint8Array): string {

@@ -1,0 +1,189 @@
+import { LIMITS } from '../../base/limits.js';
+import {
+  frameEpoch,
+  frameType,
+  TREE_COMPARE,
+  TREE_DIFFER,
+  TREE_FETCH,
+  TREE_KEYS,
+  TREE_LIST,
+  TREE_PUSH,
+  TREE_PUSHED,
+  TREE_RECORDS,
+} from '../../messaging/frames.js';
+import type { Engine } from '../../storage/engine.js';
+import type { Pipeline } from '../../storage/pipeline.js';
+import type { Completions } from '../completions.js';
+import {
+  COUNT_DROPPED,
+  COUNT_EXCHANGES,
+  COUNT_EXCHANGES_FAILED,
+  GAUGE_IN_SYNC_AT,
+  GAUGE_TREES,
+  type VnodeEnvironment,
+} from '../environment.js';
+import type { Replica } from '../replica.js';
+import type { Service } from '../service.js';
+import { Exchange } from './exchange.js';
+import { Inflow } from './inflow.js';
+import { Responder } from './responder.js';
+import { TreeFrames } from './tree-frames.js';
+import type { Trees } from './trees.js';
+import type { TreeWorld } from './world.js';
+
+export const TREES_REBUILDING = 1;
+export const TREES_USABLE = 2;
+
+/** Between two slices of a rebuild: requests come first. */
+const REBUILD_PAUSE_MS = 1;
+
+interface Peer {
+  readonly vnode: number;
+  served: boolean;
+  /** It came back, or we did: exchange with it as soon as possible. */
+  soon: boolean;
+  triedMs: number;
+  /** Whether any bucket has both of us among its owners. */
+  shares: boolean;
+  inSyncMs: number;
+}
+
+/**
+ * Anti-entropy (paper §4.7): keeps the trees, and every so often compares them with one replica
+ * peer's; peers in turn, those first that have just come back. One exchange at a time is under way
+ * for which this virtual node asks.
+ */
+export class AntiEntropy implements Service {
+  readonly frames = [
+    TREE_COMPARE,
+    TREE_DIFFER,
+    TREE_LIST,
+    TREE_KEYS,
+    TREE_FETCH,
+    TREE_RECORDS,
+    TREE_PUSH,
+    TREE_PUSHED,
+  ];
+  private readonly world: TreeWorld;
+  private readonly responder: Responder;
+  private readonly peers: Peer[];
+  private exchange: Exchange | undefined;
+  private request: number;
+  private nodeLimit: number = LIMITS.treeNodes;
+  private nextMs = 0;
+  private wasUsable = false;
+
+  constructor(
+    env: VnodeEnvironment,
+    pipeline: Pipeline,
+    engine: Engine | undefined,
+    completions: Completions,
+    replica: Replica,
+    trees: Trees,
+  ) {
+    const frames = new TreeFrames(env, trees.set);
+    const inflow = new Inflow(env, replica, trees.set);
+    this.world = { env, pipeline, engine, completions, replica, trees, frames, inflow };
+    this.responder = new Responder(this.world);
+    this.peers = env.ring.vnodes
+      .filter(({ ordinal }) => ordinal !== env.ordinal)
+      .map(({ ordinal }) => ({
+        vnode: ordinal,
+        served: false,
+        soon: true,
+        triedMs: 0,
+        shares: false,
+        inSyncMs: 0,
+      }));
+    // Answers to a predecessor's questions are not ours.
+    this.request = Math.floor(env.random() * 0x1_0000_0000);
+    env.gauge(GAUGE_TREES, TREES_REBUILDING);
+    env.gauge(GAUGE_IN_SYNC_AT, 0);
+  }
+
+  readonly receive = (from: number, words: Int32Array, bytes: Uint8Array, at: number): void => {
+    const stale = frameEpoch(words, at) !== this.world.env.ring.epoch;
+    switch (frameType(words, at)) {
+      case TREE_COMPARE:
+      case TREE_LIST:
+      case TREE_FETCH:
+      case TREE_PUSH:
+        if (this.isVnode(from)) this.responder.receive(from, words, bytes, at, stale);
+        else this.world.env.count(COUNT_DROPPED, 1);
+        return;
+      default:
+        if (this.exchange?.peer === from) this.exchange.receive(words, bytes, at);
+    }
+  };
+
+  private isVnode(party: number): boolean {
+    return party < this.world.env.ring.vnodes.length;
+  }
+
+  poll(nowMs: number): number {
+    const { trees, inflow } = this.world;
+    inflow.poll(nowMs);
+    const listMs = this.responder.poll(nowMs);
+    if (!trees.usable) {
+      if (nowMs < this.nextMs) return Math.min(listMs, this.nextMs);
+      this.nextMs = nowMs + REBUILD_PAUSE_MS;
+      trees.step();
+      return this.nextMs;
+    }
+    if (!this.wasUsable) {
+      this.wasUsable = true;
+      this.world.env.gauge(GAUGE_TREES, TREES_USABLE);
+      this.nextMs = nowMs;
+    }
+    this.lookForPeers(nowMs);
+    if (this.exchange === undefined && nowMs >= this.nextMs) this.begin(nowMs);
+    const exchangeMs = this.exchange?.poll(nowMs) ?? this.nextMs;
+    if (this.exchange?.end !== undefined) this.ended(this.exchange, nowMs);
+    const next = this.exchange === undefined ? this.nextMs : exchangeMs;
+    return Math.min(listMs, next, inflow.busy ? nowMs + 1 : Infinity);
+  }
+
+  private lookForPeers(nowMs: number): void {
+    for (const peer of this.peers) {
+      const serves = this.world.env.isServing(peer.vnode);
+      if (serves && !peer.served) {
+        peer.soon = true;
+        this.nextMs = Math.min(this.nextMs, nowMs + LIMITS.exchangeSettleMs * this.world.env.random());
+      }
+      peer.served = serves;
+    }
+  }
+
+  private begin(nowMs: number): void {
+    this.nextMs = nowMs + LIMITS.exchangeMs * (0.5 + this.world.env.random());
+    const waiting = this.peers.filter(({ served }) => served);
+    waiting.sort((a, b) => Number(b.soon) - Number(a.soon) || a.triedMs - b.triedMs);
+    for (const peer of waiting) {
+      const roots = this.world.trees.set.sharedRoots(peer.vnode);
+      peer.shares = roots.length > 0;
+      peer.soon = false;
+      if (!peer.shares) continue;
+      peer.triedMs = nowMs;
+      this.exchange = new Exchange(this.world, peer.vnode, roots, this.request, this.nodeLimit, nowMs);
+      return;
+    }
+  }
+
+  private ended(exchange: Exchange, nowMs: number): void {
+    const { env } = this.world;
+    this.exchange = undefined;
+    this.request = exchange.lastRequest;
+    if (exchange.end === 'failed') env.count(COUNT_EXCHANGES_FAILED, 1);
+    else if (exchange.end !== 'refused') env.count(COUNT_EXCHANGES, 1);
+    this.nodeLimit = exchange.tooMany
+      ? Math.max(1, this.nodeLimit >>> 1)
+      : Math.min(LIMITS.treeNodes, this.nodeLimit * 2);
+    const peer = this.peers.find(({ vnode }) => vnode === exchange.peer)!;
+    if (exchange.end === 'equal') peer.inSyncMs = nowMs;
+    if (exchange.end === 'more' || exchange.end === 'refused') peer.soon = true;
+    if (exchange.end === 'refused') this.nextMs = nowMs + LIMITS.exchangeSettleMs * (1 + env.random());
+    else if (this.peers.some(({ soon, served }) => soon && served)) this.nextMs = nowMs;
+    const oldest = Math.min(...this.peers.filter(({ shares }) => shares).map(({ inSyncMs }) => inSyncMs));
+    env.gauge(GAUGE_IN_SYNC_AT, oldest === 0 ? 0 : Math.floor(oldest) & 0x7fffffff || 1);
+  }
+}

@@ -1,0 +1,118 @@
+import type { Engine } from '../../storage/engine.js';
+import type { Pipeline } from '../../storage/pipeline.js';
+import { bucketAt, partitionAt, sequenceAt, W_GENERATION } from '../../storage/record.js';
+import type { Completions } from '../completions.js';
+import type { TreeSet } from './tree-set.js';
+import { EngineWalk, IndexWalk } from './walks.js';
+
+/**
+ * Fills the trees after a start, while writes go on. Whatever happens meanwhile, a key is *counted*
+ * at most once: its newest record is in the trees if and only if the key is counted, and at the end
+ * all are. The two ways differ in how they tell whether a key is counted.
+ */
+export interface Rebuild {
+  /** Does a slice; true when all keys are counted. */
+  step(): boolean;
+  /** A record was appended at `at` in place of `before`, which is undefined for a new key. */
+  replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void;
+}
+
+/**
+ * With an engine: waits until all that was appended before has arrived there, then walks it.
+ *
+ * A record of an earlier time is counted when the walk has passed its place. A record that was
+ * appended since carries a sequence number above `since` in this generation; it is counted at its
+ * append, and the walk leaves it out wherever it meets it. So a key that is new needs no list of
+ * its own, whether the checkpoint brings it before or behind the walk, and a key's first new record
+ * takes the old one out only if the walk had been there.
+ */
+export class EngineRebuild implements Rebuild {
+  private readonly set: TreeSet;
+  private readonly pipeline: Pipeline;
+  private readonly engine: Engine;
+  private readonly walk: EngineWalk;
+  private readonly since: number;
+  private arrived: boolean;
+
+  constructor(
+    set: TreeSet,
+    pipeline: Pipeline,
+    engine: Engine,
+    completions: Completions,
+    partitions: number,
+  ) {
+    this.set = set;
+    this.pipeline = pipeline;
+    this.engine = engine;
+    this.walk = new EngineWalk(engine, pipeline, 0, partitions);
+    this.since = pipeline.buffer.lastSequence;
+    this.arrived = false;
+    const waits = completions.awaitEngine(() => {
+      this.arrived = true;
+    });
+    if (!waits) this.arrived = true;
+  }
+
+  step(): boolean {
+    if (!this.arrived) return false;
+    return this.walk.step((words, at) => {
+      if (!this.isNew(sequenceAt(words, at), words[at + W_GENERATION]!)) this.set.change(1, words, at);
+    });
+  }
+
+  replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void {
+    if (before !== undefined && this.counted(before, beforeAt)) this.set.change(-1, before, beforeAt);
+    this.set.change(1, words, at);
+  }
+
+  private counted(words: Int32Array, at: number): boolean {
+    const sequence = sequenceAt(words, at);
+    const isNew =
+      sequence === 0 ? this.storedIsNew(words, at) : this.isNew(sequence, words[at + W_GENERATION]!);
+    return isNew || this.walk.passed(words, at);
+  }
+
+  private isNew(sequence: number, generation: number): boolean {
+    return generation === this.pipeline.buffer.generation && sequence > this.since;
+  }
+
+  /** A copy that was read back from the engine has lost its number; the record there has it still. */
+  private storedIsNew(words: Int32Array, at: number): boolean {
+    const key = this.pipeline.keyBytesAt(words, this.pipeline.buffer.memory.bytes, at);
+    const stored = this.engine.get(partitionAt(words, at), bucketAt(words, at), key);
+    if (stored === undefined) return false;
+    const head = new Int32Array(stored.slice(0, 32).buffer);
+    return this.isNew(sequenceAt(head, 0), head[W_GENERATION]!);
+  }
+}
+
+/** Without an engine: walks the index. A key is counted when its slot, which it keeps, has been passed. */
+export class IndexRebuild implements Rebuild {
+  private readonly set: TreeSet;
+  private readonly pipeline: Pipeline;
+  private walk: IndexWalk;
+
+  constructor(set: TreeSet, pipeline: Pipeline) {
+    this.set = set;
+    this.pipeline = pipeline;
+    this.walk = new IndexWalk(pipeline);
+  }
+
+  step(): boolean {
+    this.beginAnewIfMoved();
+    return this.walk.step((words, at) => this.set.change(1, words, at));
+  }
+
+  replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void {
+    this.beginAnewIfMoved();
+    if (!this.walk.passed(words, at)) return;
+    if (before !== undefined) this.set.change(-1, before, beforeAt);
+    this.set.change(1, words, at);
+  }
+
+  private beginAnewIfMoved(): void {
+    if (!this.walk.moved) return;
+    this.set.clear();
+    this.walk = new IndexWalk(this.pipeline);
+  }
+}

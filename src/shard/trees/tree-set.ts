@@ -1,0 +1,149 @@
+import { bucketAt, partitionAt, W_KEY_HASH } from '../../storage/record.js';
+import type { VnodeEnvironment } from '../environment.js';
+import { Digest } from './digest.js';
+import { indexOfNode, levelOfNode, nodeOf, partitionOfNode, replicasOfNode } from './nodes.js';
+import { depthFor, FAN, FAN_BITS, indexOf, Tree } from './tree.js';
+
+/** Not among the first owners that any bucket can have. */
+const NO_RANK = 255;
+/** Listed keys take the bytes of as many nodes: four levels' worth. */
+const FEW = 4 * FAN;
+
+/**
+ * The trees of one virtual node: one per partition and replica set. Buckets with the same n share
+ * the first n owners of a partition, so (partition, n) names the set. Only partitions that this
+ * virtual node owns for the bucket's n have one, and n = 1 has nobody to compare with. A tree is
+ * made when its first record arrives; one that is not there is equal to an empty one.
+ */
+export class TreeSet {
+  readonly depth: number;
+  private readonly env: VnodeEnvironment;
+  /** Place of this virtual node in each partition's preference list. */
+  private readonly ranks: Uint8Array;
+  private trees: (Tree | undefined)[] = [];
+  private readonly digest = new Digest();
+
+  constructor(env: VnodeEnvironment) {
+    this.env = env;
+    const { ring } = env;
+    this.depth = depthFor(ring.partitions);
+    this.ranks = new Uint8Array(ring.partitions).fill(NO_RANK);
+    for (let partition = 0; partition < ring.partitions; partition++) {
+      const rank = this.rankOf(env.ordinal, partition);
+      if (rank >= 0) this.ranks[partition] = rank;
+    }
+  }
+
+  private rankOf(vnode: number, partition: number): number {
+    const { preference, preferenceLength } = this.env.ring;
+    const first = partition * preferenceLength;
+    for (let i = 0; i < preferenceLength; i++) if (preference[first + i] === vnode) return i;
+    return -1;
+  }
+
+  /** n of the tree that covers a record; 0 if none does here. */
+  replicasFor(bucket: number, partition: number): number {
+    const replicas = this.env.replicasOf(bucket);
+    return replicas > 1 && (this.ranks[partition] ?? NO_RANK) < replicas ? replicas : 0;
+  }
+
+  /** @param by 1 takes a record in, −1 takes it out again */
+  change(by: 1 | -1, words: Int32Array, at: number): void {
+    const tree = this.treeFor(words, at);
+    if (tree === undefined) return;
+    this.digest.ofRecord(words, at);
+    tree.change(by, words[at + W_KEY_HASH]!, this.digest.low, this.digest.high);
+  }
+
+  /** Takes a record out and the one that has its place in. */
+  replace(before: Int32Array, beforeAt: number, words: Int32Array, at: number): void {
+    const tree = this.treeFor(words, at);
+    if (tree === undefined) return;
+    this.digest.ofChange(before, beforeAt, words, at);
+    tree.change(0, words[at + W_KEY_HASH]!, this.digest.low, this.digest.high);
+  }
+
+  private treeFor(words: Int32Array, at: number): Tree | undefined {
+    const partition = partitionAt(words, at);
+    const replicas = this.replicasFor(bucketAt(words, at), partition);
+    if (replicas === 0) return undefined;
+    return (this.trees[replicas * this.env.ring.partitions + partition] ??= new Tree(this.depth));
+  }
+
+  /** Whether a record is below one of some nodes. */
+  isBelow(nodes: ReadonlySet<number>, words: Int32Array, at: number): boolean {
+    const partition = partitionAt(words, at);
+    const replicas = this.replicasFor(bucketAt(words, at), partition);
+    if (replicas === 0) return false;
+    const hash = words[at + W_KEY_HASH]!;
+    for (let level = this.depth; level >= 0; level--) {
+      if (nodes.has(nodeOf(replicas, partition, level, indexOf(level, hash)))) return true;
+    }
+    return false;
+  }
+
+  /** Records below a node, as far as can be told from the size of its tree: keys are spread evenly. */
+  expectedBelow(node: number): number {
+    return Math.ceil((this.treeOf(node)?.records ?? 0) / FAN ** levelOfNode(node));
+  }
+
+  /** Whether a node that differs has so few records that listing them costs less than looking further down. */
+  endsAt(node: number): boolean {
+    return levelOfNode(node) === this.depth || this.expectedBelow(node) <= FEW;
+  }
+
+  low(node: number): number {
+    return this.treeOf(node)?.low(levelOfNode(node), indexOfNode(node)) ?? 0;
+  }
+  high(node: number): number {
+    return this.treeOf(node)?.high(levelOfNode(node), indexOfNode(node)) ?? 0;
+  }
+
+  private treeOf(node: number): Tree | undefined {
+    return this.trees[replicasOfNode(node) * this.env.ring.partitions + partitionOfNode(node)];
+  }
+
+  /** Whether a node exists and both this virtual node and the peer are among its owners. */
+  shares(peer: number, node: number): boolean {
+    const partition = partitionOfNode(node);
+    const replicas = replicasOfNode(node);
+    const level = levelOfNode(node);
+    return (
+      partition < this.env.ring.partitions &&
+      level <= this.depth &&
+      indexOfNode(node) < 1 << (level * FAN_BITS) &&
+      this.shared(peer, partition, replicas)
+    );
+  }
+
+  private shared(peer: number, partition: number, replicas: number): boolean {
+    if (this.ranks[partition]! >= replicas) return false;
+    const rank = this.rankOf(peer, partition);
+    return rank >= 0 && rank < replicas;
+  }
+
+  /** The roots of all trees that this virtual node and a peer have in common, for every n in use. */
+  sharedRoots(peer: number): number[] {
+    const roots: number[] = [];
+    for (const replicas of this.replicasInUse()) {
+      for (let partition = 0; partition < this.env.ring.partitions; partition++) {
+        if (this.shared(peer, partition, replicas)) roots.push(nodeOf(replicas, partition, 0, 0));
+      }
+    }
+    return roots;
+  }
+
+  private replicasInUse(): Set<number> {
+    const inUse = new Set<number>();
+    // Bucket numbers are given out without a gap.
+    for (let bucket = 1; ; bucket++) {
+      const replicas = this.env.replicasOf(bucket);
+      if (replicas === 0) return inUse;
+      if (replicas > 1) inUse.add(replicas);
+    }
+  }
+
+  clear(): void {
+    this.trees = [];
+  }
+}

@@ -1,0 +1,45 @@
+import type { Engine } from '../../storage/engine.js';
+import type { Pipeline } from '../../storage/pipeline.js';
+import type { Completions } from '../completions.js';
+import type { VnodeEnvironment } from '../environment.js';
+import type { Witness } from '../replica.js';
+import { EngineRebuild, IndexRebuild, type Rebuild } from './rebuild.js';
+import { TreeSet } from './tree-set.js';
+
+/** The trees of a virtual node through its life: rebuilt after a start, then kept with every append. */
+export class Trees implements Witness {
+  readonly set: TreeSet;
+  private rebuild: Rebuild | undefined;
+
+  constructor(
+    env: VnodeEnvironment,
+    pipeline: Pipeline,
+    engine: Engine | undefined,
+    completions: Completions,
+  ) {
+    this.set = new TreeSet(env);
+    this.rebuild =
+      engine === undefined
+        ? new IndexRebuild(this.set, pipeline)
+        : new EngineRebuild(this.set, pipeline, engine, completions, env.ring.partitions);
+  }
+
+  /** Whether they stand for everything that is stored here; before, nobody may compare them. */
+  get usable(): boolean {
+    return this.rebuild === undefined;
+  }
+
+  replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void {
+    if (this.rebuild !== undefined) {
+      this.rebuild.replaced(before, beforeAt, words, at);
+      return;
+    }
+    if (before === undefined) this.set.change(1, words, at);
+    else this.set.replace(before, beforeAt, words, at);
+  }
+
+  /** Moves a rebuild on by a slice. */
+  step(): void {
+    if (this.rebuild?.step() === true) this.rebuild = undefined;
+  }
+}

@@ -1,0 +1,111 @@
+import type { Engine } from '../../storage/engine.js';
+import type { Pipeline } from '../../storage/pipeline.js';
+import {
+  aligned,
+  bucketAt,
+  keyAt,
+  keyLengthAt,
+  partitionAt,
+  sequenceAt,
+  verifyRecord,
+  W_KEY_HASH,
+} from '../../storage/record.js';
+import { compareBytes } from '../scanner.js';
+
+/** What one slice looks at, at most. */
+const SLICE_RECORDS = 256;
+const SLICE_BYTES = 256 << 10;
+const SLICE_SLOTS = 2_048;
+
+export type RecordVisitor = (words: Int32Array, at: number) => void;
+
+/**
+ * Walks a range of partitions in the engine's order and visits the newest record of each key that
+ * the engine has: the buffer's, if that is newer. What was damaged is not visited; a peer's copy
+ * will be found to be missing here, and replace it.
+ */
+export class EngineWalk {
+  private readonly engine: Engine;
+  private readonly pipeline: Pipeline;
+  private readonly beforePartition: number;
+  private partition: number;
+  private bucket = 0;
+  private key: Uint8Array | undefined;
+
+  constructor(engine: Engine, pipeline: Pipeline, fromPartition: number, beforePartition: number) {
+    this.engine = engine;
+    this.pipeline = pipeline;
+    this.partition = fromPartition;
+    this.beforePartition = beforePartition;
+  }
+
+  /** True when the end was reached. */
+  step(visit: RecordVisitor): boolean {
+    let records = 0;
+    let bytes = 0;
+    let more = false;
+    const behind = { partition: this.partition, bucket: this.bucket, key: this.key };
+    this.engine.walk(behind, this.beforePartition, (partition, bucket, key, stored) => {
+      this.partition = partition;
+      this.bucket = bucket;
+      this.key = key.slice();
+      records++;
+      bytes += stored.length;
+      if (verifyRecord(stored)) this.visitNewest(aligned(stored).words, visit);
+      more = records >= SLICE_RECORDS || bytes >= SLICE_BYTES;
+      return !more;
+    });
+    return !more;
+  }
+
+  private visitNewest(stored: Int32Array, visit: RecordVisitor): void {
+    const { buffer } = this.pipeline;
+    const key = stored.subarray(keyAt(stored, 0));
+    const byte = buffer.find(stored[W_KEY_HASH]!, bucketAt(stored, 0), key, keyLengthAt(stored, 0));
+    // A copy that was read back has the number 0: the stored one is the same, with its number.
+    if (byte === 0 || sequenceAt(buffer.words, byte >>> 2) === 0) visit(stored, 0);
+    else visit(buffer.words, byte >>> 2);
+  }
+
+  /** Whether the walk has been where this key stands, or would stand, in the engine. */
+  passed(words: Int32Array, at: number): boolean {
+    if (partitionAt(words, at) !== this.partition) return partitionAt(words, at) < this.partition;
+    if (this.key === undefined) return false;
+    if (bucketAt(words, at) !== this.bucket) return bucketAt(words, at) < this.bucket;
+    const start = keyAt(words, at) * 4;
+    const bytes = new Uint8Array(words.buffer, words.byteOffset + start, keyLengthAt(words, at));
+    return compareBytes(bytes, this.key) <= 0;
+  }
+}
+
+/**
+ * Walks the index, for storage that is the object buffer alone. A new table lies in another order:
+ * {@link moved} says so, and the walk must begin anew.
+ */
+export class IndexWalk {
+  private readonly pipeline: Pipeline;
+  private readonly table: number;
+  private slot = 0;
+
+  constructor(pipeline: Pipeline) {
+    this.pipeline = pipeline;
+    this.table = pipeline.buffer.index.tableNumber;
+  }
+
+  get moved(): boolean {
+    return this.pipeline.buffer.index.tableNumber !== this.table;
+  }
+
+  /** True when the end was reached. */
+  step(visit: RecordVisitor): boolean {
+    const { index, words } = this.pipeline.buffer;
+    const done = index.visit(this.slot, SLICE_SLOTS, (byte) => visit(words, byte >>> 2));
+    this.slot += SLICE_SLOTS;
+    return done;
+  }
+
+  /** Whether the walk has been at the slot of the key whose newest record this is; it keeps its slot. */
+  passed(words: Int32Array, at: number): boolean {
+    return this.pipeline.buffer.index.slotNumber(words[at + W_KEY_HASH]!, at * 4) < this.slot;
+  }
+}
