@@ -2,16 +2,22 @@ import {
   SharedLayout,
   STATE_NAMES,
   VNODE_COUNTERS,
+  VNODE_HINTED,
   VNODE_INCARNATION,
   VNODE_STATE,
 } from '../messaging/layout.js';
 import {
   COUNT_COORDINATED,
+  COUNT_HINTS_DELIVERED,
+  COUNT_HINTS_DROPPED,
   COUNT_JOURNAL_FAILURES,
   COUNT_READS,
   COUNT_REPAIRED,
   COUNT_REPLICATED,
   GAUGE_ACTORS_MAX,
+  GAUGE_HINT_KIB,
+  GAUGE_HINTS,
+  GAUGE_HINTS_SINCE,
   GAUGE_SIBLINGS_MAX,
 } from '../shard/environment.js';
 import {
@@ -104,6 +110,16 @@ export function readStats(view: StoreView): StoreStats {
       oldestUnwrittenMs: since === 0 ? 0 : Math.max(0, (Math.floor(nowMs) & 0x7fffffff) - since),
       journalFailures: gauge(COUNT_JOURNAL_FAILURES),
       restarts: Math.max(0, incarnation - 1),
+      hints: {
+        waiting: gauge(GAUGE_HINTS),
+        bytes: gauge(GAUGE_HINT_KIB) * 1024,
+        oldestMs: ageOf(gauge(GAUGE_HINTS_SINCE) >>> 0),
+        owners: view.ring.vnodes
+          .filter((owner) => holdsFor(control, layout, ordinal, owner.ordinal))
+          .map(({ id: owner }) => owner),
+        delivered: counter(COUNT_HINTS_DELIVERED),
+        dropped: counter(COUNT_HINTS_DROPPED),
+      },
     } satisfies VnodeStats;
   });
   const sum = (of: (vnode: VnodeStats) => number): number =>
@@ -125,6 +141,15 @@ export function readStats(view: StoreView): StoreStats {
       },
     },
   };
+}
+
+function ageOf(sinceSeconds: number): number {
+  return sinceSeconds === 0 ? 0 : Math.max(0, Date.now() - sinceSeconds * 1000);
+}
+
+function holdsFor(control: Int32Array, layout: SharedLayout, holder: number, owner: number): boolean {
+  const word = layout.vnodeWord(owner) + VNODE_HINTED + (holder >>> 5);
+  return (Atomics.load(control, word) & (1 << (holder & 31))) !== 0;
 }
 
 function directReadsOf(view: StoreView, control: Int32Array, layout: SharedLayout, vnode: number): number {

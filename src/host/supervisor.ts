@@ -25,6 +25,9 @@ const WATCH_MS = 1_000;
 const BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 5_000;
 
+/** Actor numbers that a thread has besides its first one, and is given when it asks for more. */
+const FRESH_ACTORS = 4;
+
 /** For tests and for faults that are asked for; nothing of it is public. */
 export interface Internals {
   /** The threads obey {@link Supervisor.inject}. */
@@ -36,7 +39,7 @@ export interface Internals {
 
 /** What stays the same through all threads that serve a virtual node. */
 export interface Assignment {
-  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'disk' | 'faults'>;
+  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'freshActors' | 'disk' | 'faults'>;
   readonly disk: VnodeDisk | undefined;
   /** The actor of the first thread; every later one takes a fresh number. */
   readonly firstActor: number;
@@ -121,6 +124,7 @@ export class Supervisor {
       ...base,
       faults: this.internals.faults ?? false,
       actor: count === 1 ? firstActor : this.freshActor(),
+      freshActors: this.freshActors(),
       disk: disk && (count === 1 ? disk : { ...disk, mayCreate: false, clean: undefined, restarted: true }),
       port: port2,
     };
@@ -129,6 +133,16 @@ export class Supervisor {
     this.current[ordinal] = incarnation;
     void incarnation.gone.then(() => this.ended(ordinal, incarnation, count));
     return incarnation;
+  }
+
+  /** None if no more can be taken durably: whoever needs one asks again. */
+  private freshActors(): number[] {
+    try {
+      return Array.from({ length: FRESH_ACTORS }, () => this.freshActor());
+    } catch (error) {
+      this.lastError = error instanceof RingletError ? error : this.lastError;
+      return [];
+    }
   }
 
   private follow(
@@ -180,6 +194,9 @@ export class Supervisor {
           clearTimeout(timer);
           incarnation.isReady = true;
           resolveReady(message);
+          return;
+        case 'actors':
+          this.tell(ordinal, port, { type: 'actors', actors: this.freshActors() });
           return;
         case 'failed':
           incarnation.error = errorFrom(message.error);

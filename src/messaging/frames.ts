@@ -17,12 +17,16 @@ import { readDouble, writeDouble } from '../base/memory.js';
  *   GET           6 token     7 key hash       8 bucket | partition <<16   9 key bytes   10 key
  *   GET_REPLY     6 outcome   7 token as asked   8 record, if the outcome is OK
  *   REPLICATE     6 level | rule <<8   7 actor of the sender   8 record
+ *                 with HINT also: 6 … | owner <<16 | n <<24
  *   REPLICATE_ACK 6 outcome   7 actor as sent
  *   SCAN          6 limit     7 most bytes     8 bucket | partition <<16   9 bytes of `after`   10 after
  *   SCAN_REPLY    6 outcome   7 records        8 1 if there are no more    9 –   10 records
+ *   HANDOFF       6 rule <<8  7 actor of the sender   8 record
+ *   HANDOFF_ACK   6 outcome   7 actor as sent
  *
  * Flags: REPAIR on a REPLICATE that read repair sent; SETTLED on a SCAN whose earlier page has
- * already waited for the engine.
+ * already waited for the engine; STRICT on a PUT that only owners may take; HINT on a REPLICATE to a
+ * fallback, which keeps the record for the virtual node `owner` of a bucket of `n` copies.
  */
 export const FRAME_VERSION = 1;
 export const FRAME_HEADER_WORDS = 6;
@@ -36,8 +40,14 @@ export const REPLICATE_ACK = 6;
 export const SCAN = 7;
 export const SCAN_REPLY = 8;
 
+/** Hinted handoff has 20 to 29. */
+export const HANDOFF = 20;
+export const HANDOFF_ACK = 21;
+
 export const FLAG_REPAIR = 1;
 export const FLAG_SETTLED = 2;
+export const FLAG_STRICT = 4;
+export const FLAG_HINT = 8;
 
 export const NO_CALLER = -1;
 
@@ -118,6 +128,8 @@ const MIN_WORDS: Readonly<Record<number, number>> = {
   [REPLICATE_ACK]: RECORD_AT,
   [SCAN]: GET_FIXED_WORDS,
   [SCAN_REPLY]: SCAN_RECORDS_AT,
+  [HANDOFF]: RECORD_AT,
+  [HANDOFF_ACK]: RECORD_AT,
 };
 
 function padded(bytes: number): number {
@@ -175,6 +187,7 @@ export function frameIntact(words: Int32Array, at: number): boolean {
     case GET_REPLY:
       return words[at + 6] !== OK || recordEnd(words, at + RECORD_AT, at + have) > 0;
     case REPLICATE:
+    case HANDOFF:
       return recordEnd(words, at + RECORD_AT, at + have) > 0;
     case SCAN_REPLY:
       return recordsWithin(words, at + SCAN_RECORDS_AT, words[at + 7]!, at + have);

@@ -14,6 +14,13 @@ export const COUNT_CORRUPT = 12;
 export const GAUGE_SIBLINGS_MAX = 14;
 export const GAUGE_ACTORS_MAX = 15;
 export const COUNT_JOURNAL_FAILURES = 16;
+export const COUNT_HINTS_DELIVERED = 24;
+/** Hints that were not kept because there were too many. */
+export const COUNT_HINTS_DROPPED = 26;
+export const GAUGE_HINTS = 28;
+export const GAUGE_HINT_KIB = 29;
+/** When the oldest hint was made, in seconds of the time of day (unsigned); 0: there is none. */
+export const GAUGE_HINTS_SINCE = 30;
 
 /** Everything a virtual node knows of the world: no clock, thread, timer or promise besides. */
 export interface VnodeEnvironment {
@@ -26,6 +33,10 @@ export interface VnodeEnvironment {
   tick(): number;
   /** Whether another virtual node serves requests now, as this one sees it. */
   isServing(vnode: number): boolean;
+  /** An actor number that nobody has had and nobody else gets; undefined: none at the moment. */
+  freshActor(): number | undefined;
+  /** Says whether this virtual node may hold hints for another: readers of that one ask here too. */
+  holdsHintsFor(owner: number, holds: boolean): void;
   count(counter: number, by: number): void;
   gauge(gauge: number, value: number): void;
 }

@@ -10,7 +10,7 @@ import {
 import type { Engine } from './engine.js';
 import type { Journal } from './journal.js';
 import type { ObjectBuffer } from './object-buffer.js';
-import { bucketAt, keyAt, keyLengthAt, lengthAt, partitionAt } from './record.js';
+import { bucketAt, keyAt, keyLengthAt, KIND_REMOVED, kindAt, lengthAt, partitionAt } from './record.js';
 
 /** Records looked at, and records given to the engine, between two polls. */
 const SCAN_BUDGET = 4_096;
@@ -25,7 +25,8 @@ type Phase =
 /**
  * Moves sealed log segments into the engine and then lets their journal files go:
  *
- *   copying     the newest record of each key, a slice per poll; older ones are skipped
+ *   copying     the newest record of each key, a slice per poll; older ones are skipped, and a key
+ *               whose newest record says that it is removed is removed there too
  *   syncing     a record was skipped because a newer one exists further up the log, which may not
  *               be on disk yet: wait until the journal is synced up to there (invariant 4)
  *   confirming  commit the mark that says that these segments need no replay; when it is on stable
@@ -103,13 +104,12 @@ export class Checkpoint {
         phase.cursor += lengthAt(words, at) >>> 2;
         looked++;
         if (!buffer.isNewest(at)) continue;
-        const key = keyAt(words, at) * 4;
-        engine.put(
-          partitionAt(words, at),
-          bucketAt(words, at),
-          bytes.subarray(key, key + keyLengthAt(words, at)),
-          bytes.subarray(at * 4, at * 4 + lengthAt(words, at)),
-        );
+        const start = keyAt(words, at) * 4;
+        const key = bytes.subarray(start, start + keyLengthAt(words, at));
+        const record = bytes.subarray(at * 4, at * 4 + lengthAt(words, at));
+        if (kindAt(words, at) === KIND_REMOVED)
+          engine.remove(partitionAt(words, at), bucketAt(words, at), key);
+        else engine.put(partitionAt(words, at), bucketAt(words, at), key, record);
         put++;
       }
       if (phase.cursor >= end && ++phase.at < phase.segments.length) {
