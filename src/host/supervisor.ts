@@ -216,6 +216,10 @@ export class Supervisor {
     if (this.closing) return;
     Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_FAULTED);
     if (count === 1 && !incarnation.isReady) return;
+    if (this.keptDown.has(ordinal)) {
+      this.keptDown.set(ordinal, count + 1);
+      return;
+    }
     const delayMs = incarnation.isReady ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(count, 10));
     setTimeout(() => {
       if (!this.closing) this.launch(ordinal, count + 1);
@@ -265,6 +269,25 @@ export class Supervisor {
     const incarnation = this.current[ordinal];
     if (this.internals.faults !== true || incarnation?.isReady !== true) return false;
     this.tell(ordinal, incarnation.port, { type: 'fault', fault, place });
+    return true;
+  }
+
+  /** Virtual nodes that get no new thread for now, and the number of their next one once the last is gone. */
+  private readonly keptDown = new Map<number, number>();
+
+  /** Ends the thread of a virtual node and starts no other before {@link bringBack}; for faults that are asked for. */
+  keepDown(ordinal: number): boolean {
+    if (this.internals.faults !== true || !this.terminate(ordinal)) return false;
+    this.keptDown.set(ordinal, 0);
+    return true;
+  }
+
+  /** False while its last thread is not gone yet. */
+  bringBack(ordinal: number): boolean {
+    const count = this.keptDown.get(ordinal) ?? 0;
+    if (count === 0) return false;
+    this.keptDown.delete(ordinal);
+    this.launch(ordinal, count);
     return true;
   }
 
