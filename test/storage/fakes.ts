@@ -4,6 +4,8 @@ import type { ExistingJournalFile, JournalDisk, JournalFile } from '../../src/st
 
 type Random = (below: number) => number;
 type Rows = Map<string, Uint8Array>;
+/** Undefined: the key is removed. */
+type Batch = Map<string, Uint8Array | undefined>;
 
 /** What runs later, when the test says so: commits in their order, everything else in any. */
 export class Later {
@@ -147,8 +149,8 @@ export class FakeEngine implements Engine {
   failCommits = 0;
   failure: Error | undefined;
   readonly rows: Rows;
-  private batch: Rows = new Map();
-  private readonly commits: { rows: Rows; mark: EngineMark; done: CommitDone }[] = [];
+  private batch: Batch = new Map();
+  private readonly commits: { rows: Batch; mark: EngineMark; done: CommitDone }[] = [];
   private readonly later: Later;
 
   constructor(later: Later, rows: Rows = new Map(), state: EngineState = NEW) {
@@ -161,14 +163,16 @@ export class FakeEngine implements Engine {
     return this.rows.get(nameOf(partition, bucket, key))?.slice();
   }
   put(partition: number, bucket: number, key: Uint8Array, record: Uint8Array): void {
-    const name = nameOf(partition, bucket, key);
+    this.add(nameOf(partition, bucket, key), record.slice());
+  }
+  remove(partition: number, bucket: number, key: Uint8Array): void {
+    this.add(nameOf(partition, bucket, key), undefined);
+  }
+  private add(name: string, record: Uint8Array | undefined): void {
     if (this.batch.has(name) || this.commits.some(({ rows }) => rows.has(name))) {
       throw new Error('the key is in a batch that has not resolved');
     }
-    this.batch.set(name, record.slice());
-  }
-  remove(): void {
-    throw new Error('not used');
+    this.batch.set(name, record);
   }
   commit(mark: EngineMark, done: CommitDone): void {
     this.commits.push({ rows: this.batch, mark, done });
@@ -185,8 +189,11 @@ export class FakeEngine implements Engine {
     this.apply(rows, mark);
     done(undefined);
   }
-  private apply(rows: Rows, mark: EngineMark): void {
-    for (const [name, record] of rows) this.rows.set(name, record);
+  private apply(rows: Batch, mark: EngineMark): void {
+    for (const [name, record] of rows) {
+      if (record === undefined) this.rows.delete(name);
+      else this.rows.set(name, record);
+    }
     this.state = { ...this.state, ...mark };
   }
   scan(): void {
