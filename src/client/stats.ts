@@ -93,7 +93,7 @@ export function readStats(view: StoreView): StoreStats {
       directReads: directReadsOf(view, control, layout, ordinal),
       coordinated: counter(COUNT_COORDINATED),
       replicated: counter(COUNT_REPLICATED),
-      keys: Atomics.load(words, LIVE_KEYS),
+      keys: Math.max(0, Atomics.load(words, LIVE_KEYS) - (view.engine === 'memory' ? gauge(GAUGE_HINTS) : 0)),
       siblingsMax: gauge(GAUGE_SIBLINGS_MAX),
       actorsMax: gauge(GAUGE_ACTORS_MAX),
       readRepairs: counter(COUNT_REPAIRED),
