@@ -14,7 +14,8 @@ const HINTS = 512;
  * Makes the list of hints anew at a start, a slice per turn: first what stands in the object
  * buffer, then what the engine has. A record only ever moves from the one to the other, so none is
  * missed; a hint that was let go meanwhile may be listed, and then its copy is sent once too often.
- * Until it is done this virtual node may hold hints for everybody.
+ * Until it is done, this virtual node is said to hold hints for whom it held some before, and on
+ * the first start of a process for everybody.
  */
 export class HintLoader {
   private readonly env: VnodeEnvironment;
@@ -34,6 +35,8 @@ export class HintLoader {
     this.engine = engine;
     this.hints = hints;
     this.ordinals = new Map(env.ring.vnodes.map(({ id, ordinal }) => [id, ordinal]));
+    // A thread that takes a buffer over finds said what its predecessor held, or more.
+    if (engine === undefined || pipeline.buffer.index.keys > 0) return;
     for (const { ordinal } of env.ring.vnodes) this.announce(ordinal, true);
   }
 

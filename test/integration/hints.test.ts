@@ -88,6 +88,12 @@ describe.each(ENGINES)('hinted handoff (%s)', (engine) => {
       code: 'QUORUM_NOT_MET',
       details: { need: 3, got: 2 },
     });
+    const all = store.bucket('all', { r: 3, w: 3 });
+    await all.put(key!, 'sloppy');
+    expect((await all.get(key!)).degraded).toBe(true);
+    expect(await failure(all.get(key!, { strict: true, timeoutMs: 100 }))).toMatchObject({
+      code: 'QUORUM_NOT_MET',
+    });
     await strict.setProperties({ strict: false });
     expect((await strict.get(key!, { r: 'all' })).degraded).toBe(true);
     expect(await failure(store.put(key!, 'x', { strict: 1 as never }))).toMatchObject({
