@@ -196,8 +196,22 @@ export class FakeEngine implements Engine {
     }
     this.state = { ...this.state, ...mark };
   }
-  scan(): void {
-    throw new Error('not used');
+  scan(
+    partition: number,
+    bucket: number,
+    after: Uint8Array | undefined,
+    limit: number,
+    visit: (key: Uint8Array, record: Uint8Array) => void,
+  ): void {
+    const prefix = `${partition}/${bucket}/`;
+    const from = after === undefined ? undefined : Buffer.from(after).toString('latin1');
+    const keys = Array.from(this.rows.keys(), (name) =>
+      name.startsWith(prefix) ? name.slice(prefix.length) : '',
+    )
+      .filter((key) => key !== '' && (from === undefined || key > from))
+      .sort();
+    for (const key of keys.slice(0, limit))
+      visit(Uint8Array.from(Buffer.from(key, 'latin1')), this.rows.get(prefix + key)!.slice());
   }
   async close(): Promise<void> {}
 

@@ -7,10 +7,14 @@ import type { VnodeEnvironment } from '../../src/shard/environment.js';
 import { GuestActor } from '../../src/shard/guest-actor.js';
 import { HintHandoff } from '../../src/shard/hint-handoff.js';
 import { HintLoader } from '../../src/shard/hint-loader.js';
-import { Hints } from '../../src/shard/hints.js';
+import { Hints, textOf } from '../../src/shard/hints.js';
 import { Replica } from '../../src/shard/replica.js';
 import { Pipeline } from '../../src/storage/pipeline.js';
 import { StorageWorld } from '../storage/storage-world.js';
+import { recoverJournal } from '../../src/storage/recovery.js';
+import { hintName } from '../../src/shard/hint-record.js';
+import { Later } from '../storage/fakes.js';
+import { seeded } from '../versions/model.js';
 import { LIMITS } from '../../src/base/limits.js';
 import { hashOf, keyBytesOf, version } from '../storage/support.js';
 
@@ -32,15 +36,18 @@ class Sent implements Outbox {
 }
 
 /** The owner's end of a handing over, on a journal whose writes and syncs complete when the test says so. */
-function owner(world: StorageWorld): {
+function owner(
+  world: StorageWorld,
+  engine = world.engine,
+): {
   pipeline: Pipeline;
   handoff: HintHandoff;
   hints: Hints;
   sent: Sent;
 } {
   const completions = new Completions();
-  const options = { flushMs: 20, checkpointMs: 1e9, onProgress: () => undefined };
-  const backing = { journal: world.journal, engine: world.engine };
+  const options = { flushMs: 20, checkpointMs: 100, onProgress: () => undefined };
+  const backing = { journal: world.journal, engine };
   const pipeline = new Pipeline(world.buffer, backing, options, (token) => completions.reached(token));
   completions.pipeline = pipeline;
   const sent = new Sent();
@@ -58,7 +65,7 @@ function owner(world: StorageWorld): {
   } as unknown as VnodeEnvironment;
   const replica = new Replica(pipeline, () => 1, 4_000);
   const hints = new Hints(env, pipeline, replica, new GuestActor(() => undefined));
-  const loader = new HintLoader(env, pipeline, undefined, hints);
+  const loader = new HintLoader(env, pipeline, engine, hints);
   return {
     pipeline,
     hints,
@@ -123,6 +130,56 @@ describe('the list of hints', () => {
     expect(world.buffer.lastSequence).toBe(1);
   });
 
+  it.each(['killed process', 'power cut'] as const)(
+    'is made anew from journal and engine after a %s, as of the watermark or later',
+    async (crash) => {
+      let found = 0;
+      for (let seed = 0; seed < 60; seed++) {
+        const random = seeded(seed);
+        const world = new StorageWorld();
+        const { pipeline, hints } = owner(world);
+        /** Name → positions in the log at which the hint was made and let go, in turns. */
+        const changes = new Map<string, number[]>();
+        for (let turn = 0; turn < 60; turn++) {
+          world.nowMs += random(15);
+          pipeline.begin(world.nowMs);
+          for (let i = random(4); i > 0; i--) {
+            const key = keyBytesOf(`k${random(12)}`);
+            const list = hints.waiting[1]!;
+            const text = textOf(hintName(hints.names[1]!, { bucket: 1, key }));
+            const hint = { hash: key[1]!, partition: 3, n: 1, rule: 0, bytes: 99 };
+            const done = list.has(text)
+              ? hints.release(1, text, list.get(text)!)
+              : hints.take(1, { bucket: 1, key }, hint) === 'kept';
+            if (done) changes.set(text, [...(changes.get(text) ?? []), world.buffer.lastSequence]);
+          }
+          pipeline.end(world.nowMs);
+          for (let steps = random(4); steps > 0; steps--) world.later.runOne(random);
+        }
+        const cut = crash === 'power cut';
+        const { written, synced } = world.positions();
+        const later = new Later();
+        const engine = world.engine.afterCrash(random, later);
+        const files = cut ? world.disk.afterPowerCut(random) : world.disk.afterKill();
+        const pump = setInterval(() => later.runAll(), 0);
+        await recoverJournal(files, engine, !cut, 'journal').finally(() => clearInterval(pump));
+        const fresh = new StorageWorld();
+        const after = owner(fresh, engine);
+        for (let i = 0; i < 2; i++) after.handoff.poll(fresh.nowMs);
+        for (const [text, sequences] of changes) {
+          const certain = sequences.filter((sequence) => sequence <= (cut ? synced : written)).length;
+          // Made by each odd change, let go by each even one.
+          const possible = new Set(
+            Array.from({ length: sequences.length - certain + 1 }, (_, i) => (certain + i) % 2 === 1),
+          );
+          expect(possible, `seed ${seed} ${text}`).toContain(after.hints.waiting[1]!.has(text));
+          if (possible.size === 1 && possible.has(true)) found++;
+        }
+      }
+      expect(found).toBeGreaterThan(60);
+    },
+  );
+
   it('is made anew from the records that say so, and from no others', () => {
     const world = new StorageWorld();
     const { pipeline, hints } = owner(world);
@@ -139,7 +196,7 @@ describe('the list of hints', () => {
     const [first] = hints.waiting[1]!;
     expect(hints.release(1, ...first!)).toBe(true);
     const again = owner(world);
-    again.handoff.poll(world.nowMs);
+    for (let i = 0; i < 2; i++) again.handoff.poll(world.nowMs);
     expect([...again.hints.waiting[1]!]).toEqual([...hints.waiting[1]!]);
     expect(again.hints.count).toBe(2);
   });
