@@ -276,6 +276,7 @@ export class VirtualNode {
     const level = (words[at + 6]! & 0xff) as Level;
     const rule = (words[at + 6]! >>> 8) & 0xff;
     const repair = (frameFlags(words, at) & FLAG_REPAIR) !== 0;
+    let hinted = 0;
     if ((frameFlags(words, at) & FLAG_HINT) !== 0) {
       const taken = this.takeHint(words, bytes, at, rule);
       if (taken === 'wait') return false;
@@ -283,6 +284,8 @@ export class VirtualNode {
         this.acknowledge(from, id, words[at + 7]!, OUT_OVERLOADED);
         return true;
       }
+      // A copy that is here already says nothing of its hint.
+      hinted = this.pipeline.buffer.lastSequence;
     }
     const outcome = this.replica.apply(words, bytes, record, rule);
     if (outcome === 'wait') return false;
@@ -294,7 +297,8 @@ export class VirtualNode {
       return true;
     }
     const reached = (): void => this.acknowledge(from, id, actor, OK);
-    if (!this.completions.awaitLevel(outcome.sequence, level, reached)) reached();
+    const sequence = Math.max(outcome.sequence, hinted);
+    if (!this.completions.awaitLevel(sequence, level, reached)) reached();
     return true;
   }
 

@@ -129,9 +129,7 @@ describe('any state of a get', () => {
   it('comes to an end when everybody who serves answers, if any owner does', () => {
     fc.assert(
       fc.property(worlds, (world) => {
-        const standing = [...world.standing].map((one, i) =>
-          world.serving[i] ? one : 'unasked',
-        ) as Standing[];
+        const standing = [...world.standing].map<Standing>((one, i) => (world.serving[i] ? one : 'unasked'));
         fc.pre(
           !world.strict && world.serving.slice(0, 3).some((serves, i) => serves && standing[i] !== 'refused'),
         );
