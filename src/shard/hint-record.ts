@@ -37,7 +37,7 @@ export interface Hint {
   /** Copies and conflict rule of the bucket. */
   readonly n: number;
   readonly rule: number;
-  /** Of the key's record when the hint was made. */
+  /** Of the key's record when the hint was made; about. */
   readonly bytes: number;
 }
 

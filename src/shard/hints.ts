@@ -85,7 +85,9 @@ export class Hints {
     const list = this.waiting[owner]!;
     if (list.has(text)) return;
     if (list.size === 0) this.env.holdsHintsFor(owner, true);
-    list.set(text, { ...hint, busy: false });
+    // Only these: what is given may be a whole request, whose memory is gone with its frame.
+    const { hash, partition, n, rule, bytes } = hint;
+    list.set(text, { hash, partition, n, rule, bytes, busy: false });
     this.sinceMs[owner] = Math.min(this.sinceMs[owner]!, madeMs);
     this.count++;
     this.bytes += hint.bytes;

@@ -1,62 +1,19 @@
 import { copyWords } from '../base/memory.js';
 import { LIMITS } from '../base/limits.js';
-import {
-  FLAG_HINT,
-  FRAME_HEADER_WORDS,
-  OK,
-  OUT_FULL,
-  OUT_OVERLOADED,
-  OUT_QUORUM,
-  OUT_STALE_RING,
-  RECORD_AT,
-  REPLICATE,
-  writeHeader,
-} from '../messaging/frames.js';
+import { OK, OUT_FULL, OUT_OVERLOADED, OUT_QUORUM, OUT_STALE_RING } from '../messaging/frames.js';
 import type { Pipeline } from '../storage/pipeline.js';
-import { ENTRY_WORDS, entriesAt, FIXED_WORDS, lengthAt, recordBytes, wordsFor } from '../storage/record.js';
+import { ENTRY_WORDS, entriesAt, FIXED_WORDS, recordBytes, wordsFor } from '../storage/record.js';
 import type { Completions } from './completions.js';
 import { planCopies, type CopyPlan } from './copy-plan.js';
+import { type Copy, copyFor, CopySender } from './copy-sender.js';
 import { COUNT_COORDINATED, type VnodeEnvironment } from './environment.js';
 import type { GuestActor } from './guest-actor.js';
 import type { Hints } from './hints.js';
 import { refuse, type Refusal } from './outcome.js';
+import { type InProgress, PutProgress } from './put-progress.js';
 import { PutReplies } from './put-replies.js';
 import type { PutRequest } from './put-request.js';
 import type { Replica } from './replica.js';
-
-/** A put that was made here and waits for other replicas. */
-interface InProgress {
-  readonly caller: number;
-  readonly request: number;
-  readonly need: number;
-  readonly deadlineMs: number;
-  /** The version vector, `entries` pairs, and behind it the key in words. */
-  readonly words: Int32Array;
-  readonly entries: number;
-  readonly total: number;
-  readonly hash: number;
-  readonly partition: number;
-  readonly bucket: number;
-  readonly keyBytes: number;
-  readonly n: number;
-  readonly rule: number;
-  readonly level: number;
-  readonly ownersOnly: boolean;
-  acks: number;
-  /** Copies that are not acknowledged yet, the own one included: each counts once, whatever arrives twice. */
-  readonly open: Copy[];
-  /** Where in the preference list further fallbacks are looked for. */
-  next: number;
-  /** Owners whose hint there was no room for yet. */
-  readonly owed: number[];
-  replied: boolean;
-}
-
-/** Who has been sent a copy, and (<< 8) which owner it stands for: itself, unless it is a fallback. */
-type Copy = number;
-const holderOf = (copy: Copy): number => copy & 0xff;
-const ownerOf = (copy: Copy): number => copy >>> 8;
-const copyFor = (owner: number, holder: number): Copy => holder | (owner << 8);
 
 export interface PutParts {
   readonly env: VnodeEnvironment;
@@ -72,8 +29,7 @@ export interface PutParts {
 /**
  * Puts at their coordinator (paper §4.5, §4.6, §5): own copy first, then the whole resulting record
  * to the other owners, or to fallbacks for those that do not serve; the caller hears of it when W
- * have it at the asked level. All copies are followed up to the deadline, also when the caller is
- * gone, and what an owner has not acknowledged by then becomes a hint.
+ * have it at the asked level (put-progress.ts).
  */
 export class PutCoordinator {
   private readonly env: VnodeEnvironment;
@@ -83,16 +39,13 @@ export class PutCoordinator {
   private readonly hints: Hints;
   private readonly guest: GuestActor;
   private readonly replies: PutReplies;
+  private readonly sender: CopySender;
+  private readonly progress: PutProgress;
   private readonly dotActor: number;
-  /** Travels with every copy and back: an acknowledgement meant for an earlier thread counts for nothing. */
-  private readonly actor: number;
-  private readonly inProgress = new Map<number, InProgress>();
   private nextId = 0;
-  private nextSweepMs = 0;
 
   constructor({ env, pipeline, replica, completions, hints, guest, actor }: PutParts) {
     this.dotActor = actor;
-    this.actor = actor | 0;
     this.env = env;
     this.pipeline = pipeline;
     this.replica = replica;
@@ -100,10 +53,12 @@ export class PutCoordinator {
     this.hints = hints;
     this.guest = guest;
     this.replies = new PutReplies(env);
+    this.sender = new CopySender(env, actor);
+    this.progress = new PutProgress(env, replica, hints, this.sender, this.replies, this.reaches);
   }
 
   get size(): number {
-    return this.inProgress.size;
+    return this.progress.size;
   }
 
   /** Why a put cannot begin; checked before it is claimed, so that a refusal leaves nothing behind. */
@@ -117,8 +72,7 @@ export class PutCoordinator {
       const all = ownersOnly ? owners : owners + this.serving(partition, n, preferenceLength);
       if (all < w) return refuse(OUT_QUORUM, all, w);
     }
-    if (this.inProgress.size >= LIMITS.coordinations)
-      return refuse(OUT_OVERLOADED, this.inProgress.size, LIMITS.coordinations);
+    if (this.size >= LIMITS.coordinations) return refuse(OUT_OVERLOADED, this.size, LIMITS.coordinations);
     return undefined;
   }
 
@@ -168,18 +122,14 @@ export class PutCoordinator {
     }
     this.env.count(COUNT_COORDINATED, 1);
     const { words } = this.pipeline.buffer;
-    const open: Copy[] = [];
-    for (const owner of plan.owners)
-      open.push(this.send(owner, owner, request, deadlineMs, words, outcome.at));
-    for (const { owner, holder } of plan.hinted) {
-      if (holder !== this.env.ordinal)
-        open.push(this.send(holder, owner, request, deadlineMs, words, outcome.at));
-    }
-    const { level } = request;
     const own = this.nextId;
-    const ownWaits = this.completions.awaitLevel(outcome.sequence, level, () =>
-      this.acknowledge(own, this.env.ordinal, this.actor, true),
-    );
+    const open: Copy[] = plan.owners.map((owner) => copyFor(owner, owner));
+    for (const { owner, holder } of plan.hinted) {
+      if (holder !== this.env.ordinal) open.push(copyFor(owner, holder));
+    }
+    for (const copy of open) this.sender.send(copy, request, own, deadlineMs, words, outcome.at);
+    const { level } = request;
+    const ownWaits = this.completions.awaitLevel(outcome.sequence, level, () => this.acknowledgeOwn(own));
     const entries = entriesAt(words, outcome.at);
     const trail = trailOf(words, outcome.at, entries, request.keyWords);
     this.nextId = (this.nextId + 1) >>> 0;
@@ -210,8 +160,8 @@ export class PutCoordinator {
       owed: [],
       replied: false,
     };
-    this.inProgress.set(own, entry);
-    if (!ownWaits) this.acknowledge(own, this.env.ordinal, this.actor, true);
+    this.progress.add(own, entry);
+    if (!ownWaits) this.acknowledgeOwn(own);
     return 'done';
   }
 
@@ -224,113 +174,21 @@ export class PutCoordinator {
       if (taken === 'wait') return 'wait';
       // An owner's copy counts without its hint: repair brings the other one. A fallback's would be lost.
       if (guest && taken !== 'kept')
-        return refuse(taken === 'full' ? OUT_OVERLOADED : OUT_FULL, LIMITS.hints);
+        return refuse(taken === 'full' ? OUT_OVERLOADED : OUT_FULL, LIMITS.hints, LIMITS.hints);
     }
     return undefined;
   }
 
-  /** Sends a copy to an owner, or to a fallback in its place. */
-  private send(
-    to: number,
-    owner: number,
-    { level, rule, n }: Pick<InProgress, 'level' | 'rule' | 'n'>,
-    deadlineMs: number,
-    words: Int32Array,
-    record: number,
-    id = this.nextId,
-  ): Copy {
-    const bytes = lengthAt(words, record);
-    const hinted = to !== owner;
-    const outbox = this.env.endpoint.to(to);
-    const at = outbox.begin(RECORD_AT * 4 + bytes);
-    writeHeader(outbox.words, at, REPLICATE, hinted ? FLAG_HINT : 0, id, this.env.ring.epoch, deadlineMs);
-    outbox.words[at + FRAME_HEADER_WORDS] = level | (rule << 8) | (hinted ? (owner << 16) | (n << 24) : 0);
-    outbox.words[at + 7] = this.actor;
-    copyWords(words, record, outbox.words, at + RECORD_AT, bytes >>> 2);
-    outbox.end();
-    return copyFor(owner, to);
+  private acknowledgeOwn(id: number): void {
+    this.progress.acknowledge(id, this.env.ordinal, this.sender.actor, true);
   }
 
-  /** A replica has the record at the asked level, or says that it cannot take it. */
   acknowledge(id: number, from: number, actor: number, good: boolean): void {
-    const entry = actor === this.actor ? this.inProgress.get(id) : undefined;
-    const at = entry?.open.findIndex((copy) => holderOf(copy) === from) ?? -1;
-    if (entry === undefined || at < 0) return;
-    const [copy] = entry.open.splice(at, 1);
-    if (good) entry.acks++;
-    else this.replace(id, entry, ownerOf(copy!));
-    this.settle(id, entry);
+    this.progress.acknowledge(id, from, actor, good);
   }
 
-  private settle(id: number, entry: InProgress): void {
-    if (!entry.replied && entry.acks >= entry.need) this.finish(entry, OK);
-    else if (!entry.replied && entry.acks + entry.open.length < entry.need) this.finish(entry, OUT_QUORUM);
-    if (entry.open.length === 0 && entry.owed.length === 0) this.inProgress.delete(id);
-  }
-
-  /** Whoever was to take an owner's copy does not: the next fallback gets it, or the hint stays here. */
-  private replace(id: number, entry: InProgress, owner: number): void {
-    const { ring, ordinal } = this.env;
-    const copy = this.ownCopy(entry);
-    const end = copy < 0 || entry.ownersOnly ? entry.n : ring.preferenceLength;
-    while (entry.next < end) {
-      const fallback = this.owner(entry.partition, entry.next++);
-      if (fallback === ordinal || !this.reaches(fallback)) continue;
-      const words = this.replica.wordsOf(copy);
-      entry.open.push(this.send(fallback, owner, entry, entry.deadlineMs, words, copy, id));
-      return;
-    }
-    this.note(entry, owner);
-  }
-
-  /** What is stored now: it includes the put. −1 if it cannot be read. */
-  private ownCopy({ hash, partition, bucket, words, entries, keyBytes }: InProgress): number {
-    const keyWords = words.subarray(entries * 2);
-    try {
-      return this.replica.read(hash, partition, bucket, keyWords, bytesOf(keyWords, keyBytes));
-    } catch {
-      return -1;
-    }
-  }
-
-  private note(entry: InProgress, owner: number): void {
-    const { bucket, words, entries, keyBytes } = entry;
-    if (owner === this.env.ordinal) return;
-    const key = bytesOf(words.subarray(entries * 2), keyBytes);
-    const taken = this.hints.take(owner, { bucket, key }, { ...entry, bytes: words.byteLength });
-    if (taken === 'wait') entry.owed.push(owner);
-  }
-
-  /** Replaces copies at virtual nodes that are gone, and gives up what is past its deadline. Once in a while: this walks the whole map. */
   sweep(nowMs: number): void {
-    if (nowMs < this.nextSweepMs) return;
-    this.nextSweepMs = nowMs + 50;
-    for (const [id, entry] of this.inProgress) {
-      for (const owner of entry.owed.splice(0)) this.note(entry, owner);
-      if (nowMs >= entry.deadlineMs) this.giveUp(entry);
-      else this.replaceGone(id, entry);
-      this.settle(id, entry);
-    }
-  }
-
-  private giveUp(entry: InProgress): void {
-    if (!entry.replied) this.finish(entry, OUT_QUORUM);
-    for (const copy of entry.open.splice(0)) this.note(entry, ownerOf(copy));
-  }
-
-  private replaceGone(id: number, entry: InProgress): void {
-    for (let i = entry.open.length - 1; i >= 0; i--) {
-      const holder = holderOf(entry.open[i]!);
-      if (holder === this.env.ordinal || this.env.isServing(holder)) continue;
-      const [copy] = entry.open.splice(i, 1);
-      this.replace(id, entry, ownerOf(copy!));
-    }
-  }
-
-  private finish(entry: InProgress, outcome: number): void {
-    entry.replied = true;
-    const { caller, request, acks, need, total, words, entries } = entry;
-    this.replies.send(caller, request, outcome, acks, need, total, words, entries);
+    this.progress.sweep(nowMs);
   }
 
   refuse(to: number, request: number, refusal: Refusal): void {
@@ -348,8 +206,4 @@ function trailOf(words: Int32Array, record: number, entries: number, keyWords: I
   }
   copyWords(keyWords, 0, trail, entries * 2, keyWords.length);
   return trail;
-}
-
-function bytesOf(words: Int32Array, bytes: number): Uint8Array {
-  return new Uint8Array(words.buffer, words.byteOffset, bytes);
 }
