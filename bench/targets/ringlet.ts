@@ -19,7 +19,7 @@ const FILL_LANES = 256;
 
 /** `lww`, so that puts without a context do not pile up siblings: what every peer does too. */
 export function bucketProperties({ n, r, w, durability }: RingletSpec): BucketProperties {
-  return { n, r, w, durability, conflict: 'lww' };
+  return { n, r, w, durability, conflict: 'lww', strict: false };
 }
 
 export async function openRinglet(spec: RingletSpec): Promise<HostStore> {

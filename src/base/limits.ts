@@ -4,6 +4,8 @@ import { assert } from './assert.js';
 export const LIMITS = {
   /** Longest key in bytes, bucket not counted. LMDB takes 1,978 with our 4-byte prefix. */
   keyBytes: 1_900,
+  /** What a hint's name has besides the key: the owner's id and 3 bytes. */
+  hintNameBytes: 64,
   /** Largest value by default, and the most that `valueBytes` may be set to. */
   valueBytes: 1 << 20,
   maxValueBytes: 64 << 20,
@@ -29,6 +31,11 @@ export const LIMITS = {
   inFlight: 4_096,
   /** Puts that one virtual node coordinates at the same time. */
   coordinations: 8_192,
+  /** Hints that one virtual node keeps; a longer absence is left to repair. */
+  hints: 1 << 18,
+  /** Handing over: hints on their way, and bytes given to the transport per turn (one record may be longer). */
+  hintsInFlight: 64,
+  hintBytesPerTurn: 64 << 10,
   /** Bytes of one ring buffer between a caller and a virtual node, and between virtual nodes. */
   callerRingBytes: 128 << 10,
   vnodeRingBytes: 256 << 10,
@@ -57,7 +64,11 @@ export const LIMITS = {
   minMemoryMiB: 16,
 } as const;
 
-assert(LIMITS.keyBytes + 4 <= 1_978, 'an engine key holds partition, bucket and key');
+assert(
+  LIMITS.keyBytes + LIMITS.hintNameBytes + 4 <= 1_978,
+  'an engine key holds partition, bucket and the name of a hint',
+);
+assert(LIMITS.buckets < 0xffff, 'the highest bucket number is the one of hints');
 assert(LIMITS.valueBytes <= LIMITS.maxValueBytes, 'the default value limit is within its range');
 assert(LIMITS.siblingsWarn < LIMITS.siblings, 'siblings warn before they refuse');
 assert((LIMITS.partitions & (LIMITS.partitions - 1)) === 0, 'partitions are a power of two');

@@ -22,6 +22,8 @@ export interface BucketProperties {
   readonly durability: Durability;
   /** Fixed at the bucket's creation. */
   readonly conflict: ConflictRule;
+  /** Only the n owners of a key count towards R and W: no fallback stands in for one; default false. */
+  readonly strict: boolean;
 }
 
 /**
@@ -48,6 +50,8 @@ export interface RequestOptions {
 
 export interface GetOptions extends RequestOptions {
   readonly r?: Quorum;
+  /** Wait for R owners and fail with QUORUM_NOT_MET rather than return a degraded answer. */
+  readonly strict?: boolean;
 }
 
 export interface PutOptions extends RequestOptions {
@@ -60,10 +64,15 @@ export interface PutOptions extends RequestOptions {
   readonly contentType?: string;
   readonly w?: Quorum;
   readonly durability?: Durability;
+  /** Only owners count towards W. A put with a condition is always strict. */
+  readonly strict?: boolean;
 }
 
 export type DeleteOptions = Omit<PutOptions, 'contentType' | 'ifAbsent'>;
-export type IncrementOptions = Pick<PutOptions, 'timeoutMs' | 'signal' | 'timeline' | 'w' | 'durability'>;
+export type IncrementOptions = Pick<
+  PutOptions,
+  'timeoutMs' | 'signal' | 'timeline' | 'w' | 'durability' | 'strict'
+>;
 
 export interface Sibling {
   readonly value: Uint8Array;
@@ -88,7 +97,7 @@ export interface GetResult {
   readonly siblings: readonly Sibling[];
   /** Absent when nothing was ever written; a tombstone has one. */
   readonly context?: Context;
-  /** Fewer than R owners contributed. */
+  /** Fewer than R owners contributed: what only the others have is missing. Then an absence proves nothing. */
   readonly degraded: boolean;
   readonly timeline?: readonly TimelineEvent[];
 }
@@ -141,7 +150,7 @@ export interface Bucket {
   putMany(entries: readonly PutEntry[], options?: PutOptions): Promise<PutOutcome[]>;
   scan(options?: ScanOptions): AsyncIterableIterator<ScanItem>;
   properties(): Promise<BucketProperties>;
-  /** Changes r, w or durability; n and conflict are fixed at creation (BUCKET_MISMATCH). */
+  /** Changes r, w, durability or strict; n and conflict are fixed at creation (BUCKET_MISMATCH). */
   setProperties(properties: Partial<BucketProperties>): Promise<BucketProperties>;
 }
 
@@ -240,6 +249,20 @@ export interface VnodeStats {
   readonly repairBytesSent: number;
   readonly journalFailures: number;
   readonly restarts: number;
+  /** Keys whose newest version must still go to an owner that did not serve. */
+  readonly hints: HintStats;
+}
+
+export interface HintStats {
+  readonly waiting: number;
+  /** Of the records, when their hints were made; in steps of 1 KiB. */
+  readonly bytes: number;
+  readonly oldestMs: number;
+  /** Virtual nodes for which hints wait here. */
+  readonly owners: readonly string[];
+  /** Since the start: hints that an owner has taken, and those not kept because there were too many. */
+  readonly delivered: number;
+  readonly dropped: number;
 }
 
 export interface StoreStats {

@@ -109,7 +109,9 @@ export class ConnectedBucket implements Bucket {
       return this.gets.immediately({ found: false, siblings: [], degraded: false });
     }
     const policy =
-      options.r === undefined ? this.readPolicy! : policyOf(definition, this.connection.view, options);
+      options.r === undefined && options.strict === undefined
+        ? this.readPolicy!
+        : policyOf(definition, this.connection.view, options);
     return this.gets.get(definition, policy, key, options);
   }
 

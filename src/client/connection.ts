@@ -7,6 +7,7 @@ import {
   STATE_SERVING,
   STORE_OPEN,
   STORE_STATE,
+  VNODE_HINTED,
   VNODE_INCARNATION,
   VNODE_STATE,
 } from '../messaging/layout.js';
@@ -75,6 +76,8 @@ export class Connection {
       claims: new Claims(this.control, this.layout),
       isServing: (vnode) => state(vnode, VNODE_STATE) === STATE_SERVING,
       incarnation: (vnode) => state(vnode, VNODE_INCARNATION),
+      holdsHintsFor: (holder, owner) =>
+        (state(owner, VNODE_HINTED + (holder >>> 5)) & (1 << (holder & 31))) !== 0,
     });
     this.timer = setInterval(this.tick, TICK_MS);
     this.timer.unref();

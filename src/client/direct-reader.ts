@@ -1,7 +1,8 @@
-import { SharedLayout, STATE_SERVING, VNODE_STATE } from '../messaging/layout.js';
+import { SharedLayout, STATE_SERVING, VNODE_HINTED, VNODE_STATE } from '../messaging/layout.js';
 import { BufferLayout } from '../storage/buffer-layout.js';
 import { findRecord } from '../storage/key-index.js';
 import { ReaderEpoch } from '../storage/readers.js';
+import { KIND_REMOVED, kindAt } from '../storage/record.js';
 import type { KeyRouter } from './key-router.js';
 import type { StoreView } from './view.js';
 
@@ -41,12 +42,18 @@ export class DirectReader {
     return Atomics.load(this.control, this.layout.vnodeWord(vnode) + VNODE_STATE) === STATE_SERVING;
   }
 
+  /** Whether hints may wait for a virtual node anywhere: then it may have missed what their holders have. */
+  isHinted(vnode: number): boolean {
+    const word = this.layout.vnodeWord(vnode) + VNODE_HINTED;
+    return (Atomics.load(this.control, word) | Atomics.load(this.control, word + 1)) !== 0;
+  }
+
   /** First word of the located key's record, −1 if it is not in the buffer or the virtual node does not serve. */
   find(vnode: number, bucket: number, key: KeyRouter): number {
     if (!this.isServing(vnode)) return -1;
     const byte = findRecord(this.words[vnode]!, this.bufferLayout, key.hash, bucket, key.words, key.keyBytes);
     if (byte === 0 || !this.isServing(vnode)) return -1;
-    return byte >>> 2;
+    return kindAt(this.words[vnode]!, byte >>> 2) === KIND_REMOVED ? -1 : byte >>> 2;
   }
 
   count(vnode: number): void {

@@ -23,7 +23,7 @@ import { VectorContext } from './context.js';
 import { type Contribution, mergeContributions, resultOf } from './merge.js';
 import { timeoutOf } from './policy.js';
 import { Repairs } from './repairs.js';
-import type { GetTask, LocatedKey, Policy } from './request.js';
+import type { GetOutcome, GetTask, LocatedKey, Policy } from './request.js';
 import { offAbort, onAbort } from './signals.js';
 import type { BucketDefinition } from './view.js';
 
@@ -80,12 +80,13 @@ export class Gets {
     direct.enter();
     try {
       const first = preference[router.partition * preferenceLength]!;
+      if (direct.isHinted(first)) return undefined;
       const at = direct.find(first, policy.bucket, router);
       if (at < 0) return undefined;
       const words = direct.words[first]!;
       for (let i = 1; i < policy.r; i++) {
         const vnode = preference[router.partition * preferenceLength + i]!;
-        const other = direct.find(vnode, policy.bucket, router);
+        const other = direct.isHinted(vnode) ? -1 : direct.find(vnode, policy.bucket, router);
         if (other < 0 || compareClocks(words, at, direct.words[vnode]!, other) !== 'equal') return undefined;
       }
       const result = singleValue(words, direct.bytes[first]!, at);
@@ -124,24 +125,32 @@ export class Gets {
     const startedMs = connection.clock.nowMs();
     const timeline: TimelineEvent[] | undefined = options.timeline === true ? [] : undefined;
     const known = connection.view.directReads ? this.contributions(policy, startedMs, timeline) : [];
-    const contributions =
+    const { contributions, degraded } =
       known.length >= policy.r
-        ? known
+        ? { contributions: known, degraded: false }
         : await this.request(
             { key, policy, startedMs, deadlineMs: startedMs + timeoutMs, timeline },
             known,
             options.signal,
           );
     const merged = mergeContributions(contributions, policy.rule);
-    if (merged.clock !== undefined && merged.stale.length > 0) {
-      this.repairs.later(key, policy, merged.clock, merged.kind, merged.stale);
+    // A fallback need not have everything: what it lacks is no reason to send it a copy.
+    const stale = merged.stale.filter((vnode) => this.owns(vnode, key, policy));
+    if (merged.clock !== undefined && stale.length > 0) {
+      this.repairs.later(key, policy, merged.clock, merged.kind, stale);
     }
-    const resolved = this.resolve(bucket, key, resultOf(merged.clock, merged.kind, false));
+    const resolved = this.resolve(bucket, key, resultOf(merged.clock, merged.kind, degraded));
     const result =
       timeline === undefined
         ? resolved
         : { ...resolved, timeline: finished(timeline, connection, startedMs) };
     return known.length >= policy.r ? this.immediately(result) : result;
+  }
+
+  private owns(vnode: number, key: LocatedKey, policy: Policy): boolean {
+    const { preference, preferenceLength } = this.connection.view.ring;
+    const first = key.partition * preferenceLength;
+    return preference.subarray(first, first + policy.n).includes(vnode);
   }
 
   /** Copies of the owners' records that stand in their buffers. */
@@ -156,7 +165,8 @@ export class Gets {
     try {
       for (let i = 0; i < policy.n && found.length < policy.r; i++) {
         const vnode = view.ring.preference[router.partition * view.ring.preferenceLength + i]!;
-        const at = direct.find(vnode, policy.bucket, router);
+        // Whoever holds hints for it must be asked besides, by message.
+        const at = direct.isHinted(vnode) ? -1 : direct.find(vnode, policy.bucket, router);
         if (at < 0) continue;
         const words = direct.words[vnode]!;
         // From shared into ordinary memory.
@@ -183,7 +193,7 @@ export class Gets {
     base: Pick<GetTask, 'key' | 'policy' | 'startedMs' | 'deadlineMs' | 'timeline'>,
     known: Contribution[],
     signal: AbortSignal | undefined,
-  ): Promise<readonly Contribution[]> {
+  ): Promise<GetOutcome> {
     const { connection } = this;
     return new Promise((resolve, reject) => {
       let slot = -1;
@@ -194,7 +204,7 @@ export class Gets {
         done: (outcome) => {
           if (signal !== undefined) offAbort(signal, abort);
           if (outcome instanceof RingletError) reject(outcome);
-          else resolve(outcome.contributions);
+          else resolve(outcome);
         },
       };
       slot = connection.submit(task, known);

@@ -46,6 +46,7 @@ export function checkProperties(
   range('n', properties.n, 1, Math.min(nodes, LIMITS.replicas));
   range('r', properties.r, 1, properties.n);
   range('w', properties.w, 1, properties.n);
+  checkStrict(properties.strict);
   checkDurability(properties.durability, engine);
   const { conflict } = properties;
   if (
@@ -62,6 +63,13 @@ export function checkProperties(
       conflict: String(conflict),
     },
   );
+}
+
+function checkStrict(strict: unknown): void {
+  if (strict === true || strict === false) return;
+  throw new RingletError('BAD_REQUEST', `strict is true or false, not ${String(strict)}`, {
+    got: String(strict),
+  });
 }
 
 export function checkDurability(durability: string, engine: 'lmdb' | 'memory'): void {
@@ -103,9 +111,15 @@ function quorumOf(what: string, quorum: Quorum | undefined, fallback: number, n:
 export function policyOf(
   bucket: BucketDefinition,
   view: StoreView,
-  asked: { readonly r?: Quorum; readonly w?: Quorum; readonly durability?: Durability },
+  asked: {
+    readonly r?: Quorum;
+    readonly w?: Quorum;
+    readonly durability?: Durability;
+    readonly strict?: boolean;
+  },
 ): Policy {
-  const { n, r, w, durability, conflict } = bucket.properties;
+  const { n, r, w, durability, conflict, strict } = bucket.properties;
+  if (asked.strict !== undefined) checkStrict(asked.strict);
   if (asked.durability !== undefined) checkDurability(asked.durability, view.engine);
   return {
     bucket: bucket.number,
@@ -114,6 +128,7 @@ export function policyOf(
     w: quorumOf('w', asked.w, w, n),
     level: LEVELS[asked.durability ?? durability],
     rule: conflict === 'lww' ? RULE_LWW : RULE_SIBLINGS,
+    strict: asked.strict ?? strict,
   };
 }
 

@@ -6,6 +6,7 @@ import {
   PUT_FIXED_WORDS,
   FLAG_REPAIR,
   FLAG_SETTLED,
+  FLAG_STRICT,
   RECORD_AT,
   REPLICATE,
   SCAN,
@@ -54,7 +55,7 @@ export function writePut(frames: FrameContext, vnode: number, request: number, t
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin((PUT_FIXED_WORDS + parts) * 4);
   const { words, bytes } = outbox;
-  writeHeader(words, at, PUT, 0, request, frames.epoch, task.deadlineMs);
+  writeHeader(words, at, PUT, policy.strict ? FLAG_STRICT : 0, request, frames.epoch, task.deadlineMs);
   words[at + 6] = frames.caller;
   words[at + 7] = key.hash;
   words[at + 8] = policy.bucket | (key.partition << 16);

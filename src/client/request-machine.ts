@@ -30,6 +30,7 @@ import { keyAt, keyLengthAt, kindAt, lengthAt } from '../storage/record.js';
 import type { Entry } from '../versions/dvvs.js';
 import type { Contribution } from './merge.js';
 import { errorOfOutcome } from './outcomes.js';
+import { planRead, type ReadView, type Standing } from './read-plan.js';
 import type { KeyRouter } from './key-router.js';
 import { type FrameContext, writeGet, writePut, writeScan } from './request-frames.js';
 import type { GetTask, PutTask, ScanTask, Task } from './request.js';
@@ -63,6 +64,8 @@ export interface MachineWorld {
   readonly claims: Claims;
   isServing(vnode: number): boolean;
   incarnation(vnode: number): number;
+  /** Whether a virtual node may hold hints for another. */
+  holdsHintsFor(holder: number, owner: number): boolean;
 }
 
 /**
@@ -158,29 +161,43 @@ export class RequestMachine {
     }
   }
 
-  /**
-   * Asks owners in order of preference until R have answered or may still answer. A virtual node
-   * that died since it was asked, or that is slow, does not count.
-   */
   private advanceGet(active: Active, task: GetTask): void {
-    let hopeful = active.contributions.length;
-    for (const asked of active.asked) {
-      if (!asked.answered && this.alive(asked) && this.nowMs - asked.atMs < HEDGE_MS) hopeful++;
-    }
-    for (let i = 0; i < task.policy.n && hopeful < task.policy.r; i++) {
-      const vnode = this.owner(task, i);
-      if (!this.world.isServing(vnode) || this.knows(active, vnode)) continue;
+    const { ask, end } = planRead(this.viewOf(active, task));
+    for (const vnode of ask) {
       writeGet(this.frames, vnode, active.request, task);
       this.ask(active, vnode);
-      hopeful++;
     }
+    if (end !== 'wait') this.answer(active, task, end === 'degraded');
   }
 
-  private knows(active: Active, vnode: number): boolean {
-    return (
-      active.contributions.some((contribution) => contribution.vnode === vnode) ||
-      active.asked.some((asked) => asked.vnode === vnode && this.alive(asked))
-    );
+  private viewOf(active: Active, task: GetTask): ReadView {
+    const { world } = this;
+    const { n, r, strict } = task.policy;
+    const { preference, preferenceLength } = world.ring;
+    const first = task.key.partition * preferenceLength;
+    return {
+      n,
+      r,
+      strict,
+      list: preference.subarray(first, first + preferenceLength),
+      versions: active.contributions.some(({ clock }) => clock !== undefined),
+      isServing: (vnode) => world.isServing(vnode),
+      standing: (vnode) => this.standing(active, vnode),
+      holdsHintsFor: (holder, owner) => world.holdsHintsFor(holder, owner),
+    };
+  }
+
+  private standing(active: Active, vnode: number): Standing {
+    if (active.contributions.some((contribution) => contribution.vnode === vnode)) return 'answered';
+    const asked = active.asked.findLast((one) => one.vnode === vnode);
+    if (asked === undefined || !this.alive(asked)) return 'unasked';
+    if (asked.answered) return 'refused';
+    return this.nowMs - asked.atMs < HEDGE_MS ? 'asked' : 'slow';
+  }
+
+  private answer(active: Active, task: GetTask, degraded: boolean): void {
+    this.release(active);
+    task.done({ contributions: active.contributions, degraded });
   }
 
   /** Sends a put to the first owner that serves, and again to another only after it was cancelled for certain. */
@@ -212,12 +229,17 @@ export class RequestMachine {
     this.ask(active, vnode);
   }
 
-  /** Conditions are decided by the first owner alone. */
+  /** The first owner that serves, or a fallback where none does. Conditions are decided by the first owner alone. */
   private coordinatorFor(active: Active, task: PutTask): number {
-    const most = task.condition === IF_NOTHING ? task.policy.n : 1;
-    for (let i = 0; i < most; i++) {
+    const { n, strict } = task.policy;
+    const conditional = task.condition !== IF_NOTHING;
+    const owners = conditional ? 1 : n;
+    const most = conditional || strict ? owners : this.world.ring.preferenceLength;
+    for (let i = 0, served = false; i < most && !(served && i >= owners); i++) {
       const vnode = this.owner(task, i);
-      if (this.world.isServing(vnode) && !active.refusers.includes(vnode)) return vnode;
+      if (!this.world.isServing(vnode)) continue;
+      served = true;
+      if (!active.refusers.includes(vnode)) return vnode;
     }
     return -1;
   }
@@ -338,12 +360,7 @@ export class RequestMachine {
     } else if (outcome === OUT_CORRUPT) {
       this.refusals.set(task, errorOfOutcome(outcome, 0, 0, false));
     }
-    if (active.contributions.length < task.policy.r) {
-      this.advance(active);
-      return;
-    }
-    this.release(active);
-    task.done({ contributions: active.contributions });
+    this.advance(active);
   }
 
   private scanReply(active: Active, task: ScanTask, words: Int32Array, at: number): void {
@@ -376,7 +393,7 @@ export class RequestMachine {
     if (refused !== undefined && certain) {
       this.finish(active, refused);
     } else if (task.kind === 'get') {
-      this.finish(active, errorOfOutcome(OUT_QUORUM, active.contributions.length, task.policy.r, false));
+      this.expireGet(active, task);
     } else if (task.kind === 'put' && certain && active.asked.length === 0) {
       const conditional = task.condition !== IF_NOTHING;
       this.finish(
@@ -395,6 +412,16 @@ export class RequestMachine {
         ),
       );
     }
+  }
+
+  /** What is known by now is a degraded answer; nothing known, or a strict get, is none. */
+  private expireGet(active: Active, task: GetTask): void {
+    const { n, r, strict, list, versions } = this.viewOf(active, task);
+    let owners = 0;
+    for (let i = 0; i < n; i++) if (this.standing(active, list[i]!) === 'answered') owners++;
+    if (owners >= r) this.answer(active, task, false);
+    else if (!strict && (owners > 0 || versions)) this.answer(active, task, true);
+    else this.finish(active, errorOfOutcome(OUT_QUORUM, owners, r, false));
   }
 
   private finish(active: Active, error: RingletError): void {

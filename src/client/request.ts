@@ -20,6 +20,8 @@ export interface Policy {
   readonly w: number;
   readonly level: number;
   readonly rule: number;
+  /** Only owners count; no fallback stands in for one. */
+  readonly strict: boolean;
 }
 
 interface Common {
@@ -30,9 +32,15 @@ interface Common {
   readonly timeline: TimelineEvent[] | undefined;
 }
 
+export interface GetOutcome {
+  readonly contributions: readonly Contribution[];
+  /** Fewer than R owners are among them. */
+  readonly degraded: boolean;
+}
+
 export interface GetTask extends Common {
   readonly kind: 'get';
-  readonly done: (outcome: { readonly contributions: readonly Contribution[] } | RingletError) => void;
+  readonly done: (outcome: GetOutcome | RingletError) => void;
 }
 
 export interface PutTask extends Common {

@@ -2,6 +2,7 @@ import {
   SharedLayout,
   STATE_NAMES,
   VNODE_COUNTERS,
+  VNODE_HINTED,
   VNODE_INCARNATION,
   VNODE_STATE,
 } from '../messaging/layout.js';
@@ -10,6 +11,8 @@ import {
   COUNT_EXCHANGE_BYTES,
   COUNT_EXCHANGES,
   COUNT_EXCHANGES_FAILED,
+  COUNT_HINTS_DELIVERED,
+  COUNT_HINTS_DROPPED,
   COUNT_JOURNAL_FAILURES,
   COUNT_READS,
   COUNT_REPAIRED,
@@ -18,6 +21,9 @@ import {
   COUNT_TREE_KEYS,
   GAUGE_ACTORS_MAX,
   GAUGE_IN_SYNC_AT,
+  GAUGE_HINT_KIB,
+  GAUGE_HINTS,
+  GAUGE_HINTS_SINCE,
   GAUGE_SIBLINGS_MAX,
   GAUGE_TREES,
 } from '../shard/environment.js';
@@ -98,7 +104,7 @@ export function readStats(view: StoreView): StoreStats {
       directReads: directReadsOf(view, control, layout, ordinal),
       coordinated: counter(COUNT_COORDINATED),
       replicated: counter(COUNT_REPLICATED),
-      keys: Atomics.load(words, LIVE_KEYS),
+      keys: Math.max(0, Atomics.load(words, LIVE_KEYS) - (view.engine === 'memory' ? gauge(GAUGE_HINTS) : 0)),
       siblingsMax: gauge(GAUGE_SIBLINGS_MAX),
       actorsMax: gauge(GAUGE_ACTORS_MAX),
       readRepairs: counter(COUNT_REPAIRED),
@@ -122,6 +128,16 @@ export function readStats(view: StoreView): StoreStats {
       repairBytesSent: counter(COUNT_TREE_BYTES),
       journalFailures: gauge(COUNT_JOURNAL_FAILURES),
       restarts: Math.max(0, incarnation - 1),
+      hints: {
+        waiting: gauge(GAUGE_HINTS),
+        bytes: gauge(GAUGE_HINT_KIB) * 1024,
+        oldestMs: ageOf(gauge(GAUGE_HINTS_SINCE) >>> 0),
+        owners: view.ring.vnodes
+          .filter((owner) => holdsFor(control, layout, ordinal, owner.ordinal))
+          .map(({ id: owner }) => owner),
+        delivered: counter(COUNT_HINTS_DELIVERED),
+        dropped: counter(COUNT_HINTS_DROPPED),
+      },
     } satisfies VnodeStats;
   });
   const sum = (of: (vnode: VnodeStats) => number): number =>
@@ -143,6 +159,15 @@ export function readStats(view: StoreView): StoreStats {
       },
     },
   };
+}
+
+function ageOf(sinceSeconds: number): number {
+  return sinceSeconds === 0 ? 0 : Math.max(0, Date.now() - sinceSeconds * 1000);
+}
+
+function holdsFor(control: Int32Array, layout: SharedLayout, holder: number, owner: number): boolean {
+  const word = layout.vnodeWord(owner) + VNODE_HINTED + (holder >>> 5);
+  return (Atomics.load(control, word) & (1 << (holder & 31))) !== 0;
 }
 
 function directReadsOf(view: StoreView, control: Int32Array, layout: SharedLayout, vnode: number): number {

@@ -38,6 +38,6 @@ export interface BucketDirectory {
   /** Takes in what has arrived already: a bucket that another thread uses must be known here too. */
   refresh(): void;
   list(): readonly BucketDefinition[];
-  /** Creates the bucket, or changes its r, w and durability. */
+  /** Creates the bucket, or changes its r, w, durability and strict. */
   define(name: string, properties: Partial<BucketProperties>): Promise<BucketDefinition>;
 }

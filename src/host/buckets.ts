@@ -33,7 +33,7 @@ export class HostBuckets implements BucketDirectory {
     this.defaults = defaults;
     this.nodes = nodes;
     this.engine = engine;
-    this.cells = new BucketCells(keeper?.load() ?? []);
+    this.cells = new BucketCells((keeper?.load() ?? []).map(complete));
     for (const bucket of this.list()) announce(bucket);
   }
 
@@ -88,8 +88,18 @@ export class HostBuckets implements BucketDirectory {
   }
 }
 
+/** A bucket that was stored before it had all properties of today. */
+function complete(bucket: BucketDefinition): BucketDefinition {
+  return { ...bucket, properties: { ...bucket.properties, strict: bucket.properties.strict ?? false } };
+}
+
 function sameProperties(a: BucketProperties, b: BucketProperties): boolean {
   return (
-    a.n === b.n && a.r === b.r && a.w === b.w && a.durability === b.durability && a.conflict === b.conflict
+    a.n === b.n &&
+    a.r === b.r &&
+    a.w === b.w &&
+    a.durability === b.durability &&
+    a.conflict === b.conflict &&
+    a.strict === b.strict
   );
 }

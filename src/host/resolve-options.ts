@@ -66,6 +66,7 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     w: options.w ?? majority,
     durability: options.durability ?? 'buffered',
     conflict: options.conflict ?? 'siblings',
+    strict: false,
   };
   checkProperties(defaults, count, engine, Object.keys(options.resolvers ?? {}));
   return {

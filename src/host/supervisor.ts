@@ -25,6 +25,9 @@ const WATCH_MS = 1_000;
 const BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 5_000;
 
+/** Actor numbers that a thread has besides its first one, and is given when it asks for more. */
+const FRESH_ACTORS = 4;
+
 /** For tests and for faults that are asked for; nothing of it is public. */
 export interface Internals {
   /** The threads obey {@link Supervisor.inject}. */
@@ -36,7 +39,7 @@ export interface Internals {
 
 /** What stays the same through all threads that serve a virtual node. */
 export interface Assignment {
-  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'disk' | 'faults'>;
+  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'freshActors' | 'disk' | 'faults'>;
   readonly disk: VnodeDisk | undefined;
   /** The actor of the first thread; every later one takes a fresh number. */
   readonly firstActor: number;
@@ -121,6 +124,7 @@ export class Supervisor {
       ...base,
       faults: this.internals.faults ?? false,
       actor: count === 1 ? firstActor : this.freshActor(),
+      freshActors: this.freshActors(),
       disk: disk && (count === 1 ? disk : { ...disk, mayCreate: false, clean: undefined, restarted: true }),
       port: port2,
     };
@@ -129,6 +133,16 @@ export class Supervisor {
     this.current[ordinal] = incarnation;
     void incarnation.gone.then(() => this.ended(ordinal, incarnation, count));
     return incarnation;
+  }
+
+  /** None if no more can be taken durably: whoever needs one asks again. */
+  private freshActors(): number[] {
+    try {
+      return Array.from({ length: FRESH_ACTORS }, () => this.freshActor());
+    } catch (error) {
+      this.lastError = error instanceof RingletError ? error : this.lastError;
+      return [];
+    }
   }
 
   private follow(
@@ -181,6 +195,9 @@ export class Supervisor {
           incarnation.isReady = true;
           resolveReady(message);
           return;
+        case 'actors':
+          this.tell(ordinal, port, { type: 'actors', actors: this.freshActors() });
+          return;
         case 'failed':
           incarnation.error = errorFrom(message.error);
           rejectReady(incarnation.error);
@@ -199,6 +216,10 @@ export class Supervisor {
     if (this.closing) return;
     Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_FAULTED);
     if (count === 1 && !incarnation.isReady) return;
+    if (this.keptDown.has(ordinal)) {
+      this.keptDown.set(ordinal, count + 1);
+      return;
+    }
     const delayMs = incarnation.isReady ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(count, 10));
     setTimeout(() => {
       if (!this.closing) this.launch(ordinal, count + 1);
@@ -248,6 +269,25 @@ export class Supervisor {
     const incarnation = this.current[ordinal];
     if (this.internals.faults !== true || incarnation?.isReady !== true) return false;
     this.tell(ordinal, incarnation.port, { type: 'fault', fault, place });
+    return true;
+  }
+
+  /** Virtual nodes that get no new thread for now, and the number of their next one once the last is gone. */
+  private readonly keptDown = new Map<number, number>();
+
+  /** Ends the thread of a virtual node and starts no other before {@link bringBack}; for faults that are asked for. */
+  keepDown(ordinal: number): boolean {
+    if (this.internals.faults !== true || !this.terminate(ordinal)) return false;
+    this.keptDown.set(ordinal, 0);
+    return true;
+  }
+
+  /** False while its last thread is not gone yet. */
+  bringBack(ordinal: number): boolean {
+    const count = this.keptDown.get(ordinal) ?? 0;
+    if (count === 0) return false;
+    this.keptDown.delete(ordinal);
+    this.launch(ordinal, count);
     return true;
   }
 

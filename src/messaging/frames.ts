@@ -18,6 +18,7 @@ import { readDouble, writeDouble } from '../base/memory.js';
  *   GET           6 token     7 key hash       8 bucket | partition <<16   9 key bytes   10 key
  *   GET_REPLY     6 outcome   7 token as asked   8 record, if the outcome is OK
  *   REPLICATE     6 level | rule <<8   7 actor of the sender   8 record
+ *                 with HINT also: 6 … | owner <<16 | n <<24
  *   REPLICATE_ACK 6 outcome   7 actor as sent
  *   SCAN          6 limit     7 most bytes     8 bucket | partition <<16   9 bytes of `after`   10 after
  *   SCAN_REPLY    6 outcome   7 records        8 1 if there are no more    9 –   10 records
@@ -34,9 +35,12 @@ import { readDouble, writeDouble } from '../base/memory.js';
  * A tree's node (shard/trees/nodes.ts) is one word: index within its level | level <<12 |
  * partition <<14 | n <<26. What belongs to one exchange carries one request number, counted up by
  * each question; all of it has a deadline.
+ *   HANDOFF       6 rule <<8  7 actor of the sender   8 record
+ *   HANDOFF_ACK   6 outcome   7 actor as sent
  *
  * Flags: REPAIR on a REPLICATE that read repair sent; SETTLED on a SCAN whose earlier page has
- * already waited for the engine.
+ * already waited for the engine; STRICT on a PUT that only owners may take; HINT on a REPLICATE to a
+ * fallback, which keeps the record for the virtual node `owner` of a bucket of `n` copies.
  */
 export const FRAME_VERSION = 1;
 export const FRAME_HEADER_WORDS = 6;
@@ -58,9 +62,14 @@ export const TREE_FETCH = 34;
 export const TREE_RECORDS = 35;
 export const TREE_PUSH = 36;
 export const TREE_PUSHED = 37;
+/** Hinted handoff has 20 to 29. */
+export const HANDOFF = 20;
+export const HANDOFF_ACK = 21;
 
 export const FLAG_REPAIR = 1;
 export const FLAG_SETTLED = 2;
+export const FLAG_STRICT = 4;
+export const FLAG_HINT = 8;
 
 export const NO_CALLER = -1;
 
@@ -160,6 +169,8 @@ const MIN_WORDS: Readonly<Record<number, number>> = {
   [TREE_RECORDS]: TREE_RECORDS_AT,
   [TREE_PUSH]: TREE_RECORDS_AT,
   [TREE_PUSHED]: TREE_WORDS_AT,
+  [HANDOFF]: RECORD_AT,
+  [HANDOFF_ACK]: RECORD_AT,
 };
 
 function padded(bytes: number): number {
@@ -222,6 +233,7 @@ export function frameIntact(words: Int32Array, at: number): boolean {
     case GET_REPLY:
       return words[at + 6] !== OK || recordEnd(words, at + RECORD_AT, at + have) > 0;
     case REPLICATE:
+    case HANDOFF:
       return recordEnd(words, at + RECORD_AT, at + have) > 0;
     case SCAN_REPLY:
       return recordsWithin(words, at + SCAN_RECORDS_AT, words[at + 7]!, at + have);

@@ -10,6 +10,7 @@ import { align } from '../base/memory.js';
  *   store      state, reader epoch, hybrid clock (64 bit)            writers: see each name below
  *   vnode v    state, incarnation, heartbeat, counters               written by the virtual node's thread
  *                                                                    (state also by the host after that thread is gone)
+ *              who holds hints for it: bit h is virtual node h       each bit by that virtual node's thread
  *   party p    doorbell, 16 words apart (a cache line each)          1 by the sleeper; 1 → 0 by whoever wakes it
  *   caller c   reader epoch, direct reads, claim words               written by the caller; claim words see claims.ts;
  *                                                                    cleared by the host once the caller's port closed
@@ -49,6 +50,8 @@ export const VNODE_INCARNATION = 1;
 export const VNODE_HEARTBEAT = 2;
 /** Set by the host: a control message waits on the MessagePort. */
 export const VNODE_CONTROL = 3;
+/** Two words: bit h is set as long as virtual node h may hold hints for this one. */
+export const VNODE_HINTED = 6;
 /** First of the counters (counters.ts). */
 export const VNODE_COUNTERS = 16;
 export const VNODE_WORDS = 64;

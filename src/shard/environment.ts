@@ -23,6 +23,13 @@ export const COUNT_EXCHANGES_FAILED = 34;
 export const COUNT_EXCHANGE_BYTES = 36;
 export const COUNT_TREE_KEYS = 38;
 export const COUNT_TREE_BYTES = 40;
+export const COUNT_HINTS_DELIVERED = 18;
+/** Hints that were not kept because there were too many. */
+export const COUNT_HINTS_DROPPED = 20;
+export const GAUGE_HINTS = 22;
+export const GAUGE_HINT_KIB = 23;
+/** When the oldest hint was made, in seconds of the time of day (unsigned); 0: there is none. */
+export const GAUGE_HINTS_SINCE = 24;
 
 /** Everything a virtual node knows of the world: no clock, thread, timer or promise besides. */
 export interface VnodeEnvironment {
@@ -41,6 +48,10 @@ export interface VnodeEnvironment {
   ruleOf(bucket: number): number;
   /** At least 0, below 1. */
   random(): number;
+  /** An actor number that nobody has had and nobody else gets; undefined: none at the moment. */
+  freshActor(): number | undefined;
+  /** Says whether this virtual node may hold hints for another: readers of that one ask here too. */
+  holdsHintsFor(owner: number, holds: boolean): void;
   count(counter: number, by: number): void;
   gauge(gauge: number, value: number): void;
 }

@@ -1,88 +1,89 @@
-import { copyWords, writeDouble } from '../base/memory.js';
+import { copyWords } from '../base/memory.js';
 import { LIMITS } from '../base/limits.js';
-import {
-  FRAME_HEADER_WORDS,
-  OK,
-  OUT_OVERLOADED,
-  OUT_QUORUM,
-  OUT_STALE_RING,
-  PUT_REPLY,
-  PUT_REPLY_WORDS,
-  RECORD_AT,
-  REPLICATE,
-  writeHeader,
-} from '../messaging/frames.js';
+import { OK, OUT_FULL, OUT_OVERLOADED, OUT_QUORUM, OUT_STALE_RING } from '../messaging/frames.js';
 import type { Pipeline } from '../storage/pipeline.js';
-import { ENTRY_WORDS, entriesAt, FIXED_WORDS, lengthAt } from '../storage/record.js';
+import { ENTRY_WORDS, entriesAt, FIXED_WORDS, recordBytes, wordsFor } from '../storage/record.js';
 import type { Completions } from './completions.js';
-import { COUNT_COORDINATED, COUNT_REFUSED, type VnodeEnvironment } from './environment.js';
+import { planCopies, type CopyPlan } from './copy-plan.js';
+import { type Copy, copyFor, CopySender } from './copy-sender.js';
+import { COUNT_COORDINATED, type VnodeEnvironment } from './environment.js';
+import type { GuestActor } from './guest-actor.js';
+import type { Hints } from './hints.js';
 import { refuse, type Refusal } from './outcome.js';
+import { type InProgress, PutProgress } from './put-progress.js';
+import { PutReplies } from './put-replies.js';
 import type { PutRequest } from './put-request.js';
-import type { Applied, Replica } from './replica.js';
+import type { Replica } from './replica.js';
 
-/** A put that was made here and waits for other replicas. */
-interface InProgress {
-  readonly caller: number;
-  readonly request: number;
-  readonly need: number;
-  readonly deadlineMs: number;
-  readonly vector: Int32Array;
-  readonly total: number;
-  acks: number;
-  /** Owners that have not answered yet, this one included: each counts once, whatever arrives twice. */
-  readonly open: number[];
-  replied: boolean;
+export interface PutParts {
+  readonly env: VnodeEnvironment;
+  readonly pipeline: Pipeline;
+  readonly replica: Replica;
+  readonly completions: Completions;
+  readonly hints: Hints;
+  readonly guest: GuestActor;
+  /** Makes the dots of keys that this virtual node owns. */
+  readonly actor: number;
 }
 
-const NOTHING = new Int32Array(0);
-
 /**
- * Puts at their coordinator (paper §4.5, §5): own copy first, then the whole resulting record to
- * the other owners; the caller hears of it when W of them have it at the asked level. All N are
- * followed up to the deadline, also when the caller is gone.
+ * Puts at their coordinator (paper §4.5, §4.6, §5): own copy first, then the whole resulting record
+ * to the other owners, or to fallbacks for those that do not serve; the caller hears of it when W
+ * have it at the asked level (put-progress.ts).
  */
 export class PutCoordinator {
   private readonly env: VnodeEnvironment;
   private readonly pipeline: Pipeline;
   private readonly replica: Replica;
   private readonly completions: Completions;
-  /** Travels with every copy and back: an acknowledgement meant for an earlier thread counts for nothing. */
-  private readonly actor: number;
-  private readonly inProgress = new Map<number, InProgress>();
+  private readonly hints: Hints;
+  private readonly guest: GuestActor;
+  private readonly replies: PutReplies;
+  private readonly sender: CopySender;
+  private readonly progress: PutProgress;
+  private readonly dotActor: number;
   private nextId = 0;
-  private nextSweepMs = 0;
 
-  constructor(
-    env: VnodeEnvironment,
-    pipeline: Pipeline,
-    replica: Replica,
-    completions: Completions,
-    actor: number,
-  ) {
-    this.actor = actor | 0;
+  constructor({ env, pipeline, replica, completions, hints, guest, actor }: PutParts) {
+    this.dotActor = actor;
     this.env = env;
     this.pipeline = pipeline;
     this.replica = replica;
     this.completions = completions;
+    this.hints = hints;
+    this.guest = guest;
+    this.replies = new PutReplies(env);
+    this.sender = new CopySender(env, actor);
+    this.progress = new PutProgress(env, replica, hints, this.sender, this.replies, this.reaches);
   }
 
   get size(): number {
-    return this.inProgress.size;
+    return this.progress.size;
   }
 
   /** Why a put cannot begin; checked before it is claimed, so that a refusal leaves nothing behind. */
   obstacle(request: PutRequest): Refusal | undefined {
-    if (!this.owns(request.partition, request.n)) return refuse(OUT_STALE_RING);
-    const serving = this.servingOwners(request.partition, request.n);
-    if (serving < request.w) return refuse(OUT_QUORUM, serving, request.w);
-    if (this.inProgress.size >= LIMITS.coordinations)
-      return refuse(OUT_OVERLOADED, this.inProgress.size, LIMITS.coordinations);
+    const { partition, n, w, ownersOnly } = request;
+    const owners = this.serving(partition, 0, n);
+    // A fallback coordinates where no owner does: its dots are under actors of their own.
+    if (!this.owns(partition, n) && (ownersOnly || owners > 0)) return refuse(OUT_STALE_RING);
+    if (owners < w) {
+      const { preferenceLength } = this.env.ring;
+      const all = ownersOnly ? owners : owners + this.serving(partition, n, preferenceLength);
+      if (all < w) return refuse(OUT_QUORUM, all, w);
+    }
+    if (this.size >= LIMITS.coordinations) return refuse(OUT_OVERLOADED, this.size, LIMITS.coordinations);
     return undefined;
   }
 
   servingOwners(partition: number, n: number): number {
+    return this.serving(partition, 0, n);
+  }
+
+  /** How many of a stretch of the preference list serve, this one included. */
+  private serving(partition: number, from: number, to: number): number {
     let serving = 0;
-    for (let i = 0; i < n; i++) {
+    for (let i = from; i < to; i++) {
       const vnode = this.owner(partition, i);
       if (vnode === this.env.ordinal || this.env.isServing(vnode)) serving++;
     }
@@ -99,142 +100,110 @@ export class PutCoordinator {
     return ring.preference[partition * ring.preferenceLength + i]!;
   }
 
+  private readonly reaches = (vnode: number): boolean =>
+    this.env.isServing(vnode) && this.env.endpoint.to(vnode).waitingBytes <= LIMITS.outboxBytes;
+
   /** Executes a claimed put. `wait`: there is no room yet, try again later. */
   execute(from: number, request: PutRequest, id: number, deadlineMs: number): 'done' | 'wait' {
-    const outcome = this.replica.coordinate(request);
+    const guest = !this.owns(request.partition, request.n);
+    const actor = guest ? this.guest.get() : this.dotActor;
+    if (actor === undefined) {
+      this.refuse(from, id, refuse(OUT_OVERLOADED, 0, 1));
+      return 'done';
+    }
+    const plan = planCopies(this.env, request, guest, this.reaches);
+    const obstacle = this.noteOwn(request, plan, guest);
+    if (obstacle === 'wait') return 'wait';
+    const outcome = obstacle ?? this.replica.coordinate(request, actor);
     if (outcome === 'wait') return 'wait';
     if ('outcome' in outcome) {
       this.refuse(from, id, outcome);
       return 'done';
     }
     this.env.count(COUNT_COORDINATED, 1);
-    const open = this.replicate(request, outcome, deadlineMs);
-    const level = request.level;
+    const { words } = this.pipeline.buffer;
     const own = this.nextId;
-    const ownWaits = this.completions.awaitLevel(outcome.sequence, level, () =>
-      this.acknowledge(own, this.env.ordinal, this.actor, true),
-    );
+    const open: Copy[] = plan.owners.map((owner) => copyFor(owner, owner));
+    for (const { owner, holder } of plan.hinted) {
+      if (holder !== this.env.ordinal) open.push(copyFor(owner, holder));
+    }
+    for (const copy of open) this.sender.send(copy, request, own, deadlineMs, words, outcome.at);
+    const { level } = request;
+    const ownWaits = this.completions.awaitLevel(outcome.sequence, level, () => this.acknowledgeOwn(own));
+    const entries = entriesAt(words, outcome.at);
+    const trail = trailOf(words, outcome.at, entries, request.keyWords);
+    this.nextId = (this.nextId + 1) >>> 0;
     if (open.length === 0 && !ownWaits && request.w <= 1) {
-      this.reply(from, id, OK, 1, request.w, this.pipeline.buffer.words, outcome.at, outcome.total);
-      this.nextId = (this.nextId + 1) >>> 0;
+      this.replies.send(from, id, OK, 1, request.w, outcome.total, trail, entries);
       return 'done';
     }
-    open.push(this.env.ordinal);
+    open.push(copyFor(this.env.ordinal, this.env.ordinal));
     const entry: InProgress = {
       caller: from,
       request: id,
       need: request.w,
       deadlineMs,
-      vector: vectorOf(this.pipeline.buffer.words, outcome.at),
+      words: trail,
+      entries,
       total: outcome.total,
+      hash: request.hash,
+      partition: request.partition,
+      bucket: request.bucket,
+      keyBytes: request.key.length,
+      n: request.n,
+      rule: request.rule,
+      level,
+      ownersOnly: request.ownersOnly,
       acks: 0,
       open,
+      next: plan.next,
+      owed: [],
       replied: false,
     };
-    this.inProgress.set(own, entry);
-    this.nextId = (this.nextId + 1) >>> 0;
-    if (!ownWaits) this.acknowledge(own, this.env.ordinal, this.actor, true);
+    this.progress.add(own, entry);
+    if (!ownWaits) this.acknowledgeOwn(own);
     return 'done';
   }
 
-  /** Sends the record to the other owners that serve; returns which. */
-  private replicate(request: PutRequest, applied: Applied, deadlineMs: number): number[] {
-    const sent: number[] = [];
-    for (let i = 0; i < request.n; i++) {
-      const vnode = this.owner(request.partition, i);
-      if (vnode === this.env.ordinal || !this.env.isServing(vnode)) continue;
-      const outbox = this.env.endpoint.to(vnode);
-      if (outbox.waitingBytes > LIMITS.outboxBytes) continue;
-      const { words } = this.pipeline.buffer;
-      const bytes = lengthAt(words, applied.at);
-      const at = outbox.begin(RECORD_AT * 4 + bytes);
-      writeHeader(outbox.words, at, REPLICATE, 0, this.nextId, this.env.ring.epoch, deadlineMs);
-      outbox.words[at + FRAME_HEADER_WORDS] = request.level | (request.rule << 8);
-      outbox.words[at + 7] = this.actor;
-      copyWords(words, applied.at, outbox.words, at + RECORD_AT, bytes >>> 2);
-      outbox.end();
-      sent.push(vnode);
+  /** The hints that stay here, before the copy that they speak of. */
+  private noteOwn(request: PutRequest, plan: CopyPlan, guest: boolean): Refusal | 'wait' | undefined {
+    for (const { owner, holder } of plan.hinted) {
+      if (holder !== this.env.ordinal) continue;
+      const bytes = recordBytes(1, 1, request.key.length, wordsFor(request.value.length));
+      const taken = this.hints.take(owner, request, { ...request, bytes });
+      if (taken === 'wait') return 'wait';
+      // An owner's copy counts without its hint: repair brings the other one. A fallback's would be lost.
+      if (guest && taken !== 'kept')
+        return refuse(taken === 'full' ? OUT_OVERLOADED : OUT_FULL, LIMITS.hints, LIMITS.hints);
     }
-    return sent;
+    return undefined;
   }
 
-  /** An owner has the record at the asked level, or says that it cannot take it. */
+  private acknowledgeOwn(id: number): void {
+    this.progress.acknowledge(id, this.env.ordinal, this.sender.actor, true);
+  }
+
   acknowledge(id: number, from: number, actor: number, good: boolean): void {
-    const entry = actor === this.actor ? this.inProgress.get(id) : undefined;
-    const at = entry?.open.indexOf(from) ?? -1;
-    if (entry === undefined || at < 0) return;
-    entry.open.splice(at, 1);
-    if (good) entry.acks++;
-    if (!entry.replied && entry.acks >= entry.need) this.finish(entry, OK);
-    else if (!entry.replied && entry.acks + entry.open.length < entry.need) this.finish(entry, OUT_QUORUM);
-    if (entry.open.length === 0) this.inProgress.delete(id);
+    this.progress.acknowledge(id, from, actor, good);
   }
 
-  /** Gives up what is past its deadline. Once in a while: this walks the whole map. */
   sweep(nowMs: number): void {
-    if (nowMs < this.nextSweepMs) return;
-    this.nextSweepMs = nowMs + 50;
-    for (const [id, entry] of this.inProgress) {
-      if (nowMs < entry.deadlineMs) continue;
-      if (!entry.replied) this.finish(entry, OUT_QUORUM);
-      this.inProgress.delete(id);
-    }
-  }
-
-  private finish(entry: InProgress, outcome: number): void {
-    entry.replied = true;
-    this.replyWith(entry.caller, entry.request, outcome, entry.acks, entry.need, entry.total, entry.vector);
+    this.progress.sweep(nowMs);
   }
 
   refuse(to: number, request: number, refusal: Refusal): void {
-    this.env.count(COUNT_REFUSED, 1);
-    this.replyWith(to, request, refusal.outcome, refusal.got, refusal.need, 0, NOTHING);
-  }
-
-  private reply(
-    to: number,
-    request: number,
-    outcome: number,
-    got: number,
-    need: number,
-    words: Int32Array,
-    record: number,
-    total: number,
-  ): void {
-    this.replyWith(to, request, outcome, got, need, total, vectorOf(words, record));
-  }
-
-  private replyWith(
-    to: number,
-    request: number,
-    outcome: number,
-    got: number,
-    need: number,
-    total: number,
-    vector: Int32Array,
-  ): void {
-    const outbox = this.env.endpoint.to(to);
-    const at = outbox.begin((PUT_REPLY_WORDS + vector.length) * 4);
-    const { words } = outbox;
-    writeHeader(words, at, PUT_REPLY, 0, request, this.env.ring.epoch, 0);
-    words[at + 6] = outcome;
-    words[at + 7] = got;
-    words[at + 8] = need;
-    words[at + 9] = vector.length >>> 1;
-    writeDouble(words, at + 10, total);
-    for (let i = 0; i < vector.length; i++) words[at + PUT_REPLY_WORDS + i] = vector[i]!;
-    outbox.end();
+    this.replies.refuse(to, request, refusal);
   }
 }
 
-/** The pairs (actor, n) of a record. */
-function vectorOf(words: Int32Array, record: number): Int32Array {
-  const entries = entriesAt(words, record);
-  const vector = new Int32Array(entries * 2);
+/** The pairs (actor, n) of a record, and behind them the key. */
+function trailOf(words: Int32Array, record: number, entries: number, keyWords: Int32Array): Int32Array {
+  const trail = new Int32Array(entries * 2 + keyWords.length);
   for (let i = 0; i < entries; i++) {
     const entry = record + FIXED_WORDS + i * ENTRY_WORDS;
-    vector[2 * i] = words[entry]!;
-    vector[2 * i + 1] = words[entry + 1]!;
+    trail[2 * i] = words[entry]!;
+    trail[2 * i + 1] = words[entry + 1]!;
   }
-  return vector;
+  copyWords(keyWords, 0, trail, entries * 2, keyWords.length);
+  return trail;
 }

@@ -1,5 +1,5 @@
 import { readDouble } from '../base/memory.js';
-import { OP_DELETE, PUT_FIXED_WORDS } from '../messaging/frames.js';
+import { FLAG_STRICT, frameFlags, IF_NOTHING, OP_DELETE, PUT_FIXED_WORDS } from '../messaging/frames.js';
 import { CONTENT_TYPE_LITERAL, CONTENT_TYPES } from '../storage/record.js';
 import type { Place } from '../storage/record-codec.js';
 import type { Level } from '../storage/pipeline.js';
@@ -15,6 +15,8 @@ export interface PutRequest extends Place {
   readonly r: number;
   readonly rule: number;
   readonly condition: number;
+  /** Only owners count towards W: a strict quorum was asked for, or the put has a condition. */
+  readonly ownersOnly: boolean;
   readonly by: number;
   readonly context: Clock<never>;
   readonly key: Uint8Array;
@@ -46,6 +48,7 @@ export function readPut(words: Int32Array, bytes: Uint8Array, at: number): PutRe
   const typeAt = (keyAt + ((keyBytes + 3) >>> 2)) * 4;
   const valueAt = typeAt + ((typeBytes + 3) >>> 2) * 4;
   const operation = words[at + 10]! & 0xff;
+  const condition = (words[at + 11]! >>> 8) & 0xff;
   return {
     hash: words[at + 7]!,
     bucket: words[at + 8]! & 0xffff,
@@ -56,7 +59,8 @@ export function readPut(words: Int32Array, bytes: Uint8Array, at: number): PutRe
     w: (words[at + 10]! >>> 16) & 0xff,
     n: words[at + 10]! >>> 24,
     rule: words[at + 11]! & 0xff,
-    condition: (words[at + 11]! >>> 8) & 0xff,
+    condition,
+    ownersOnly: condition !== IF_NOTHING || (frameFlags(words, at) & FLAG_STRICT) !== 0,
     r: (words[at + 11]! >>> 16) & 0xff,
     contentTypeCode: words[at + 11]! >>> 24,
     by: readDouble(words, at + 14),

@@ -65,8 +65,6 @@ export type ApplyOutcome = Applied | Refusal | 'wait';
  */
 export class Replica {
   private readonly pipeline: Pipeline;
-  /** The actor under which this incarnation makes dots (versions.md, trap 3). */
-  private readonly actor: number;
   private readonly tick: () => number;
   private readonly maxRecordBytes: number;
   private readonly witness: Witness | undefined;
@@ -75,15 +73,8 @@ export class Replica {
   siblingsMax = 0;
   actorsMax = 0;
 
-  constructor(
-    pipeline: Pipeline,
-    actor: number,
-    tick: () => number,
-    maxRecordBytes: number,
-    witness?: Witness,
-  ) {
+  constructor(pipeline: Pipeline, tick: () => number, maxRecordBytes: number, witness?: Witness) {
     this.pipeline = pipeline;
-    this.actor = actor;
     this.tick = tick;
     this.maxRecordBytes = maxRecordBytes;
     this.witness = witness;
@@ -104,10 +95,14 @@ export class Replica {
     return this.pipeline.read(hash, partition, bucket, keyWords, key);
   }
 
-  /** Executes a put as its coordinator. */
-  coordinate(request: PutRequest): ApplyOutcome {
+  /**
+   * Executes a put as its coordinator.
+   *
+   * @param actor under which the dot is made: this virtual node has forgotten no clock with it (versions.md, trap 3)
+   */
+  coordinate(request: PutRequest, actor: number): ApplyOutcome {
     try {
-      return this.tryCoordinate(request);
+      return this.tryCoordinate(request, actor);
     } catch (error) {
       // A forged context can leave an actor without a dot: the client's fault, never a reason to stop.
       if (error instanceof RingletError && error.code === 'BAD_CONTEXT') {
@@ -117,7 +112,7 @@ export class Replica {
     }
   }
 
-  private tryCoordinate(request: PutRequest): ApplyOutcome {
+  private tryCoordinate(request: PutRequest, actor: number): ApplyOutcome {
     let current: number;
     try {
       current = this.read(request.hash, request.partition, request.bucket, request.keyWords, request.key);
@@ -127,9 +122,9 @@ export class Replica {
     const words = current < 0 ? undefined : this.wordsOf(current);
     const refused = this.check(request, words, current);
     if (refused !== undefined) return refused;
-    if (request.operation === OP_INCREMENT) return this.increment(request, words, current);
+    if (request.operation === OP_INCREMENT) return this.increment(request, actor, words, current);
 
-    const quick = buildSuperseding(request, words, current, this.actor, this.tick());
+    const quick = buildSuperseding(request, words, current, actor, this.tick());
     if (quick !== undefined) {
       return (
         this.checkEntries(entriesAt(quick.words, 0)) ??
@@ -143,7 +138,7 @@ export class Replica {
       time: this.tick(),
       deleted: request.operation === OP_DELETE,
     };
-    const next = update(request.context, value, clock, this.actor);
+    const next = update(request.context, value, clock, actor);
     // A tombstone beside subtotals leaves a counter one.
     const kind = words !== undefined && value.deleted ? kindAt(words, current) : KIND_PLAIN;
     return (
@@ -174,12 +169,17 @@ export class Replica {
     return undefined;
   }
 
-  private increment(request: PutRequest, words: Int32Array | undefined, current: number): ApplyOutcome {
+  private increment(
+    request: PutRequest,
+    actor: number,
+    words: Int32Array | undefined,
+    current: number,
+  ): ApplyOutcome {
     const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
     const plain = words !== undefined && kindAt(words, current) !== KIND_COUNTER;
     const outcome = increment(
       clock,
-      this.actor,
+      actor,
       request.by,
       (subtotal) => textValue(String(subtotal), this.tick()),
       (value) =>

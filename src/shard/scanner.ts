@@ -7,6 +7,8 @@ import {
   bucketAt,
   keyAt,
   keyLengthAt,
+  KIND_REMOVED,
+  kindAt,
   lengthAt,
   partitionAt,
   verifyRecord,
@@ -138,7 +140,8 @@ export class Scanner {
         return;
       }
       const { words } = aligned(record);
-      page.push(this.newest(words));
+      const newest = this.newest(words);
+      if (kindAt(newest, 0) !== KIND_REMOVED) page.push(newest);
       bytes += record.length;
     });
     if (corrupt) this.reply(request, [], true, OUT_CORRUPT);

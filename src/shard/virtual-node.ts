@@ -7,6 +7,7 @@ import {
   frameIntact,
   frameRequest,
   frameType,
+  FLAG_HINT,
   FLAG_REPAIR,
   FLAG_SETTLED,
   GET,
@@ -27,7 +28,7 @@ import {
 } from '../messaging/frames.js';
 import type { Engine } from '../storage/engine.js';
 import type { Level, Pipeline } from '../storage/pipeline.js';
-import { lengthAt, shapeIntact } from '../storage/record.js';
+import { bucketAt, lengthAt, partitionAt, W_KEY_HASH } from '../storage/record.js';
 import { Completions } from './completions.js';
 import { bytesOf, ConditionalPuts } from './conditional-puts.js';
 import {
@@ -40,6 +41,12 @@ import {
   GAUGE_SIBLINGS_MAX,
   type VnodeEnvironment,
 } from './environment.js';
+import { holdsRecord } from './frame-record.js';
+import { GuestActor } from './guest-actor.js';
+import { HintHandoff } from './hint-handoff.js';
+import { HintLoader } from './hint-loader.js';
+import { nameIn } from './hint-record.js';
+import { Hints, type Taken } from './hints.js';
 import { PutCoordinator } from './put-coordinator.js';
 import { readPut } from './put-request.js';
 import { Replica } from './replica.js';
@@ -79,6 +86,7 @@ export class VirtualNode {
   private readonly pipeline: Pipeline;
   private readonly completions: Completions;
   private readonly replica: Replica;
+  private readonly hints: Hints;
   private readonly puts: PutCoordinator;
   private readonly conditional: ConditionalPuts;
   private readonly scanner: Scanner;
@@ -97,17 +105,25 @@ export class VirtualNode {
     this.pipeline = pipeline;
     this.completions = completions;
     const trees = new Trees(env, pipeline, engine, completions);
-    this.replica = this.makeReplica(parts, trees);
-    this.puts = new PutCoordinator(env, pipeline, this.replica, completions, actor);
+    const replica = this.makeReplica(parts, trees);
+    const guest = new GuestActor(() => env.freshActor());
+    const hints = new Hints(env, pipeline, replica, guest);
+    const loader = new HintLoader(env, pipeline, engine, hints);
+    this.replica = replica;
+    this.hints = hints;
+    this.puts = new PutCoordinator({ env, pipeline, replica, completions, hints, guest, actor });
     this.conditional = new ConditionalPuts(env, this.puts, actor);
     this.scanner = new Scanner(env, pipeline, engine);
-    this.services = [new AntiEntropy(env, pipeline, engine, completions, this.replica, trees)];
+    this.services = [
+      new HintHandoff({ env, pipeline, replica, completions, hints, loader, actor }),
+      new AntiEntropy(env, pipeline, engine, completions, replica, trees),
+    ];
     for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);
   }
 
   /** Called once, by the constructor. */
-  protected makeReplica({ env, pipeline, actor, maxRecordBytes }: VirtualNodeParts, trees: Trees): Replica {
-    return new Replica(pipeline, actor, () => env.tick(), maxRecordBytes, trees);
+  protected makeReplica({ env, pipeline, maxRecordBytes }: VirtualNodeParts, trees: Trees): Replica {
+    return new Replica(pipeline, () => env.tick(), maxRecordBytes, trees);
   }
 
   /** One turn. Returns the monotonic time of the next one, at the latest; a message may come first. */
@@ -145,6 +161,11 @@ export class VirtualNode {
    */
   get forgotClock(): boolean {
     return this.replica.forgotClock;
+  }
+
+  /** Keys whose copy here must still go to an owner. */
+  get hintsWaiting(): number {
+    return this.hints.count;
   }
 
   /** Whether anything is under way that a graceful stop waits for. */
@@ -257,22 +278,27 @@ export class VirtualNode {
     return false;
   }
 
-  private holdsRecord(words: Int32Array, at: number): boolean {
-    const record = at + RECORD_AT;
-    const end = record + (lengthAt(words, record) >>> 2);
-    return end <= at + (words[at]! >>> 2) && shapeIntact(words, record, end);
-  }
-
   private replicate(from: number, words: Int32Array, bytes: Uint8Array, at: number): boolean {
     const id = frameRequest(words, at);
     const record = at + RECORD_AT;
-    if (!this.holdsRecord(words, at)) {
+    if (!holdsRecord(words, at)) {
       this.env.count(COUNT_DROPPED, 1);
       return true;
     }
     const level = (words[at + 6]! & 0xff) as Level;
     const rule = (words[at + 6]! >>> 8) & 0xff;
     const repair = (frameFlags(words, at) & FLAG_REPAIR) !== 0;
+    let hinted = 0;
+    if ((frameFlags(words, at) & FLAG_HINT) !== 0) {
+      const taken = this.takeHint(words, bytes, at, rule);
+      if (taken === 'wait') return false;
+      if (taken !== 'kept') {
+        this.acknowledge(from, id, words[at + 7]!, OUT_OVERLOADED);
+        return true;
+      }
+      // A copy that is here already says nothing of its hint.
+      hinted = this.pipeline.buffer.lastSequence;
+    }
     const outcome = this.replica.apply(words, bytes, record, rule);
     if (outcome === 'wait') return false;
     this.env.count(repair ? COUNT_REPAIRED : COUNT_REPLICATED, 1);
@@ -283,8 +309,25 @@ export class VirtualNode {
       return true;
     }
     const reached = (): void => this.acknowledge(from, id, actor, OK);
-    if (!this.completions.awaitLevel(outcome.sequence, level, reached)) reached();
+    const sequence = Math.max(outcome.sequence, hinted);
+    if (!this.completions.awaitLevel(sequence, level, reached)) reached();
     return true;
+  }
+
+  /** Before the copy that a fallback keeps for an owner: which owner that is. */
+  private takeHint(words: Int32Array, bytes: Uint8Array, at: number, rule: number): Taken {
+    const record = at + RECORD_AT;
+    const owner = (words[at + 6]! >>> 16) & 0xff;
+    if (owner === this.env.ordinal) return 'kept';
+    if (owner >= this.env.ring.vnodes.length) return 'failed';
+    const key = { bucket: bucketAt(words, record), key: nameIn(words, bytes, record) };
+    return this.hints.take(owner, key, {
+      hash: words[record + W_KEY_HASH]!,
+      partition: partitionAt(words, record),
+      n: Math.min(words[at + 6]! >>> 24, this.env.ring.preferenceLength),
+      rule,
+      bytes: lengthAt(words, record),
+    });
   }
 
   private acknowledged(id: number, from: number, actor: number, good: boolean): void {
@@ -345,7 +388,7 @@ export class VirtualNode {
     if (rule === undefined) return;
     const outcome = words[at + 6]!;
     let good = outcome === ABSENT;
-    if (outcome === OK && this.holdsRecord(words, at)) {
+    if (outcome === OK && holdsRecord(words, at)) {
       const merged = this.replica.apply(words, bytes, at + RECORD_AT, rule);
       good = typeof merged === 'object' && 'sequence' in merged;
     }

@@ -15,6 +15,8 @@ export interface VnodeTask {
   readonly maxRecordBytes: number;
   readonly flushMs: number;
   readonly actor: number;
+  /** Further numbers that nobody has had; more of them are asked for. */
+  readonly freshActors: readonly number[];
   readonly disk: VnodeDisk | undefined;
   /** Whether it obeys `fault` messages. */
   readonly faults: boolean;
@@ -36,6 +38,7 @@ export interface VnodeDisk {
 
 export type ToVnode =
   | { readonly type: 'stop' }
+  | { readonly type: 'actors'; readonly actors: readonly number[] }
   | { readonly type: 'fault'; readonly fault: ThreadFault; readonly place: FaultPlace };
 
 export type FromVnode =
@@ -44,6 +47,8 @@ export type FromVnode =
       readonly recoveredRecords: number;
       readonly recoveryMs: number;
     }
+  /** It needs fresh actor numbers. */
+  | { readonly type: 'actors' }
   | { readonly type: 'failed'; readonly error: ErrorFields }
   | { readonly type: 'stopped'; readonly mark: CleanState | undefined };
 

@@ -17,6 +17,7 @@ import {
   VNODE_CONTROL,
   VNODE_COUNTERS,
   VNODE_HEARTBEAT,
+  VNODE_HINTED,
   VNODE_STATE,
 } from '../messaging/layout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
@@ -56,6 +57,8 @@ class VnodeThread {
   private readonly endpoint: RingEndpoint;
   private readonly sleeper: Sleeper;
   private stopping = false;
+  private readonly freshActors: number[];
+  private askedForActors = false;
   /** A fault to commit inside the next put. */
   private armed: ThreadFault | undefined;
   /** When engine or journal were first seen to have failed; 0: they have not. */
@@ -63,6 +66,7 @@ class VnodeThread {
 
   constructor(task: VnodeTask) {
     this.task = task;
+    this.freshActors = [...task.freshActors];
     this.layout = new SharedLayout(task.shared.shape);
     this.control = new Int32Array(task.shared.control);
     this.base = this.layout.vnodeWord(task.ordinal);
@@ -240,6 +244,13 @@ class VnodeThread {
       replicasOf: (bucket) => replicasOfFacts(factsOf(bucket)),
       ruleOf: (bucket) => ruleOfFacts(factsOf(bucket)),
       random: () => Math.random(),
+      freshActor: () => this.freshActor(),
+      holdsHintsFor: (owner, holds) => {
+        const word = layout.vnodeWord(owner) + VNODE_HINTED + (task.ordinal >>> 5);
+        const bit = 1 << (task.ordinal & 31);
+        if (holds) Atomics.or(control, word, bit);
+        else Atomics.and(control, word, ~bit);
+      },
       count(counter, by) {
         const word = base + VNODE_COUNTERS + counter;
         storeCounter(control, word, loadCounter(control, word) + by);
@@ -248,6 +259,15 @@ class VnodeThread {
         Atomics.store(control, base + VNODE_COUNTERS + gauge, value);
       },
     };
+  }
+
+  private freshActor(): number | undefined {
+    const actor = this.freshActors.shift();
+    if (this.freshActors.length === 0 && !this.askedForActors) {
+      this.askedForActors = true;
+      this.send({ type: 'actors' });
+    }
+    return actor;
   }
 
   private countFailures(pipeline: Pipeline): void {
@@ -266,7 +286,10 @@ class VnodeThread {
       if (received === undefined) return;
       const message = received.message as ToVnode;
       if (message.type === 'stop') this.stopping = true;
-      else if (!this.task.faults) continue;
+      else if (message.type === 'actors') {
+        this.askedForActors = false;
+        this.freshActors.push(...message.actors);
+      } else if (!this.task.faults) continue;
       else if (message.place === 'loop') commitFault(message.fault);
       else this.armed = message.fault;
     }

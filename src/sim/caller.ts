@@ -38,6 +38,7 @@ export class SimCaller {
       claims,
       isServing: (vnode) => process.isServing(vnode),
       incarnation: (vnode) => process.incarnation(vnode),
+      holdsHintsFor: (holder, owner) => process.holdsHintsFor(holder, owner),
     });
     this.repairs = process.parts.repairs({
       frames: { endpoint: this.endpoint, epoch: ring.epoch, caller: slot, router: this.router },

@@ -11,6 +11,7 @@ import {
   STATE_STARTING,
   STORE_READER_EPOCH,
   VNODE_HEARTBEAT,
+  VNODE_HINTED,
   VNODE_INCARNATION,
   VNODE_STATE,
   type SharedBuffers,
@@ -130,6 +131,15 @@ export class SimProcess {
   incarnation(vnode: number): number {
     return this.word(vnode, VNODE_INCARNATION);
   }
+  holdsHintsFor(holder: number, owner: number): boolean {
+    return (this.word(owner, VNODE_HINTED + (holder >>> 5)) & (1 << (holder & 31))) !== 0;
+  }
+  private setHolds(holder: number, owner: number, holds: boolean): void {
+    const word = this.layout.vnodeWord(owner) + VNODE_HINTED + (holder >>> 5);
+    const bit = 1 << (holder & 31);
+    if (holds) Atomics.or(this.control, word, bit);
+    else Atomics.and(this.control, word, ~bit);
+  }
   private setState(vnode: number, state: number): void {
     Atomics.store(this.control, this.layout.vnodeWord(vnode) + VNODE_STATE, state);
   }
@@ -169,6 +179,8 @@ export class SimProcess {
         takesOver,
         sameBoot: this.sameBoot,
         isServing: (other) => this.isServing(other),
+        freshActor: () => machine.assign(machine.freshActor(), vnode),
+        holdsHintsFor: (owner, holds) => this.setHolds(vnode, owner, holds),
         onServing: () => this.serving(vnode, takesOver),
         onFailed: (error) => world.onStartFailed(error),
         wake: () => this.wake(vnode, this.scheduler.nowMs + 0.01),

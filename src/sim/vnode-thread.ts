@@ -51,6 +51,9 @@ export interface ThreadWorld {
   /** What a clean stop left. */
   readonly clean: CleanMark | undefined;
   isServing(vnode: number): boolean;
+  /** A number that nobody has had, for puts of a fallback. */
+  freshActor(): number;
+  holdsHintsFor(owner: number, holds: boolean): void;
   /** Recovery or the journal's rewriting is done: from now on it serves. */
   onServing(): void;
   /** Recovery could not write: the whole start has failed. */
@@ -150,6 +153,8 @@ export class VnodeThread {
         isServing: (vnode) => world.isServing(vnode),
         replicasOf: (number) => world.buckets.find((bucket) => bucket.number === number)?.n ?? 0,
         ruleOf: (number) => world.buckets.find((bucket) => bucket.number === number)?.rule ?? 0,
+        freshActor: () => world.freshActor(),
+        holdsHintsFor: (owner, holds) => world.holdsHintsFor(owner, holds),
         random: () => world.disk.random.unit(),
         count: () => undefined,
         gauge: () => undefined,

@@ -11,7 +11,7 @@ import type { Engine } from './engine.js';
 import type { Journal } from './journal.js';
 import type { ObjectBuffer } from './object-buffer.js';
 import { PlacesByPartition } from './places.js';
-import { bucketAt, keyAt, keyLengthAt, lengthAt, partitionAt } from './record.js';
+import { bucketAt, keyAt, keyLengthAt, KIND_REMOVED, kindAt, lengthAt, partitionAt } from './record.js';
 
 /** Records looked at, and records and bytes given to the engine, between two polls. */
 const SCAN_BUDGET = 4_096;
@@ -38,7 +38,7 @@ type Phase =
  *
  *   collecting  where the newest record of each key stands, by partition, a slice per poll
  *   copying     these records, partition by partition; those that are not the newest any more are
- *               skipped
+ *               skipped, and a key whose newest record says that it is removed is removed there too
  *   syncing     a record was skipped because a newer one exists further up the log, which may not
  *               be on disk yet: wait until the journal is synced up to there (invariant 4)
  *   confirming  commit the mark that says that these segments need no replay; when it is on stable
@@ -140,14 +140,15 @@ export class Checkpoint {
       const at = this.places.next();
       if (at < 0) break;
       if (!this.buffer.isNewest(at)) continue;
-      const key = keyAt(words, at) * 4;
+      const start = keyAt(words, at) * 4;
+      const key = bytes.subarray(start, start + keyLengthAt(words, at));
       const length = lengthAt(words, at);
-      this.engine.put(
-        partitionAt(words, at),
-        bucketAt(words, at),
-        bytes.subarray(key, key + keyLengthAt(words, at)),
-        bytes.subarray(at * 4, at * 4 + length),
-      );
+      if (kindAt(words, at) === KIND_REMOVED) {
+        this.engine.remove(partitionAt(words, at), bucketAt(words, at), key);
+      } else {
+        const record = bytes.subarray(at * 4, at * 4 + length);
+        this.engine.put(partitionAt(words, at), bucketAt(words, at), key, record);
+      }
       put++;
       putBytes += length;
     }

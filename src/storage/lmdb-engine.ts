@@ -37,7 +37,7 @@ export class LmdbEngine implements Engine {
   readonly #directory: string;
   readonly #identity: EngineIdentity;
   readonly #pool = new StagingPool();
-  readonly #lookupKey = new Uint8Array(PREFIX_BYTES + LIMITS.keyBytes + 1);
+  readonly #lookupKey = new Uint8Array(PREFIX_BYTES + LIMITS.keyBytes + LIMITS.hintNameBytes + 1);
   #batch: Batch;
   #state: EngineState;
   /** Count and root with every batch applied, also those in flight. */
@@ -235,7 +235,7 @@ function writeKey(target: Uint8Array, partition: number, bucket: number, key: Ui
   // Far below 0xffff, which is where the meta row sorts.
   assert(partition >= 0 && partition < LIMITS.partitions, 'a partition is within its limit');
   assert(bucket >= 0 && bucket <= 0xffff, 'a bucket number has 16 bits');
-  assert(key.length <= LIMITS.keyBytes, 'an engine key is within its limit');
+  assert(key.length <= LIMITS.keyBytes + LIMITS.hintNameBytes, 'an engine key is within its limit');
   target[0] = partition >>> 8;
   target[1] = partition;
   target[2] = bucket >>> 8;

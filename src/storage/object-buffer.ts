@@ -222,6 +222,13 @@ export class ObjectBuffer {
     this.index.unlink(this.words[at + W_KEY_HASH]!, at * 4);
   }
 
+  /** Takes a record that is nowhere else out of the index: with the memory engine, its key is gone. */
+  forget(at: number): void {
+    this.unlink(at);
+    const seg = this.layout.segmentWord(this.layout.segmentOf(at * 4));
+    this.words[seg + SEG_LIVE] = this.words[seg + SEG_LIVE]! - lengthAt(this.words, at);
+  }
+
   /** After every record of the segment was unlinked or has a newer version elsewhere. */
   retire(segment: number): void {
     const seg = this.layout.segmentWord(segment);

@@ -16,7 +16,8 @@ import { Cleaner } from './cleaner.js';
 import type { Engine } from './engine.js';
 import type { Journal } from './journal.js';
 import type { ObjectBuffer } from './object-buffer.js';
-import { aligned, keyAt, keyLengthAt, lengthAt, verifyRecord } from './record.js';
+import { aligned, keyAt, keyLengthAt, KIND_REMOVED, kindAt, lengthAt, verifyRecord } from './record.js';
+import { encodeRecord, type Place } from './record-codec.js';
 import { Waiters } from './waiters.js';
 
 export const BUFFERED = 0;
@@ -150,6 +151,23 @@ export class Pipeline {
     return this.buffer.lastSequence;
   }
 
+  /**
+   * Lets the copy of a key go, clock and all. A record that says so takes the way of every other,
+   * so that a replay does not bring the copy back; the memory engine just forgets. Whoever calls
+   * it may have forgotten dots (versions.md, trap 3). Anything but `ready`: nothing was done.
+   */
+  remove(place: Place, keyWords: Int32Array, key: Uint8Array): Room {
+    if (this.backing === undefined) {
+      const byte = this.buffer.find(place.hash, place.bucket, keyWords, key.length);
+      if (byte !== 0) this.buffer.forget(byte >>> 2);
+      return 'ready';
+    }
+    const { words } = encodeRecord(place, key, KIND_REMOVED, []);
+    const room = this.room(lengthAt(words, 0));
+    if (room === 'ready') this.append(words, 0, keyWords);
+    return room;
+  }
+
   /** Calls back with the token when a record has reached the level; false if it has already. */
   awaitLevel(sequence: number, level: Level, token: number): boolean {
     if (this.backing === undefined || (level === BUFFERED && this.journalWhole)) return false;
@@ -170,7 +188,7 @@ export class Pipeline {
   /** The key's newest record: its first word in the buffer, or −1. Reads the engine on a miss and keeps what it finds. */
   read(hash: number, partition: number, bucket: number, key: Int32Array, keyBytes: Uint8Array): number {
     const byte = this.buffer.find(hash, bucket, key, keyBytes.length);
-    if (byte !== 0) return byte >>> 2;
+    if (byte !== 0) return kindAt(this.buffer.words, byte >>> 2) === KIND_REMOVED ? -1 : byte >>> 2;
     const stored = this.backing?.engine.get(partition, bucket, keyBytes);
     return stored === undefined ? -1 : this.cache(stored);
   }

@@ -17,7 +17,8 @@ import { align, Memory, readDouble } from '../base/memory.js';
  *         7  key hash (second word of the key's SHA-1)
  *         8  bucket | partition <<16
  *         9  key length in bytes | number of clock entries <<16
- *        10  number of values | kind <<16
+ *        10  number of values | kind <<16: 0 ordinary, 1 counter, 2 a hint (its bucket is HINT_BUCKET,
+ *            see shard/hint-record.ts), 3 the key is removed (neither entries nor values)
  *        11… clock entries by ascending actor: actor, n, number of values       (3 words each)
  *         …  values, entry by entry and newest first: length in bytes,
  *            content type length | flags <<16, time (double, 2 words)           (4 words each)
@@ -44,6 +45,13 @@ export const W_VALUES = 10;
 
 export const KIND_PLAIN = 0;
 export const KIND_COUNTER = 1;
+/** A key that must still go to an owner; only in {@link HINT_BUCKET}. */
+export const KIND_HINT = 2;
+/** The virtual node has let its copy go, clock and all: never sent, never in an engine. */
+export const KIND_REMOVED = 3;
+
+/** The bucket of hints: no user's bucket has this number (LIMITS.buckets). */
+export const HINT_BUCKET = 0xffff;
 
 export const VALUE_DELETED = 1;
 /** Bits 8–15 of a value's flags: a well-known content type; 255 is one spelt out in the record. */

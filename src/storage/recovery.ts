@@ -7,8 +7,10 @@ import {
   bucketAt,
   contentIntact,
   headIntact,
+  HINT_BUCKET,
   keyAt,
   keyLengthAt,
+  KIND_REMOVED,
   kindAt,
   lengthAt,
   partitionAt,
@@ -236,7 +238,12 @@ function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
   const start = keyAt(words, at) * 4;
   const key = bytes.subarray(start, start + keyLengthAt(words, at));
   const record = bytes.subarray(at * 4, at * 4 + lengthAt(words, at));
-  const stored = engine.get(partition, bucket, key);
+  if (kindAt(words, at) === KIND_REMOVED) {
+    engine.remove(partition, bucket, key);
+    return;
+  }
+  // A hint has no history to merge.
+  const stored = bucket === HINT_BUCKET ? undefined : engine.get(partition, bucket, key);
   if (stored === undefined) {
     engine.put(partition, bucket, key, record);
     return;

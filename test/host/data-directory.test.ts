@@ -54,7 +54,7 @@ const BUCKET = {
   number: 1,
   name: 'default',
   version: 1,
-  properties: { n: 2, r: 2, w: 2, durability: 'buffered', conflict: 'siblings' },
+  properties: { n: 2, r: 2, w: 2, durability: 'buffered', conflict: 'siblings', strict: false },
 } as const;
 
 let root: string;

@@ -30,6 +30,7 @@ describe.each(ENGINES)('buckets (%s)', (engine) => {
       w: 2,
       durability: 'buffered',
       conflict: 'siblings',
+      strict: false,
     });
     expect(await store.bucket('one', { n: 1 }).properties()).toMatchObject({ n: 1, r: 1, w: 1 });
     expect(await store.bucket('five', { n: 5, w: 5 }).properties()).toMatchObject({ n: 5, r: 3, w: 5 });

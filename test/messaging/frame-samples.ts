@@ -147,6 +147,18 @@ export const FRAME_SAMPLES: readonly FrameSample[] = [
     words: [F.OUT_FULL, 0],
     hex: packed(headOf('20', '25') + '06000000 00000000'),
   },
+  {
+    name: 'HANDOFF',
+    type: F.HANDOFF,
+    words: [1 << 8, 7, ...RECORD],
+    hex: packed(headOf('30', '14') + '00010000 07000000' + RECORD_HEX),
+  },
+  {
+    name: 'HANDOFF_ACK',
+    type: F.HANDOFF_ACK,
+    words: [F.OUT_OVERLOADED, 7],
+    hex: packed(headOf('20', '15') + '08000000 07000000'),
+  },
 ];
 
 export function frameOf({ type, words }: FrameSample, at = 0): Int32Array {

@@ -35,6 +35,7 @@ it('an owner whose thread is replaced while it is asked counts once towards R', 
     claims: new Claims(new Int32Array(shared.control), layout),
     isServing: () => true,
     incarnation: () => incarnation,
+    holdsHintsFor: () => false,
   });
   router.locate('key');
   const first = ring.preference[router.partition * ring.preferenceLength]!;
@@ -43,7 +44,7 @@ it('an owner whose thread is replaced while it is asked counts once towards R', 
   const task: GetTask = {
     kind: 'get',
     key: { source: 'key', hash: router.hash, partition: router.partition },
-    policy: { bucket: 1, n: 3, r: 2, w: 2, level: 0, rule: 0 },
+    policy: { bucket: 1, n: 3, r: 2, w: 2, level: 0, rule: 0, strict: false },
     startedMs: 0,
     deadlineMs: 1_000,
     timeline: undefined,

@@ -56,7 +56,15 @@ export class FakeBucket implements Bucket {
   constructor(name: string, store: FakeStore | undefined, properties: Partial<BucketProperties>) {
     this.name = name;
     this.#store = store;
-    this.#properties = { n: 3, r: 2, w: 2, durability: 'buffered', conflict: 'siblings', ...properties };
+    this.#properties = {
+      n: 3,
+      r: 2,
+      w: 2,
+      durability: 'buffered',
+      conflict: 'siblings',
+      strict: false,
+      ...properties,
+    };
   }
 
   /** The default bucket is the store itself. */

@@ -26,7 +26,7 @@ describe('errors', () => {
     expectProblem(await call(`${KEY}?${query}`), 400, 'BAD_REQUEST');
   });
 
-  test.each(['w=4', 'durability=Durable', 'returnbody=yes', '__proto__=1'])(
+  test.each(['w=4', 'durability=Durable', 'strict=1', 'returnbody=yes', '__proto__=1'])(
     'PUT ?%s is 400',
     async (query) => {
       expectProblem(await call(`${KEY}?${query}`, { method: 'PUT', body: '' }), 400, 'BAD_REQUEST');
@@ -117,7 +117,10 @@ describe('who may call', () => {
 
 describe('buckets and the store', () => {
   test('properties are read and changed; n is fixed; unknown and ill-typed ones are 400', async () => {
-    const put = await call('/buckets/b/props', { method: 'PUT', body: '{"r":1,"durability":"durable"}' });
+    const put = await call('/buckets/b/props', {
+      method: 'PUT',
+      body: '{"r":1,"durability":"durable","strict":true}',
+    });
     expect(put.status).toBe(200);
     expect((await call('/buckets/b/props')).json()).toEqual({
       n: 3,
@@ -125,9 +128,19 @@ describe('buckets and the store', () => {
       w: 2,
       durability: 'durable',
       conflict: 'siblings',
+      strict: true,
     });
     expectProblem(await call('/buckets/b/props', { method: 'PUT', body: '{"n":1}' }), 409, 'BUCKET_MISMATCH');
-    for (const body of ['', '{', '[]', '{"x":1}', '{"r":"1"}', '{"__proto__":1}', 'null']) {
+    for (const body of [
+      '',
+      '{',
+      '[]',
+      '{"x":1}',
+      '{"r":"1"}',
+      '{"strict":"yes"}',
+      '{"__proto__":1}',
+      'null',
+    ]) {
       expectProblem(await call('/buckets/b/props', { method: 'PUT', body }), 400, 'BAD_REQUEST');
     }
   });

@@ -118,9 +118,18 @@ describe('one key', () => {
     expect(answer.headers['server-timing']).toBe('answered;dur=1.500;desc="n1.0 _hit_"');
   });
 
-  test('r, w, durability and timeout reach the store', async () => {
+  test('r, w, durability, strict and timeout reach the store', async () => {
     await call(`${KEY}?w=all&durability=durable&timeout=250`, { method: 'PUT', body: '' });
     expect(fake.store.calls.at(-1)).toMatchObject({ w: 'all', durability: 'durable', timeoutMs: 250 });
+    expect(fake.store.calls.at(-1)).not.toHaveProperty('strict');
+    for (const strict of [true, false]) {
+      await call(`${KEY}?strict=${strict}`, { method: 'PUT', body: '' });
+      expect(fake.store.calls.at(-1)).toMatchObject({ strict });
+      await call(`${KEY}?strict=${strict}`);
+      expect(fake.store.calls.at(-1)).toMatchObject({ strict });
+      await call(`${KEY}?strict=${strict}`, { method: 'DELETE' });
+      expect(fake.store.calls.at(-1)).toMatchObject({ strict });
+    }
     await call(`${KEY}?r=1`);
     expect(fake.store.calls.at(-1)).toMatchObject({ r: 1 });
   });

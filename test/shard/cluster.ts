@@ -2,6 +2,7 @@ import { paddedWords } from '../../src/base/memory.js';
 import { Claims } from '../../src/messaging/claims.js';
 import {
   FLAG_REPAIR,
+  FLAG_STRICT,
   frameRequest,
   frameType,
   OK,
@@ -52,6 +53,7 @@ export interface PutOptions {
   readonly by?: number;
   readonly to?: number;
   readonly timeoutMs?: number;
+  readonly strict?: boolean;
 }
 
 export interface PutResult {
@@ -101,6 +103,8 @@ export class Cluster {
   rule = 0;
   /** Whether a frame is lost on its way; nobody hears of it. */
   loses: (from: number, to: number) => boolean = () => false;
+  /** Per virtual node those who may hold hints for it. */
+  readonly hinted: Set<number>[] = [];
 
   readonly n: number;
   readonly shape: BufferShape;
@@ -125,6 +129,7 @@ export class Cluster {
     this.control = new Int32Array(this.shared.control);
     this.claims = new Claims(this.control, this.layout);
     this.caller = new RingEndpoint(this.shared, count);
+    for (let v = 0; v < count; v++) this.hinted.push(new Set());
     for (let v = 0; v < count; v++) {
       const memory = new SharedArrayBuffer(new BufferLayout(shape).totalBytes);
       this.vnodes.push({ node: undefined, pipeline: undefined as never, memory, incarnation: 0, counts: [] });
@@ -166,6 +171,11 @@ export class Cluster {
         },
         gauge: (gauge, value) => {
           vnode.counts[gauge] = value;
+        },
+        freshActor: () => this.nextActor++,
+        holdsHintsFor: (owner, holds) => {
+          if (holds) this.hinted[owner]!.add(v);
+          else this.hinted[owner]!.delete(v);
         },
       },
       pipeline: vnode.pipeline,
@@ -247,9 +257,22 @@ export class Cluster {
     );
   }
 
-  /** Sends a put to `to` or the first owner that serves; false if none does. */
+  /** Owners, then fallbacks. */
+  preference(name: string): number[] {
+    const { preference, preferenceLength } = this.ring;
+    const first = this.partitionOf(name) * preferenceLength;
+    return [...preference.subarray(first, first + preferenceLength)];
+  }
+
+  /** Keys that a virtual node must still hand over. */
+  hintsAt(v: number): number {
+    return this.vnodes[v]!.node?.hintsWaiting ?? 0;
+  }
+
+  /** Sends a put to `to` or the first of the preference list that serves; false if none does. */
   put(name: string, options: PutOptions, done: (result: PutResult) => void): boolean {
-    const to = options.to ?? this.owners(name).find((v) => this.vnodes[v]!.node !== undefined);
+    const list = options.strict === true ? this.owners(name) : this.preference(name);
+    const to = options.to ?? list.find((v) => this.vnodes[v]!.node !== undefined);
     if (to === undefined || this.vnodes[to]!.node === undefined) return false;
     const slot = this.slot++ % 4_096;
     const request = this.claims.open(0, slot);
@@ -275,7 +298,15 @@ export class Cluster {
     const outbox = this.caller.to(to);
     const at = outbox.begin((PUT_FIXED_WORDS + context.length * 2 + keyWords.length) * 4 + bytes.length + 4);
     const { words } = outbox;
-    writeHeader(words, at, PUT, 0, request, this.ring.epoch, deadlineMs);
+    writeHeader(
+      words,
+      at,
+      PUT,
+      options.strict === true ? FLAG_STRICT : 0,
+      request,
+      this.ring.epoch,
+      deadlineMs,
+    );
     words[at + 6] = 0;
     words[at + 7] = this.hash(name);
     words[at + 8] = 1 | (this.partitionOf(name) << 16);

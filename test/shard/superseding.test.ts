@@ -64,6 +64,7 @@ describe('the quick way of a put', () => {
         n: 1,
         r: 1,
         rule,
+        ownersOnly: false,
         condition: 0,
         by: 0,
         context,

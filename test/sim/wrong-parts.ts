@@ -15,18 +15,15 @@ import { type Clock, values, withEntry } from '../../src/versions/dvvs.js';
 
 /** A put supersedes whatever its coordinator has made, seen or not: versions.md, "The trap". */
 class PlainVectors extends Replica {
-  private readonly own: number;
-
-  constructor({ env, pipeline, actor, maxRecordBytes }: VirtualNodeParts, trees: Trees) {
-    super(pipeline, actor, () => env.tick(), maxRecordBytes, trees);
-    this.own = actor;
+  constructor({ env, pipeline, maxRecordBytes }: VirtualNodeParts, trees: Trees) {
+    super(pipeline, () => env.tick(), maxRecordBytes, trees);
   }
-  override coordinate(request: PutRequest): ApplyOutcome {
+  override coordinate(request: PutRequest, own: number): ApplyOutcome {
     const at = this.read(request.hash, request.partition, request.bucket, request.keyWords, request.key);
     const known = at < 0 ? [] : decodeVector(this.wordsOf(at), at);
-    const own = known.find(({ actor }) => actor === this.own);
-    if (own === undefined) return super.coordinate(request);
-    return super.coordinate({ ...request, context: withEntry(request.context, own) });
+    const entry = known.find(({ actor }) => actor === own);
+    if (entry === undefined) return super.coordinate(request, own);
+    return super.coordinate({ ...request, context: withEntry(request.context, entry) }, own);
   }
 }
 

@@ -11,6 +11,8 @@ import type { ExistingJournalFile, JournalDisk, JournalFile } from '../../src/st
 
 type Random = (below: number) => number;
 type Rows = Map<string, Uint8Array>;
+/** Undefined: the key is removed. */
+type Batch = Map<string, Uint8Array | undefined>;
 
 /** What runs later, when the test says so: commits in their order, everything else in any. */
 export class Later {
@@ -154,8 +156,8 @@ export class FakeEngine implements Engine {
   failCommits = 0;
   failure: Error | undefined;
   readonly rows: Rows;
-  private batch: Rows = new Map();
-  private readonly commits: { rows: Rows; mark: EngineMark; done: CommitDone }[] = [];
+  private batch: Batch = new Map();
+  private readonly commits: { rows: Batch; mark: EngineMark; done: CommitDone }[] = [];
   private readonly later: Later;
 
   constructor(later: Later, rows: Rows = new Map(), state: EngineState = NEW) {
@@ -168,14 +170,16 @@ export class FakeEngine implements Engine {
     return this.rows.get(nameOf(partition, bucket, key))?.slice();
   }
   put(partition: number, bucket: number, key: Uint8Array, record: Uint8Array): void {
-    const name = nameOf(partition, bucket, key);
+    this.add(nameOf(partition, bucket, key), record.slice());
+  }
+  remove(partition: number, bucket: number, key: Uint8Array): void {
+    this.add(nameOf(partition, bucket, key), undefined);
+  }
+  private add(name: string, record: Uint8Array | undefined): void {
     if (this.batch.has(name) || this.commits.some(({ rows }) => rows.has(name))) {
       throw new Error('the key is in a batch that has not resolved');
     }
-    this.batch.set(name, record.slice());
-  }
-  remove(): void {
-    throw new Error('not used');
+    this.batch.set(name, record);
   }
   commit(mark: EngineMark, done: CommitDone): void {
     this.commits.push({ rows: this.batch, mark, done });
@@ -192,12 +196,29 @@ export class FakeEngine implements Engine {
     this.apply(rows, mark);
     done(undefined);
   }
-  private apply(rows: Rows, mark: EngineMark): void {
-    for (const [name, record] of rows) this.rows.set(name, record);
+  private apply(rows: Batch, mark: EngineMark): void {
+    for (const [name, record] of rows) {
+      if (record === undefined) this.rows.delete(name);
+      else this.rows.set(name, record);
+    }
     this.state = { ...this.state, ...mark };
   }
-  scan(): void {
-    throw new Error('not used');
+  scan(
+    partition: number,
+    bucket: number,
+    after: Uint8Array | undefined,
+    limit: number,
+    visit: (key: Uint8Array, record: Uint8Array) => void,
+  ): void {
+    const prefix = `${partition}/${bucket}/`;
+    const from = after === undefined ? undefined : Buffer.from(after).toString('latin1');
+    const keys = Array.from(this.rows.keys(), (name) =>
+      name.startsWith(prefix) ? name.slice(prefix.length) : '',
+    )
+      .filter((key) => key !== '' && (from === undefined || key > from))
+      .sort();
+    for (const key of keys.slice(0, limit))
+      visit(Uint8Array.from(Buffer.from(key, 'latin1')), this.rows.get(prefix + key)!.slice());
   }
   walk(behind: EnginePosition, beforePartition: number, visit: EngineVisitor): void {
     const from = orderOf(behind.partition, behind.bucket, behind.key ?? new Uint8Array(0));

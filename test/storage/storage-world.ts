@@ -81,6 +81,16 @@ export class StorageWorld {
     return room;
   }
 
+  /** Lets a key go, if there is room. */
+  remove(name: string): Room {
+    const { key } = version(name, 1);
+    const place = { hash: hashOf(name), partition: 3, bucket: 1 };
+    const room = this.pipeline.remove(place, key, keyBytesOf(name));
+    if (room === 'ready') this.removed.push({ name, sequence: this.buffer.lastSequence });
+    return room;
+  }
+  readonly removed: { name: string; sequence: number }[] = [];
+
   /** Turns until nothing is left to complete. */
   settle(random: Random = () => 0): void {
     for (let i = 0; i < 2_000; i++) {

@@ -38,19 +38,26 @@ export function bucketRoutes(app: FastifyInstance, store: Store, report: (error:
 
 const NUMBERS: readonly string[] = ['n', 'r', 'w'];
 const WORDS: readonly string[] = ['durability', 'conflict'];
+const FLAGS: readonly string[] = ['strict'];
 
 /** Shape only; the ranges are the store's to check. */
 function readProperties(request: FastifyRequest): Partial<BucketProperties> {
   const body = request.body as Buffer | undefined;
   const properties = parseObject(body === undefined ? '' : body.toString());
   for (const [name, value] of Object.entries(properties)) {
-    const expected = NUMBERS.includes(name) ? 'number' : WORDS.includes(name) ? 'string' : undefined;
+    const expected = typeOf(name);
     if (expected === undefined)
-      throw bad(name, `property ${name} is not known`, [...NUMBERS, ...WORDS].join(', '));
+      throw bad(name, `property ${name} is not known`, [...NUMBERS, ...WORDS, ...FLAGS].join(', '));
     if (typeof value !== expected)
       throw bad(name, `property ${name}: got ${JSON.stringify(value)}`, `a ${expected}`);
   }
   return properties;
+}
+
+function typeOf(property: string): 'number' | 'string' | 'boolean' | undefined {
+  if (NUMBERS.includes(property)) return 'number';
+  if (WORDS.includes(property)) return 'string';
+  return FLAGS.includes(property) ? 'boolean' : undefined;
 }
 
 function parseObject(text: string): object {

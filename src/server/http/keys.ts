@@ -8,8 +8,8 @@ import { defined, Query } from './query.js';
 import { bucketParameter, disconnectSignal, resource, type Handler } from './routes.js';
 import { sendResult, sendTimeline } from './values.js';
 
-const READ_QUERY = ['r', 'timeout', 'timeline'];
-const DELETE_QUERY = ['w', 'durability', 'timeout', 'timeline'];
+const READ_QUERY = ['r', 'strict', 'timeout', 'timeline'];
+const DELETE_QUERY = ['w', 'durability', 'strict', 'timeout', 'timeline'];
 const WRITE_QUERY = [...DELETE_QUERY, 'r', 'returnbody'];
 
 /** `/buckets/{bucket}/keys/{key}`: one key. */
@@ -87,6 +87,7 @@ function acknowledge(reply: FastifyReply, result: PutResult): FastifyReply {
 function readOptions(query: Query, reply: FastifyReply): GetOptions {
   return defined<GetOptions>({
     r: query.quorum('r'),
+    strict: query.optionalFlag('strict'),
     timeoutMs: query.timeoutMs(),
     timeline: query.flag('timeline') || undefined,
     signal: disconnectSignal(reply),
@@ -96,10 +97,11 @@ function readOptions(query: Query, reply: FastifyReply): GetOptions {
 function writeOptions(
   query: Query,
   reply: FastifyReply,
-): Pick<PutOptions, 'w' | 'durability' | 'timeoutMs' | 'timeline' | 'signal'> {
+): Pick<PutOptions, 'w' | 'durability' | 'strict' | 'timeoutMs' | 'timeline' | 'signal'> {
   return defined<PutOptions>({
     w: query.quorum('w'),
     durability: query.durability(),
+    strict: query.optionalFlag('strict'),
     timeoutMs: query.timeoutMs(),
     timeline: query.flag('timeline') || undefined,
     signal: disconnectSignal(reply),

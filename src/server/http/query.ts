@@ -44,6 +44,11 @@ export class Query {
     return given === 'true';
   }
 
+  /** Undefined if it is not given: then something else decides. */
+  optionalFlag(name: string): boolean | undefined {
+    return this.#values.has(name) ? this.flag(name) : undefined;
+  }
+
   wholeNumber(name: string, max: number): number | undefined {
     const given = this.text(name);
     if (given === undefined) return undefined;

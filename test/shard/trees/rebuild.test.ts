@@ -55,7 +55,7 @@ class World {
     this.pipeline = new Pipeline(this.buffer, backing, options, (token) => completions.reached(token));
     completions.pipeline = this.pipeline;
     this.trees = new Trees(this.env, this.pipeline, this.engine, completions);
-    this.replica = new Replica(this.pipeline, 9, () => 0, 2_048, this.trees);
+    this.replica = new Replica(this.pipeline, () => 0, 2_048, this.trees);
     return journal;
   }
 

@@ -1,0 +1,98 @@
+/** What a virtual node has done about a get. */
+export type Standing =
+  /** It was not asked, or has died since. */
+  | 'unasked'
+  | 'asked'
+  /** It has not answered for so long that another one is asked besides. */
+  | 'slow'
+  | 'answered'
+  /** It answered that it cannot tell. */
+  | 'refused';
+
+export interface ReadView {
+  readonly n: number;
+  readonly r: number;
+  /** Only owners may answer. */
+  readonly strict: boolean;
+  /** The preference list: n owners, then the fallbacks. */
+  readonly list: ArrayLike<number>;
+  /** Whether any answer so far, an owner's or a fallback's, has versions. */
+  readonly versions: boolean;
+  isServing(vnode: number): boolean;
+  standing(vnode: number): Standing;
+  /** Whether a virtual node may hold hints for another. */
+  holdsHintsFor(holder: number, owner: number): boolean;
+}
+
+export interface ReadPlan {
+  /** Whom to ask now. */
+  readonly ask: readonly number[];
+  readonly end: 'wait' | 'complete' | 'degraded';
+}
+
+/**
+ * The one place that decides what a get does next. It asks owners in order of preference until R
+ * have answered or may still answer. An owner for which hints wait may lack what their holders
+ * have, so these are asked too, and before it: what is handed over in between is met twice and
+ * never missed. A holder that cannot be asked makes the answer a degraded one.
+ *
+ * Where fewer than R owners can answer, all fallbacks that serve are asked: they contribute
+ * versions, never an absence nor a count towards R, and the answer is a degraded one. While nothing
+ * at all is known, neither of an owner nor a version, it waits for an owner: a thread that restarts
+ * is no reason to say "not found".
+ */
+export function planRead(view: ReadView): ReadPlan {
+  const { n, r, strict, list } = view;
+  const ask: number[] = [];
+  let answered = 0;
+  let hopeful = 0;
+  let slow = 0;
+  for (let i = 0; i < n; i++) {
+    const standing = view.standing(list[i]!);
+    if (standing === 'answered') answered++;
+    else if (standing === 'asked') hopeful++;
+    else if (standing === 'slow') slow++;
+  }
+  for (let i = 0; i < n && answered + hopeful < r; i++) {
+    const owner = list[i]!;
+    if (view.standing(owner) !== 'unasked' || !view.isServing(owner)) continue;
+    hopeful++;
+    if (!askServing(view, ask, (other) => view.holdsHintsFor(other, owner)) && !ask.includes(owner))
+      ask.push(owner);
+  }
+  if (answered >= r) return { ask, end: !strict && doubtful(view) ? 'degraded' : 'complete' };
+  if (answered + hopeful + slow >= r || strict) return { ask, end: 'wait' };
+  const fallbacks = askServing(view, ask, (vnode) => !isOwner(view, vnode));
+  if (hopeful + slow > 0 || fallbacks) return { ask, end: 'wait' };
+  return { ask, end: answered > 0 || view.versions ? 'degraded' : 'wait' };
+}
+
+/** Asks those who are meant, serve, and were not asked; true if one of the meant may still answer. */
+function askServing(view: ReadView, ask: number[], meant: (vnode: number) => boolean): boolean {
+  let open = false;
+  for (let i = 0; i < view.list.length; i++) {
+    const vnode = view.list[i]!;
+    if (!meant(vnode)) continue;
+    const standing = view.standing(vnode);
+    if (standing === 'unasked' && view.isServing(vnode) && !ask.includes(vnode)) ask.push(vnode);
+    if (standing === 'asked' || ask.includes(vnode)) open = true;
+  }
+  return open;
+}
+
+/** Whether an owner has answered without what may wait for it at somebody who has not. */
+function doubtful(view: ReadView): boolean {
+  const { n, list, standing } = view;
+  for (let i = 0; i < n; i++) {
+    if (standing(list[i]!) !== 'answered') continue;
+    for (let j = 0; j < list.length; j++) {
+      if (view.holdsHintsFor(list[j]!, list[i]!) && standing(list[j]!) !== 'answered') return true;
+    }
+  }
+  return false;
+}
+
+function isOwner({ n, list }: ReadView, vnode: number): boolean {
+  for (let i = 0; i < n; i++) if (list[i] === vnode) return true;
+  return false;
+}

@@ -1,0 +1,54 @@
+import type { VnodeEnvironment } from './environment.js';
+import type { PutRequest } from './put-request.js';
+
+/** A copy of a put that somebody keeps for an owner that does not serve. */
+export interface HintedCopy {
+  readonly owner: number;
+  /** A fallback, or this virtual node itself: then it is only noted that the owner lacks its copy. */
+  readonly holder: number;
+}
+
+/** Who takes the copies of a put besides the coordinator. */
+export interface CopyPlan {
+  readonly owners: number[];
+  readonly hinted: readonly HintedCopy[];
+  /** Where in the preference list further fallbacks are looked for. */
+  readonly next: number;
+}
+
+const NONE: readonly HintedCopy[] = [];
+
+/**
+ * The sloppy quorum (paper §4.6): each owner that cannot be reached is replaced by the next
+ * fallback of the preference list. A coordinator that is no owner keeps its own copy for the first
+ * of them. Where no fallback is left, or only owners may count, the hint stays with the coordinator.
+ */
+export function planCopies(
+  { ordinal, ring }: Pick<VnodeEnvironment, 'ordinal' | 'ring'>,
+  request: Pick<PutRequest, 'partition' | 'n' | 'ownersOnly'>,
+  guest: boolean,
+  reaches: (vnode: number) => boolean,
+): CopyPlan {
+  const { partition, n, ownersOnly } = request;
+  const first = partition * ring.preferenceLength;
+  const owners: number[] = [];
+  let hinted: HintedCopy[] | undefined;
+  let next = n;
+  for (let i = 0; i < n; i++) {
+    const owner = ring.preference[first + i]!;
+    if (owner === ordinal) continue;
+    if (reaches(owner)) {
+      owners.push(owner);
+      continue;
+    }
+    let holder = ordinal;
+    const ownCopy = guest && hinted === undefined;
+    const end = ownersOnly || ownCopy ? n : ring.preferenceLength;
+    while (holder === ordinal && next < end) {
+      const fallback = ring.preference[first + next++]!;
+      if (fallback !== ordinal && reaches(fallback)) holder = fallback;
+    }
+    (hinted ??= []).push({ owner, holder });
+  }
+  return { owners, hinted: hinted ?? NONE, next };
+}

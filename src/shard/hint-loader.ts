@@ -1,0 +1,98 @@
+import type { Engine } from '../storage/engine.js';
+import type { Pipeline } from '../storage/pipeline.js';
+import { aligned, bucketAt, HINT_BUCKET, verifyRecord } from '../storage/record.js';
+import { COUNT_CORRUPT, type VnodeEnvironment } from './environment.js';
+import { decodeHint, idOfName, nameIn } from './hint-record.js';
+import { type Hints, textOf } from './hints.js';
+
+/** Index slots, partitions and hints looked at per turn. */
+const SLOTS = 8_192;
+const PARTITIONS = 32;
+const HINTS = 512;
+
+/**
+ * Makes the list of hints anew at a start, a slice per turn: first what stands in the object
+ * buffer, then what the engine has. A record only ever moves from the one to the other, so none is
+ * missed; a hint that was let go meanwhile may be listed, and then its copy is sent once too often.
+ * Until it is done, this virtual node is said to hold hints for whom it held some before, and on
+ * the first start of a process for everybody.
+ */
+export class HintLoader {
+  private readonly env: VnodeEnvironment;
+  private readonly pipeline: Pipeline;
+  private readonly engine: Engine | undefined;
+  private readonly hints: Hints;
+  private readonly ordinals: ReadonlyMap<string, number>;
+  private table = -1;
+  private slot = 0;
+  private partition = -1;
+  private after: Uint8Array | undefined;
+  done = false;
+
+  constructor(env: VnodeEnvironment, pipeline: Pipeline, engine: Engine | undefined, hints: Hints) {
+    this.env = env;
+    this.pipeline = pipeline;
+    this.engine = engine;
+    this.hints = hints;
+    this.ordinals = new Map(env.ring.vnodes.map(({ id, ordinal }) => [id, ordinal]));
+    // A thread that takes a buffer over finds said what its predecessor held, or more.
+    if (engine === undefined || pipeline.buffer.index.keys > 0) return;
+    for (const { ordinal } of env.ring.vnodes) this.announce(ordinal, true);
+  }
+
+  private announce(owner: number, holds: boolean): void {
+    if (owner !== this.env.ordinal) this.env.holdsHintsFor(owner, holds);
+  }
+
+  step(): void {
+    if (this.partition < 0) this.walkBuffer();
+    else this.scanEngine(this.engine!);
+    if (!this.done) return;
+    this.hints.waiting.forEach((list, owner) => {
+      if (list.size === 0) this.announce(owner, false);
+    });
+  }
+
+  private walkBuffer(): void {
+    const { index, words, memory } = this.pipeline.buffer;
+    if (this.table !== index.tableNumber) {
+      this.table = index.tableNumber;
+      this.slot = 0;
+    }
+    const end = index.visit(this.slot, SLOTS, (byte) => {
+      if (bucketAt(words, byte >>> 2) === HINT_BUCKET) this.list(words, memory.bytes, byte >>> 2);
+    });
+    this.slot += SLOTS;
+    if (!end) return;
+    if (this.engine === undefined) this.done = true;
+    else this.partition = 0;
+  }
+
+  private scanEngine(engine: Engine): void {
+    for (let i = 0; i < PARTITIONS && !this.done; i++) {
+      let seen = 0;
+      engine.scan(this.partition, HINT_BUCKET, this.after, HINTS, (key, record) => {
+        seen++;
+        this.after = key.slice();
+        if (!verifyRecord(record)) {
+          this.env.count(COUNT_CORRUPT, 1);
+          return;
+        }
+        const { words, bytes } = aligned(record);
+        this.list(words, bytes, 0);
+      });
+      if (seen === HINTS) return;
+      this.after = undefined;
+      this.done = ++this.partition === this.env.ring.partitions;
+    }
+  }
+
+  private list(words: Int32Array, bytes: Uint8Array, at: number): void {
+    const name = nameIn(words, bytes, at);
+    // Nobody to send it to: the virtual node is not in this ring.
+    const owner = this.ordinals.get(idOfName(name) ?? '');
+    if (owner === undefined) return;
+    const found = decodeHint(this.hints.names[owner]!, words, bytes, at);
+    if (found !== undefined) this.hints.add(owner, textOf(name), found.hint, found.madeMs);
+  }
+}

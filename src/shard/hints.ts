@@ -1,0 +1,175 @@
+import { LIMITS } from '../base/limits.js';
+import { paddedWords } from '../base/memory.js';
+import type { Pipeline } from '../storage/pipeline.js';
+import { HINT_BUCKET, lengthAt } from '../storage/record.js';
+import {
+  COUNT_HINTS_DROPPED,
+  GAUGE_HINT_KIB,
+  GAUGE_HINTS,
+  GAUGE_HINTS_SINCE,
+  type VnodeEnvironment,
+} from './environment.js';
+import type { GuestActor } from './guest-actor.js';
+import {
+  encodeHint,
+  type Hint,
+  type HintedKey,
+  hintName,
+  keyOfName,
+  ownerName,
+  type OwnerName,
+} from './hint-record.js';
+import type { Replica } from './replica.js';
+
+/** A hint in the list of its owner. */
+export interface WaitingHint extends Hint {
+  /** It is on its way. */
+  busy: boolean;
+}
+
+/** `full`: there are as many as are kept. `failed`: the storage takes nothing. */
+export type Taken = 'kept' | 'wait' | 'full' | 'failed';
+
+/**
+ * The hints that a virtual node holds: keys whose copy here must still go to an owner that did not
+ * serve. Each is a record (hint-record.ts); this list of them is made anew at every start
+ * (hint-loader.ts). A hint goes only when its owner has the copy (hint-handoff.ts), and with it
+ * the copy itself where this virtual node is no owner.
+ */
+export class Hints {
+  private readonly env: VnodeEnvironment;
+  private readonly pipeline: Pipeline;
+  private readonly replica: Replica;
+  private readonly guest: GuestActor;
+  readonly names: readonly OwnerName[];
+  /** By owner: name (as latin1) → hint. */
+  readonly waiting: readonly Map<string, WaitingHint>[];
+  /** By owner: when the oldest was made since the list was last empty. */
+  private readonly sinceMs: number[];
+  private bytes = 0;
+  count = 0;
+
+  constructor(env: VnodeEnvironment, pipeline: Pipeline, replica: Replica, guest: GuestActor) {
+    this.env = env;
+    this.pipeline = pipeline;
+    this.replica = replica;
+    this.guest = guest;
+    this.names = env.ring.vnodes.map(({ id }) => ownerName(id));
+    this.waiting = this.names.map(() => new Map<string, WaitingHint>());
+    this.sinceMs = this.names.map(() => Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Notes that the key must go to an owner. To be called before the copy is written: a crash in
+   * between leaves a hint without a copy, which is nothing, instead of a copy that nobody knows of.
+   */
+  take(owner: number, hinted: HintedKey, hint: Hint): Taken {
+    const name = hintName(this.names[owner]!, hinted);
+    const text = textOf(name);
+    if (this.waiting[owner]!.has(text)) return 'kept';
+    if (this.count >= LIMITS.hints) {
+      this.env.count(COUNT_HINTS_DROPPED, 1);
+      return 'full';
+    }
+    const madeMs = this.env.clock.wallMs();
+    const words = encodeHint(this.names[owner]!, hint, name, madeMs);
+    const room = this.pipeline.room(lengthAt(words, 0));
+    if (room !== 'ready') return room === 'wait' ? 'wait' : 'failed';
+    this.pipeline.append(words, 0, paddedWords(name));
+    this.add(owner, text, hint, madeMs);
+    return 'kept';
+  }
+
+  /** Lists a hint whose record exists. */
+  add(owner: number, text: string, hint: Hint, madeMs: number): void {
+    const list = this.waiting[owner]!;
+    if (list.has(text)) return;
+    if (list.size === 0) this.env.holdsHintsFor(owner, true);
+    // Only these: what is given may be a whole request, whose memory is gone with its frame.
+    const { hash, partition, n, rule, bytes } = hint;
+    list.set(text, { hash, partition, n, rule, bytes, busy: false });
+    this.sinceMs[owner] = Math.min(this.sinceMs[owner]!, madeMs);
+    this.count++;
+    this.bytes += hint.bytes;
+  }
+
+  /** First word of the copy that a hint speaks of (see Replica.wordsOf), −1 if there is none; throws DATA_CORRUPT. */
+  find(text: string, hint: Hint): number {
+    const { bucket, key } = keyOf(text);
+    return this.replica.read(hint.hash, hint.partition, bucket, paddedWords(key), key);
+  }
+
+  /**
+   * Lets a hint go, and the copy too unless this virtual node owns one or another hint needs it.
+   * The copy goes first: a crash in between leaves a hint without a copy. False if there was no room
+   * to say so in the log; it is to be tried again.
+   *
+   * REQUIRES: the owner has all that the copy has, synced, or there is no copy.
+   */
+  release(owner: number, text: string, hint: Hint): boolean {
+    const { pipeline } = this;
+    const hinted = keyOf(text);
+    if (!this.owns(hint) && !this.neededElse(owner, hinted, hint)) {
+      const { bucket, key } = hinted;
+      const at = this.find(text, hint);
+      if (at >= 0) {
+        const words = this.replica.wordsOf(at);
+        const place = { hash: hint.hash, partition: hint.partition, bucket };
+        this.guest.forget(words, at);
+        if (pipeline.remove(place, paddedWords(key), key) !== 'ready') return false;
+      }
+    }
+    const name = bytesOf(text);
+    const hash = hint.hash ^ this.names[owner]!.hash;
+    const place = { hash, partition: hint.partition, bucket: HINT_BUCKET };
+    if (pipeline.remove(place, paddedWords(name), name) !== 'ready') return false;
+    const list = this.waiting[owner]!;
+    if (!list.delete(text)) return true;
+    this.count--;
+    this.bytes -= hint.bytes;
+    if (list.size === 0) {
+      this.sinceMs[owner] = Number.POSITIVE_INFINITY;
+      this.env.holdsHintsFor(owner, false);
+    }
+    return true;
+  }
+
+  private owns({ partition, n }: Hint): boolean {
+    for (let i = 0; i < n; i++) if (this.owner(partition, i) === this.env.ordinal) return true;
+    return false;
+  }
+
+  private neededElse(owner: number, hinted: HintedKey, { partition, n }: Hint): boolean {
+    for (let i = 0; i < n; i++) {
+      const other = this.owner(partition, i);
+      if (other === owner) continue;
+      if (this.waiting[other]!.has(textOf(hintName(this.names[other]!, hinted)))) return true;
+    }
+    return false;
+  }
+
+  private owner(partition: number, i: number): number {
+    const { ring } = this.env;
+    return ring.preference[partition * ring.preferenceLength + i]!;
+  }
+
+  publish(): void {
+    const since = Math.min(...this.sinceMs);
+    this.env.gauge(GAUGE_HINTS, this.count);
+    this.env.gauge(GAUGE_HINT_KIB, Math.ceil(this.bytes / 1024));
+    this.env.gauge(GAUGE_HINTS_SINCE, since === Infinity ? 0 : Math.floor(since / 1000));
+  }
+}
+
+/** Names as keys of a map. */
+export function textOf(name: Uint8Array): string {
+  return Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1');
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'latin1'));
+}
+
+function keyOf(text: string): HintedKey {
+  return keyOfName(bytesOf(text));
+}

@@ -1,0 +1,149 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { planRead, type ReadPlan, type Standing } from '../../src/client/read-plan.js';
+
+/** Virtual nodes by number, in the order of the preference list: 0, 1, 2 own the key, 3 and 4 are fallbacks. */
+interface World {
+  readonly serving: readonly boolean[];
+  readonly standing: readonly Standing[];
+  /** [holder, owner] */
+  readonly hints: readonly (readonly [number, number])[];
+  readonly versions: boolean;
+  readonly r: number;
+  readonly strict: boolean;
+}
+
+const fresh: World = {
+  serving: [true, true, true, true, true],
+  standing: ['unasked', 'unasked', 'unasked', 'unasked', 'unasked'],
+  hints: [],
+  versions: false,
+  r: 2,
+  strict: false,
+};
+
+function plan(world: Partial<World>): ReadPlan {
+  const { serving, standing, hints, versions, r, strict } = { ...fresh, ...world };
+  return planRead({
+    n: 3,
+    r,
+    strict,
+    list: [0, 1, 2, 3, 4],
+    versions,
+    isServing: (vnode) => serving[vnode]!,
+    standing: (vnode) => standing[vnode]!,
+    holdsHintsFor: (holder, owner) => hints.some(([h, o]) => h === holder && o === owner),
+  });
+}
+
+describe('whom a get asks (owners 0 to 2, fallbacks 3 and 4, R=2)', () => {
+  it('R owners in order, another for one that is down or slow, fallbacks only below R', () => {
+    expect(plan({})).toEqual({ ask: [0, 1], end: 'wait' });
+    expect(plan({ serving: [false, true, true, true, true] })).toEqual({ ask: [1, 2], end: 'wait' });
+    expect(plan({ standing: ['slow', 'asked', 'unasked', 'unasked', 'unasked'] })).toEqual({
+      ask: [2],
+      end: 'wait',
+    });
+    expect(plan({ serving: [false, false, true, true, true] })).toEqual({ ask: [2, 3, 4], end: 'wait' });
+    expect(plan({ serving: [false, false, true, true, true], strict: true })).toEqual({
+      ask: [2],
+      end: 'wait',
+    });
+  });
+
+  it('who holds hints for an owner is asked before it', () => {
+    const hints = [[3, 0]] as const;
+    expect(plan({ hints, r: 1 })).toEqual({ ask: [3], end: 'wait' });
+    expect(plan({ hints, r: 1, standing: ['unasked', 'unasked', 'unasked', 'asked', 'unasked'] })).toEqual({
+      ask: [],
+      end: 'wait',
+    });
+    expect(plan({ hints, r: 1, standing: ['unasked', 'unasked', 'unasked', 'answered', 'unasked'] })).toEqual(
+      {
+        ask: [0],
+        end: 'wait',
+      },
+    );
+    expect(
+      plan({ hints, r: 1, standing: ['answered', 'unasked', 'unasked', 'answered', 'unasked'] }),
+    ).toEqual({
+      ask: [],
+      end: 'complete',
+    });
+  });
+
+  it('an owner whose hints nobody can tell of makes the answer degraded', () => {
+    const standing: Standing[] = ['answered', 'answered', 'unasked', 'unasked', 'unasked'];
+    expect(plan({ standing, hints: [[3, 0]], serving: [true, true, true, false, true] }).end).toBe(
+      'degraded',
+    );
+    expect(plan({ standing, hints: [[3, 2]], serving: [true, true, true, false, true] }).end).toBe(
+      'complete',
+    );
+  });
+
+  it('an absence at fallbacks is no answer, a version there is a degraded one', () => {
+    const standing: Standing[] = ['unasked', 'unasked', 'unasked', 'answered', 'answered'];
+    const serving = [false, false, false, true, true];
+    expect(plan({ standing, serving })).toEqual({ ask: [], end: 'wait' });
+    expect(plan({ standing, serving, versions: true })).toEqual({ ask: [], end: 'degraded' });
+  });
+});
+
+const worlds = fc.record<World>({
+  serving: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
+  standing: fc.array(fc.constantFrom<Standing[]>('unasked', 'asked', 'slow', 'answered', 'refused'), {
+    minLength: 5,
+    maxLength: 5,
+  }),
+  hints: fc.array(
+    fc.tuple(fc.nat(4), fc.nat(2)).filter(([holder, owner]) => holder !== owner),
+    { maxLength: 3 },
+  ),
+  versions: fc.boolean(),
+  r: fc.integer({ min: 1, max: 3 }),
+  strict: fc.boolean(),
+});
+
+describe('any state of a get', () => {
+  it('asks each once and only who serves; ends complete only with R owners, and degraded never strictly', () => {
+    fc.assert(
+      fc.property(worlds, (world) => {
+        const { ask, end } = plan(world);
+        expect(new Set(ask).size).toBe(ask.length);
+        for (const vnode of ask)
+          expect([world.standing[vnode], world.serving[vnode]]).toEqual(['unasked', true]);
+        const owners = world.standing.slice(0, 3).filter((standing) => standing === 'answered').length;
+        if (end !== 'wait') expect(ask).toEqual([]);
+        if (end === 'complete') expect(owners).toBeGreaterThanOrEqual(world.r);
+        if (end === 'degraded') {
+          expect(world.strict).toBe(false);
+          expect(owners > 0 || world.versions).toBe(true);
+        }
+        if (owners >= world.r) expect(end).not.toBe('wait');
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('comes to an end when everybody who serves answers, if any owner does', () => {
+    fc.assert(
+      fc.property(worlds, (world) => {
+        const standing = [...world.standing].map<Standing>((one, i) => (world.serving[i] ? one : 'unasked'));
+        fc.pre(
+          !world.strict && world.serving.slice(0, 3).some((serves, i) => serves && standing[i] !== 'refused'),
+        );
+        for (let round = 0; round < 10; round++) {
+          const { ask, end } = plan({ ...world, standing });
+          if (end !== 'wait') return;
+          for (const vnode of ask) standing[vnode] = 'asked';
+          standing.forEach((one, i) => {
+            if (one === 'asked' || one === 'slow') standing[i] = 'answered';
+          });
+        }
+        throw new Error('it waits for ever');
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+});

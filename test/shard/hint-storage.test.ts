@@ -1,0 +1,203 @@
+import { describe, expect, it } from 'vitest';
+import { frameType, HANDOFF, HANDOFF_ACK, OK, RECORD_AT, writeHeader } from '../../src/messaging/frames.js';
+import type { Outbox } from '../../src/messaging/transport.js';
+import { buildRing } from '../../src/ring/ring.js';
+import { Completions } from '../../src/shard/completions.js';
+import type { VnodeEnvironment } from '../../src/shard/environment.js';
+import { GuestActor } from '../../src/shard/guest-actor.js';
+import { HintHandoff } from '../../src/shard/hint-handoff.js';
+import { HintLoader } from '../../src/shard/hint-loader.js';
+import { Hints, textOf } from '../../src/shard/hints.js';
+import { Replica } from '../../src/shard/replica.js';
+import { Pipeline } from '../../src/storage/pipeline.js';
+import { StorageWorld } from '../storage/storage-world.js';
+import { recoverJournal } from '../../src/storage/recovery.js';
+import { hintName } from '../../src/shard/hint-record.js';
+import { Later } from '../storage/fakes.js';
+import { seeded } from '../versions/model.js';
+import { LIMITS } from '../../src/base/limits.js';
+import { hashOf, keyBytesOf, version } from '../storage/support.js';
+
+/** Collects what is sent. */
+class Sent implements Outbox {
+  words = new Int32Array(1_024);
+  bytes = new Uint8Array(this.words.buffer);
+  readonly waitingBytes = 0;
+  readonly frames: Int32Array[] = [];
+  private length = 0;
+
+  begin(frameBytes: number): number {
+    this.length = frameBytes;
+    return 0;
+  }
+  end(): void {
+    this.frames.push(this.words.slice(0, this.length >>> 2));
+  }
+}
+
+/** The owner's end of a handing over, on a journal whose writes and syncs complete when the test says so. */
+function owner(
+  world: StorageWorld,
+  engine = world.engine,
+): {
+  pipeline: Pipeline;
+  handoff: HintHandoff;
+  hints: Hints;
+  sent: Sent;
+} {
+  const completions = new Completions();
+  const options = { flushMs: 20, checkpointMs: 100, onProgress: () => undefined };
+  const backing = { journal: world.journal, engine };
+  const pipeline = new Pipeline(world.buffer, backing, options, (token) => completions.reached(token));
+  completions.pipeline = pipeline;
+  const sent = new Sent();
+  const nodes = ['n1', 'n2'].map((id) => ({ id, capacity: 1, vnodes: 1 }));
+  const env = {
+    ordinal: 0,
+    ring: buildRing({ nodes, partitions: 4, spacing: 2 }),
+    endpoint: { to: () => sent },
+    clock: { nowMs: () => world.nowMs, wallMs: () => world.nowMs },
+    freshActor: () => undefined,
+    isServing: () => true,
+    holdsHintsFor: () => undefined,
+    count: () => undefined,
+    gauge: () => undefined,
+  } as unknown as VnodeEnvironment;
+  const replica = new Replica(pipeline, () => 1, 4_000);
+  const hints = new Hints(env, pipeline, replica, new GuestActor(() => undefined));
+  const loader = new HintLoader(env, pipeline, engine, hints);
+  return {
+    pipeline,
+    hints,
+    handoff: new HintHandoff({ env, pipeline, replica, completions, hints, loader, actor: 1 }),
+    sent,
+  };
+}
+
+function handOver(handoff: HintHandoff, n: number): void {
+  const { words, bytes } = version('key', n);
+  const frame = new Int32Array(RECORD_AT + bytes / 4);
+  frame[0] = frame.length * 4;
+  writeHeader(frame, 0, HANDOFF, 0, n, 1, 1e9);
+  frame[7] = 77;
+  frame.set(words, RECORD_AT);
+  handoff.receive(1, frame, new Uint8Array(frame.buffer), 0);
+}
+
+describe('an owner that is handed a copy', () => {
+  it('acknowledges it when it is synced, not when it is in the buffer or written; also one that it has already', () => {
+    const world = new StorageWorld();
+    const { pipeline, handoff, sent } = owner(world);
+    const turn = (): void => {
+      world.nowMs += 1;
+      pipeline.begin(world.nowMs);
+      pipeline.end(world.nowMs);
+    };
+    pipeline.room(100);
+    world.later.runAll();
+    turn();
+    handOver(handoff, 1);
+    expect(world.buffer.lastSequence).toBe(1);
+    turn();
+    expect(world.positions()).toEqual({ written: 1, synced: 0 });
+    // The same once more, from a holder that got no answer.
+    handOver(handoff, 1);
+    turn();
+    expect(sent.frames).toEqual([]);
+    world.later.runAll();
+    turn();
+    expect(world.positions()).toEqual({ written: 1, synced: 1 });
+    expect(sent.frames.map((frame) => [frameType(frame, 0), frame[2], frame[6], frame[7]])).toEqual([
+      [HANDOFF_ACK, 1, OK, 77],
+      [HANDOFF_ACK, 1, OK, 77],
+    ]);
+  });
+});
+
+describe('the list of hints', () => {
+  it('takes no more than its limit, and says so; one that it has already is no more', () => {
+    const world = new StorageWorld();
+    const { pipeline, hints } = owner(world);
+    const hinted = { bucket: 1, key: keyBytesOf('key') };
+    const hint = { hash: 5, partition: 3, n: 1, rule: 0, bytes: 100 };
+    expect(hints.take(1, hinted, hint)).toBe('wait');
+    world.later.runAll();
+    pipeline.begin(world.nowMs);
+    expect(hints.take(1, hinted, hint)).toBe('kept');
+    hints.count = LIMITS.hints;
+    expect(hints.take(1, hinted, hint)).toBe('kept');
+    expect(hints.take(1, { ...hinted, key: keyBytesOf('other') }, hint)).toBe('full');
+    expect(world.buffer.lastSequence).toBe(1);
+  });
+
+  it.each(['killed process', 'power cut'] as const)(
+    'is made anew from journal and engine after a %s, as of the watermark or later',
+    async (crash) => {
+      let found = 0;
+      for (let seed = 0; seed < 60; seed++) {
+        const random = seeded(seed);
+        const world = new StorageWorld();
+        const { pipeline, hints } = owner(world);
+        /** Name → positions in the log at which the hint was made and let go, in turns. */
+        const changes = new Map<string, number[]>();
+        for (let turn = 0; turn < 60; turn++) {
+          world.nowMs += random(15);
+          pipeline.begin(world.nowMs);
+          for (let i = random(4); i > 0; i--) {
+            const key = keyBytesOf(`k${random(12)}`);
+            const list = hints.waiting[1]!;
+            const text = textOf(hintName(hints.names[1]!, { bucket: 1, key }));
+            const hint = { hash: key[1]!, partition: 3, n: 1, rule: 0, bytes: 99 };
+            const done = list.has(text)
+              ? hints.release(1, text, list.get(text)!)
+              : hints.take(1, { bucket: 1, key }, hint) === 'kept';
+            if (done) changes.set(text, [...(changes.get(text) ?? []), world.buffer.lastSequence]);
+          }
+          pipeline.end(world.nowMs);
+          for (let steps = random(4); steps > 0; steps--) world.later.runOne(random);
+        }
+        const cut = crash === 'power cut';
+        const { written, synced } = world.positions();
+        const later = new Later();
+        const engine = world.engine.afterCrash(random, later);
+        const files = cut ? world.disk.afterPowerCut(random) : world.disk.afterKill();
+        const pump = setInterval(() => later.runAll(), 0);
+        await recoverJournal(files, engine, !cut, 'journal').finally(() => clearInterval(pump));
+        const fresh = new StorageWorld();
+        const after = owner(fresh, engine);
+        for (let i = 0; i < 2; i++) after.handoff.poll(fresh.nowMs);
+        for (const [text, sequences] of changes) {
+          const certain = sequences.filter((sequence) => sequence <= (cut ? synced : written)).length;
+          // Made by each odd change, let go by each even one.
+          const possible = new Set(
+            Array.from({ length: sequences.length - certain + 1 }, (_, i) => (certain + i) % 2 === 1),
+          );
+          expect(possible, `seed ${seed} ${text}`).toContain(after.hints.waiting[1]!.has(text));
+          if (possible.size === 1 && possible.has(true)) found++;
+        }
+      }
+      expect(found).toBeGreaterThan(60);
+    },
+  );
+
+  it('is made anew from the records that say so, and from no others', () => {
+    const world = new StorageWorld();
+    const { pipeline, hints } = owner(world);
+    pipeline.room(100);
+    world.later.runAll();
+    pipeline.begin(world.nowMs);
+    for (const name of ['a', 'b', 'c']) {
+      const { words, key, bytes } = version(name, 1);
+      expect(pipeline.room(bytes)).toBe('ready');
+      pipeline.append(words, 0, key);
+      const hint = { hash: hashOf(name), partition: 3, n: 1, rule: 1, bytes };
+      expect(hints.take(1, { bucket: 1, key: keyBytesOf(name) }, hint)).toBe('kept');
+    }
+    const [first] = hints.waiting[1]!;
+    expect(hints.release(1, ...first!)).toBe(true);
+    const again = owner(world);
+    for (let i = 0; i < 2; i++) again.handoff.poll(world.nowMs);
+    expect([...again.hints.waiting[1]!]).toEqual([...hints.waiting[1]!]);
+    expect(again.hints.count).toBe(2);
+  });
+});
