@@ -34,6 +34,11 @@ export const LIMITS = {
   vnodeRingBytes: 256 << 10,
   /** Bytes that wait outside a full ring, for one directed pair. */
   outboxBytes: 8 << 20,
+  /** Frames that a link with an injected delay holds; beyond, it loses them. */
+  heldFrames: 16_384,
+  /** Rows of a membership: members that left are remembered too. */
+  members: 256,
+  memberIdBytes: 32,
   timeoutMs: 5_000,
   maxTimeoutMs: 600_000,
   flushMs: 20,

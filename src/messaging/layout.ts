@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.js';
 import { align } from '../base/memory.js';
+import { FaultTable } from './fault-table.js';
 
 /**
  * The store's shared memory apart from the object buffers, allocated once at start.
@@ -7,10 +8,10 @@ import { align } from '../base/memory.js';
  * `control` (32-bit words unless a double or 64-bit integer is named):
  *
  *   store      state, reader epoch, hybrid clock (64 bit)            writers: see each name below
- *   vnode v    state, incarnation, heartbeat, counters               written by the virtual node's thread
+ *   vnode v    state, incarnation, heartbeat, suspicions, counters   written by the virtual node's thread
  *                                                                    (state also by the host after that thread is gone)
  *   party p    doorbell, 16 words apart (a cache line each)          1 by the sleeper; 1 → 0 by whoever wakes it
- *   caller c   reader epoch, direct reads, claim words               written by the caller; claim words see claims.ts;
+ *   caller c   reader epoch, suspicions, direct reads, claim words   written by the caller; claim words see claims.ts;
  *                                                                    cleared by the host once the caller's port closed
  *
  * `rings`: one ring buffer per directed pair, see ring.ts. Parties are numbered: virtual nodes
@@ -46,6 +47,10 @@ export const VNODE_INCARNATION = 1;
 export const VNODE_HEARTBEAT = 2;
 /** Set by the host: a control message waits on the MessagePort. */
 export const VNODE_CONTROL = 3;
+/** Digest of the membership as this virtual node knows it. */
+export const VNODE_MEMBERSHIP = 8;
+/** Whom it suspects: bit v of these two words is virtual node v. */
+export const VNODE_SUSPECTS = 9;
 /** First of the counters (counters.ts). */
 export const VNODE_COUNTERS = 16;
 export const VNODE_WORDS = 64;
@@ -60,6 +65,8 @@ export const STATE_FAULTED = 5;
 
 /** Words of a caller's block; its claim words follow. */
 export const CALLER_READER_EPOCH = 0;
+/** Whom the caller suspects, as VNODE_SUSPECTS. */
+export const CALLER_SUSPECTS = 5;
 const CALLER_WORDS = LINE;
 
 export const RING_HEADER_BYTES = 192;
@@ -144,13 +151,16 @@ export interface SharedBuffers {
   readonly shape: SharedShape;
   readonly control: SharedArrayBuffer;
   readonly rings: SharedArrayBuffer;
+  /** Only in a store that was opened with faults allowed; see fault-table.ts. */
+  readonly faults?: SharedArrayBuffer;
 }
 
-export function allocateShared(shape: SharedShape): SharedBuffers {
+export function allocateShared(shape: SharedShape, allowFaults = false): SharedBuffers {
   const layout = new SharedLayout(shape);
   return {
     shape,
     control: new SharedArrayBuffer(layout.controlBytes),
     rings: new SharedArrayBuffer(layout.ringsBytes),
+    ...(allowFaults ? { faults: FaultTable.allocate(shape.vnodes) } : {}),
   };
 }

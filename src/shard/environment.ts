@@ -24,8 +24,15 @@ export interface VnodeEnvironment {
   readonly clock: Clock;
   /** Hybrid time for new values. */
   tick(): number;
-  /** Whether another virtual node serves requests now, as this one sees it. */
+  /** Whether another virtual node serves requests now: its state word; inside a virtual node also what that one suspects. */
   isServing(vnode: number): boolean;
+  /** Number of the thread that serves this virtual node, from 1. */
+  readonly incarnation: number;
+  /** 0 ≤ x < 1. */
+  random(): number;
+  /** For whoever looks from outside: whom this virtual node suspects, and the digest of its membership. */
+  publishSuspicion(vnode: number, suspected: boolean): void;
+  publishMembership(digest: number): void;
   count(counter: number, by: number): void;
   gauge(gauge: number, value: number): void;
 }

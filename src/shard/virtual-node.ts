@@ -40,6 +40,8 @@ import {
   GAUGE_SIBLINGS_MAX,
   type VnodeEnvironment,
 } from './environment.js';
+import { FailureDetector, judgedBy } from './failure-detector.js';
+import { Gossip } from './gossip.js';
 import { PutCoordinator } from './put-coordinator.js';
 import { readPut } from './put-request.js';
 import { Replica } from './replica.js';
@@ -80,6 +82,7 @@ export class VirtualNode {
   private readonly puts: PutCoordinator;
   private readonly conditional: ConditionalPuts;
   private readonly scanner: Scanner;
+  private readonly detector: FailureDetector;
   private readonly services: readonly Service[];
   private readonly serviceOf = new Map<number, Service>();
   private readonly parked: Parked[] = [];
@@ -90,14 +93,15 @@ export class VirtualNode {
   private nextSweepMs = 0;
 
   constructor({ env, pipeline, completions, engine, actor, maxRecordBytes }: VirtualNodeParts) {
-    this.env = env;
+    this.detector = new FailureDetector(env);
+    this.env = judgedBy(this.detector, env);
     this.pipeline = pipeline;
     this.completions = completions;
     this.replica = new Replica(pipeline, actor, () => env.tick(), maxRecordBytes);
-    this.puts = new PutCoordinator(env, pipeline, this.replica, completions, actor);
-    this.conditional = new ConditionalPuts(env, this.puts, actor);
+    this.puts = new PutCoordinator(this.env, pipeline, this.replica, completions, actor);
+    this.conditional = new ConditionalPuts(this.env, this.puts, actor);
     this.scanner = new Scanner(env, pipeline, engine);
-    this.services = [];
+    this.services = [this.detector, new Gossip(env)];
     for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);
   }
 
@@ -158,13 +162,14 @@ export class VirtualNode {
       this.env.count(COUNT_DROPPED, 1);
       return;
     }
+    this.detector.heard(from, this.nowMs);
     const type = frameType(words, at);
     if (type === REPLICATE_ACK) {
       this.acknowledged(frameRequest(words, at), from, words[at + 7]!, words[at + 6] === OK);
       return;
     }
     if (type === GET_REPLY) {
-      this.mergeAnswer(words, bytes, at);
+      this.mergeAnswer(from, words, bytes, at);
       return;
     }
     const deadlineMs = frameDeadline(words, at);
@@ -330,7 +335,7 @@ export class VirtualNode {
     outbox.end();
   }
 
-  private mergeAnswer(words: Int32Array, bytes: Uint8Array, at: number): void {
+  private mergeAnswer(from: number, words: Int32Array, bytes: Uint8Array, at: number): void {
     const id = frameRequest(words, at);
     const rule = this.conditional.ruleOf(id, words[at + 7]!);
     if (rule === undefined) return;
@@ -340,7 +345,7 @@ export class VirtualNode {
       const merged = this.replica.apply(words, bytes, at + RECORD_AT, rule);
       good = typeof merged === 'object' && 'sequence' in merged;
     }
-    const ready = this.conditional.answered(id, good);
+    const ready = this.conditional.answered(id, from, good);
     if (ready === undefined) return;
     const request = readPut(ready.words, bytesOf(ready.words), 0);
     const put = frameRequest(ready.words, 0);

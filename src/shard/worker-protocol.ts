@@ -16,7 +16,7 @@ export interface VnodeTask {
   readonly flushMs: number;
   readonly actor: number;
   readonly disk: VnodeDisk | undefined;
-  /** Whether it obeys `fault` messages. */
+  /** Whether it obeys `fault` and `hang` messages. */
   readonly faults: boolean;
   /** Control messages; closes when the thread is gone. */
   readonly port: import('node:worker_threads').MessagePort;
@@ -36,7 +36,8 @@ export interface VnodeDisk {
 
 export type ToVnode =
   | { readonly type: 'stop' }
-  | { readonly type: 'fault'; readonly fault: ThreadFault; readonly place: FaultPlace };
+  | { readonly type: 'fault'; readonly fault: ThreadFault; readonly place: FaultPlace }
+  | { readonly type: 'hang'; readonly forMs: number };
 
 export type FromVnode =
   | {
