@@ -1,3 +1,4 @@
+import { LIMITS } from '../base/limits.js';
 import type { StoredValue } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';
 import type { Connection } from './connection.js';
@@ -47,10 +48,12 @@ export class Repairs {
   private readonly send = (): void => {
     this.scheduled = false;
     if (this.connection.isClosed) return;
-    const { frames, direct, clock } = this.connection;
+    const { frames, direct, clock, machine } = this.connection;
     for (const repair of this.waiting.splice(0)) {
       for (const vnode of repair.stale) {
-        if (!direct.isServing(vnode)) continue;
+        if (!direct.isServing(vnode) || machine.suspects(vnode)) continue;
+        // A slow one is spared: requests need the room, and the next get repairs as well.
+        if (frames.endpoint.to(vnode).waitingBytes > LIMITS.outboxBytes / 8) continue;
         const deadlineMs = clock.nowMs() + LIFETIME_MS;
         writeRepair(frames, vnode, repair.key, repair.policy, repair.kind, repair.clock, deadlineMs);
       }

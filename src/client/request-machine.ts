@@ -31,11 +31,18 @@ import type { Entry } from '../versions/dvvs.js';
 import type { Contribution } from './merge.js';
 import { errorOfOutcome } from './outcomes.js';
 import type { KeyRouter } from './key-router.js';
-import { type FrameContext, writeGet, writePut, writeScan } from './request-frames.js';
+import { type FrameContext, writeGet, writePing, writePut, writeScan } from './request-frames.js';
 import type { GetTask, PutTask, ScanTask, Task } from './request.js';
+import { SILENT_MS, VnodeHealth } from './vnode-health.js';
 
 /** Another owner is asked when one has not answered for so long. */
 const HEDGE_MS = 50;
+/** A question that was not answered may have been lost on the way: the same owner is asked again. */
+const ASK_AGAIN_MS = 500;
+/** A put that nobody has claimed after so long goes to another owner. */
+const PATIENCE_MS = 1_000;
+/** An older PING is not worth an answer. */
+const PING_LIFETIME_MS = 5_000;
 
 interface Asked {
   readonly vnode: number;
@@ -51,7 +58,7 @@ interface Active {
   readonly task: Task;
   asked: Asked[];
   readonly contributions: Contribution[];
-  /** Owners whose disk failed: they coordinate nothing. */
+  /** Owners that refused: their disk failed, or they reach too few others. */
   readonly refusers: number[];
 }
 
@@ -63,6 +70,8 @@ export interface MachineWorld {
   readonly claims: Claims;
   isServing(vnode: number): boolean;
   incarnation(vnode: number): number;
+  /** For whoever looks from outside. */
+  publishSuspicion(vnode: number, suspected: boolean): void;
 }
 
 /**
@@ -73,6 +82,7 @@ export interface MachineWorld {
 export class RequestMachine {
   private readonly world: MachineWorld;
   private readonly frames: FrameContext;
+  private readonly health: VnodeHealth;
   private readonly active: (Active | undefined)[] = [];
   /** First in, first out: the later a slot is used again, the later its use count wraps. */
   private readonly freeSlots = new Fifo<number>();
@@ -88,6 +98,12 @@ export class RequestMachine {
       caller: world.caller,
       router: world.router,
     };
+    this.health = new VnodeHealth({
+      vnodes: world.ring.vnodes.length,
+      isServing: (vnode) => world.isServing(vnode),
+      ping: (vnode) => writePing(this.frames, vnode, this.nowMs + PING_LIFETIME_MS),
+      publish: (vnode, suspected) => world.publishSuspicion(vnode, suspected),
+    });
   }
 
   /** @throws RingletError OVERLOADED */
@@ -104,6 +120,7 @@ export class RequestMachine {
     const active: Active = { slot, request, task, asked: [], contributions, refusers: [] };
     this.active[slot] = active;
     this.pending++;
+    this.health.used(nowMs);
     this.advance(active);
     return slot;
   }
@@ -117,12 +134,32 @@ export class RequestMachine {
   /** Deadlines, dead virtual nodes, and slow ones. */
   tick(nowMs: number): void {
     this.nowMs = nowMs;
+    this.health.tick(nowMs);
     if (this.pending === 0) return;
     for (let slot = 0; slot < this.nextSlot; slot++) {
       const active = this.active[slot];
       if (active === undefined) continue;
       if (nowMs >= active.task.deadlineMs) this.expire(active);
-      else this.advance(active);
+      else {
+        this.noticeSilence(active);
+        this.advance(active);
+      }
+    }
+  }
+
+  /** Whether a virtual node is done without for now; it is still asked where no other is left. */
+  suspects(vnode: number): boolean {
+    return this.health.suspects(vnode);
+  }
+
+  /** Whether something may arrive although no request is pending. */
+  get asking(): boolean {
+    return this.health.asking;
+  }
+
+  private noticeSilence(active: Active): void {
+    for (const { vnode, atMs, answered } of active.asked) {
+      if (!answered && this.nowMs - atMs >= SILENT_MS) this.health.missed(vnode, this.nowMs);
     }
   }
 
@@ -165,21 +202,27 @@ export class RequestMachine {
   private advanceGet(active: Active, task: GetTask): void {
     let hopeful = active.contributions.length;
     for (const asked of active.asked) {
-      if (!asked.answered && this.alive(asked) && this.nowMs - asked.atMs < HEDGE_MS) hopeful++;
+      const fresh = this.nowMs - asked.atMs < HEDGE_MS;
+      if (!asked.answered && fresh && this.alive(asked) && !this.suspects(asked.vnode)) hopeful++;
     }
-    for (let i = 0; i < task.policy.n && hopeful < task.policy.r; i++) {
-      const vnode = this.owner(task, i);
-      if (!this.world.isServing(vnode) || this.knows(active, vnode)) continue;
-      writeGet(this.frames, vnode, active.request, task);
-      this.ask(active, vnode);
-      hopeful++;
+    for (const suspected of [false, true]) {
+      for (let i = 0; i < task.policy.n && hopeful < task.policy.r; i++) {
+        const vnode = this.owner(task, i);
+        if (this.suspects(vnode) !== suspected) continue;
+        if (!this.world.isServing(vnode) || this.knows(active, vnode)) continue;
+        writeGet(this.frames, vnode, active.request, task);
+        this.ask(active, vnode);
+        hopeful++;
+      }
     }
   }
 
   private knows(active: Active, vnode: number): boolean {
     return (
       active.contributions.some((contribution) => contribution.vnode === vnode) ||
-      active.asked.some((asked) => asked.vnode === vnode && this.alive(asked))
+      active.asked.some(
+        (asked) => asked.vnode === vnode && this.alive(asked) && this.nowMs - asked.atMs < ASK_AGAIN_MS,
+      )
     );
   }
 
@@ -188,18 +231,31 @@ export class RequestMachine {
     const { world } = this;
     const before = active.asked.at(-1);
     if (before !== undefined) {
-      if (before.answered || this.alive(before)) return;
-      const next = this.coordinatorFor(active, task);
+      const alive = this.alive(before);
+      if (before.answered || (alive && !this.outOfPatience(before))) return;
+      const next = this.coordinatorFor(active, task, alive ? before.vnode : -1);
       if (next < 0) return;
       if (!world.claims.cancel(world.caller, active.request)) {
+        // It has taken the put: while its thread lives, the answer may still come.
+        if (alive) return;
         this.finish(active, lost(task, world.ring.vnodes[before.vnode]!.id));
         return;
       }
       active.request = world.claims.open(world.caller, active.slot);
-      this.note(task, 'retried', before.vnode, 'coordinator gone');
+      this.note(task, 'retried', before.vnode, alive ? 'coordinator silent' : 'coordinator gone');
+      this.sendPut(active, task, next);
+      return;
     }
     const vnode = this.coordinatorFor(active, task);
-    if (vnode < 0) return;
+    if (vnode >= 0) this.sendPut(active, task, vnode);
+  }
+
+  private outOfPatience(asked: Asked): boolean {
+    return this.suspects(asked.vnode) || this.nowMs - asked.atMs >= PATIENCE_MS;
+  }
+
+  private sendPut(active: Active, task: PutTask, vnode: number): void {
+    const { world } = this;
     if (world.endpoint.to(vnode).waitingBytes > LIMITS.outboxBytes) {
       world.claims.cancel(world.caller, active.request);
       this.finish(
@@ -212,14 +268,20 @@ export class RequestMachine {
     this.ask(active, vnode);
   }
 
-  /** Conditions are decided by the first owner alone. */
-  private coordinatorFor(active: Active, task: PutTask): number {
+  /**
+   * The first owner that serves, one that is suspected only if there is no other; −1 if none does.
+   * Conditions are decided by the first owner alone.
+   */
+  private coordinatorFor(active: Active, task: PutTask, without = -1): number {
     const most = task.condition === IF_NOTHING ? task.policy.n : 1;
+    let suspected = -1;
     for (let i = 0; i < most; i++) {
       const vnode = this.owner(task, i);
-      if (this.world.isServing(vnode) && !active.refusers.includes(vnode)) return vnode;
+      if (vnode === without || !this.world.isServing(vnode) || active.refusers.includes(vnode)) continue;
+      if (!this.suspects(vnode)) return vnode;
+      if (suspected < 0) suspected = vnode;
     }
-    return -1;
+    return without < 0 ? suspected : -1;
   }
 
   private advanceScan(active: Active, task: ScanTask): void {
@@ -237,6 +299,8 @@ export class RequestMachine {
 
   private ask(active: Active, vnode: number): void {
     const { task } = active;
+    const again = active.asked.findIndex((asked) => asked.vnode === vnode);
+    if (again >= 0) active.asked.splice(again, 1);
     active.asked.push({
       vnode,
       incarnation: this.world.incarnation(vnode),
@@ -266,6 +330,7 @@ export class RequestMachine {
 
   private readonly handle = (from: number, words: Int32Array, _bytes: Uint8Array, at: number): void => {
     if (!frameIntact(words, at)) return;
+    this.health.heard(from, this.nowMs);
     const request = frameRequest(words, at);
     const active = this.active[slotOf(request)];
     if (active === undefined || active.request !== request) return;
@@ -284,11 +349,14 @@ export class RequestMachine {
       // Refused before it was claimed (no vector): another attempt may find more owners.
       const made = entries > 0;
       if (!made && (outcome === OUT_QUORUM || outcome === OUT_STALE_RING) && this.nowMs < task.deadlineMs) {
-        active.asked = [];
         this.refusals.set(task, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, false));
+        // What one owner reaches says little of what another does. After the last of them, from the start, at the next tick.
+        if (this.tryElsewhere(active, task, from, 'refused')) return;
+        active.refusers.length = 0;
+        active.asked = [];
         return;
       }
-      if (!made && outcome === OUT_READ_ONLY && this.tryElsewhere(active, task, from)) return;
+      if (!made && outcome === OUT_READ_ONLY && this.tryElsewhere(active, task, from, 'read-only')) return;
       this.finish(active, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, made));
       return;
     }
@@ -302,10 +370,10 @@ export class RequestMachine {
   }
 
   /** The coordinator executed nothing and never will: its peers take over. */
-  private tryElsewhere(active: Active, task: PutTask, refuser: number): boolean {
+  private tryElsewhere(active: Active, task: PutTask, refuser: number, why: string): boolean {
     active.refusers.push(refuser);
     if (this.coordinatorFor(active, task) < 0) return false;
-    this.note(task, 'retried', refuser, 'read-only');
+    this.note(task, 'retried', refuser, why);
     active.asked = [];
     active.request = this.world.claims.open(this.world.caller, active.slot);
     this.advance(active);

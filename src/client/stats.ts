@@ -1,10 +1,15 @@
+import { FaultTable } from '../messaging/fault-table.js';
 import {
+  CALLER_SUSPECTS,
   SharedLayout,
   STATE_NAMES,
   VNODE_COUNTERS,
   VNODE_INCARNATION,
+  VNODE_MEMBERSHIP,
   VNODE_STATE,
+  VNODE_SUSPECTS,
 } from '../messaging/layout.js';
+import { isSuspected } from '../messaging/suspicions.js';
 import {
   COUNT_COORDINATED,
   COUNT_JOURNAL_FAILURES,
@@ -30,7 +35,7 @@ import {
   WRITTEN,
   WRITTEN_BYTES,
 } from '../storage/buffer-layout.js';
-import type { RingDescription, StoreStats, VnodeStats } from './api.js';
+import type { ArmedLink, RingDescription, StoreStats, VnodeStats } from './api.js';
 import type { StoreView } from './view.js';
 
 /** Everything here is read from shared memory; no virtual node is disturbed. */
@@ -56,7 +61,9 @@ export function describeRing(view: StoreView): RingDescription {
         .map((vnode) => ({
           id: vnode.id,
           state: STATE_NAMES[control[layout.vnodeWord(vnode.ordinal) + VNODE_STATE]!]!,
+          incarnation: control[layout.vnodeWord(vnode.ordinal) + VNODE_INCARNATION]!,
           partitions: owned[vnode.ordinal]!,
+          suspectedBy: suspectedBy(view, control, layout, vnode.ordinal),
         })),
     })),
     preferenceLists: lists,
@@ -104,6 +111,10 @@ export function readStats(view: StoreView): StoreStats {
       oldestUnwrittenMs: since === 0 ? 0 : Math.max(0, (Math.floor(nowMs) & 0x7fffffff) - since),
       journalFailures: gauge(COUNT_JOURNAL_FAILURES),
       restarts: Math.max(0, incarnation - 1),
+      suspects: view.ring.vnodes
+        .filter((other) => isSuspected(control, base + VNODE_SUSPECTS, other.ordinal))
+        .map((other) => other.id),
+      membership: control[base + VNODE_MEMBERSHIP]! >>> 0,
     } satisfies VnodeStats;
   });
   const sum = (of: (vnode: VnodeStats) => number): number =>
@@ -113,6 +124,7 @@ export function readStats(view: StoreView): StoreStats {
     callers: callersInUse(control, layout),
     maxCallers: view.maxCallers,
     vnodes,
+    faults: { allowed: view.shared.faults !== undefined, links: armedLinks(view) },
     atRisk: {
       processCrash: {
         records: sum((vnode) => vnode.unwrittenRecords),
@@ -125,6 +137,29 @@ export function readStats(view: StoreView): StoreStats {
       },
     },
   };
+}
+
+function suspectedBy(view: StoreView, control: Int32Array, layout: SharedLayout, vnode: number): string[] {
+  const names = view.ring.vnodes
+    .filter(({ ordinal }) => isSuspected(control, layout.vnodeWord(ordinal) + VNODE_SUSPECTS, vnode))
+    .map(({ id }) => id);
+  for (let c = 0; c < view.maxCallers; c++) {
+    if (isSuspected(control, layout.callerWord(c) + CALLER_SUSPECTS, vnode)) names.push(`caller ${c}`);
+  }
+  return names;
+}
+
+function armedLinks(view: StoreView): ArmedLink[] {
+  const { faults, shape } = view.shared;
+  if (faults === undefined) return [];
+  const table = new FaultTable(faults, shape.vnodes);
+  const names = [...view.ring.vnodes.map(({ id }) => id), 'callers'];
+  return names.flatMap((from, a) =>
+    names.flatMap((to, b) => {
+      const fault = table.read(a, b);
+      return fault === undefined ? [] : [{ from, to, ...fault }];
+    }),
+  );
 }
 
 function directReadsOf(view: StoreView, control: Int32Array, layout: SharedLayout, vnode: number): number {

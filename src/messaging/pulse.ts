@@ -25,7 +25,7 @@ export class Pulse {
   private deviation = 0;
   heardMs: number;
   /** When the period began that runs now; 0: no question is open. */
-  private openMs = 0;
+  openMs = 0;
   /** The newest question. */
   askedMs = Number.NEGATIVE_INFINITY;
   suspected = false;
@@ -58,8 +58,8 @@ export class Pulse {
   heard(nowMs: number): void {
     this.heardMs = nowMs;
     if (this.openMs === 0) return;
-    // An outage of minutes says little of the delay: a wrong suspicion at most doubles the limit.
-    const delay = Math.min(nowMs - this.openMs, 2 * this.limitMs);
+    // An outage of minutes says little of the delay: a suspicion that was wrong about doubles the limit.
+    const delay = Math.min(nowMs - this.openMs, this.limitMs);
     this.deviation += (Math.abs(delay - this.mean) - this.deviation) * DEVIATION_SHARE;
     this.mean += (delay - this.mean) * MEAN_SHARE;
     this.openMs = 0;

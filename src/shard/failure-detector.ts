@@ -14,6 +14,8 @@ import type { Service } from './service.js';
 /** A peer that was quiet for so long is asked; longer where there are many peers to ask. */
 const QUIET_MS = 250;
 const PEERS_PER_QUIET = 8;
+/** Others are asked as well now and then, so that the observed delay stays that of today. */
+const SAMPLE_MS = 1_000;
 /** The question is repeated, since a link may lose it. */
 const REPEAT_MS = 100;
 /** An answer may take half a second more than it usually does. */
@@ -108,7 +110,7 @@ export class FailureDetector implements Service {
     const askMs =
       pulse.open || suspected
         ? pulse.askedMs + (suspected ? this.quietMs : REPEAT_MS)
-        : pulse.heardMs + this.quietMs;
+        : Math.min(pulse.heardMs, pulse.askedMs + SAMPLE_MS - QUIET_MS) + this.quietMs;
     if (nowMs < askMs) return Math.min(askMs, pulse.endMs);
     pulse.asked(nowMs);
     this.send(peer, PING, 0, pulse.suspected ? 1 : 0);
