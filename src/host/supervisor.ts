@@ -203,15 +203,17 @@ export class Supervisor {
   private ended(ordinal: number, incarnation: Incarnation, count: number): void {
     this.lastError = incarnation.error ?? this.lastError;
     if (this.closing) return;
+    const wasReady = incarnation.isReady;
+    incarnation.isReady = false;
     Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_FAULTED);
-    if (count === 1 && !incarnation.isReady) return;
+    if (count === 1 && !wasReady) return;
     const hold = this.holds.get(ordinal);
     if (hold !== undefined) {
       Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_STOPPED);
       hold.resume = () => this.launch(ordinal, count + 1);
       return;
     }
-    const delayMs = incarnation.isReady ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(count, 10));
+    const delayMs = wasReady ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(count, 10));
     setTimeout(() => {
       if (!this.closing) this.launch(ordinal, count + 1);
     }, delayMs).unref();
