@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { RingletError } from '../../src/base/errors.js';
 import { KeyRouter } from '../../src/client/key-router.js';
 import { RequestMachine } from '../../src/client/request-machine.js';
 import type { GetTask, PutTask } from '../../src/client/request.js';
@@ -45,6 +44,8 @@ class World {
   readonly router = new KeyRouter(ring);
   /** Takes part in nothing. */
   readonly cut = new Set<number>();
+  /** Puts that were sent to who is cut. */
+  lostPuts = 0;
   /** What happens to a frame: PING is answered by all that are not cut. */
   onPut: (vnode: number, request: number) => void = () => undefined;
   onGet: (vnode: number, request: number) => void = () => undefined;
@@ -92,8 +93,11 @@ class World {
       this.caller.flush();
       this.vnodes.forEach((vnode, v) => {
         vnode.drain(1_000, (_from, words, _bytes, at) => {
-          if (this.cut.has(v)) return;
           const request = frameRequest(words, at);
+          if (this.cut.has(v)) {
+            if (frameType(words, at) === PUT) this.lostPuts++;
+            return;
+          }
           if (frameType(words, at) === PING) this.reply(v, PONG, 0, 0);
           else if (frameType(words, at) === PUT) this.onPut(v, request);
           else if (frameType(words, at) === GET) this.onGet(v, request);
@@ -144,9 +148,7 @@ class World {
       ...this.common(name),
       done: (outcome) => {
         result.outcome =
-          'contributions' in outcome
-            ? outcome.contributions.map(({ vnode }) => vnode)
-            : (outcome as RingletError).code;
+          'contributions' in outcome ? outcome.contributions.map(({ vnode }) => vnode) : outcome.code;
         result.tookMs = this.nowMs - startedMs;
       },
     };
@@ -181,7 +183,7 @@ describe('requests of a caller when a virtual node is silent (N=3)', () => {
     expect(put.tookMs).toBeLessThan(500);
     const next = world.put('k');
     world.run(30);
-    expect([next.outcome, claimedBy]).toEqual(['ok', [second, second]]);
+    expect([next.outcome, claimedBy, world.lostPuts]).toEqual(['ok', [second, second], 1]);
     world.cut.delete(first);
     for (let i = 0; i < 30; i++) {
       world.put('other');

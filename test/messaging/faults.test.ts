@@ -128,6 +128,7 @@ describe('a link with an injected fault', () => {
   test('callers are one side, and a fault is seen from both ends of the link', () => {
     const table = new FaultTable(FaultTable.allocate(3), 3);
     expect([0, 2, 3, 4, 90].map((party) => table.sideOf(party))).toEqual([0, 2, 3, 3, 3]);
+    table.set(0, 2, undefined);
     table.set(1, 3, { ...HEALTHY, drop: 0.25, delayMs: 1.5 });
     expect(table.read(1, 3)).toEqual({ ...HEALTHY, drop: 0.25, delayMs: 1.5 });
     expect(table.read(3, 1)).toBeUndefined();

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { OUT_CONDITION_UNAVAILABLE } from '../../src/messaging/frames.js';
 import type { LinkFault } from '../../src/messaging/fault-table.js';
 import { Cluster, BUFFER } from './cluster.js';
 
@@ -26,7 +27,8 @@ function make(count = 3): Cluster {
   return cluster;
 }
 
-const suspicions = (cluster: Cluster): number[][] => cluster.suspicions.map((set) => [...set].sort());
+const suspicions = (cluster: Cluster): number[][] =>
+  cluster.suspicions.map((set) => [...set].toSorted((a, b) => a - b));
 
 function cutBetween(
   cluster: Cluster,
@@ -72,6 +74,15 @@ describe('failure detection, local to each virtual node', () => {
         run(cluster, 5);
         expect(suspicions(cluster)).toEqual([[], [], [], []]);
       }
+    }
+  });
+
+  test('a process that sleeps again and again, between any two turns, suspects nobody', () => {
+    const cluster = make(4);
+    for (let turn = 0; turn < 4_000; turn++) {
+      cluster.nowMs += cluster.random() < 0.1 ? 5_000 : 5;
+      cluster.poll(Math.floor(cluster.random() * 4));
+      expect(suspicions(cluster)).toEqual([[], [], [], []]);
     }
   });
 
@@ -145,6 +156,21 @@ describe('failure detection, local to each virtual node', () => {
   });
 });
 
+test('a conditional put counts each owner’s copy once, though its answer comes twice (N=3, R=3)', () => {
+  const cluster = make();
+  const key = 'apple';
+  const [first, second, third] = cluster.owners(key) as [number, number, number];
+  cluster.faults!.set(second, first, { ...CUT, cut: false, duplicate: 1 });
+  cluster.faults!.set(third, first, CUT);
+  const outcomes: unknown[] = [];
+  cluster.put(key, { to: first, condition: 1, r: 3, timeoutMs: 300 }, ({ outcome }) =>
+    outcomes.push(outcome),
+  );
+  let turn = 0;
+  cluster.settle((below) => turn++ % below);
+  expect([outcomes, cluster.clockAt(first, key)]).toEqual([[OUT_CONDITION_UNAVAILABLE], []]);
+});
+
 describe('gossip', () => {
   const agreed = (cluster: Cluster): boolean => new Set(cluster.digests).size === 1;
 
@@ -159,6 +185,16 @@ describe('gossip', () => {
     run(cluster, 10_000);
     expect(agreed(cluster)).toBe(true);
     expect(cluster.digests[0]).not.toBe(before);
+  });
+
+  test('one greeting is enough for both ends to know what either knew', () => {
+    const cluster = new Cluster(2, 2);
+    // The first greets at once, the other after a second.
+    let starts = 0;
+    cluster.random = () => (starts++ === 0 ? 0 : 0.99);
+    expect(agreed(cluster)).toBe(false);
+    run(cluster, 100);
+    expect(agreed(cluster)).toBe(true);
   });
 
   test('a partition into two sides, with changes on both, heals without an operator (6 members)', () => {
