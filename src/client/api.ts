@@ -188,7 +188,7 @@ export interface CrashRequest {
 export interface HangRequest {
   readonly kind: 'hang';
   readonly at: string;
-  /** Without it for ever: after 10 s such a thread is replaced. */
+  /** Without it for ever; but after 10 s such a thread is replaced. */
   readonly forMs?: number;
 }
 

@@ -11,11 +11,11 @@ import { Pulse, type PulseLimits } from '../messaging/pulse.js';
 import type { VnodeEnvironment } from './environment.js';
 import type { Service } from './service.js';
 
-/** A peer that was quiet for so long is asked; longer where there are many peers to ask. */
+/** Quiet peers are asked at every multiple of this time, so that all are awake at once; more seldom where there are many. */
 const QUIET_MS = 250;
 const PEERS_PER_QUIET = 8;
-/** Others are asked as well now and then, so that the observed delay stays that of today. */
-const SAMPLE_MS = 1_000;
+/** So seldom others are asked as well, and the observed delay stays that of today. */
+const SAMPLE_PERIODS = 4;
 /** The question is repeated, since a link may lose it. */
 const REPEAT_MS = 100;
 /** An answer may take half a second more than it usually does. */
@@ -107,14 +107,20 @@ export class FailureDetector implements Service {
     pulse.judge(nowMs);
     this.publish(peer);
     const suspected = this.suspects(peer);
-    const askMs =
-      pulse.open || suspected
-        ? pulse.askedMs + (suspected ? this.quietMs : REPEAT_MS)
-        : Math.min(pulse.heardMs, pulse.askedMs + SAMPLE_MS - QUIET_MS) + this.quietMs;
+    const askMs = pulse.open && !suspected ? pulse.askedMs + REPEAT_MS : this.turnAfter(pulse, suspected);
     if (nowMs < askMs) return Math.min(askMs, pulse.endMs);
     pulse.asked(nowMs);
     this.send(peer, PING, 0, pulse.suspected ? 1 : 0);
-    return Math.min(nowMs + (suspected ? this.quietMs : REPEAT_MS), pulse.endMs);
+    return Math.min(suspected ? this.turnAfter(pulse, suspected) : nowMs + REPEAT_MS, pulse.endMs);
+  }
+
+  /** The next common turn to ask at: of a peer that was quiet for half a period by then, or was not asked for long. */
+  private turnAfter(pulse: Pulse, suspected: boolean): number {
+    const { quietMs } = this;
+    const periods = suspected ? 1 : SAMPLE_PERIODS;
+    const asked = pulse.askedMs + (periods - 0.5) * quietMs;
+    const quiet = suspected ? asked : pulse.heardMs + quietMs / 2;
+    return Math.ceil(Math.min(asked, quiet) / quietMs) * quietMs;
   }
 
   /** A stalled event loop, a long collection, a process that slept. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { OpenOptions } from '../../src/client/api.js';
-import { failure, later, openSmall, text, until } from './support.js';
+import { connect, failure, later, openSmall, text, until } from './support.js';
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 
@@ -191,6 +191,28 @@ describe('faults of threads', () => {
     expect([again.code, again.details]).toEqual(['BAD_REQUEST', { at: 'n1', down: 1, of: 1 }]);
     await store.close();
   });
+});
+
+test('while a link to callers is broken, no caller reads that virtual node directly', async () => {
+  const store = await open();
+  const other = connect(store.handle());
+  later(() => other.close());
+  await store.put('k', 'v', { w: 'all' });
+  for (const caller of [store, other]) {
+    const how = async (): Promise<string[]> => {
+      const { timeline } = await caller.get('k', { r: 'all', timeline: true });
+      return timeline!
+        .filter(({ event }) => event === 'direct-read' || event === 'answered')
+        .map(({ event, vnode }) => `${event} ${vnode}`)
+        .toSorted();
+    };
+    const direct = ['direct-read n1.0', 'direct-read n2.0', 'direct-read n3.0'];
+    expect(await how()).toEqual(direct);
+    store.faults.inject({ kind: 'link', from: 'n2', to: 'callers', oneWay: true, delayMs: 5 });
+    expect(await how()).toEqual(['answered n2.0', 'direct-read n1.0', 'direct-read n3.0']);
+    store.faults.clear();
+    expect(await how()).toEqual(direct);
+  }
 });
 
 test('a store that was not opened for it takes no faults, and says how to', async () => {
