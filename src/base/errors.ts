@@ -40,6 +40,8 @@ export const ERROR_CODES = {
   CLOSED: { retryable: false, http: 503 },
   /** All caller slots (`maxCallers`) are taken. */
   TOO_MANY_CALLERS: { retryable: true, http: 503 },
+  /** A fault was to be injected into a store that was not opened with `allowFaults`. */
+  FAULTS_OFF: { retryable: false, http: 403 },
   DATA_CORRUPT: { retryable: false, http: 500 },
   DATA_FOREIGN: { retryable: false, http: 500 },
   /** Another process owns the data directory. */

@@ -41,6 +41,14 @@ export const LIMITS = {
   vnodeRingBytes: 256 << 10,
   /** Bytes that wait outside a full ring, for one directed pair. */
   outboxBytes: 8 << 20,
+  /** Frames that a link with an injected delay holds; beyond, it loses them. */
+  heldFrames: 16_384,
+  /** Of injected faults: the longest delay, and how long one may last that ends by itself. */
+  maxDelayMs: 60_000,
+  maxFaultMs: 86_400_000,
+  /** Rows of a membership: members that left are remembered too. */
+  members: 256,
+  memberIdBytes: 32,
   timeoutMs: 5_000,
   maxTimeoutMs: 600_000,
   flushMs: 20,

@@ -8,7 +8,7 @@ const SOCKETS = 64;
 const MAX_HEADER_BYTES = 64 << 10;
 
 export interface Call {
-  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   /** As it goes on the wire, percent-encoded. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -44,7 +44,7 @@ export class HttpCaller {
           method,
           headers: {
             ...headers,
-            ...(method === 'PUT' ? { 'Content-Length': String(body?.length ?? 0) } : {}),
+            ...(method === 'PUT' || method === 'POST' ? { 'Content-Length': String(body?.length ?? 0) } : {}),
           },
           agent: this.#agent,
           maxHeaderSize: MAX_HEADER_BYTES,

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
-import type { BucketProperties, RingDescription, Sibling } from '../client/api.js';
-import { HttpCaller, problemError, readBody } from './http-call.js';
+import type { BucketProperties, Fault, RingDescription, Sibling, StoreStats } from '../client/api.js';
+import { type Call, HttpCaller, problemError, readBody } from './http-call.js';
 import type { Found, Listed, Target, WriteOptions } from './target.js';
 
 interface SiblingLine {
@@ -95,26 +95,41 @@ export class HttpTarget implements Target {
   }
 
   async ensureBucket(name: string, properties: Partial<BucketProperties>): Promise<BucketProperties> {
-    const { buckets } = await this.#json<{ buckets: ({ name: string } & BucketProperties)[] }>('/buckets');
+    const { buckets } = await this.#json<{ buckets: ({ name: string } & BucketProperties)[] }>({
+      method: 'GET',
+      path: '/buckets',
+    });
     const existing = buckets.find((bucket) => bucket.name === name);
     if (existing !== undefined) return existing;
     const path = `/buckets/${encodeURIComponent(name)}/props`;
     const body = Buffer.from(JSON.stringify(properties));
-    const response = await this.#caller.send({ method: 'PUT', path, body });
-    if (response.statusCode !== 200) throw await failure(response);
-    return JSON.parse((await readBody(response)).toString()) as BucketProperties;
+    return this.#json({ method: 'PUT', path, body });
   }
 
   ring(): Promise<RingDescription> {
-    return this.#json('/ring');
+    return this.#json({ method: 'GET', path: '/ring' });
+  }
+
+  stats(): Promise<StoreStats> {
+    return this.#json({ method: 'GET', path: '/stats' });
+  }
+
+  /** Returns what is broken then. */
+  inject(fault: Fault): Promise<StoreStats['faults']> {
+    const body = Buffer.from(JSON.stringify(fault));
+    return this.#json({ method: 'POST', path: '/admin/faults', body });
+  }
+
+  clearFaults(): Promise<StoreStats['faults']> {
+    return this.#json({ method: 'DELETE', path: '/admin/faults' });
   }
 
   async close(): Promise<void> {
     this.#caller.close();
   }
 
-  async #json<T>(path: string): Promise<T> {
-    const response = await this.#caller.send({ method: 'GET', path });
+  async #json<T>(call: Call): Promise<T> {
+    const response = await this.#caller.send(call);
     if (response.statusCode !== 200) throw await failure(response);
     return JSON.parse((await readBody(response)).toString()) as T;
   }

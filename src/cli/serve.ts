@@ -42,7 +42,11 @@ async function serve(settings: Settings): Promise<void> {
   try {
     // Loaded here, as the store is: the other commands start in half the time without them.
     const { startHttp } = await import('../server/http/start.js');
-    const http = await startHttp(store, { listen: listener, valueBytes: settings.valueBytes });
+    const http = await startHttp(store, {
+      listen: listener,
+      valueBytes: settings.valueBytes,
+      faults: store.faults,
+    });
     try {
       await announce(settings, store, http);
       await stopped;

@@ -12,7 +12,8 @@ export function addStoreOptions(command: Command, heading: string, without: read
     const { flag, placeholder, help, fallbackText } = OPTIONS[key];
     const fallback = fallbackText ?? printValue(key, DEFAULTS);
     const description = `${help} (default: ${fallback}; ${variableName(key)})`;
-    command.addOption(new Option(`--${flag} <${placeholder}>`, description).helpGroup(heading));
+    const value = placeholder === undefined ? '' : ` <${placeholder}>`;
+    command.addOption(new Option(`--${flag}${value}`, description).helpGroup(heading));
   }
   const config =
     'JSON file with these options (flushMs for flush-ms); weaker than variables and flags (RINGLET_CONFIG)';
@@ -38,6 +39,7 @@ export function openOptions(settings: Settings): OpenOptions {
     valueBytes,
     flushMs,
     maxCallers,
+    allowFaults,
   } = settings;
   return {
     data,
@@ -54,5 +56,6 @@ export function openOptions(settings: Settings): OpenOptions {
     valueBytes,
     flushMs,
     maxCallers,
+    allowFaults,
   };
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { RingletError } from '../base/errors.js';
 import type { BucketProperties, RingDescription, Sibling } from '../client/api.js';
 import { readEndpoint } from './endpoint.js';
@@ -52,12 +52,8 @@ export async function openTarget(command: Command, creates: boolean): Promise<Ta
   if (url !== undefined) return new HttpTarget(checkUrl(url));
   const { settings } = settingsOf(command);
   if (settings.engine === 'lmdb') {
-    const endpoint = await readEndpoint(settings.data);
-    if (endpoint !== undefined) {
-      const running = new HttpTarget(endpoint.url);
-      if ((await running.instance()) === endpoint.instance) return running;
-      await running.close();
-    }
+    const running = await runningIn(settings.data);
+    if (running !== undefined) return running;
     if (!creates && !existsSync(settings.data)) {
       const directory = resolve(settings.data);
       const remedy = 'start one with "ringlet serve", or name another with --data DIR or --url URL';
@@ -65,6 +61,42 @@ export async function openTarget(command: Command, creates: boolean): Promise<Ta
     }
   }
   return new StoreTarget(await openStore(settings));
+}
+
+/** The store that runs in a data directory; undefined if none does. */
+async function runningIn(data: string): Promise<HttpTarget | undefined> {
+  const endpoint = await readEndpoint(data);
+  if (endpoint === undefined) return undefined;
+  const running = new HttpTarget(endpoint.url);
+  if ((await running.instance()) === endpoint.instance) return running;
+  await running.close();
+  return undefined;
+}
+
+/** A command that is only about a store that runs. */
+export function runningCommand(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .addOption(new Option('--url <URL>', 'a running store; default: the one that runs in the data directory'))
+    .addOption(new Option('--data <DIR>', 'data directory (default: ./data; RINGLET_DATA)'))
+    .addOption(new Option('--json', 'machine-readable output'));
+}
+
+/** Runs with the store that such a command means, and lets go of it whatever happens. */
+export async function withRunning<T>(command: Command, run: (target: HttpTarget) => Promise<T>): Promise<T> {
+  const { url } = command.opts<{ url?: string }>();
+  const { data } = settingsOf(command).settings;
+  const target = url === undefined ? await runningIn(data) : new HttpTarget(checkUrl(url));
+  if (target === undefined) {
+    const directory = resolve(data);
+    const remedy = 'start one with "ringlet serve", or name another with --data DIR or --url URL';
+    throw new RingletError('IO', `no store runs in ${directory}; ${remedy}`, { data: directory });
+  }
+  try {
+    return await run(target);
+  } finally {
+    await target.close();
+  }
 }
 
 function checkUrl(given: string): string {

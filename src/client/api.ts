@@ -171,6 +171,74 @@ export interface HostStore extends Store {
   handle(): Handle;
   /** How the start went. */
   readonly startup: StartupReport;
+  /** Breaks the store on purpose; FAULTS_OFF unless it was opened with `allowFaults`. */
+  readonly faults: FaultControl;
+}
+
+export interface FaultControl {
+  /** @throws RingletError FAULTS_OFF, BAD_REQUEST */
+  inject(fault: Fault): void;
+  /** Heals all links and starts what is stopped; threads that hang go on when their time is over. */
+  clear(): void;
+}
+
+/** `at` names a virtual node ("n1.0") or a node ("n1"): all of its virtual nodes. */
+export type Fault = CrashRequest | HangRequest | StopRequest | LinkFaultRequest;
+
+/** The thread ends and is replaced at once. */
+export interface CrashRequest {
+  readonly kind: 'crash';
+  readonly at: string;
+  /** By an exception (default) or by `process.exit`. */
+  readonly how?: 'throw' | 'exit';
+}
+
+/** The thread runs in a loop and does nothing else. */
+export interface HangRequest {
+  readonly kind: 'hang';
+  readonly at: string;
+  /** Without it for ever; but after 10 s such a thread is replaced. */
+  readonly forMs?: number;
+}
+
+/** The thread is ended and replaced only after `forMs`. */
+export interface StopRequest {
+  readonly kind: 'stop';
+  readonly at: string;
+  readonly forMs: number;
+}
+
+/** Messages between two sides suffer. A second request for a link replaces the first. */
+export interface LinkFaultRequest {
+  readonly kind: 'link';
+  /** A node, a virtual node, "callers" (all of them), or "all". */
+  readonly from: string;
+  readonly to: string;
+  /** Only messages on the way from `from` to `to`; else both ways. */
+  readonly oneWay?: boolean;
+  /** Nothing arrives. */
+  readonly cut?: boolean;
+  /** Probabilities, 0 to 1, of each message. */
+  readonly drop?: number;
+  readonly duplicate?: number;
+  readonly reorder?: number;
+  readonly delayMs?: number;
+  /** Up to so much more delay, at random. */
+  readonly jitterMs?: number;
+  /** Heals by itself after so long. */
+  readonly forMs?: number;
+}
+
+/** A link that is broken now, one way. Sides are virtual nodes, or "callers". */
+export interface ArmedLink {
+  readonly from: string;
+  readonly to: string;
+  readonly cut: boolean;
+  readonly drop: number;
+  readonly duplicate: number;
+  readonly reorder: number;
+  readonly delayMs: number;
+  readonly jitterMs: number;
 }
 
 export interface StartupReport {
@@ -201,7 +269,11 @@ export interface RingDescription {
     readonly vnodes: readonly {
       readonly id: string;
       readonly state: VnodeState;
+      /** Number of the thread that serves it, from 1. */
+      readonly incarnation: number;
       readonly partitions: number;
+      /** Virtual nodes, and callers such as "caller 0", that miss its answers and do without it for now. */
+      readonly suspectedBy: readonly string[];
     }[];
   }[];
   /** Per partition the virtual nodes in order of preference: owners (N of the default bucket) first. */
@@ -251,6 +323,10 @@ export interface VnodeStats {
   readonly restarts: number;
   /** Keys whose newest version must still go to an owner that did not serve. */
   readonly hints: HintStats;
+  /** Virtual nodes that this one does without for now. */
+  readonly suspects: readonly string[];
+  /** Digest of the membership as it knows it: the same at all, some seconds after a change. */
+  readonly membership: number;
 }
 
 export interface HintStats {
@@ -270,6 +346,11 @@ export interface StoreStats {
   readonly callers: number;
   readonly maxCallers: number;
   readonly vnodes: readonly VnodeStats[];
+  readonly faults: {
+    /** Whether the store was opened with `allowFaults`. */
+    readonly allowed: boolean;
+    readonly links: readonly ArmedLink[];
+  };
   /** The sums over all virtual nodes. */
   readonly atRisk: {
     readonly processCrash: { readonly records: number; readonly bytes: number; readonly oldestMs: number };
@@ -308,4 +389,6 @@ export interface OpenOptions {
   readonly resolvers?: Readonly<Record<string, Resolver>>;
   /** Serve gets from shared memory without a message; default true. */
   readonly directReads?: boolean;
+  /** Whether faults may be injected (`store.faults`); default false. */
+  readonly allowFaults?: boolean;
 }

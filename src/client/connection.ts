@@ -2,7 +2,10 @@ import { RingletError } from '../base/errors.js';
 import { threadClock } from '../base/thread-clock.js';
 import type { Clock } from '../base/time.js';
 import { Claims } from '../messaging/claims.js';
+import { FaultTable } from '../messaging/fault-table.js';
+import { FaultyEndpoint } from '../messaging/faults.js';
 import {
+  CALLER_SUSPECTS,
   SharedLayout,
   STATE_SERVING,
   STORE_OPEN,
@@ -12,6 +15,8 @@ import {
   VNODE_STATE,
 } from '../messaging/layout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
+import { markSuspicion } from '../messaging/suspicions.js';
+import type { Endpoint } from '../messaging/transport.js';
 import { DirectReader } from './direct-reader.js';
 import { KeyRouter } from './key-router.js';
 import { Patience } from './patience.js';
@@ -40,7 +45,7 @@ export class Connection {
   readonly direct: DirectReader;
   readonly machine: RequestMachine;
   readonly frames: FrameContext;
-  private readonly endpoint: RingEndpoint;
+  private readonly endpoint: Endpoint;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
   private readonly bell: number;
@@ -61,8 +66,9 @@ export class Connection {
     this.control = new Int32Array(view.shared.control);
     const party = this.layout.callerParty(caller);
     this.bell = this.layout.doorbellWord(party);
-    this.endpoint = new RingEndpoint(view.shared, party);
-    this.endpoint.skipAll();
+    const rings = new RingEndpoint(view.shared, party);
+    rings.skipAll();
+    this.endpoint = breakable(rings, view, this.clock);
     this.router = new KeyRouter(view.ring);
     this.direct = new DirectReader(view, caller);
     const state = (vnode: number, word: number): number =>
@@ -78,6 +84,8 @@ export class Connection {
       incarnation: (vnode) => state(vnode, VNODE_INCARNATION),
       holdsHintsFor: (holder, owner) =>
         (state(owner, VNODE_HINTED + (holder >>> 5)) & (1 << (holder & 31))) !== 0,
+      publishSuspicion: (vnode, suspected) =>
+        markSuspicion(this.control, this.layout.callerWord(caller) + CALLER_SUSPECTS, vnode, suspected),
     });
     this.timer = setInterval(this.tick, TICK_MS);
     this.timer.unref();
@@ -131,7 +139,10 @@ export class Connection {
     if (!this.closed && Atomics.load(this.control, STORE_STATE) !== STORE_OPEN && this.machine.pending > 0) {
       this.machine.abortAll((maybeApplied) => closedError(maybeApplied));
     }
-    this.machine.tick(this.clock.nowMs());
+    const nowMs = this.clock.nowMs();
+    // What has arrived comes first: after a long turn of this thread nothing is late that is here.
+    if (this.machine.pending > 0 || this.machine.asking) this.machine.poll(nowMs);
+    this.machine.tick(nowMs);
     this.endpoint.flush();
     if (this.stayAlive()) this.listen();
   };
@@ -209,6 +220,13 @@ export class Connection {
     Atomics.store(this.control, this.bell, 0);
     Atomics.notify(this.control, this.bell);
   }
+}
+
+/** The endpoint itself, unless the store was opened with faults allowed. */
+function breakable(rings: Endpoint, { shared }: StoreView, clock: Clock): Endpoint {
+  if (shared.faults === undefined) return rings;
+  const table = new FaultTable(shared.faults, shared.shape.vnodes);
+  return new FaultyEndpoint(rings, { table, nowMs: clock.nowMs, random: Math.random });
 }
 
 function closedError(maybeApplied = false): RingletError {

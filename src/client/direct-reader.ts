@@ -1,3 +1,4 @@
+import { FaultTable } from '../messaging/fault-table.js';
 import { SharedLayout, STATE_SERVING, VNODE_HINTED, VNODE_STATE } from '../messaging/layout.js';
 import { BufferLayout } from '../storage/buffer-layout.js';
 import { findRecord } from '../storage/key-index.js';
@@ -16,6 +17,7 @@ export class DirectReader {
   private readonly bufferLayout: BufferLayout;
   private readonly epoch: ReaderEpoch;
   private readonly countWord: number;
+  private readonly faults: FaultTable | undefined;
   /** Per virtual node, the buffer as words and bytes. */
   readonly words: readonly Int32Array[];
   readonly bytes: readonly Uint8Array[];
@@ -27,6 +29,8 @@ export class DirectReader {
     const callerWord = this.layout.callerWord(caller);
     this.epoch = new ReaderEpoch(this.control, callerWord);
     this.countWord = this.layout.directReadsWord(caller, 0);
+    const { faults, shape } = view.shared;
+    this.faults = faults && new FaultTable(faults, shape.vnodes);
     this.words = view.buffers.map((buffer) => new Int32Array(buffer));
     this.bytes = view.buffers.map((buffer) => new Uint8Array(buffer));
   }
@@ -48,9 +52,12 @@ export class DirectReader {
     return (Atomics.load(this.control, word) | Atomics.load(this.control, word + 1)) !== 0;
   }
 
-  /** First word of the located key's record, −1 if it is not in the buffer or the virtual node does not serve. */
+  /**
+   * First word of the located key's record; −1 if it is not in the buffer, the virtual node does not
+   * serve, or the link to it has an injected fault: then only messages tell what the fault does.
+   */
   find(vnode: number, bucket: number, key: KeyRouter): number {
-    if (!this.isServing(vnode)) return -1;
+    if (!this.isServing(vnode) || this.faults?.touches(this.faults.sides - 1, vnode) === true) return -1;
     const byte = findRecord(this.words[vnode]!, this.bufferLayout, key.hash, bucket, key.words, key.keyBytes);
     if (byte === 0 || !this.isServing(vnode)) return -1;
     return kindAt(this.words[vnode]!, byte >>> 2) === KIND_REMOVED ? -1 : byte >>> 2;

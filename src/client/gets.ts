@@ -47,7 +47,7 @@ export class Gets {
     this.resolvers = resolvers;
     this.repairs = new Repairs({
       frames: connection.frames,
-      isServing: (vnode) => connection.direct.isServing(vnode),
+      isServing: (vnode) => connection.direct.isServing(vnode) && !connection.machine.suspects(vnode),
       nowMs: () => connection.clock.nowMs(),
       after: (milliseconds, action) => {
         setTimeout(() => connection.isClosed || action(), milliseconds).unref();

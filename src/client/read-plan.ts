@@ -1,10 +1,12 @@
 /** What a virtual node has done about a get. */
 export type Standing =
-  /** It was not asked, or has died since. */
+  /** It was not asked, has died since, or the question may have been lost. */
   | 'unasked'
   | 'asked'
   /** It has not answered for so long that another one is asked besides. */
   | 'slow'
+  /** It has not answered, and is not expected to. */
+  | 'doubted'
   | 'answered'
   /** It answered that it cannot tell. */
   | 'refused';
@@ -19,6 +21,8 @@ export interface ReadView {
   /** Whether any answer so far, an owner's or a fallback's, has versions. */
   readonly versions: boolean;
   isServing(vnode: number): boolean;
+  /** Whether a virtual node is done without where others can answer. */
+  suspects(vnode: number): boolean;
   standing(vnode: number): Standing;
   /** Whether a virtual node may hold hints for another. */
   holdsHintsFor(holder: number, owner: number): boolean;
@@ -32,7 +36,7 @@ export interface ReadPlan {
 
 /**
  * The one place that decides what a get does next. It asks owners in order of preference until R
- * have answered or may still answer. An owner for which hints wait may lack what their holders
+ * have answered or may still answer; those that are suspected come last and are not waited for. An owner for which hints wait may lack what their holders
  * have, so these are asked too, and before it: what is handed over in between is met twice and
  * never missed. A holder that cannot be asked makes the answer a degraded one.
  *
@@ -53,12 +57,15 @@ export function planRead(view: ReadView): ReadPlan {
     else if (standing === 'asked') hopeful++;
     else if (standing === 'slow') slow++;
   }
-  for (let i = 0; i < n && answered + hopeful < r; i++) {
-    const owner = list[i]!;
-    if (view.standing(owner) !== 'unasked' || !view.isServing(owner)) continue;
-    hopeful++;
-    if (!askServing(view, ask, (other) => view.holdsHintsFor(other, owner)) && !ask.includes(owner))
-      ask.push(owner);
+  for (const suspected of [false, true]) {
+    for (let i = 0; i < n && answered + hopeful < r; i++) {
+      const owner = list[i]!;
+      if (view.suspects(owner) !== suspected) continue;
+      if (view.standing(owner) !== 'unasked' || !view.isServing(owner)) continue;
+      if (!suspected) hopeful++;
+      if (!askServing(view, ask, (other) => view.holdsHintsFor(other, owner)) && !ask.includes(owner))
+        ask.push(owner);
+    }
   }
   if (answered >= r) return { ask, end: !strict && doubtful(view) ? 'degraded' : 'complete' };
   if (answered + hopeful + slow >= r || strict) return { ask, end: 'wait' };

@@ -1,3 +1,4 @@
+import { LIMITS } from '../base/limits.js';
 import type { StoredValue } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';
 import { type FrameContext, writeRepair } from './request-frames.js';
@@ -61,11 +62,14 @@ export class Repairs {
   private readonly send = (): void => {
     this.scheduled = false;
     const { world } = this;
+    const { frames } = world;
     for (const repair of this.waiting.splice(0)) {
       for (const vnode of repair.stale) {
         if (!world.isServing(vnode)) continue;
+        // A slow one is spared: requests need the room, and the next get repairs as well.
+        if (frames.endpoint.to(vnode).waitingBytes > LIMITS.outboxBytes / 8) continue;
         const deadlineMs = world.nowMs() + LIFETIME_MS;
-        writeRepair(world.frames, vnode, repair.key, repair.policy, repair.kind, repair.clock, deadlineMs);
+        writeRepair(frames, vnode, repair.key, repair.policy, repair.kind, repair.clock, deadlineMs);
       }
     }
     world.flush();

@@ -2,6 +2,8 @@ import { copyBytes, copyWords, writeDouble } from '../base/memory.js';
 import {
   GET,
   GET_FIXED_WORDS,
+  PING,
+  PING_WORDS,
   PUT,
   PUT_FIXED_WORDS,
   FLAG_REPAIR,
@@ -88,6 +90,16 @@ export function writeScan(frames: FrameContext, request: number, task: ScanTask)
   words[at + 8] = task.bucket | (task.partition << 16);
   words[at + 9] = task.after.length;
   copyBytes(task.after, 0, bytes, (at + GET_FIXED_WORDS) * 4, task.after.length);
+  outbox.end();
+}
+
+/** Asks whether a virtual node is there at all. */
+export function writePing(frames: FrameContext, vnode: number, deadlineMs: number): void {
+  const outbox = frames.endpoint.to(vnode);
+  const at = outbox.begin(PING_WORDS * 4);
+  writeHeader(outbox.words, at, PING, 0, 0, frames.epoch, deadlineMs);
+  outbox.words[at + 6] = 0;
+  outbox.words[at + 7] = 0;
   outbox.end();
 }
 

@@ -32,11 +32,18 @@ import type { Contribution } from './merge.js';
 import { errorOfOutcome } from './outcomes.js';
 import { planRead, type ReadView, type Standing } from './read-plan.js';
 import type { KeyRouter } from './key-router.js';
-import { type FrameContext, writeGet, writePut, writeScan } from './request-frames.js';
+import { type FrameContext, writeGet, writePing, writePut, writeScan } from './request-frames.js';
 import type { GetTask, PutTask, ScanTask, Task } from './request.js';
+import { SILENT_MS, VnodeHealth } from './vnode-health.js';
 
 /** Another owner is asked when one has not answered for so long. */
 const HEDGE_MS = 50;
+/** A question that was not answered may have been lost on the way: the same owner is asked again. */
+const ASK_AGAIN_MS = 500;
+/** A put that nobody has claimed after so long goes to another owner. */
+const PATIENCE_MS = 1_000;
+/** An older PING is not worth an answer. */
+const PING_LIFETIME_MS = 5_000;
 
 interface Asked {
   readonly vnode: number;
@@ -52,7 +59,7 @@ interface Active {
   readonly task: Task;
   asked: Asked[];
   readonly contributions: Contribution[];
-  /** Owners whose disk failed: they coordinate nothing. */
+  /** Owners that refused: their disk failed, or they reach too few others. */
   readonly refusers: number[];
 }
 
@@ -66,6 +73,8 @@ export interface MachineWorld {
   incarnation(vnode: number): number;
   /** Whether a virtual node may hold hints for another. */
   holdsHintsFor(holder: number, owner: number): boolean;
+  /** For whoever looks from outside. */
+  publishSuspicion(vnode: number, suspected: boolean): void;
 }
 
 /**
@@ -76,6 +85,7 @@ export interface MachineWorld {
 export class RequestMachine {
   private readonly world: MachineWorld;
   private readonly frames: FrameContext;
+  private readonly health: VnodeHealth;
   private readonly active: (Active | undefined)[] = [];
   /** First in, first out: the later a slot is used again, the later its use count wraps. */
   private readonly freeSlots = new Fifo<number>();
@@ -91,6 +101,12 @@ export class RequestMachine {
       caller: world.caller,
       router: world.router,
     };
+    this.health = new VnodeHealth({
+      vnodes: world.ring.vnodes.length,
+      isServing: (vnode) => world.isServing(vnode),
+      ping: (vnode) => writePing(this.frames, vnode, this.nowMs + PING_LIFETIME_MS),
+      publish: (vnode, suspected) => world.publishSuspicion(vnode, suspected),
+    });
   }
 
   /** @throws RingletError OVERLOADED */
@@ -107,6 +123,7 @@ export class RequestMachine {
     const active: Active = { slot, request, task, asked: [], contributions, refusers: [] };
     this.active[slot] = active;
     this.pending++;
+    this.health.used(nowMs);
     this.advance(active);
     return slot;
   }
@@ -120,12 +137,32 @@ export class RequestMachine {
   /** Deadlines, dead virtual nodes, and slow ones. */
   tick(nowMs: number): void {
     this.nowMs = nowMs;
+    this.health.tick(nowMs);
     if (this.pending === 0) return;
     for (let slot = 0; slot < this.nextSlot; slot++) {
       const active = this.active[slot];
       if (active === undefined) continue;
       if (nowMs >= active.task.deadlineMs) this.expire(active);
-      else this.advance(active);
+      else {
+        this.noticeSilence(active);
+        this.advance(active);
+      }
+    }
+  }
+
+  /** Whether a virtual node is done without for now; it is still asked where no other is left. */
+  suspects(vnode: number): boolean {
+    return this.health.suspects(vnode);
+  }
+
+  /** Whether something may arrive although no request is pending. */
+  get asking(): boolean {
+    return this.health.asking;
+  }
+
+  private noticeSilence(active: Active): void {
+    for (const { vnode, atMs, answered } of active.asked) {
+      if (!answered && this.nowMs - atMs >= SILENT_MS) this.health.missed(vnode, this.nowMs);
     }
   }
 
@@ -182,6 +219,7 @@ export class RequestMachine {
       list: preference.subarray(first, first + preferenceLength),
       versions: active.contributions.some(({ clock }) => clock !== undefined),
       isServing: (vnode) => world.isServing(vnode),
+      suspects: (vnode) => this.suspects(vnode),
       standing: (vnode) => this.standing(active, vnode),
       holdsHintsFor: (holder, owner) => world.holdsHintsFor(holder, owner),
     };
@@ -192,7 +230,10 @@ export class RequestMachine {
     const asked = active.asked.findLast((one) => one.vnode === vnode);
     if (asked === undefined || !this.alive(asked)) return 'unasked';
     if (asked.answered) return 'refused';
-    return this.nowMs - asked.atMs < HEDGE_MS ? 'asked' : 'slow';
+    const silentMs = this.nowMs - asked.atMs;
+    if (silentMs >= ASK_AGAIN_MS) return 'unasked';
+    if (this.suspects(vnode)) return 'doubted';
+    return silentMs < HEDGE_MS ? 'asked' : 'slow';
   }
 
   private answer(active: Active, task: GetTask, degraded: boolean): void {
@@ -205,18 +246,31 @@ export class RequestMachine {
     const { world } = this;
     const before = active.asked.at(-1);
     if (before !== undefined) {
-      if (before.answered || this.alive(before)) return;
-      const next = this.coordinatorFor(active, task);
+      const alive = this.alive(before);
+      if (before.answered || (alive && !this.outOfPatience(before))) return;
+      const next = this.coordinatorFor(active, task, alive ? before.vnode : -1);
       if (next < 0) return;
       if (!world.claims.cancel(world.caller, active.request)) {
+        // It has taken the put: while its thread lives, the answer may still come.
+        if (alive) return;
         this.finish(active, lost(task, world.ring.vnodes[before.vnode]!.id));
         return;
       }
       active.request = world.claims.open(world.caller, active.slot);
-      this.note(task, 'retried', before.vnode, 'coordinator gone');
+      this.note(task, 'retried', before.vnode, alive ? 'coordinator silent' : 'coordinator gone');
+      this.sendPut(active, task, next);
+      return;
     }
     const vnode = this.coordinatorFor(active, task);
-    if (vnode < 0) return;
+    if (vnode >= 0) this.sendPut(active, task, vnode);
+  }
+
+  private outOfPatience(asked: Asked): boolean {
+    return this.suspects(asked.vnode) || this.nowMs - asked.atMs >= PATIENCE_MS;
+  }
+
+  private sendPut(active: Active, task: PutTask, vnode: number): void {
+    const { world } = this;
     if (world.endpoint.to(vnode).waitingBytes > LIMITS.outboxBytes) {
       world.claims.cancel(world.caller, active.request);
       this.finish(
@@ -229,19 +283,27 @@ export class RequestMachine {
     this.ask(active, vnode);
   }
 
-  /** The first owner that serves, or a fallback where none does. Conditions are decided by the first owner alone. */
-  private coordinatorFor(active: Active, task: PutTask): number {
+  /**
+   * The first owner that serves, or a fallback where none does; one that is suspected only if there is
+   * no other; −1 if none serves. Conditions are decided by the first owner alone.
+   */
+  private coordinatorFor(active: Active, task: PutTask, without = -1): number {
     const { n, strict } = task.policy;
     const conditional = task.condition !== IF_NOTHING;
     const owners = conditional ? 1 : n;
     const most = conditional || strict ? owners : this.world.ring.preferenceLength;
+    let suspected = -1;
     for (let i = 0, served = false; i < most && !(served && i >= owners); i++) {
       const vnode = this.owner(task, i);
-      if (!this.world.isServing(vnode)) continue;
+      if (vnode === without || !this.world.isServing(vnode)) continue;
+      if (this.suspects(vnode)) {
+        if (suspected < 0 && !active.refusers.includes(vnode)) suspected = vnode;
+        continue;
+      }
       served = true;
       if (!active.refusers.includes(vnode)) return vnode;
     }
-    return -1;
+    return without < 0 ? suspected : -1;
   }
 
   private advanceScan(active: Active, task: ScanTask): void {
@@ -259,6 +321,8 @@ export class RequestMachine {
 
   private ask(active: Active, vnode: number): void {
     const { task } = active;
+    const again = active.asked.findIndex((asked) => asked.vnode === vnode);
+    if (again >= 0) active.asked.splice(again, 1);
     active.asked.push({
       vnode,
       incarnation: this.world.incarnation(vnode),
@@ -288,6 +352,7 @@ export class RequestMachine {
 
   private readonly handle = (from: number, words: Int32Array, _bytes: Uint8Array, at: number): void => {
     if (!frameIntact(words, at)) return;
+    this.health.heard(from, this.nowMs);
     const request = frameRequest(words, at);
     const active = this.active[slotOf(request)];
     if (active === undefined || active.request !== request) return;
@@ -306,11 +371,14 @@ export class RequestMachine {
       // Refused before it was claimed (no vector): another attempt may find more owners.
       const made = entries > 0;
       if (!made && (outcome === OUT_QUORUM || outcome === OUT_STALE_RING) && this.nowMs < task.deadlineMs) {
-        active.asked = [];
         this.refusals.set(task, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, false));
+        // What one owner reaches says little of what another does. After the last of them, from the start, at the next tick.
+        if (this.tryElsewhere(active, task, from, 'refused')) return;
+        active.refusers.length = 0;
+        active.asked = [];
         return;
       }
-      if (!made && outcome === OUT_READ_ONLY && this.tryElsewhere(active, task, from)) return;
+      if (!made && outcome === OUT_READ_ONLY && this.tryElsewhere(active, task, from, 'read-only')) return;
       this.finish(active, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, made));
       return;
     }
@@ -324,10 +392,10 @@ export class RequestMachine {
   }
 
   /** The coordinator executed nothing and never will: its peers take over. */
-  private tryElsewhere(active: Active, task: PutTask, refuser: number): boolean {
+  private tryElsewhere(active: Active, task: PutTask, refuser: number, why: string): boolean {
     active.refusers.push(refuser);
     if (this.coordinatorFor(active, task) < 0) return false;
-    this.note(task, 'retried', refuser, 'read-only');
+    this.note(task, 'retried', refuser, why);
     active.asked = [];
     active.request = this.world.claims.open(this.world.caller, active.slot);
     this.advance(active);

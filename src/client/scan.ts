@@ -97,7 +97,9 @@ async function readPage(connection: Connection, policy: Policy, wanted: WantedPa
     partition * ring.preferenceLength,
     partition * ring.preferenceLength + policy.n,
   );
-  const serving = [...list].filter((vnode) => connection.direct.isServing(vnode));
+  const serving = [...list].filter(
+    (vnode) => connection.direct.isServing(vnode) && !connection.machine.suspects(vnode),
+  );
   // With too few of them the page waits, as a get does, until others serve or its deadline is over.
   const owners = [...serving, ...[...list].filter((vnode) => !serving.includes(vnode))].slice(0, policy.r);
   const pages = await Promise.all(

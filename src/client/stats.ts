@@ -1,11 +1,16 @@
+import { FaultTable } from '../messaging/fault-table.js';
 import {
+  CALLER_SUSPECTS,
   SharedLayout,
   STATE_NAMES,
   VNODE_COUNTERS,
   VNODE_HINTED,
   VNODE_INCARNATION,
+  VNODE_MEMBERSHIP,
   VNODE_STATE,
+  VNODE_SUSPECTS,
 } from '../messaging/layout.js';
+import { isSuspected } from '../messaging/suspicions.js';
 import {
   COUNT_COORDINATED,
   COUNT_EXCHANGE_BYTES,
@@ -43,7 +48,7 @@ import {
   WRITTEN,
   WRITTEN_BYTES,
 } from '../storage/buffer-layout.js';
-import type { RingDescription, StoreStats, VnodeStats } from './api.js';
+import type { ArmedLink, RingDescription, StoreStats, VnodeStats } from './api.js';
 import type { StoreView } from './view.js';
 
 /** By the value of GAUGE_TREES. */
@@ -72,7 +77,9 @@ export function describeRing(view: StoreView): RingDescription {
         .map((vnode) => ({
           id: vnode.id,
           state: STATE_NAMES[control[layout.vnodeWord(vnode.ordinal) + VNODE_STATE]!]!,
+          incarnation: control[layout.vnodeWord(vnode.ordinal) + VNODE_INCARNATION]!,
           partitions: owned[vnode.ordinal]!,
+          suspectedBy: suspectedBy(view, control, layout, vnode.ordinal),
         })),
     })),
     preferenceLists: lists,
@@ -138,6 +145,10 @@ export function readStats(view: StoreView): StoreStats {
         delivered: counter(COUNT_HINTS_DELIVERED),
         dropped: counter(COUNT_HINTS_DROPPED),
       },
+      suspects: view.ring.vnodes
+        .filter((other) => isSuspected(control, base + VNODE_SUSPECTS, other.ordinal))
+        .map((other) => other.id),
+      membership: control[base + VNODE_MEMBERSHIP]! >>> 0,
     } satisfies VnodeStats;
   });
   const sum = (of: (vnode: VnodeStats) => number): number =>
@@ -147,6 +158,7 @@ export function readStats(view: StoreView): StoreStats {
     callers: callersInUse(control, layout),
     maxCallers: view.maxCallers,
     vnodes,
+    faults: { allowed: view.shared.faults !== undefined, links: armedLinks(view) },
     atRisk: {
       processCrash: {
         records: sum((vnode) => vnode.unwrittenRecords),
@@ -168,6 +180,29 @@ function ageOf(sinceSeconds: number): number {
 function holdsFor(control: Int32Array, layout: SharedLayout, holder: number, owner: number): boolean {
   const word = layout.vnodeWord(owner) + VNODE_HINTED + (holder >>> 5);
   return (Atomics.load(control, word) & (1 << (holder & 31))) !== 0;
+}
+
+function suspectedBy(view: StoreView, control: Int32Array, layout: SharedLayout, vnode: number): string[] {
+  const names = view.ring.vnodes
+    .filter(({ ordinal }) => isSuspected(control, layout.vnodeWord(ordinal) + VNODE_SUSPECTS, vnode))
+    .map(({ id }) => id);
+  for (let c = 0; c < view.maxCallers; c++) {
+    if (isSuspected(control, layout.callerWord(c) + CALLER_SUSPECTS, vnode)) names.push(`caller ${c}`);
+  }
+  return names;
+}
+
+function armedLinks(view: StoreView): ArmedLink[] {
+  const { faults, shape } = view.shared;
+  if (faults === undefined) return [];
+  const table = new FaultTable(faults, shape.vnodes);
+  const names = [...view.ring.vnodes.map(({ id }) => id), 'callers'];
+  return names.flatMap((from, a) =>
+    names.flatMap((to, b) => {
+      const fault = table.read(a, b);
+      return fault === undefined ? [] : [{ from, to, ...fault }];
+    }),
+  );
 }
 
 function directReadsOf(view: StoreView, control: Int32Array, layout: SharedLayout, vnode: number): number {

@@ -7,6 +7,7 @@ import {
   path,
   powerOfTwo,
   printHostPort,
+  trueOrFalse,
   wholeNumber,
   type Capacities,
   type HostPort,
@@ -18,7 +19,8 @@ import {
  */
 export interface Option<T> {
   readonly flag: string;
-  readonly placeholder: string;
+  /** Absent where the flag alone says it. */
+  readonly placeholder?: string;
   readonly help: string;
   /** The range in words, as it follows "expected" in an error. */
   readonly expects: string;
@@ -49,6 +51,7 @@ export interface Settings {
   readonly flushMs: number;
   readonly valueBytes: number;
   readonly maxCallers: number;
+  readonly allowFaults: boolean;
 }
 
 export type OptionKey = keyof Settings;
@@ -204,6 +207,13 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
     expects: `a whole number from 1 to ${LIMITS.maxCallers}`,
     parse: wholeNumber(1, LIMITS.maxCallers),
     fallback: () => LIMITS.callers,
+  },
+  allowFaults: {
+    flag: 'allow-faults',
+    help: 'take injected faults (ringlet fault, POST /admin/faults)',
+    expects: 'true or false',
+    parse: trueOrFalse,
+    fallback: () => false,
   },
 };
 

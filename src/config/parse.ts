@@ -47,6 +47,11 @@ export function oneOf<const T extends string>(words: readonly T[]): (given: unkn
   return (given) => words.find((word) => word === given);
 }
 
+export function trueOrFalse(given: unknown): boolean | undefined {
+  if (given === true || given === 'true') return true;
+  return given === false || given === 'false' ? false : undefined;
+}
+
 /** A path; a NUL would only be refused later, by the file system and with a worse message. */
 export function path(given: unknown): string | undefined {
   return typeof given === 'string' && given !== '' && !given.includes('\0') ? given : undefined;

@@ -65,9 +65,9 @@ function misuse(key: OptionKey, place: string, given: unknown, expected: string)
 }
 
 /** A value as a flag or a file would give it. */
-export function printValue(key: OptionKey, settings: Settings): string | number {
+export function printValue(key: OptionKey, settings: Settings): string | number | boolean {
   const print = (OPTIONS[key] as Option<unknown>).print;
-  return print === undefined ? (settings[key] as string | number) : print(settings[key]);
+  return print === undefined ? (settings[key] as string | number | boolean) : print(settings[key]);
 }
 
 /** JSON that `--config` reads back to the same settings. */

@@ -22,6 +22,7 @@ import { BufferLayout } from '../storage/buffer-layout.js';
 import { HostBuckets } from './buckets.js';
 import { ClockMark } from './clock-mark.js';
 import { type DataDirectory, openDataDirectory } from './data-directory.js';
+import { Faults } from './faults.js';
 import { Handles } from './handles.js';
 import { type ResolvedOptions, resolveOptions } from './resolve-options.js';
 import { type Assignment, type Internals, type Ready, Supervisor } from './supervisor.js';
@@ -70,11 +71,10 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
       },
     );
     const actors = new Actors(directory);
-    const supervisor = new Supervisor(
-      assignmentsOf(view, resolved, directory, actors),
-      () => actors.next(),
-      internals,
-    );
+    const supervisor = new Supervisor(assignmentsOf(view, resolved, directory, actors), () => actors.next(), {
+      ...internals,
+      faults: internals.faults === true || resolved.allowFaults,
+    });
     let readies: readonly Ready[];
     try {
       readies = await supervisor.start();
@@ -121,13 +121,16 @@ function openDirectory(options: ResolvedOptions): Promise<DataDirectory> {
 function viewOf(options: ResolvedOptions, ring: StoreView['ring']): StoreView {
   const layout = new BufferLayout(options.buffer);
   return {
-    shared: allocateShared({
-      vnodes: ring.vnodes.length,
-      callers: options.maxCallers,
-      claimsPerCaller: SLOTS,
-      callerRingBytes: LIMITS.callerRingBytes,
-      vnodeRingBytes: LIMITS.vnodeRingBytes,
-    }),
+    shared: allocateShared(
+      {
+        vnodes: ring.vnodes.length,
+        callers: options.maxCallers,
+        claimsPerCaller: SLOTS,
+        callerRingBytes: LIMITS.callerRingBytes,
+        vnodeRingBytes: LIMITS.vnodeRingBytes,
+      },
+      options.allowFaults,
+    ),
     buffers: ring.vnodes.map(() => new SharedArrayBuffer(layout.totalBytes)),
     bufferShape: options.buffer,
     ring,
@@ -203,6 +206,7 @@ function keeperOf(directory: DataDirectory): ConstructorParameters<typeof HostBu
 
 export class OpenedStore extends ConnectedStore implements HostStore {
   readonly startup: StartupReport;
+  readonly faults: Faults;
   private readonly handles: Handles;
 
   constructor(
@@ -224,6 +228,7 @@ export class OpenedStore extends ConnectedStore implements HostStore {
     this.startup = startup;
     this.handles = handles;
     this.supervisor = supervisor;
+    this.faults = new Faults(view, supervisor);
   }
 
   /** For fault injection in tests; not part of the public interface. */

@@ -20,6 +20,7 @@ export interface ResolvedOptions {
   readonly flushMs: number;
   readonly maxCallers: number;
   readonly directReads: boolean;
+  readonly allowFaults: boolean;
   readonly resolvers: Readonly<Record<string, Resolver>>;
 }
 
@@ -41,6 +42,7 @@ const KNOWN = new Set<string>([
   'maxCallers',
   'resolvers',
   'directReads',
+  'allowFaults',
 ]);
 
 /** @throws RingletError BAD_REQUEST */
@@ -82,6 +84,7 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     flushMs: whole('flushMs', options.flushMs ?? LIMITS.flushMs, 1, LIMITS.maxFlushMs),
     maxCallers: whole('maxCallers', options.maxCallers ?? LIMITS.callers, 1, LIMITS.maxCallers),
     directReads: options.directReads ?? true,
+    allowFaults: options.allowFaults ?? false,
     resolvers: options.resolvers ?? {},
   };
 }

@@ -8,9 +8,12 @@ import {
   STATE_STARTING,
   VNODE_CONTROL,
   VNODE_HEARTBEAT,
+  STATE_STOPPED,
   VNODE_INCARNATION,
   VNODE_STATE,
+  VNODE_SUSPECTS,
 } from '../messaging/layout.js';
+import { clearSuspicions } from '../messaging/suspicions.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
 import type { FaultPlace, ThreadFault } from '../shard/thread-faults.js';
 import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
@@ -76,6 +79,8 @@ export class Supervisor {
   private readonly layout: SharedLayout;
   private readonly current: Incarnation[] = [];
   private readonly watch: NodeJS.Timeout;
+  /** Virtual nodes that stay down for a while, and how to start them once their thread is gone. */
+  private readonly holds = new Map<number, { timer: NodeJS.Timeout; resume: (() => void) | undefined }>();
   private closing = false;
   lastError: RingletError | undefined;
 
@@ -118,6 +123,7 @@ export class Supervisor {
     Atomics.store(this.control, words + VNODE_INCARNATION, count);
     Atomics.store(this.control, words + VNODE_CONTROL, 0);
     Atomics.store(this.control, words + VNODE_READER_EPOCH, 0);
+    clearSuspicions(this.control, words + VNODE_SUSPECTS);
     const { port1, port2 } = new MessageChannel();
     const abort = new AbortController();
     const task: VnodeTask = {
@@ -214,13 +220,17 @@ export class Supervisor {
   private ended(ordinal: number, incarnation: Incarnation, count: number): void {
     this.lastError = incarnation.error ?? this.lastError;
     if (this.closing) return;
+    const wasReady = incarnation.isReady;
+    incarnation.isReady = false;
     Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_FAULTED);
-    if (count === 1 && !incarnation.isReady) return;
-    if (this.keptDown.has(ordinal)) {
-      this.keptDown.set(ordinal, count + 1);
+    if (count === 1 && !wasReady) return;
+    const hold = this.holds.get(ordinal);
+    if (hold !== undefined) {
+      Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_STOPPED);
+      hold.resume = () => this.launch(ordinal, count + 1);
       return;
     }
-    const delayMs = incarnation.isReady ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(count, 10));
+    const delayMs = wasReady ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(count, 10));
     setTimeout(() => {
       if (!this.closing) this.launch(ordinal, count + 1);
     }, delayMs).unref();
@@ -272,23 +282,37 @@ export class Supervisor {
     return true;
   }
 
-  /** Virtual nodes that get no new thread for now, and the number of their next one once the last is gone. */
-  private readonly keptDown = new Map<number, number>();
-
-  /** Ends the thread of a virtual node and starts no other before {@link bringBack}; for faults that are asked for. */
-  keepDown(ordinal: number): boolean {
-    if (this.internals.faults !== true || !this.terminate(ordinal)) return false;
-    this.keptDown.set(ordinal, 0);
+  /** Has the thread of a virtual node do nothing for so long, or for ever. */
+  hang(ordinal: number, forMs: number | undefined): boolean {
+    if (forMs === undefined) return this.inject(ordinal, 'hang');
+    const incarnation = this.current[ordinal];
+    if (this.internals.faults !== true || incarnation?.isReady !== true) return false;
+    this.tell(ordinal, incarnation.port, { type: 'hang', forMs });
     return true;
   }
 
-  /** False while its last thread is not gone yet. */
-  bringBack(ordinal: number): boolean {
-    const count = this.keptDown.get(ordinal) ?? 0;
-    if (count === 0) return false;
-    this.keptDown.delete(ordinal);
-    this.launch(ordinal, count);
+  /** Terminates the thread of a virtual node and starts the next one only after `forMs`; again, it waits anew. */
+  hold(ordinal: number, forMs: number): boolean {
+    const held = this.holds.get(ordinal);
+    if (this.internals.faults !== true || (held?.resume === undefined && !this.terminate(ordinal)))
+      return false;
+    clearTimeout(held?.timer);
+    const timer = setTimeout(() => this.release(ordinal), forMs).unref();
+    this.holds.set(ordinal, { timer, resume: held?.resume });
     return true;
+  }
+
+  /** Starts everything that is held down. */
+  releaseAll(): void {
+    for (const ordinal of Array.from(this.holds.keys())) this.release(ordinal);
+  }
+
+  /** A held virtual node gets its next thread. */
+  release(ordinal: number): void {
+    const hold = this.holds.get(ordinal);
+    this.holds.delete(ordinal);
+    clearTimeout(hold?.timer);
+    if (!this.closing) hold?.resume?.();
   }
 
   private tell(ordinal: number, port: MessagePort, message: ToVnode): void {

@@ -1,5 +1,6 @@
 import { LIMITS } from '../base/limits.js';
 import { readDouble, writeDouble } from '../base/memory.js';
+import { membersWithin } from './member-rows.js';
 
 /**
  * Frames: 32-bit little-endian words; strings of bytes are padded to a word, a record begins at a
@@ -22,6 +23,9 @@ import { readDouble, writeDouble } from '../base/memory.js';
  *   REPLICATE_ACK 6 outcome   7 actor as sent
  *   SCAN          6 limit     7 most bytes     8 bucket | partition <<16   9 bytes of `after`   10 after
  *   SCAN_REPLY    6 outcome   7 records        8 1 if there are no more    9 –   10 records
+ *   PING          6 1 if the sender hears nothing of the receiver   7 –
+ *   PONG          6 –   7 –
+ *   GOSSIP        6 digest of the sender's membership   7 members   8 members (member-rows.ts)
  *   TREE_COMPARE  6 nodes     7 –   8 per node: node, hash (2 words)
  *   TREE_DIFFER   6 outcome   7 nodes as asked   8 a bit per node, 1 if it differs, lowest first
  *   TREE_LIST     6 nodes     7 –   8 nodes
@@ -40,7 +44,8 @@ import { readDouble, writeDouble } from '../base/memory.js';
  *
  * Flags: REPAIR on a REPLICATE that read repair sent; SETTLED on a SCAN whose earlier page has
  * already waited for the engine; STRICT on a PUT that only owners may take; HINT on a REPLICATE to a
- * fallback, which keeps the record for the virtual node `owner` of a bucket of `n` copies.
+ * fallback, which keeps the record for the virtual node `owner` of a bucket of `n` copies; WANTED on
+ * a GOSSIP that asks for the receiver's members.
  */
 export const FRAME_VERSION = 1;
 export const FRAME_HEADER_WORDS = 6;
@@ -53,6 +58,9 @@ export const REPLICATE = 5;
 export const REPLICATE_ACK = 6;
 export const SCAN = 7;
 export const SCAN_REPLY = 8;
+export const PING = 9;
+export const PONG = 10;
+export const GOSSIP = 11;
 
 export const TREE_COMPARE = 30;
 export const TREE_DIFFER = 31;
@@ -70,6 +78,7 @@ export const FLAG_REPAIR = 1;
 export const FLAG_SETTLED = 2;
 export const FLAG_STRICT = 4;
 export const FLAG_HINT = 8;
+export const FLAG_WANTED = 16;
 
 export const NO_CALLER = -1;
 
@@ -78,6 +87,8 @@ export const PUT_REPLY_WORDS = 12;
 export const GET_FIXED_WORDS = 10;
 export const RECORD_AT = 8;
 export const SCAN_RECORDS_AT = 10;
+export const PING_WORDS = 8;
+export const MEMBERS_AT = 8;
 /** Where the nodes, bits or positions of a tree frame begin, and where its keys or records do. */
 export const TREE_WORDS_AT = 8;
 export const TREE_RECORDS_AT = 10;
@@ -161,6 +172,9 @@ const MIN_WORDS: Readonly<Record<number, number>> = {
   [REPLICATE_ACK]: RECORD_AT,
   [SCAN]: GET_FIXED_WORDS,
   [SCAN_REPLY]: SCAN_RECORDS_AT,
+  [PING]: PING_WORDS,
+  [PONG]: PING_WORDS,
+  [GOSSIP]: MEMBERS_AT,
   [TREE_COMPARE]: TREE_WORDS_AT,
   [TREE_DIFFER]: TREE_WORDS_AT,
   [TREE_LIST]: TREE_WORDS_AT,
@@ -237,6 +251,8 @@ export function frameIntact(words: Int32Array, at: number): boolean {
       return recordEnd(words, at + RECORD_AT, at + have) > 0;
     case SCAN_REPLY:
       return recordsWithin(words, at + SCAN_RECORDS_AT, words[at + 7]!, at + have);
+    case GOSSIP:
+      return membersWithin(words, at + MEMBERS_AT, words[at + 7]!, at + have);
     case TREE_COMPARE:
       return entriesWithin(words[at + 6]!, TREE_ENTRY_WORDS, TREE_WORDS_AT, have);
     case TREE_DIFFER:

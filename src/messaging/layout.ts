@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.js';
 import { LIMITS } from '../base/limits.js';
 import { align } from '../base/memory.js';
+import { FaultTable } from './fault-table.js';
 
 /**
  * The store's shared memory apart from the object buffers, allocated once at start.
@@ -8,11 +9,11 @@ import { align } from '../base/memory.js';
  * `control` (32-bit words unless a double or 64-bit integer is named):
  *
  *   store      state, reader epoch, hybrid clock (64 bit)            writers: see each name below
- *   vnode v    state, incarnation, heartbeat, counters               written by the virtual node's thread
+ *   vnode v    state, incarnation, heartbeat, suspicions, counters   written by the virtual node's thread
  *                                                                    (state also by the host after that thread is gone)
  *              who holds hints for it: bit h is virtual node h       each bit by that virtual node's thread
  *   party p    doorbell, 16 words apart (a cache line each)          1 by the sleeper; 1 → 0 by whoever wakes it
- *   caller c   reader epoch, direct reads, claim words               written by the caller; claim words see claims.ts;
+ *   caller c   reader epoch, suspicions, direct reads, claim words   written by the caller; claim words see claims.ts;
  *                                                                    cleared by the host once the caller's port closed
  *   buckets    a word per bucket number: n | conflict rule <<8       written once by the host, before anybody
  *                                                                    can know the bucket
@@ -52,6 +53,10 @@ export const VNODE_HEARTBEAT = 2;
 export const VNODE_CONTROL = 3;
 /** Two words: bit h is set as long as virtual node h may hold hints for this one. */
 export const VNODE_HINTED = 6;
+/** Digest of the membership as this virtual node knows it. */
+export const VNODE_MEMBERSHIP = 8;
+/** Whom it suspects: bit v of these two words is virtual node v. */
+export const VNODE_SUSPECTS = 9;
 /** First of the counters (counters.ts). */
 export const VNODE_COUNTERS = 16;
 export const VNODE_WORDS = 64;
@@ -66,6 +71,8 @@ export const STATE_FAULTED = 5;
 
 /** Words of a caller's block; its claim words follow. */
 export const CALLER_READER_EPOCH = 0;
+/** Whom the caller suspects, as VNODE_SUSPECTS. */
+export const CALLER_SUSPECTS = 5;
 const CALLER_WORDS = LINE;
 
 /** A bucket's word; 0 for a number that no bucket has. */
@@ -167,13 +174,16 @@ export interface SharedBuffers {
   readonly shape: SharedShape;
   readonly control: SharedArrayBuffer;
   readonly rings: SharedArrayBuffer;
+  /** Only in a store that was opened with faults allowed; see fault-table.ts. */
+  readonly faults?: SharedArrayBuffer;
 }
 
-export function allocateShared(shape: SharedShape): SharedBuffers {
+export function allocateShared(shape: SharedShape, allowFaults = false): SharedBuffers {
   const layout = new SharedLayout(shape);
   return {
     shape,
     control: new SharedArrayBuffer(layout.controlBytes),
     rings: new SharedArrayBuffer(layout.ringsBytes),
+    ...(allowFaults ? { faults: FaultTable.allocate(shape.vnodes) } : {}),
   };
 }

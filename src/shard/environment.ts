@@ -40,7 +40,7 @@ export interface VnodeEnvironment {
   readonly clock: Clock;
   /** Hybrid time for new values. */
   tick(): number;
-  /** Whether another virtual node serves requests now, as this one sees it. */
+  /** Whether another virtual node serves requests now: its state word; inside a virtual node also what that one suspects. */
   isServing(vnode: number): boolean;
   /** n of a bucket, 0 if there is none of that number; it never changes. */
   replicasOf(bucket: number): number;
@@ -52,6 +52,11 @@ export interface VnodeEnvironment {
   freshActor(): number | undefined;
   /** Says whether this virtual node may hold hints for another: readers of that one ask here too. */
   holdsHintsFor(owner: number, holds: boolean): void;
+  /** Number of the thread that serves this virtual node, from 1. */
+  readonly incarnation: number;
+  /** For whoever looks from outside: whom this virtual node suspects, and the digest of its membership. */
+  publishSuspicion(vnode: number, suspected: boolean): void;
+  publishMembership(digest: number): void;
   count(counter: number, by: number): void;
   gauge(gauge: number, value: number): void;
 }

@@ -32,3 +32,9 @@ export function commitFault(fault: ThreadFault): never {
       for (;;);
   }
 }
+
+/** A busy loop that ends: no message is handled meanwhile, and no completion let in. */
+export function hangFor(milliseconds: number): void {
+  const until = performance.now() + milliseconds;
+  while (performance.now() < until);
+}

@@ -41,6 +41,8 @@ import {
   GAUGE_SIBLINGS_MAX,
   type VnodeEnvironment,
 } from './environment.js';
+import { FailureDetector, judgedBy } from './failure-detector.js';
+import { Gossip } from './gossip.js';
 import { holdsRecord } from './frame-record.js';
 import { GuestActor } from './guest-actor.js';
 import { HintHandoff } from './hint-handoff.js';
@@ -90,6 +92,7 @@ export class VirtualNode {
   private readonly puts: PutCoordinator;
   private readonly conditional: ConditionalPuts;
   private readonly scanner: Scanner;
+  private readonly detector: FailureDetector;
   private readonly services: readonly Service[];
   private readonly serviceOf = new Map<number, Service>();
   private readonly parked: Parked[] = [];
@@ -100,7 +103,9 @@ export class VirtualNode {
   private nextSweepMs = 0;
 
   constructor(parts: VirtualNodeParts) {
-    const { env, pipeline, completions, engine, actor } = parts;
+    const { pipeline, completions, engine, actor } = parts;
+    this.detector = new FailureDetector(parts.env);
+    const env = judgedBy(this.detector, parts.env);
     this.env = env;
     this.pipeline = pipeline;
     this.completions = completions;
@@ -115,6 +120,8 @@ export class VirtualNode {
     this.conditional = new ConditionalPuts(env, this.puts, actor);
     this.scanner = new Scanner(env, pipeline, engine);
     this.services = [
+      this.detector,
+      new Gossip(parts.env),
       new HintHandoff({ env, pipeline, replica, completions, hints, loader, actor }),
       new AntiEntropy(env, pipeline, engine, completions, replica, trees),
     ];
@@ -188,13 +195,14 @@ export class VirtualNode {
       this.env.count(COUNT_DROPPED, 1);
       return;
     }
+    this.detector.heard(from, this.nowMs);
     const type = frameType(words, at);
     if (type === REPLICATE_ACK) {
       this.acknowledged(frameRequest(words, at), from, words[at + 7]!, words[at + 6] === OK);
       return;
     }
     if (type === GET_REPLY) {
-      this.mergeAnswer(words, bytes, at);
+      this.mergeAnswer(from, words, bytes, at);
       return;
     }
     const deadlineMs = frameDeadline(words, at);
@@ -382,7 +390,7 @@ export class VirtualNode {
     outbox.end();
   }
 
-  private mergeAnswer(words: Int32Array, bytes: Uint8Array, at: number): void {
+  private mergeAnswer(from: number, words: Int32Array, bytes: Uint8Array, at: number): void {
     const id = frameRequest(words, at);
     const rule = this.conditional.ruleOf(id, words[at + 7]!);
     if (rule === undefined) return;
@@ -392,7 +400,7 @@ export class VirtualNode {
       const merged = this.replica.apply(words, bytes, at + RECORD_AT, rule);
       good = typeof merged === 'object' && 'sequence' in merged;
     }
-    const ready = this.conditional.answered(id, good);
+    const ready = this.conditional.answered(id, from, good);
     if (ready === undefined) return;
     const request = readPut(ready.words, bytesOf(ready.words), 0);
     const put = frameRequest(ready.words, 0);

@@ -18,7 +18,7 @@ export interface VnodeTask {
   /** Further numbers that nobody has had; more of them are asked for. */
   readonly freshActors: readonly number[];
   readonly disk: VnodeDisk | undefined;
-  /** Whether it obeys `fault` messages. */
+  /** Whether it obeys `fault` and `hang` messages. */
   readonly faults: boolean;
   /** Control messages; closes when the thread is gone. */
   readonly port: import('node:worker_threads').MessagePort;
@@ -39,7 +39,8 @@ export interface VnodeDisk {
 export type ToVnode =
   | { readonly type: 'stop' }
   | { readonly type: 'actors'; readonly actors: readonly number[] }
-  | { readonly type: 'fault'; readonly fault: ThreadFault; readonly place: FaultPlace };
+  | { readonly type: 'fault'; readonly fault: ThreadFault; readonly place: FaultPlace }
+  | { readonly type: 'hang'; readonly forMs: number };
 
 export type FromVnode =
   | {

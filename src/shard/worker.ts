@@ -5,6 +5,8 @@ import { RingletError, type ErrorFields } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import { threadClock } from '../base/thread-clock.js';
 import { Claims } from '../messaging/claims.js';
+import { FaultTable } from '../messaging/fault-table.js';
+import { FaultyEndpoint } from '../messaging/faults.js';
 import { HybridClock } from '../messaging/hybrid-clock.js';
 import {
   replicasOfFacts,
@@ -18,10 +20,15 @@ import {
   VNODE_COUNTERS,
   VNODE_HEARTBEAT,
   VNODE_HINTED,
+  VNODE_INCARNATION,
+  VNODE_MEMBERSHIP,
   VNODE_STATE,
+  VNODE_SUSPECTS,
 } from '../messaging/layout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { nextTurn, Sleeper } from '../messaging/sleeper.js';
+import { markSuspicion } from '../messaging/suspicions.js';
+import type { Endpoint } from '../messaging/transport.js';
 import { BufferLayout, loadCounter, SEG_LOG, storeCounter } from '../storage/buffer-layout.js';
 import type { Engine } from '../storage/engine.js';
 import { type JournalDisk, openJournalDisk } from '../storage/journal-files.js';
@@ -33,7 +40,7 @@ import { Reclaimer } from '../storage/readers.js';
 import { recoverJournal, type Recovered } from '../storage/recovery.js';
 import { Completions } from './completions.js';
 import { COUNT_JOURNAL_FAILURES } from './environment.js';
-import { commitFault, type ThreadFault } from './thread-faults.js';
+import { commitFault, hangFor, type ThreadFault } from './thread-faults.js';
 import { VirtualNode } from './virtual-node.js';
 import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from './worker-protocol.js';
 
@@ -54,7 +61,9 @@ class VnodeThread {
   private readonly layout: SharedLayout;
   private readonly control: Int32Array;
   private readonly base: number;
-  private readonly endpoint: RingEndpoint;
+  private readonly endpoint: Endpoint;
+  /** The same, if the store was opened with faults allowed. */
+  private readonly faulty: FaultyEndpoint | undefined;
   private readonly sleeper: Sleeper;
   private stopping = false;
   private readonly freshActors: number[];
@@ -70,7 +79,12 @@ class VnodeThread {
     this.layout = new SharedLayout(task.shared.shape);
     this.control = new Int32Array(task.shared.control);
     this.base = this.layout.vnodeWord(task.ordinal);
-    this.endpoint = new RingEndpoint(task.shared, task.ordinal);
+    const rings = new RingEndpoint(task.shared, task.ordinal);
+    if (task.shared.faults !== undefined) {
+      const table = new FaultTable(task.shared.faults, task.shared.shape.vnodes);
+      this.faulty = new FaultyEndpoint(rings, { table, nowMs: this.clock.nowMs, random: Math.random });
+    }
+    this.endpoint = this.faulty ?? rings;
     const hasControl = (): boolean => Atomics.load(this.control, this.base + VNODE_CONTROL) !== 0;
     this.sleeper = new Sleeper(this.control, this.layout, this.endpoint, hasControl);
   }
@@ -156,7 +170,8 @@ class VnodeThread {
         if ((!vnode.waiting && this.endpoint.idle()) || now > stopBy) return;
       }
       if (storage !== undefined) this.giveUpIfFailed(pipeline, storage, now);
-      const sleepMs = Math.min(next - clock.nowMs(), HEARTBEAT_MS);
+      const wakeMs = this.faulty === undefined ? next : Math.min(next, this.faulty.nextMs);
+      const sleepMs = Math.min(wakeMs - clock.nowMs(), HEARTBEAT_MS);
       if (pipeline.inFlight) {
         this.countFailures(pipeline);
         if (sleepMs <= 0) await nextTurn();
@@ -251,6 +266,9 @@ class VnodeThread {
         if (holds) Atomics.or(control, word, bit);
         else Atomics.and(control, word, ~bit);
       },
+      incarnation: Atomics.load(control, base + VNODE_INCARNATION),
+      publishSuspicion: (vnode, suspected) => markSuspicion(control, base + VNODE_SUSPECTS, vnode, suspected),
+      publishMembership: (digest) => Atomics.store(control, base + VNODE_MEMBERSHIP, digest),
       count(counter, by) {
         const word = base + VNODE_COUNTERS + counter;
         storeCounter(control, word, loadCounter(control, word) + by);
@@ -290,6 +308,7 @@ class VnodeThread {
         this.askedForActors = false;
         this.freshActors.push(...message.actors);
       } else if (!this.task.faults) continue;
+      else if (message.type === 'hang') hangFor(message.forMs);
       else if (message.place === 'loop') commitFault(message.fault);
       else this.armed = message.fault;
     }

@@ -38,6 +38,7 @@ export class SimCaller {
       claims,
       isServing: (vnode) => process.isServing(vnode),
       incarnation: (vnode) => process.incarnation(vnode),
+      publishSuspicion: () => undefined,
       holdsHintsFor: (holder, owner) => process.holdsHintsFor(holder, owner),
     });
     this.repairs = process.parts.repairs({

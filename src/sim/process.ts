@@ -178,6 +178,7 @@ export class SimProcess {
         checkpointMs: world.checkpointMs,
         takesOver,
         sameBoot: this.sameBoot,
+        incarnation: this.incarnation(vnode),
         isServing: (other) => this.isServing(other),
         freshActor: () => machine.assign(machine.freshActor(), vnode),
         holdsHintsFor: (owner, holds) => this.setHolds(vnode, owner, holds),

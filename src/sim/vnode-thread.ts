@@ -50,6 +50,7 @@ export interface ThreadWorld {
   readonly sameBoot: boolean;
   /** What a clean stop left. */
   readonly clean: CleanMark | undefined;
+  readonly incarnation: number;
   isServing(vnode: number): boolean;
   /** A number that nobody has had, for puts of a fallback. */
   freshActor(): number;
@@ -153,6 +154,9 @@ export class VnodeThread {
         isServing: (vnode) => world.isServing(vnode),
         replicasOf: (number) => world.buckets.find((bucket) => bucket.number === number)?.n ?? 0,
         ruleOf: (number) => world.buckets.find((bucket) => bucket.number === number)?.rule ?? 0,
+        incarnation: world.incarnation,
+        publishSuspicion: () => undefined,
+        publishMembership: () => undefined,
         freshActor: () => world.freshActor(),
         holdsHintsFor: (owner, holds) => world.holdsHintsFor(owner, holds),
         random: () => world.disk.random.unit(),

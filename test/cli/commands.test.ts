@@ -203,3 +203,34 @@ describe.concurrent('the process', () => {
     });
   });
 });
+
+describe('a running store', () => {
+  test('status is a table, or with --json what /ring and /stats say', async () => {
+    const screen = await call(['status']);
+    expect(screen).toMatchObject({ code: 0, stderr: '' });
+    expect(screen.stdout).toMatch(/^2 of 2 virtual nodes serve/);
+    expect(screen.stdout).toContain('Faults: not allowed');
+    const json = await call(['status', '--json']);
+    expect(JSON.parse(json.stdout)).toEqual({ ring: store.ring(), stats: store.stats() });
+  });
+
+  test('a fault is refused in one line where none are allowed', async () => {
+    for (const args of [
+      ['fault', 'crash', 'n1.0'],
+      ['fault', 'cut', 'n1', 'all', '--one-way', '--for', '3s'],
+      ['fault', 'clear'],
+    ]) {
+      const refused = await call(args);
+      expect(refused).toMatchObject({ code: 1, stdout: '' });
+      expect(refused.stderr).toMatch(/^ringlet: FAULTS_OFF: [^\n]+\n$/);
+    }
+  });
+
+  test('where none runs, status and fault say how to start one', async () => {
+    for (const args of [['status'], ['fault', 'clear']]) {
+      const failed = await run([...args, '--data', join(dir, 'nowhere')], { cwd: dir });
+      expect(failed).toMatchObject({ code: 1, stdout: '' });
+      expect(failed.stderr).toMatch(/^ringlet: IO: no store runs in .*nowhere; start one [^\n]+\n$/);
+    }
+  });
+});

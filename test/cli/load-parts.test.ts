@@ -106,7 +106,7 @@ describe('load per node', () => {
     nodes: capacities.map((capacity, i) => ({
       id: `n${i + 1}`,
       capacity,
-      vnodes: [{ id: `n${i + 1}.0`, state: 'serving', partitions: 1 }],
+      vnodes: [{ id: `n${i + 1}.0`, state: 'serving', incarnation: 1, partitions: 1, suspectedBy: [] }],
     })),
     preferenceLists: lists,
   });

@@ -19,7 +19,9 @@ function ring(nodes: number, partitions: number): RingDescription {
     nodes: Array.from({ length: nodes }, (_, i) => ({
       id: `n${i + 1}`,
       capacity: i === 0 ? 2 : 1,
-      vnodes: [{ id: id(i), state: 'serving', partitions: partitions / nodes }],
+      vnodes: [
+        { id: id(i), state: 'serving', incarnation: 1, partitions: partitions / nodes, suspectedBy: [] },
+      ],
     })),
     preferenceLists: Array.from({ length: partitions }, (_, i) => [id(i), id(i + 1)]),
   };

@@ -8,6 +8,7 @@ interface World {
   readonly standing: readonly Standing[];
   /** [holder, owner] */
   readonly hints: readonly (readonly [number, number])[];
+  readonly suspected: readonly number[];
   readonly versions: boolean;
   readonly r: number;
   readonly strict: boolean;
@@ -17,13 +18,14 @@ const fresh: World = {
   serving: [true, true, true, true, true],
   standing: ['unasked', 'unasked', 'unasked', 'unasked', 'unasked'],
   hints: [],
+  suspected: [],
   versions: false,
   r: 2,
   strict: false,
 };
 
 function plan(world: Partial<World>): ReadPlan {
-  const { serving, standing, hints, versions, r, strict } = { ...fresh, ...world };
+  const { serving, standing, hints, suspected, versions, r, strict } = { ...fresh, ...world };
   return planRead({
     n: 3,
     r,
@@ -32,6 +34,7 @@ function plan(world: Partial<World>): ReadPlan {
     versions,
     isServing: (vnode) => serving[vnode]!,
     standing: (vnode) => standing[vnode]!,
+    suspects: (vnode) => suspected.includes(vnode),
     holdsHintsFor: (holder, owner) => hints.some(([h, o]) => h === holder && o === owner),
   });
 }
@@ -49,6 +52,14 @@ describe('whom a get asks (owners 0 to 2, fallbacks 3 and 4, R=2)', () => {
       ask: [2],
       end: 'wait',
     });
+  });
+
+  it('a suspected owner comes last, is asked all the same, and is not waited for', () => {
+    expect(plan({ suspected: [0] })).toEqual({ ask: [1, 2], end: 'wait' });
+    expect(plan({ suspected: [0, 1] })).toEqual({ ask: [2, 0, 1, 3, 4], end: 'wait' });
+    const doubted: World['standing'] = ['doubted', 'doubted', 'answered', 'answered', 'answered'];
+    expect(plan({ suspected: [0, 1], standing: doubted })).toEqual({ ask: [], end: 'degraded' });
+    expect(plan({ suspected: [0, 1], standing: doubted, strict: true })).toEqual({ ask: [], end: 'wait' });
   });
 
   it('who holds hints for an owner is asked before it', () => {

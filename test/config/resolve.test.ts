@@ -44,6 +44,7 @@ describe('precedence', () => {
       flushMs: 20,
       valueBytes: 1 << 20,
       maxCallers: 16,
+      allowFaults: false,
     });
     expect(asked.size).toBe(0);
     expect(Object.isFrozen(settings)).toBe(true);

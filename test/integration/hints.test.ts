@@ -7,12 +7,12 @@ const KEYS = 300;
 
 /** Ends the thread of a virtual node and waits until everybody can see that. */
 async function down(store: OpenStore, ordinal: number): Promise<void> {
-  expect(store.supervisor.keepDown(ordinal)).toBe(true);
-  await until('it is down', () => store.stats().vnodes[ordinal]!.state === 'faulted');
+  expect(store.supervisor.hold(ordinal, 600_000)).toBe(true);
+  await until('it is down', () => store.stats().vnodes[ordinal]!.state === 'stopped');
 }
 
 async function back(store: OpenStore, ordinal: number): Promise<void> {
-  await until('its last thread is gone', () => store.supervisor.bringBack(ordinal));
+  store.supervisor.release(ordinal);
   await until('it serves', () => store.stats().vnodes[ordinal]!.state === 'serving');
 }
 

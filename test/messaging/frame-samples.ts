@@ -95,6 +95,25 @@ export const FRAME_SAMPLES: readonly FrameSample[] = [
     hex: packed(headOf('48', '08') + '00000000 02000000 01000000 00000000' + RECORD_HEX + RECORD_HEX),
   },
   {
+    name: 'PING',
+    type: F.PING,
+    words: [1, 0],
+    hex: packed(headOf('20', '09') + '01000000 00000000'),
+  },
+  {
+    name: 'PONG',
+    type: F.PONG,
+    words: [0, 0],
+    hex: packed(headOf('20', '0a') + '00000000 00000000'),
+  },
+  {
+    name: 'GOSSIP',
+    type: F.GOSSIP,
+    // "n1.0" of capacity 2, leaving, incarnation 3, version 5.
+    words: [0x1234, 1, 4 | (2 << 8) | (2 << 16), 3, 5, 0x302e316e],
+    hex: packed(headOf('30', '0b') + '34120000 01000000 04020200 03000000 05000000 6e312e30'),
+  },
+  {
     name: 'TREE_COMPARE',
     type: F.TREE_COMPARE,
     words: [2, 0, 0x0c001002, 1, 2, 0x0c004000, 3, 4],

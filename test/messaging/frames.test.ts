@@ -73,6 +73,15 @@ function reach(frame: Int32Array, at: number): bigint {
       }
       return end;
     }
+    case F.GOSSIP: {
+      let end = 8n;
+      for (let i = 0n; i < word(7); i++) {
+        const idBytes = word(Number(end)) & 0xffn;
+        expect(idBytes >= 1n && idBytes <= 32n).toBe(true);
+        end += 3n + padded(idBytes);
+      }
+      return end;
+    }
     default:
       return 8n;
   }
@@ -105,7 +114,7 @@ describe('a damaged frame', () => {
 
   test('is never read beyond its end, whatever words there are', () => {
     const type = fc.oneof(
-      fc.integer({ min: 1, max: 8 }).map((t) => t | (F.FRAME_VERSION << 8)),
+      fc.integer({ min: 1, max: 11 }).map((t) => t | (F.FRAME_VERSION << 8)),
       fc.integer({ min: F.TREE_COMPARE, max: F.TREE_PUSHED }).map((t) => t | (F.FRAME_VERSION << 8)),
       word,
     );
@@ -172,7 +181,7 @@ describe('a damaged frame', () => {
         sample.type | (2 << 8),
         sample.type,
         0 | (1 << 8),
-        9 | (1 << 8),
+        200 | (1 << 8),
         255 | (1 << 8),
         -1,
       ]) {

@@ -1,6 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import { MessageChannel } from 'node:worker_threads';
 import { allocateShared, SharedLayout, type SharedBuffers } from '../../src/messaging/layout.js';
+import { FaultTable } from '../../src/messaging/fault-table.js';
+import { FaultyEndpoint } from '../../src/messaging/faults.js';
 import { openPorts, PortEndpoint } from '../../src/messaging/port-endpoint.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
 import type { Endpoint } from '../../src/messaging/transport.js';
@@ -47,6 +49,26 @@ export const RINGS: Transport = {
       ends[party] = new RingEndpoint(shared, party);
     };
     return { ends, shared, layout: new SharedLayout(shared.shape), restart, close: () => undefined };
+  },
+};
+
+/** Rings in a store that allows faults, while none is armed. */
+export const FAULTLESS: Transport = {
+  ...RINGS,
+  name: 'rings that can be broken, but are not',
+  open() {
+    const pair = RINGS.open();
+    const table = new FaultTable(FaultTable.allocate(2), 2);
+    const random = (): number => {
+      throw new Error('nothing is left to chance while no fault is armed');
+    };
+    const wrap = (end: Endpoint): Endpoint => new FaultyEndpoint(end, { table, nowMs: () => 1, random });
+    const ends = pair.ends.map(wrap);
+    const restart = (party: 0 | 1): void => {
+      pair.restart(party);
+      ends[party] = wrap(pair.ends[party]!);
+    };
+    return { ...pair, ends, restart };
   },
 };
 

@@ -36,6 +36,7 @@ it('an owner whose thread is replaced while it is asked counts once towards R', 
     isServing: () => true,
     incarnation: () => incarnation,
     holdsHintsFor: () => false,
+    publishSuspicion: () => undefined,
   });
   router.locate('key');
   const first = ring.preference[router.partition * ring.preferenceLength]!;

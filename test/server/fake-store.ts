@@ -225,7 +225,7 @@ export class FakeStore extends FakeBucket implements Store {
       nodes: this.states.map((state, i) => ({
         id: `n${i + 1}`,
         capacity: 1,
-        vnodes: [{ id: `n${i + 1}.0`, state, partitions: 1 }],
+        vnodes: [{ id: `n${i + 1}.0`, state, incarnation: 1, partitions: 1, suspectedBy: [] }],
       })),
       preferenceLists: [
         ['n1.0', 'n2.0'],
@@ -241,6 +241,7 @@ export class FakeStore extends FakeBucket implements Store {
       callers: 1,
       maxCallers: 16,
       vnodes: [],
+      faults: { allowed: false, links: [] },
       atRisk: { processCrash: none, powerCut: none },
     };
   }

@@ -1,22 +1,34 @@
 import { afterEach, beforeEach, expect } from 'vitest';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
+import type { Fault } from '../../src/client/api.js';
 import { FakeStore } from './fake-store.js';
 import { send, type Answer, type Sent } from './raw-client.js';
 
 export const VALUE_BYTES = 1_000;
 
 /** The fake store and its HTTP server of the test that runs. */
-export const fake = {} as { store: FakeStore; http: HttpServer; reported: unknown[] };
+export const fake = {} as {
+  store: FakeStore;
+  http: HttpServer;
+  reported: unknown[];
+  /** What was injected; `clear` for a DELETE. */
+  injected: (Fault | 'clear')[];
+};
 
 /** A new store behind a port of its own for each test of the file. */
 export function useFakeStore(): void {
   beforeEach(async () => {
     fake.store = new FakeStore();
     fake.reported = [];
+    fake.injected = [];
     fake.http = await startHttp(fake.store, {
       listen: { host: '127.0.0.1', port: 0 },
       valueBytes: VALUE_BYTES,
       instance: 'run-1',
+      faults: {
+        inject: (fault) => void fake.injected.push(fault),
+        clear: () => void fake.injected.push('clear'),
+      },
       graceMs: 500,
       report: (error) => fake.reported.push(error),
     });

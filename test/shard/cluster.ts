@@ -15,8 +15,11 @@ import {
   REPLICATE,
   writeHeader,
 } from '../../src/messaging/frames.js';
+import { FaultTable } from '../../src/messaging/fault-table.js';
+import { FaultyEndpoint } from '../../src/messaging/faults.js';
 import { allocateShared, SharedLayout } from '../../src/messaging/layout.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
+import type { Endpoint } from '../../src/messaging/transport.js';
 import { buildRing, type Ring } from '../../src/ring/ring.js';
 import { Completions } from '../../src/shard/completions.js';
 import { VirtualNode } from '../../src/shard/virtual-node.js';
@@ -88,12 +91,12 @@ export class Cluster {
   nowMs = 1_000;
   readonly ring: Ring;
   readonly vnodes: Vnode[] = [];
-  readonly endpoints: RingEndpoint[] = [];
+  readonly endpoints: Endpoint[] = [];
   private readonly shared;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
   private readonly claims: Claims;
-  private caller: RingEndpoint;
+  private caller: Endpoint;
   private readonly pending = new Map<number, Pending>();
   private slot = 0;
   private ticks = 0;
@@ -109,32 +112,45 @@ export class Cluster {
   readonly n: number;
   readonly shape: BufferShape;
 
+  /** Faults of links, if the cluster was made to have them. */
+  readonly faults: FaultTable | undefined;
   private readonly hash: (name: string) => number;
 
   /** @param hash of a key's name; the default has few values, so that keys collide */
-  constructor(count: number, n: number, shape: BufferShape = BUFFER, hash = hashOf) {
+  constructor(count: number, n: number, shape: BufferShape = BUFFER, hash = hashOf, allowFaults = false) {
     this.n = n;
     this.shape = shape;
     this.hash = hash;
     const nodes = Array.from({ length: count }, (_, i) => ({ id: `n${i}`, capacity: 1, vnodes: 1 }));
     this.ring = buildRing({ nodes, partitions: 16, spacing: n });
-    this.shared = allocateShared({
-      vnodes: count,
-      callers: 1,
-      claimsPerCaller: 4_096,
-      callerRingBytes: 64 << 10,
-      vnodeRingBytes: 64 << 10,
-    });
+    this.shared = allocateShared(
+      {
+        vnodes: count,
+        callers: 1,
+        claimsPerCaller: 4_096,
+        callerRingBytes: 64 << 10,
+        vnodeRingBytes: 64 << 10,
+      },
+      allowFaults,
+    );
+    this.faults = this.shared.faults && new FaultTable(this.shared.faults, count);
     this.layout = new SharedLayout(this.shared.shape);
     this.control = new Int32Array(this.shared.control);
     this.claims = new Claims(this.control, this.layout);
-    this.caller = new RingEndpoint(this.shared, count);
+    this.caller = this.endpointOf(count);
     for (let v = 0; v < count; v++) this.hinted.push(new Set());
     for (let v = 0; v < count; v++) {
       const memory = new SharedArrayBuffer(new BufferLayout(shape).totalBytes);
       this.vnodes.push({ node: undefined, pipeline: undefined as never, memory, incarnation: 0, counts: [] });
       this.start(v, true);
     }
+  }
+
+  private endpointOf(party: number): Endpoint {
+    const rings = new RingEndpoint(this.shared, party);
+    if (this.faults === undefined) return rings;
+    const world = { table: this.faults, nowMs: () => this.nowMs, random: () => this.random() };
+    return new FaultyEndpoint(rings, world);
   }
 
   start(v: number, fresh = false): void {
@@ -147,13 +163,14 @@ export class Cluster {
     vnode.pipeline = new Pipeline(buffer, undefined, options, (token) => completions.reached(token));
     completions.pipeline = vnode.pipeline;
     vnode.incarnation++;
-    const endpoint = new RingEndpoint(this.shared, v);
+    const endpoint = this.endpointOf(v);
     this.endpoints[v] = endpoint;
     const drain = endpoint.drain.bind(endpoint);
     endpoint.drain = (budget, handle) =>
       drain(budget, (from, words, bytes, at) => {
         if (!this.loses(from, v)) handle(from, words, bytes, at);
       });
+    this.suspicions[v] = new Set();
     vnode.node = new VirtualNode({
       env: {
         ordinal: v,
@@ -165,7 +182,6 @@ export class Cluster {
         isServing: (other) => this.isServing(other),
         replicasOf: (bucket) => (bucket === 1 ? this.n : 0),
         ruleOf: () => this.rule,
-        random: () => this.chance(1 << 20) / (1 << 20),
         count: (counter, by) => {
           vnode.counts[counter] = (vnode.counts[counter] ?? 0) + by;
         },
@@ -177,6 +193,13 @@ export class Cluster {
           if (holds) this.hinted[owner]!.add(v);
           else this.hinted[owner]!.delete(v);
         },
+        incarnation: vnode.incarnation,
+        random: () => this.random(),
+        publishSuspicion: (other, suspected) => {
+          if (suspected) this.suspicions[v]!.add(other);
+          else this.suspicions[v]!.delete(other);
+        },
+        publishMembership: (digest) => (this.digests[v] = digest),
       },
       pipeline: vnode.pipeline,
       completions,
@@ -185,6 +208,12 @@ export class Cluster {
       maxRecordBytes: this.shape.segmentBytes - 64,
     });
   }
+
+  /** For what is left to chance inside virtual nodes. */
+  random = (): number => this.chance(1 << 20) / (1 << 20);
+  /** Per virtual node what it has published. */
+  readonly suspicions: Set<number>[] = [];
+  readonly digests: number[] = [];
 
   /** As virtual nodes see it; a test may let them see something else. */
   isServing = (v: number): boolean => this.vnodes[v]!.node !== undefined;

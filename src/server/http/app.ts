@@ -1,10 +1,11 @@
 import type { RequestListener, Server } from 'node:http';
 import { fastify, type FastifyInstance } from 'fastify';
 import { assert } from '../../base/assert.js';
-import type { Store } from '../../client/api.js';
+import type { FaultControl, Store } from '../../client/api.js';
 import { routedUrl } from './address.js';
 import { adminRoutes } from './admin.js';
 import { bucketRoutes } from './buckets.js';
+import { faultRoutes } from './faults.js';
 import { guard } from './guard.js';
 import { keyRoutes } from './keys.js';
 import { answerClientError, problem, problemOf, sendProblem } from './problem.js';
@@ -15,6 +16,7 @@ export interface AppOptions {
   readonly host: string;
   readonly valueBytes: number;
   readonly instance: string;
+  readonly faults: FaultControl | undefined;
   /** Gets every error that the client is told nothing about. */
   readonly report: (error: unknown) => void;
 }
@@ -51,6 +53,7 @@ export async function buildApp(
   keyRoutes(app, store);
   bucketRoutes(app, store, options.report);
   adminRoutes(app, store, options.instance);
+  faultRoutes(app, store, options.faults);
   await app.ready();
   assert(handler !== undefined, 'fastify asks for its server while it is made');
   return { app, handler };

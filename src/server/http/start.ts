@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Store } from '../../client/api.js';
+import type { FaultControl, Store } from '../../client/api.js';
 import { buildApp } from './app.js';
 import { bindHttp, type HttpListener } from './listener.js';
 
@@ -10,6 +10,8 @@ export interface HttpOptions {
   readonly valueBytes: number;
   /** Names this run of the store in /healthz; default a random one. */
   readonly instance?: string;
+  /** What `/admin/faults` acts on: `store.faults` of the store that was opened. */
+  readonly faults?: FaultControl;
   /** How long requests in flight may take once `close` is called; default 5,000 ms. */
   readonly graceMs?: number;
   /** Gets errors that a client is told nothing about; default: stderr. */
@@ -33,6 +35,7 @@ export async function startHttp(store: Store, options: HttpOptions): Promise<Htt
     host: listener.host,
     valueBytes: options.valueBytes,
     instance,
+    faults: options.faults,
     report: options.report ?? ((error) => console.error('ringlet: INTERNAL:', error)),
   });
   listener.attach(handler);

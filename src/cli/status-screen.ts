@@ -1,0 +1,98 @@
+import type { ArmedLink, RingDescription, StoreStats } from '../client/api.js';
+
+const COLUMNS = 80;
+/** Broken links are listed up to here; --json has all. */
+const MAX_LINKS = 12;
+
+/** The state of a store on a screen of 80 columns. */
+export function statusScreen(ring: RingDescription, stats: StoreStats): string {
+  const vnodes = ring.nodes.flatMap((node) => node.vnodes.map((vnode) => ({ node, ...vnode })));
+  const serving = vnodes.filter(({ state }) => state === 'serving').length;
+  const lines = [
+    `${serving} of ${vnodes.length} virtual nodes serve, on ${ring.nodes.length} nodes; ${ring.partitions} partitions, ring ${hex(ring.epoch)}`,
+    '',
+    row('NODE', 'CAPACITY', 'VIRTUAL NODE', 'STATE', 'INCARNATION', 'SUSPECTED BY'),
+    ...vnodes.map(({ node, id, state, incarnation, suspectedBy }, i) =>
+      row(
+        vnodes[i - 1]?.node === node ? '' : node.id,
+        vnodes[i - 1]?.node === node ? '' : String(node.capacity),
+        id,
+        state,
+        String(incarnation),
+        fitted(suspectedBy, COLUMNS - 57),
+      ),
+    ),
+    '',
+    membership(stats),
+    ...linkLines(stats.faults),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function row(
+  node: string,
+  capacity: string,
+  vnode: string,
+  state: string,
+  incarnation: string,
+  suspects: string,
+): string {
+  const left = `${node.padEnd(6)}${capacity.padEnd(10)}${vnode.padEnd(14)}${state.padEnd(12)}`;
+  return `${left}${incarnation.padEnd(15)}${suspects}`.trimEnd();
+}
+
+/** As many names as fit, and how many there are besides. */
+function fitted(names: readonly string[], width: number): string {
+  const whole = names.join(', ');
+  if (whole.length <= width) return whole;
+  let shown = names.length - 1;
+  const text = (): string => [...names.slice(0, shown), `${names.length - shown} more`].join(', ');
+  while (shown > 0 && text().length > width) shown--;
+  return text();
+}
+
+function membership({ vnodes }: StoreStats): string {
+  const views = new Map<number, string[]>();
+  for (const { id, membership: digest } of vnodes) views.set(digest, [...(views.get(digest) ?? []), id]);
+  if (views.size <= 1) return `Membership: all agree (${hex(vnodes[0]?.membership ?? 0)})`;
+  const parts = Array.from(views, ([digest, ids]) => `${hex(digest)} at ${ids[0]!}${others(ids.length - 1)}`);
+  return `Membership: ${views.size} views, as after a change or in a partition:\n  ${parts.join('\n  ')}`;
+}
+
+function others(count: number): string {
+  return count === 0 ? '' : ` and ${count} more`;
+}
+
+/** What is broken on purpose. */
+export function linkLines({ allowed, links }: StoreStats['faults']): string[] {
+  if (!allowed) return ['Faults: not allowed'];
+  if (links.length === 0) return ['Faults: allowed, no link is broken'];
+  const shown = links
+    .slice(0, MAX_LINKS)
+    .map((link) => `  ${`${link.from} → ${link.to}`.padEnd(22)}${effects(link)}`);
+  const more = links.length - shown.length;
+  return [
+    `Faults: ${links.length} links are broken, counted one way`,
+    ...shown,
+    ...(more > 0 ? [`  and ${more} more (--json)`] : []),
+  ];
+}
+
+function effects({ cut, drop, duplicate, reorder, delayMs, jitterMs }: ArmedLink): string {
+  if (cut) return 'cut';
+  const percent = (name: string, value: number): string =>
+    value > 0 ? `${name} ${+(value * 100).toFixed(2)} %` : '';
+  const delay = jitterMs > 0 ? `delay ${delayMs}–${delayMs + jitterMs} ms` : `delay ${delayMs} ms`;
+  return [
+    percent('drop', drop),
+    percent('duplicate', duplicate),
+    percent('reorder', reorder),
+    delayMs + jitterMs > 0 ? delay : '',
+  ]
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+function hex(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, '0');
+}

@@ -1,0 +1,18 @@
+import type { Command } from 'commander';
+import { print } from './key-command.js';
+import { statusScreen } from './status-screen.js';
+import { runningCommand, withRunning } from './target.js';
+
+/** `ringlet status`: who is there, who suspects whom, what is broken on purpose. */
+export function statusCommand(): Command {
+  return runningCommand(
+    'status',
+    'members of a running store, who suspects whom, and injected faults',
+  ).action(async ({ json }: { json?: true }, self: Command) => {
+    const [ring, stats] = await withRunning(self, async (target) => [
+      await target.ring(),
+      await target.stats(),
+    ]);
+    await print(json === true ? `${JSON.stringify({ ring, stats })}\n` : statusScreen(ring, stats));
+  });
+}

@@ -1,0 +1,284 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { KeyRouter } from '../../src/client/key-router.js';
+import { RequestMachine } from '../../src/client/request-machine.js';
+import type { GetTask, PutTask } from '../../src/client/request.js';
+import { Claims } from '../../src/messaging/claims.js';
+import {
+  ABSENT,
+  frameRequest,
+  frameType,
+  GET,
+  GET_REPLY,
+  OK,
+  OUT_QUORUM,
+  PING,
+  PING_WORDS,
+  PONG,
+  PUT,
+  PUT_REPLY,
+  PUT_REPLY_WORDS,
+  RECORD_AT,
+  writeHeader,
+} from '../../src/messaging/frames.js';
+import { allocateShared, SharedLayout } from '../../src/messaging/layout.js';
+import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
+import { buildRing } from '../../src/ring/ring.js';
+
+const nodes = [1, 2, 3].map((i) => ({ id: `n${i}`, capacity: 1, vnodes: 1 }));
+const ring = buildRing({ nodes, partitions: 8, spacing: 3 });
+
+/** A caller's machine over real rings and claims; what virtual nodes do with its frames is up to the test. */
+class World {
+  nowMs = 1_000;
+  readonly shared = allocateShared({
+    vnodes: 3,
+    callers: 1,
+    claimsPerCaller: 4_096,
+    callerRingBytes: 64 << 10,
+    vnodeRingBytes: 4_096,
+  });
+  readonly claims: Claims;
+  readonly vnodes: readonly RingEndpoint[];
+  private readonly caller: RingEndpoint;
+  readonly machine: RequestMachine;
+  readonly router = new KeyRouter(ring);
+  /** Takes part in nothing. */
+  readonly cut = new Set<number>();
+  /** Puts that were sent to who is cut. */
+  lostPuts = 0;
+  /** What happens to a frame: PING is answered by all that are not cut. */
+  onPut: (vnode: number, request: number) => void = () => undefined;
+  onGet: (vnode: number, request: number) => void = () => undefined;
+
+  constructor() {
+    this.claims = new Claims(new Int32Array(this.shared.control), new SharedLayout(this.shared.shape));
+    this.vnodes = [0, 1, 2].map((party) => new RingEndpoint(this.shared, party));
+    this.caller = new RingEndpoint(this.shared, 3);
+    this.machine = new RequestMachine({
+      caller: 0,
+      ring,
+      router: this.router,
+      endpoint: this.caller,
+      claims: this.claims,
+      isServing: () => true,
+      incarnation: () => 1,
+      publishSuspicion: () => undefined,
+      holdsHintsFor: () => false,
+    });
+  }
+
+  owners(name: string): number[] {
+    this.router.locate(name);
+    const at = this.router.partition * ring.preferenceLength;
+    return Array.from(ring.preference.subarray(at, at + 3));
+  }
+
+  reply(from: number, type: number, request: number, outcome: number, more: readonly number[] = []): void {
+    const fixed = type === PUT_REPLY ? PUT_REPLY_WORDS : type === PONG ? PING_WORDS : RECORD_AT;
+    const outbox = this.vnodes[from]!.to(3);
+    const at = outbox.begin((fixed + more.length) * 4);
+    outbox.words.fill(0, at + 1, at + fixed);
+    writeHeader(outbox.words, at, type, 0, request, 0, this.nowMs + 1_000);
+    outbox.words[at + 6] = outcome;
+    if (type === PUT_REPLY) outbox.words[at + 9] = more.length / 2;
+    outbox.words.set(more, at + fixed);
+    outbox.end();
+    this.vnodes[from]!.flush();
+  }
+
+  run(milliseconds: number): void {
+    for (const untilMs = this.nowMs + milliseconds; this.nowMs < untilMs;) {
+      this.nowMs += 10;
+      this.machine.poll(this.nowMs);
+      this.machine.tick(this.nowMs);
+      this.caller.flush();
+      this.vnodes.forEach((vnode, v) => {
+        vnode.drain(1_000, (_from, words, _bytes, at) => {
+          const request = frameRequest(words, at);
+          if (this.cut.has(v)) {
+            if (frameType(words, at) === PUT) this.lostPuts++;
+            return;
+          }
+          if (frameType(words, at) === PING) this.reply(v, PONG, 0, 0);
+          else if (frameType(words, at) === PUT) this.onPut(v, request);
+          else if (frameType(words, at) === GET) this.onGet(v, request);
+        });
+        vnode.flush();
+      });
+    }
+  }
+
+  private common(name: string) {
+    this.router.locate(name);
+    return {
+      key: { source: name, hash: this.router.hash, partition: this.router.partition },
+      policy: { bucket: 1, n: 3, r: 2, w: 2, level: 0, rule: 0, strict: false },
+      startedMs: this.nowMs,
+      deadlineMs: this.nowMs + 5_000,
+      timeline: undefined,
+    };
+  }
+
+  put(name: string): { outcome: unknown; tookMs: number } {
+    const result = { outcome: undefined as unknown, tookMs: -1 };
+    const startedMs = this.nowMs;
+    const task: PutTask = {
+      kind: 'put',
+      ...this.common(name),
+      operation: 0,
+      condition: 0,
+      context: [],
+      value: new Uint8Array(3),
+      contentTypeCode: 0,
+      contentType: undefined,
+      by: 0,
+      done: (outcome) => {
+        result.outcome = 'vector' in outcome ? 'ok' : [outcome.code, outcome.maybeApplied];
+        result.tookMs = this.nowMs - startedMs;
+      },
+    };
+    this.machine.submit(task, this.nowMs);
+    return result;
+  }
+
+  get(name: string): { outcome: unknown; tookMs: number } {
+    const result = { outcome: undefined as unknown, tookMs: -1 };
+    const startedMs = this.nowMs;
+    const task: GetTask = {
+      kind: 'get',
+      ...this.common(name),
+      done: (outcome) => {
+        result.outcome =
+          'contributions' in outcome ? outcome.contributions.map(({ vnode }) => vnode) : outcome.code;
+        result.tookMs = this.nowMs - startedMs;
+      },
+    };
+    this.machine.submit(task, this.nowMs);
+    return result;
+  }
+}
+
+describe('requests of a caller when a virtual node is silent (N=3)', () => {
+  let world: World;
+  let first: number;
+  let second: number;
+  let third: number;
+  let claimedBy: number[];
+  beforeEach(() => {
+    world = new World();
+    [first, second, third] = world.owners('k') as [number, number, number];
+    claimedBy = [];
+    world.onPut = (vnode, request) => {
+      if (!world.claims.claim(0, request)) return;
+      claimedBy.push(vnode);
+      world.reply(vnode, PUT_REPLY, request, OK, [7, 1]);
+    };
+    world.onGet = (vnode, request) => world.reply(vnode, GET_REPLY, request, ABSENT);
+  });
+
+  test('a put whose coordinator is cut off goes to the next owner, later ones go there at once', () => {
+    world.cut.add(first);
+    const put = world.put('k');
+    world.run(600);
+    expect([put.outcome, claimedBy]).toEqual(['ok', [second]]);
+    expect(put.tookMs).toBeLessThan(500);
+    const next = world.put('k');
+    world.run(30);
+    expect([next.outcome, claimedBy, world.lostPuts]).toEqual(['ok', [second, second], 1]);
+    world.cut.delete(first);
+    for (let i = 0; i < 30; i++) {
+      world.put('other');
+      world.run(20);
+    }
+    const healed = world.put('k');
+    world.run(30);
+    expect([healed.outcome, claimedBy.at(-1)]).toEqual(['ok', first]);
+  });
+
+  test('a put that was taken by who fell silent is never sent to another: it ends by its deadline, as maybe', () => {
+    world.onPut = (vnode, request) => {
+      expect(world.claims.claim(0, request)).toBe(true);
+      claimedBy.push(vnode);
+      world.cut.add(vnode);
+    };
+    const put = world.put('k');
+    world.run(6_000);
+    expect([put.outcome, claimedBy]).toEqual([['TIMEOUT', true], [first]]);
+  });
+
+  test('a put that was lost on its way goes to another owner after a second, though the first one lives', () => {
+    const onPut = world.onPut;
+    world.onPut = (vnode, request) => {
+      if (vnode !== first) onPut(vnode, request);
+    };
+    const put = world.put('k');
+    world.run(1_500);
+    expect([put.outcome, claimedBy]).toEqual(['ok', [second]]);
+    expect(put.tookMs).toBeGreaterThanOrEqual(1_000);
+  });
+
+  test('what a late frame finds is not its put any more: it is executed once', () => {
+    const late: number[] = [];
+    const onPut = world.onPut;
+    world.onPut = (vnode, request) => {
+      if (vnode === first) late.push(request);
+      else onPut(vnode, request);
+    };
+    world.put('k');
+    world.run(1_500);
+    expect(claimedBy).toEqual([second]);
+    expect(late.map((request) => world.claims.claim(0, request))).toEqual([false]);
+  });
+
+  test('an owner that reaches too few others is passed over; when all refuse, all are asked again', () => {
+    const refused: number[] = [];
+    let healed = false;
+    const onPut = world.onPut;
+    world.onPut = (vnode, request) => {
+      if (vnode === third && healed) {
+        onPut(vnode, request);
+        return;
+      }
+      refused.push(vnode);
+      world.reply(vnode, PUT_REPLY, request, OUT_QUORUM);
+    };
+    const put = world.put('k');
+    world.run(200);
+    expect(put.outcome).toBeUndefined();
+    expect(refused.slice(0, 3)).toEqual([first, second, third]);
+    expect(refused.length).toBeGreaterThan(6);
+    healed = true;
+    world.run(100);
+    expect([put.outcome, claimedBy]).toEqual(['ok', [third]]);
+  });
+
+  test('a get asks another owner after 50 ms, and one that is suspected only when too few others are left', () => {
+    world.cut.add(first);
+    const get = world.get('k');
+    world.run(1_000);
+    expect([get.outcome, get.tookMs < 120]).toEqual([[second, third], true]);
+    world.put('k');
+    world.run(600);
+    const asked: number[] = [];
+    world.onGet = (vnode, request) => {
+      asked.push(vnode);
+      world.reply(vnode, GET_REPLY, request, ABSENT);
+    };
+    const next = world.get('k');
+    world.run(30);
+    expect([next.outcome, next.tookMs]).toEqual([[second, third], expect.any(Number)]);
+    expect(next.tookMs).toBeLessThan(40);
+  });
+
+  test('a question or an answer that was lost is repeated', () => {
+    const seen = new Map<number, number>();
+    world.onGet = (vnode, request) => {
+      seen.set(vnode, (seen.get(vnode) ?? 0) + 1);
+      if (seen.get(vnode)! > 1) world.reply(vnode, GET_REPLY, request, ABSENT);
+    };
+    const get = world.get('k');
+    world.run(1_000);
+    expect(get.outcome).toHaveLength(2);
+    expect(get.tookMs).toBeLessThan(700);
+  });
+});
