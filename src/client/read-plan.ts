@@ -71,7 +71,7 @@ export function planRead(view: ReadView): ReadPlan {
   if (answered + hopeful + slow >= r || strict) return { ask, end: 'wait' };
   const fallbacks = askServing(view, ask, (vnode) => !isOwner(view, vnode));
   if (hopeful + slow > 0 || fallbacks) return { ask, end: 'wait' };
-  return { ask, end: answered > 0 || view.versions ? 'degraded' : 'wait' };
+  return { ask, end: ask.length === 0 && (answered > 0 || view.versions) ? 'degraded' : 'wait' };
 }
 
 /** Asks those who are meant, serve, and were not asked; true if one of the meant may still answer. */

@@ -103,14 +103,18 @@ describe('whom a get asks (owners 0 to 2, fallbacks 3 and 4, R=2)', () => {
 
 const worlds = fc.record<World>({
   serving: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
-  standing: fc.array(fc.constantFrom<Standing[]>('unasked', 'asked', 'slow', 'answered', 'refused'), {
-    minLength: 5,
-    maxLength: 5,
-  }),
+  standing: fc.array(
+    fc.constantFrom<Standing[]>('unasked', 'asked', 'slow', 'doubted', 'answered', 'refused'),
+    {
+      minLength: 5,
+      maxLength: 5,
+    },
+  ),
   hints: fc.array(
     fc.tuple(fc.nat(4), fc.nat(2)).filter(([holder, owner]) => holder !== owner),
     { maxLength: 3 },
   ),
+  suspected: fc.uniqueArray(fc.nat(4)),
   versions: fc.boolean(),
   r: fc.integer({ min: 1, max: 3 }),
   strict: fc.boolean(),
@@ -149,7 +153,7 @@ describe('any state of a get', () => {
           if (end !== 'wait') return;
           for (const vnode of ask) standing[vnode] = 'asked';
           standing.forEach((one, i) => {
-            if (one === 'asked' || one === 'slow') standing[i] = 'answered';
+            if (one === 'asked' || one === 'slow' || one === 'doubted') standing[i] = 'answered';
           });
         }
         throw new Error('it waits for ever');
