@@ -100,7 +100,7 @@ export class Cluster {
   /** Conflict rule of the bucket. */
   rule = 0;
   /** Whether a frame is lost on its way; nobody hears of it. */
-  loses: (from: number, to: number) => boolean = () => false;
+  loses: (from: number, to: number, type: number) => boolean = () => false;
 
   readonly n: number;
   readonly shape: BufferShape;
@@ -147,7 +147,7 @@ export class Cluster {
     const drain = endpoint.drain.bind(endpoint);
     endpoint.drain = (budget, handle) =>
       drain(budget, (from, words, bytes, at) => {
-        if (!this.loses(from, v)) handle(from, words, bytes, at);
+        if (!this.loses(from, v, frameType(words, at))) handle(from, words, bytes, at);
       });
     vnode.node = new VirtualNode({
       env: {

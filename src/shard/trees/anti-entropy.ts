@@ -156,6 +156,7 @@ export class AntiEntropy implements Service {
 
   private begin(nowMs: number): void {
     this.nextMs = nowMs + LIMITS.exchangeMs * (0.5 + this.world.env.random());
+    if (this.world.pipeline.engineFailed) return;
     const waiting = this.peers.filter(({ served }) => served);
     waiting.sort((a, b) => Number(b.soon) - Number(a.soon) || a.triedMs - b.triedMs);
     for (const peer of waiting) {
