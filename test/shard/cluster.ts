@@ -105,7 +105,7 @@ export class Cluster {
   /** Conflict rule of the bucket. */
   rule = 0;
   /** Whether a frame is lost on its way; nobody hears of it. */
-  loses: (from: number, to: number) => boolean = () => false;
+  loses: (from: number, to: number, type: number) => boolean = () => false;
   /** Per virtual node those who may hold hints for it. */
   readonly hinted: Set<number>[] = [];
 
@@ -168,7 +168,7 @@ export class Cluster {
     const drain = endpoint.drain.bind(endpoint);
     endpoint.drain = (budget, handle) =>
       drain(budget, (from, words, bytes, at) => {
-        if (!this.loses(from, v)) handle(from, words, bytes, at);
+        if (!this.loses(from, v, frameType(words, at))) handle(from, words, bytes, at);
       });
     this.suspicions[v] = new Set();
     vnode.node = new VirtualNode({

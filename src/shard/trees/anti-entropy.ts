@@ -156,6 +156,7 @@ export class AntiEntropy implements Service {
 
   private begin(nowMs: number): void {
     this.nextMs = nowMs + LIMITS.exchangeMs * (0.5 + this.world.env.random());
+    if (this.world.pipeline.engineFailed) return;
     const waiting = this.peers.filter(({ served }) => served);
     waiting.sort((a, b) => Number(b.soon) - Number(a.soon) || a.triedMs - b.triedMs);
     for (const peer of waiting) {
@@ -175,9 +176,8 @@ export class AntiEntropy implements Service {
     this.request = exchange.lastRequest;
     if (exchange.end === 'failed') env.count(COUNT_EXCHANGES_FAILED, 1);
     else if (exchange.end !== 'refused') env.count(COUNT_EXCHANGES, 1);
-    this.nodeLimit = exchange.tooMany
-      ? Math.max(1, this.nodeLimit >>> 1)
-      : Math.min(LIMITS.treeNodes, this.nodeLimit * 2);
+    if (exchange.tooMany) this.nodeLimit = Math.max(1, this.nodeLimit >>> 1);
+    else if (exchange.end === 'equal') this.nodeLimit = LIMITS.treeNodes;
     const peer = this.peers.find(({ vnode }) => vnode === exchange.peer)!;
     if (exchange.end === 'equal') peer.inSyncMs = nowMs;
     if (exchange.end === 'more' || exchange.end === 'refused') peer.soon = true;

@@ -241,6 +241,7 @@ export class Exchange {
     this.theirs.forEach((digest, i) => {
       if (!known.has(digest)) this.wanted.push(i);
     });
+    this.more ||= this.cut;
     this.differed = this.wanted.length > 0 || this.surplus.length > 0;
     this.nextPage();
   }
@@ -297,32 +298,40 @@ export class Exchange {
       this.finish('failed');
       return nowMs;
     }
+    this.act();
+    if (this.silent) this.finish('failed');
+    return this.end === undefined ? this.nextMs : nowMs;
+  }
+
+  /** What is due without an answer. */
+  private act(): void {
     switch (this.phase) {
       case 'settling':
-        if (nowMs < this.untilMs) return this.untilMs;
+        if (this.nowMs < this.untilMs) return;
         this.phase = 'rechecking';
-        this.heardMs = nowMs;
+        this.heardMs = this.nowMs;
         this.asked = this.found;
         this.world.frames.compare(this.question(), this.asked);
-        break;
+        return;
       case 'listing':
         this.ours!.step();
         if (this.ours!.done && this.theirsEnded) this.compareLists(this.ours!);
-        else if (!this.ours!.done) return nowMs + 1;
-        break;
+        return;
       case 'pausing':
-        if (nowMs < this.untilMs) return this.untilMs;
-        this.turnPage(this.ours!);
-        break;
+        if (this.nowMs >= this.untilMs) this.turnPage(this.ours!);
+        return;
       case 'comparing':
       case 'rechecking':
       case 'fetching':
       case 'taking':
       case 'pushing':
-        break;
     }
-    if (this.silent) this.finish('failed');
-    return this.end === undefined ? nowMs + LIMITS.exchangeSilenceMs : nowMs;
+  }
+
+  private get nextMs(): number {
+    if (this.phase === 'settling' || this.phase === 'pausing') return this.untilMs;
+    if (this.phase === 'listing' && !this.ours!.done) return this.nowMs + 1;
+    return Math.max(this.nowMs, this.heardMs + LIMITS.exchangeSilenceMs) + 1;
   }
 
   private get silent(): boolean {

@@ -52,8 +52,10 @@ export class Responder {
     this.nowMs = this.world.env.clock.nowMs();
     const deadlineMs = Math.min(frameDeadline(words, at), this.nowMs + LIMITS.exchangeLifeMs);
     const envelope = { to: from, request: frameRequest(words, at), deadlineMs };
-    const { env, frames, trees } = this.world;
-    const refusal = stale ? OUT_STALE_RING : trees.usable ? OK : OUT_NO_TREES;
+    const { env, frames, trees, pipeline } = this.world;
+    // Behind an engine that has failed nothing arrives that a list would have to wait for.
+    const ready = trees.usable && !pipeline.engineFailed;
+    const refusal = stale ? OUT_STALE_RING : ready ? OK : OUT_NO_TREES;
     const mute = env.endpoint.to(from).waitingBytes > LIMITS.outboxBytes;
     if (mute) return;
     switch (frameType(words, at)) {

@@ -2,7 +2,7 @@ import { bucketAt, partitionAt, W_KEY_HASH } from '../../storage/record.js';
 import type { VnodeEnvironment } from '../environment.js';
 import { Digest } from './digest.js';
 import { indexOfNode, levelOfNode, nodeOf, partitionOfNode, replicasOfNode } from './nodes.js';
-import { depthFor, FAN, FAN_BITS, indexOf, Tree } from './tree.js';
+import { depthFor, FAN, FAN_BITS, Forest, indexOf } from './tree.js';
 
 /** Not among the first owners that any bucket can have. */
 const NO_RANK = 255;
@@ -12,15 +12,16 @@ const FEW = 4 * FAN;
 /**
  * The trees of one virtual node: one per partition and replica set. Buckets with the same n share
  * the first n owners of a partition, so (partition, n) names the set. Only partitions that this
- * virtual node owns for the bucket's n have one, and n = 1 has nobody to compare with. A tree is
- * made when its first record arrives; one that is not there is equal to an empty one.
+ * virtual node owns for the bucket's n have one, and n = 1 has nobody to compare with. Trees are
+ * made when the first record of an n arrives; one that is not there is equal to an empty one.
  */
 export class TreeSet {
   readonly depth: number;
   private readonly env: VnodeEnvironment;
   /** Place of this virtual node in each partition's preference list. */
   private readonly ranks: Uint8Array;
-  private trees: (Tree | undefined)[] = [];
+  /** By n. */
+  private forests: (Forest | undefined)[] = [];
   private readonly digest = new Digest();
 
   constructor(env: VnodeEnvironment) {
@@ -49,25 +50,26 @@ export class TreeSet {
 
   /** @param by 1 takes a record in, −1 takes it out again */
   change(by: 1 | -1, words: Int32Array, at: number): void {
-    const tree = this.treeFor(words, at);
-    if (tree === undefined) return;
+    const forest = this.forestFor(words, at);
+    if (forest === undefined) return;
     this.digest.ofRecord(words, at);
-    tree.change(by, words[at + W_KEY_HASH]!, this.digest.low, this.digest.high);
+    const { low, high } = this.digest;
+    forest.change(by, partitionAt(words, at), words[at + W_KEY_HASH]!, low, high);
   }
 
   /** Takes a record out and the one that has its place in. */
   replace(before: Int32Array, beforeAt: number, words: Int32Array, at: number): void {
-    const tree = this.treeFor(words, at);
-    if (tree === undefined) return;
+    const forest = this.forestFor(words, at);
+    if (forest === undefined) return;
     this.digest.ofChange(before, beforeAt, words, at);
-    tree.change(0, words[at + W_KEY_HASH]!, this.digest.low, this.digest.high);
+    const { low, high } = this.digest;
+    forest.change(0, partitionAt(words, at), words[at + W_KEY_HASH]!, low, high);
   }
 
-  private treeFor(words: Int32Array, at: number): Tree | undefined {
-    const partition = partitionAt(words, at);
-    const replicas = this.replicasFor(bucketAt(words, at), partition);
+  private forestFor(words: Int32Array, at: number): Forest | undefined {
+    const replicas = this.replicasFor(bucketAt(words, at), partitionAt(words, at));
     if (replicas === 0) return undefined;
-    return (this.trees[replicas * this.env.ring.partitions + partition] ??= new Tree(this.depth));
+    return (this.forests[replicas] ??= new Forest(this.env.ring.partitions));
   }
 
   /** Whether a record is below one of some nodes. */
@@ -84,7 +86,8 @@ export class TreeSet {
 
   /** Records below a node, as far as can be told from the size of its tree: keys are spread evenly. */
   expectedBelow(node: number): number {
-    return Math.ceil((this.treeOf(node)?.records ?? 0) / FAN ** levelOfNode(node));
+    const records = this.forests[replicasOfNode(node)]?.records[partitionOfNode(node)] ?? 0;
+    return Math.ceil(records / FAN ** levelOfNode(node));
   }
 
   /** Whether a node that differs has so few records that listing them costs less than looking further down. */
@@ -93,14 +96,12 @@ export class TreeSet {
   }
 
   low(node: number): number {
-    return this.treeOf(node)?.low(levelOfNode(node), indexOfNode(node)) ?? 0;
+    const forest = this.forests[replicasOfNode(node)];
+    return forest?.low(partitionOfNode(node), levelOfNode(node), indexOfNode(node)) ?? 0;
   }
   high(node: number): number {
-    return this.treeOf(node)?.high(levelOfNode(node), indexOfNode(node)) ?? 0;
-  }
-
-  private treeOf(node: number): Tree | undefined {
-    return this.trees[replicasOfNode(node) * this.env.ring.partitions + partitionOfNode(node)];
+    const forest = this.forests[replicasOfNode(node)];
+    return forest?.high(partitionOfNode(node), levelOfNode(node), indexOfNode(node)) ?? 0;
   }
 
   /** Whether a node exists and both this virtual node and the peer are among its owners. */
@@ -144,6 +145,6 @@ export class TreeSet {
   }
 
   clear(): void {
-    this.trees = [];
+    this.forests = [];
   }
 }

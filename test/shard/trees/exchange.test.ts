@@ -259,6 +259,21 @@ describe('an exchange', () => {
     expect(sum(world, COUNT_TREE_KEYS)).toBeLessThanOrEqual(3);
   }, 180_000);
 
+  it('repairs both sides, also when only one of them ever asks', () => {
+    const world = cluster(2, 2);
+    const names = Array.from({ length: 90 }, (_, i) => `k${i}`);
+    names.forEach((name, i) => {
+      if (i % 3 < 2) world.tell(0, world.record(name, one(name, 1 + (i % 2))));
+      if (i % 3 > 0) world.tell(1, world.record(name, one(name, 2 - (i % 2))));
+    });
+    world.loses = (from, _to, type) => from === 1 && type === TREE_COMPARE;
+    world.advance(CONVERGED_MS);
+    expect(unequal(world, names)).toEqual([]);
+    expect(names.filter((name) => held(world, 0, name) === 'nothing')).toEqual([]);
+    // Both records of a key that differs may have to travel, and each of the others once.
+    expect(sum(world, COUNT_TREE_KEYS)).toBeLessThanOrEqual(30 + 30 + 2 * 30);
+  });
+
   it('of equal replicas sends nothing but roots', () => {
     const world = cluster();
     for (let i = 0; i < 200; i++) for (let v = 0; v < 3; v++) world.tell(v, world.record(`k${i}`, one('v')));

@@ -150,7 +150,7 @@ describe.each([
       }),
       { numRuns: RUNS },
     );
-  });
+  }, 600_000);
 
   it('a new store has them at once', () => {
     const world = new World(onDisk);
