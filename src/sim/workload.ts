@@ -132,7 +132,7 @@ export class Workload {
         }
         const { siblings } = resultOf(merged.clock, merged.kind, false);
         const context = merged.clock === undefined ? undefined : join(merged.clock);
-        if (r + policy.w > policy.n) this.checkQuorumRead(key, acknowledged, context ?? NO_CONTEXT);
+        this.checkQuorumRead(key, acknowledged, context ?? NO_CONTEXT, `a get of ${key.name}`);
         if (key.bucket.counter && siblings.length === 1) this.checkCounter(key, siblings[0]!.value);
         then(context);
       },
@@ -144,12 +144,15 @@ export class Workload {
     key: SimKey,
     acknowledged: readonly [number, number][],
     context: Clock<never>,
+    reader: string,
   ): void {
+    const { n: owners, r, w } = key.bucket;
+    if (r + w <= owners) return;
     for (const [actor, n] of acknowledged) {
       if (seenBy(context, actor) >= n || (key.acknowledged.get(actor) ?? 0) < n) continue;
       const write = key.writes.find((one) => one.actor === actor && one.n === n);
       this.world.violation(
-        `a read of ${key.name} with R+W>N does not see ${write === undefined ? 'a put' : nameOf(write)}, acknowledged before it began`,
+        `${reader} with R+W>N does not see ${write === undefined ? 'a put' : nameOf(write)}, acknowledged before it began`,
       );
     }
   }
@@ -195,6 +198,7 @@ export class Workload {
   ): void {
     const { scheduler, history, random } = this.world;
     const startedMs = scheduler.nowMs;
+    const acknowledged = [...key.acknowledged];
     const write = history.begin(key, startedMs, operation === OP_DELETE, by, context);
     const timeline: TimelineEvent[] = [];
     const length = random.chance(0.005) ? 9_000 : 8 + random.below(this.world.valueBytes);
@@ -225,6 +229,8 @@ export class Workload {
         }
         this.count('put ok');
         this.acknowledged(write, outcome.vector, timeline);
+        // Decided on what R owners have.
+        if (condition !== IF_NOTHING) this.checkQuorumRead(key, acknowledged, outcome.vector, nameOf(write));
         // Only a put that saw everything may go on from its own vector.
         if (key.bucket.rule === RULE_LWW && random.chance(0.3)) session.set(key.name, outcome.vector);
       },
