@@ -1,8 +1,12 @@
+import { availableParallelism } from 'node:os';
 import type { PeersParameters } from './parameters.js';
 import type { ClosedStep, Step } from '../cases/case.js';
 import type { Operation } from '../measure/loop.js';
 import type { SystemSpec } from '../targets/open-target.js';
 import type { RingletSpec } from '../targets/ringlet.js';
+
+/** Of the store, and so of the rows with N=3. */
+const DEFAULT_NODES = 4;
 
 /** A step with a name of its own, by which requirements find its row. */
 export interface NamedStep {
@@ -120,12 +124,14 @@ export function ringlet(
   steps: readonly NamedStep[],
 ): Contestant {
   const quorum = n === 3 ? { n: 3, r: 2, w: 2 } : { n: 1, r: 1, w: 1 };
+  // Without replicas more virtual nodes than cores only cost wake-ups.
+  const nodes = n === 1 ? { nodes: Math.min(availableParallelism(), DEFAULT_NODES) } : {};
   return {
     id: `ringlet-n${n}-${durability}`,
-    setting: 'default options, lww bucket',
+    setting: n === 1 ? `${nodes.nodes} nodes (one per core), lww bucket` : 'default options, lww bucket',
     redis: null,
     steps,
-    system: ({ directory }) => ({ system: 'ringlet', ...quorum, durability, engine, directory }),
+    system: ({ directory }) => ({ system: 'ringlet', ...quorum, durability, engine, directory, ...nodes }),
   };
 }
 

@@ -8,6 +8,8 @@ export interface RingletSpec {
   readonly w: number;
   readonly durability: Durability;
   readonly engine: 'lmdb' | 'memory';
+  /** The store's default if it is not given. */
+  readonly nodes?: number;
   /** Data directory; not used by the memory engine. */
   readonly directory: string;
 }
@@ -22,7 +24,8 @@ export function bucketProperties({ n, r, w, durability }: RingletSpec): BucketPr
 
 export async function openRinglet(spec: RingletSpec): Promise<HostStore> {
   const { open } = await import('../../src/index.js');
-  return await open({ engine: spec.engine, data: spec.directory });
+  const nodes = spec.nodes === undefined ? {} : { nodes: spec.nodes };
+  return await open({ engine: spec.engine, data: spec.directory, ...nodes });
 }
 
 export function ringletTarget(store: Store, properties: BucketProperties): Target {

@@ -13,6 +13,7 @@ import {
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { DirectReader } from './direct-reader.js';
 import { KeyRouter } from './key-router.js';
+import { Patience } from './patience.js';
 import { RequestMachine } from './request-machine.js';
 import type { FrameContext } from './request-frames.js';
 import type { Task } from './request.js';
@@ -43,6 +44,7 @@ export class Connection {
   private readonly layout: SharedLayout;
   private readonly bell: number;
   private readonly timer: NodeJS.Timeout;
+  private readonly patience = new Patience();
   private flushing = false;
   /** A `waitAsync` is pending. */
   private listening = false;
@@ -102,17 +104,24 @@ export class Connection {
     this.flushing = false;
     if (this.closed) return;
     this.endpoint.flush();
-    this.keepGoing();
+    this.wait();
   };
 
   private readonly poll = (): void => {
     this.polling = false;
     if (this.closed) return;
+    const nowMs = this.clock.nowMs();
+    if (this.endpoint.idle()) {
+      if (this.patience.goOn(nowMs)) this.pollSoon();
+      else if (this.stayAlive()) this.listen();
+      return;
+    }
+    this.patience.hit();
     Atomics.store(this.control, this.bell, 0);
-    const more = this.machine.poll(this.clock.nowMs());
+    const more = this.machine.poll(nowMs);
     this.endpoint.flush();
     if (more) this.pollSoon();
-    else this.keepGoing();
+    else this.wait();
   };
 
   private readonly tick = (): void => {
@@ -121,18 +130,25 @@ export class Connection {
     }
     this.machine.tick(this.clock.nowMs());
     this.endpoint.flush();
-    this.keepGoing();
+    if (this.stayAlive()) this.listen();
   };
 
+  /** Few answers are worth looking for; for others the doorbell rings. */
+  private wait(): void {
+    if (!this.stayAlive()) return;
+    if (this.patience.begin(this.machine.pending, this.clock.nowMs())) this.pollSoon();
+    else this.listen();
+  }
+
   /** The timer, and with it the process, stays alive exactly while requests are in flight. */
-  private keepGoing(): void {
+  private stayAlive(): boolean {
     const busy = this.machine.pending > 0 || this.endpoint.blocked;
     if (busy !== this.ticking) {
       this.ticking = busy;
       if (busy) this.timer.ref();
       else this.timer.unref();
     }
-    if (busy) this.listen();
+    return busy;
   }
 
   /**

@@ -10,22 +10,35 @@ import {
 import type { Engine } from './engine.js';
 import type { Journal } from './journal.js';
 import type { ObjectBuffer } from './object-buffer.js';
+import { PlacesByPartition } from './places.js';
 import { bucketAt, keyAt, keyLengthAt, lengthAt, partitionAt } from './record.js';
 
-/** Records looked at, and records given to the engine, between two polls. */
+/** Records looked at, and records and bytes given to the engine, between two polls. */
 const SCAN_BUDGET = 4_096;
 const PUT_BUDGET = 512;
+const PUT_BYTES = 1 << 20;
+/**
+ * Records and bytes of a transaction. A tree of copy-on-write pages writes each page that it
+ * touches once per transaction, and records of one partition lie together.
+ */
+const COMMIT_RECORDS = 4_096;
+const COMMIT_BYTES = 4 << 20;
+/** Transactions on their way to the disk. */
+const COMMITS = 4;
 
 type Phase =
   | { readonly kind: 'idle' }
-  | { readonly kind: 'copying'; readonly segments: readonly number[]; at: number; cursor: number }
+  | { readonly kind: 'collecting'; readonly segments: readonly number[]; at: number; cursor: number }
+  | { readonly kind: 'copying'; readonly segments: readonly number[] }
   | { readonly kind: 'syncing'; readonly segments: readonly number[]; readonly target: number }
   | { readonly kind: 'confirming'; readonly segments: readonly number[] };
 
 /**
  * Moves sealed log segments into the engine and then lets their journal files go:
  *
- *   copying     the newest record of each key, a slice per poll; older ones are skipped
+ *   collecting  where the newest record of each key stands, by partition, a slice per poll
+ *   copying     these records, partition by partition; those that are not the newest any more are
+ *               skipped
  *   syncing     a record was skipped because a newer one exists further up the log, which may not
  *               be on disk yet: wait until the journal is synced up to there (invariant 4)
  *   confirming  commit the mark that says that these segments need no replay; when it is on stable
@@ -37,6 +50,10 @@ export class Checkpoint {
   private readonly engine: Engine;
   private phase: Phase = { kind: 'idle' };
   private commits = 0;
+  private readonly places = new PlacesByPartition();
+  /** What the open batch holds. */
+  private batchRecords = 0;
+  private batchBytes = 0;
   error: Error | undefined;
 
   private readonly onProgress: () => void;
@@ -57,7 +74,8 @@ export class Checkpoint {
   }
   /** Whether the next step can do something at once. */
   get busy(): boolean {
-    if (this.phase.kind === 'copying') return this.commits < 4;
+    if (this.phase.kind === 'collecting') return true;
+    if (this.phase.kind === 'copying') return this.commits < COMMITS;
     // Nothing need be in flight that would call back: the last slice may have had nothing to put.
     return this.phase.kind === 'syncing' && this.commits === 0 && this.journal.canSync;
   }
@@ -70,7 +88,8 @@ export class Checkpoint {
   start(): void {
     const segments = this.sealed;
     if (!this.idle || this.error !== undefined || segments.length === 0) return;
-    this.phase = { kind: 'copying', segments, at: 0, cursor: this.buffer.firstRecord(segments[0]!) };
+    this.places.clear();
+    this.phase = { kind: 'collecting', segments, at: 0, cursor: this.buffer.firstRecord(segments[0]!) };
   }
 
   step(): void {
@@ -78,8 +97,11 @@ export class Checkpoint {
       case 'idle':
       case 'confirming':
         return;
+      case 'collecting':
+        this.collect(this.phase);
+        return;
       case 'copying':
-        if (this.commits < 4) this.copy(this.phase);
+        if (this.commits < COMMITS) this.copy(this.phase.segments);
         return;
       case 'syncing':
         if (loadCounter(this.buffer.words, SYNCED) >= this.phase.target) {
@@ -91,35 +113,55 @@ export class Checkpoint {
     }
   }
 
-  private copy(phase: Extract<Phase, { kind: 'copying' }>): void {
-    const { buffer, engine } = this;
-    const { words, bytes } = buffer.memory;
+  private collect(phase: Extract<Phase, { kind: 'collecting' }>): void {
+    const { buffer, places } = this;
+    const { words } = buffer.memory;
     let looked = 0;
-    let put = 0;
-    while (phase.at < phase.segments.length && looked < SCAN_BUDGET && put < PUT_BUDGET) {
+    while (phase.at < phase.segments.length && looked < SCAN_BUDGET) {
       const end = buffer.endOf(phase.segments[phase.at]!);
-      while (phase.cursor < end && looked < SCAN_BUDGET && put < PUT_BUDGET) {
+      while (phase.cursor < end && looked < SCAN_BUDGET) {
         const at = phase.cursor;
         phase.cursor += lengthAt(words, at) >>> 2;
         looked++;
-        if (!buffer.isNewest(at)) continue;
-        const key = keyAt(words, at) * 4;
-        engine.put(
-          partitionAt(words, at),
-          bucketAt(words, at),
-          bytes.subarray(key, key + keyLengthAt(words, at)),
-          bytes.subarray(at * 4, at * 4 + lengthAt(words, at)),
-        );
-        put++;
+        if (buffer.isNewest(at)) places.add(partitionAt(words, at), at);
       }
       if (phase.cursor >= end && ++phase.at < phase.segments.length) {
         phase.cursor = buffer.firstRecord(phase.segments[phase.at]!);
       }
     }
-    if (put > 0) this.commit(this.engine.state.confirmedSerial, undefined);
-    if (phase.at >= phase.segments.length) {
-      this.phase = { kind: 'syncing', segments: phase.segments, target: buffer.lastSequence };
+    if (phase.at >= phase.segments.length) this.phase = { kind: 'copying', segments: phase.segments };
+  }
+
+  private copy(segments: readonly number[]): void {
+    const { words, bytes } = this.buffer.memory;
+    let put = 0;
+    let putBytes = 0;
+    for (let looked = 0; looked < SCAN_BUDGET && put < PUT_BUDGET && putBytes < PUT_BYTES; looked++) {
+      const at = this.places.next();
+      if (at < 0) break;
+      if (!this.buffer.isNewest(at)) continue;
+      const key = keyAt(words, at) * 4;
+      const length = lengthAt(words, at);
+      this.engine.put(
+        partitionAt(words, at),
+        bucketAt(words, at),
+        bytes.subarray(key, key + keyLengthAt(words, at)),
+        bytes.subarray(at * 4, at * 4 + length),
+      );
+      put++;
+      putBytes += length;
     }
+    this.batchRecords += put;
+    this.batchBytes += putBytes;
+    const done = this.places.empty;
+    if (
+      this.batchRecords >= COMMIT_RECORDS ||
+      this.batchBytes >= COMMIT_BYTES ||
+      (done && this.batchRecords > 0)
+    ) {
+      this.commit(this.engine.state.confirmedSerial, undefined);
+    }
+    if (done) this.phase = { kind: 'syncing', segments, target: this.buffer.lastSequence };
   }
 
   private confirm(segments: readonly number[]): void {
@@ -137,6 +179,8 @@ export class Checkpoint {
 
   private commit(confirmedSerial: number, then: (() => void) | undefined): void {
     this.commits++;
+    this.batchRecords = 0;
+    this.batchBytes = 0;
     this.engine.commit({ generation: this.buffer.generation, confirmedSerial }, (error) => {
       this.commits--;
       if (error !== undefined) {

@@ -1,0 +1,45 @@
+/** An answer that needs one hop there and one back is there by then, when a core is free. */
+const PATIENCE_MS = 0.05;
+/** With more requests in flight there is other work to do than to look for an answer. */
+const MOST_PENDING = 4;
+/** Hits are worth one, misses cost two; above zero it pays. */
+const MOST_CREDIT = 16;
+const MISS = 2;
+/** How often it is tried all the same, to see whether it pays again. */
+const PROBE_EVERY = 64;
+
+/**
+ * Whether a caller with few requests in flight should look for the answer from its event loop for
+ * a moment before it goes to sleep. Sleeping costs a wake-up on both sides, several times what the
+ * answer itself takes; looking costs a core. It learns from its hits and misses: it stops by itself
+ * where more hops are needed than a core is free for.
+ */
+export class Patience {
+  private credit = MOST_CREDIT;
+  private sinceProbe = 0;
+  private untilMs = 0;
+
+  /** Begins a wait; false: sleep at once. */
+  begin(pending: number, nowMs: number): boolean {
+    this.untilMs = 0;
+    if (pending > MOST_PENDING) return false;
+    if (this.credit <= 0 && ++this.sinceProbe < PROBE_EVERY) return false;
+    this.sinceProbe = 0;
+    this.untilMs = nowMs + PATIENCE_MS;
+    return true;
+  }
+
+  /** Nothing is there yet: whether to look again. */
+  goOn(nowMs: number): boolean {
+    if (nowMs < this.untilMs) return true;
+    if (this.untilMs > 0) this.credit = Math.max(-MISS, this.credit - MISS);
+    this.untilMs = 0;
+    return false;
+  }
+
+  /** Something is there. */
+  hit(): void {
+    if (this.untilMs > 0) this.credit = Math.min(MOST_CREDIT, this.credit + 1);
+    this.untilMs = 0;
+  }
+}
