@@ -170,7 +170,7 @@ export class VirtualNode {
       return;
     }
     if (type === GET_REPLY) {
-      this.mergeAnswer(words, bytes, at);
+      this.mergeAnswer(from, words, bytes, at);
       return;
     }
     const deadlineMs = frameDeadline(words, at);
@@ -336,7 +336,7 @@ export class VirtualNode {
     outbox.end();
   }
 
-  private mergeAnswer(words: Int32Array, bytes: Uint8Array, at: number): void {
+  private mergeAnswer(from: number, words: Int32Array, bytes: Uint8Array, at: number): void {
     const id = frameRequest(words, at);
     const rule = this.conditional.ruleOf(id, words[at + 7]!);
     if (rule === undefined) return;
@@ -346,7 +346,7 @@ export class VirtualNode {
       const merged = this.replica.apply(words, bytes, at + RECORD_AT, rule);
       good = typeof merged === 'object' && 'sequence' in merged;
     }
-    const ready = this.conditional.answered(id, good);
+    const ready = this.conditional.answered(id, from, good);
     if (ready === undefined) return;
     const request = readPut(ready.words, bytesOf(ready.words), 0);
     const put = frameRequest(ready.words, 0);

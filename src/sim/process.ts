@@ -46,6 +46,8 @@ export interface ProcessWorld {
   readonly ring: Ring;
   readonly callers: number;
   readonly checkpointMs: number;
+  /** Zeros. */
+  memoryFor(vnode: number, bytes: number): SharedArrayBuffer;
   note(text: string): void;
   violation(text: string): void;
   /** A virtual node has recovered its journal and begins to serve. */
@@ -109,7 +111,7 @@ export class SimProcess {
     };
     this.hybrid = new HybridClock(this.shared.control, () => this.clock.wallMs());
     this.hybrid.observe(machine.leastTime);
-    this.memories = ring.vnodes.map(() => new SharedArrayBuffer(this.bufferLayout.totalBytes));
+    this.memories = ring.vnodes.map(({ ordinal }) => world.memoryFor(ordinal, this.bufferLayout.totalBytes));
     this.memoryWords = this.memories.map((memory) => new Int32Array(memory));
     this.downUntilMs = ring.vnodes.map(() => 0);
     this.sameBoot = machine.begin();

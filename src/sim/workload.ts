@@ -150,7 +150,7 @@ export class Workload {
     if (r + w <= owners) return;
     for (const [actor, n] of acknowledged) {
       if (seenBy(context, actor) >= n || (key.acknowledged.get(actor) ?? 0) < n) continue;
-      const write = key.writes.find((one) => one.actor === actor && one.n === n);
+      const write = key.made.get(`${actor}:${n}`);
       this.world.violation(
         `${reader} with R+W>N does not see ${write === undefined ? 'a put' : nameOf(write)}, acknowledged before it began`,
       );

@@ -52,6 +52,7 @@ export class World {
   /** In the liveness phase nothing may fail. */
   mustSucceed = false;
   private readonly trace: ((line: string) => void) | undefined;
+  private readonly memories: SharedArrayBuffer[] = [];
   private views: { of: SimProcess; list: BufferView[] } | undefined;
 
   constructor({ seed, parts, trace }: WorldOptions) {
@@ -108,6 +109,7 @@ export class World {
       ring: this.ring,
       callers: CALLERS,
       checkpointMs: this.checkpointMs,
+      memoryFor: (vnode, bytes) => this.memoryFor(vnode, bytes),
       note: (text) => this.note(text),
       violation: (text) => this.violation(text),
       onRecovered: (vnode) => this.guarantees.redeem(vnode),
@@ -116,6 +118,13 @@ export class World {
         this.endProcess('process kill', 1_000);
       },
     });
+  }
+
+  /** The memory of an earlier process serves the next one, cleared: new memory costs more. */
+  private memoryFor(vnode: number, bytes: number): SharedArrayBuffer {
+    const memory = (this.memories[vnode] ??= new SharedArrayBuffer(bytes));
+    new Uint8Array(memory).fill(0);
+    return memory;
   }
 
   /** The process is killed, or the machine loses power; it comes back after a while. */
