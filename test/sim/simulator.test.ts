@@ -7,8 +7,8 @@ const { run } = await built<typeof import('../../src/sim/run.js')>('run');
 
 /** So many runs of so many minutes meet every fault in every state of the protocols. */
 const SEEDS = process.env['RINGLET_LONG'] === undefined ? 13 : 130;
-const MINUTES = 4;
-const FAULTS_PER_MINUTE = 12;
+const MINUTES = 3;
+const FAULTS_PER_MINUTE = 16;
 
 function transcript(seed: number): string {
   const lines: string[] = [];
