@@ -26,6 +26,8 @@ export interface DiskWorld {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly condition: DiskCondition;
+  /** How long a commit of the engine takes at most, while the disk is well. */
+  readonly commitMs: number;
 }
 
 class OpenFile implements JournalFile {

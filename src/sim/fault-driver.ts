@@ -7,6 +7,7 @@ const LOOK_MS = 25;
 /** A fault that waits for a state of the protocols looks so often, and for so long. */
 const WATCH_MS = 1;
 const PATIENCE_MS = 2_000;
+const TRIES = 4;
 /** How often a fault brings a second one along. */
 const COMPANY = 0.35;
 /** How often the next fault and the state in which it strikes come from the deck. */
@@ -58,10 +59,7 @@ export class FaultDriver {
     scheduler.after(random.interval(this.meanMs), () => {
       if (this.stopped) return;
       if (random.chance(DEALT)) {
-        const card = this.missed.pop() ?? DECK[this.dealt++ % DECK.length]!;
-        if (AFTER_A_CRASH.has(card.state)) this.begin('thread crash');
-        else if (card.state === 'another fault' && this.active.size === 0) this.begin(random.pick(NAMES));
-        this.strike(card, scheduler.nowMs + PATIENCE_MS);
+        this.deal(this.missed.pop() ?? DECK[this.dealt++ % DECK.length]!, TRIES);
       } else {
         this.begin(random.pick(NAMES));
       }
@@ -72,12 +70,21 @@ export class FaultDriver {
     });
   }
 
+  /** Brings the state about where it does not come by itself, and waits for it. */
+  private deal(card: Card, tries: number): void {
+    const { random, scheduler } = this.world;
+    if (AFTER_A_CRASH.has(card.state)) this.begin('thread crash');
+    else if (card.state === 'another fault' && this.active.size === 0) this.begin(random.pick(NAMES));
+    this.strike(card, tries, scheduler.nowMs + PATIENCE_MS);
+  }
+
   /** Begins a fault as soon as a state holds; the card comes again if it does not. */
-  private strike(card: Card, latestMs: number): void {
+  private strike(card: Card, tries: number, latestMs: number): void {
     const { scheduler } = this.world;
     if (this.stopped) return;
     if (this.isIn(card.state) && this.begin(card.fault)) return;
-    if (scheduler.nowMs < latestMs) scheduler.after(WATCH_MS, () => this.strike(card, latestMs));
+    if (scheduler.nowMs < latestMs) scheduler.after(WATCH_MS, () => this.strike(card, tries, latestMs));
+    else if (tries > 1) this.deal(card, tries - 1);
     else this.missed.unshift(card);
   }
 

@@ -47,6 +47,7 @@ export interface ProcessWorld {
   readonly ring: Ring;
   readonly callers: number;
   readonly checkpointMs: number;
+  readonly commitMs: number;
   /** Zeros. */
   memoryFor(vnode: number, bytes: number): SharedArrayBuffer;
   note(text: string): void;
@@ -164,7 +165,12 @@ export class SimProcess {
         claims: this.claims,
         hybrid: this.hybrid,
         clock: this.clock,
-        disk: { scheduler: this.scheduler, random: this.random, condition: machine.disks[nodeIndex]! },
+        disk: {
+          scheduler: this.scheduler,
+          random: this.random,
+          condition: machine.disks[nodeIndex]!,
+          commitMs: world.commitMs,
+        },
         files: machine.vnodes[vnode]!,
         ordinal: vnode,
         memory: this.memories[vnode]!,

@@ -39,6 +39,7 @@ export class World {
   readonly guarantees: Guarantees;
   readonly violations: string[] = [];
   private readonly checkpointMs: number;
+  private readonly commitMs: number;
   /** Of most values. */
   readonly valueBytes: number;
   process: SimProcess;
@@ -63,6 +64,7 @@ export class World {
     }));
     this.ring = parts.ring({ nodes, partitions: PARTITIONS, spacing: 3 });
     this.checkpointMs = random.pick([1_000, 3_000, 10_000]);
+    this.commitMs = random.pick([10, 60, 600]);
     this.valueBytes = random.pick([120, 120, 1_500]);
     this.buckets = drawBuckets(random, nodes.length);
     this.machine = new Machine(this.ring.vnodes.length, nodes.length);
@@ -104,6 +106,7 @@ export class World {
       ring: this.ring,
       callers: CALLERS,
       checkpointMs: this.checkpointMs,
+      commitMs: this.commitMs,
       memoryFor: (vnode, bytes) => this.memoryFor(vnode, bytes),
       note: (text) => this.note(text),
       violation: (text) => this.violation(text),
