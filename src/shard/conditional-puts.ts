@@ -19,8 +19,8 @@ interface Reading {
   /** A copy of the frame: the ring's own bytes are gone by the time the answers arrive. */
   readonly words: Int32Array;
   readonly deadlineMs: number;
-  /** Owners whose copy has been merged: each counts once, whatever arrives twice. */
-  readonly answered: number[];
+  /** Owners that were asked and have not answered: each counts once, whatever arrives twice. */
+  readonly open: number[];
   missing: number;
 }
 
@@ -61,10 +61,13 @@ export class ConditionalPuts {
     }
     const id = this.next++;
     const words = frame.slice(at, at + (frame[at]! >>> 2));
-    this.readings.set(id, { from, words, deadlineMs, answered: [], missing: request.r - 1 });
+    const open: number[] = [];
+    this.readings.set(id, { from, words, deadlineMs, open, missing: request.r - 1 });
     for (let i = 1; i < request.n; i++) {
       const vnode = puts.owner(request.partition, i);
-      if (env.isServing(vnode)) this.ask(vnode, id, request, deadlineMs);
+      if (!env.isServing(vnode)) continue;
+      this.ask(vnode, id, request, deadlineMs);
+      open.push(vnode);
     }
     return undefined;
   }
@@ -83,11 +86,12 @@ export class ConditionalPuts {
   }
 
   /** A peer's copy is merged by now. Returns the frame that can go on, once enough have come. */
-  answered(id: number, owner: number, good: boolean): { from: number; words: Int32Array } | undefined {
+  answered(id: number, from: number, good: boolean): { from: number; words: Int32Array } | undefined {
     const reading = this.readings.get(id);
-    if (reading === undefined || !good || reading.answered.includes(owner)) return undefined;
-    reading.answered.push(owner);
-    if (--reading.missing > 0) return undefined;
+    const at = reading?.open.indexOf(from) ?? -1;
+    if (reading === undefined || at < 0) return undefined;
+    reading.open.splice(at, 1);
+    if (!good || --reading.missing > 0) return undefined;
     this.readings.delete(id);
     return reading;
   }

@@ -94,10 +94,10 @@ export class SimEngine implements Engine {
   }
 
   commit(mark: EngineMark, done: CommitDone): void {
-    const { scheduler, random, condition } = this.world;
+    const { scheduler, random, condition, commitMs } = this.world;
     this.commits.push({ rows: this.batch, mark, done });
     this.batch = new Map();
-    const atMs = scheduler.nowMs + random.between(1, 60) * condition.slowness;
+    const atMs = scheduler.nowMs + random.between(commitMs / 20, commitMs) * condition.slowness;
     this.lastMs = Math.max(this.lastMs, atMs);
     scheduler.at(this.lastMs, () => {
       if (!this.closed) this.resolveOldest();

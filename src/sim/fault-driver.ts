@@ -4,9 +4,10 @@ import { Random } from './random.js';
 import type { World } from './world.js';
 
 const LOOK_MS = 25;
-/** A fault that waits for a state of the protocols looks so often, and strikes anyway after so long. */
+/** A fault that waits for a state of the protocols looks so often, and for so long. */
 const WATCH_MS = 1;
 const PATIENCE_MS = 2_000;
+const TRIES = 4;
 /** How often a fault brings a second one along. */
 const COMPANY = 0.35;
 /** How often the next fault and the state in which it strikes come from the deck. */
@@ -16,9 +17,17 @@ const NAMES = Object.keys(FAULTS);
 const AFTER_A_CRASH = new Set(['journal anew', 'vnode away']);
 
 /** Every pair of fault and state once, in an order that is the same for all runs. */
-const DECK = shuffled(NAMES.flatMap((fault) => STATE_NAMES.map((state) => ({ fault, state }))));
+const DECK: readonly Card[] = shuffled(
+  NAMES.flatMap((fault) => STATE_NAMES.map((state) => ({ fault, state }))),
+);
 /** Runs with following seeds begin so far apart in the deck. */
-const STRIDE = 18;
+const STRIDE = 19;
+
+/** A fault, and the state in which it strikes. */
+interface Card {
+  readonly fault: string;
+  readonly state: string;
+}
 
 interface Active {
   readonly name: string;
@@ -33,6 +42,7 @@ export class FaultDriver {
   private readonly meanMs: number;
   private readonly active = new Set<Active>();
   private dealt: number;
+  private readonly missed: Card[] = [];
   private stopped = false;
 
   constructor(world: World, perMinute: number) {
@@ -49,10 +59,7 @@ export class FaultDriver {
     scheduler.after(random.interval(this.meanMs), () => {
       if (this.stopped) return;
       if (random.chance(DEALT)) {
-        const { fault, state } = DECK[this.dealt++ % DECK.length]!;
-        if (AFTER_A_CRASH.has(state)) this.begin('thread crash');
-        else if (state === 'another fault' && this.active.size === 0) this.begin(random.pick(NAMES));
-        this.strikeIn(state, fault, scheduler.nowMs + PATIENCE_MS);
+        this.deal(this.missed.pop() ?? DECK[this.dealt++ % DECK.length]!, TRIES);
       } else {
         this.begin(random.pick(NAMES));
       }
@@ -63,23 +70,33 @@ export class FaultDriver {
     });
   }
 
-  /** Begins a fault as soon as a state holds. */
-  private strikeIn(state: string, fault: string, latestMs: number): void {
+  /** Brings the state about where it does not come by itself, and waits for it. */
+  private deal(card: Card, tries: number): void {
+    const { random, scheduler } = this.world;
+    if (AFTER_A_CRASH.has(card.state)) this.begin('thread crash');
+    else if (card.state === 'another fault' && this.active.size === 0) this.begin(random.pick(NAMES));
+    this.strike(card, tries, scheduler.nowMs + PATIENCE_MS);
+  }
+
+  /** Begins a fault as soon as a state holds; the card comes again if it does not. */
+  private strike(card: Card, tries: number, latestMs: number): void {
     const { scheduler } = this.world;
     if (this.stopped) return;
-    if (scheduler.nowMs >= latestMs || this.isIn(state)) this.begin(fault);
-    else scheduler.after(WATCH_MS, () => this.strikeIn(state, fault, latestMs));
+    if (this.isIn(card.state) && this.begin(card.fault)) return;
+    if (scheduler.nowMs < latestMs) scheduler.after(WATCH_MS, () => this.strike(card, tries, latestMs));
+    else if (tries > 1) this.deal(card, tries - 1);
+    else this.missed.unshift(card);
   }
 
   private isIn(state: string): boolean {
     return state === 'another fault' ? this.active.size > 0 : holds(state, this.world);
   }
 
-  private begin(name: string): void {
+  private begin(name: string): boolean {
     const { world } = this;
     // Nobody starts a fault in a process that is not there; a machine can lose power at any time.
     const isHard = name === 'power cut' || name === 'process kill';
-    if (world.process.dead || (!world.process.isOpen && !isHard)) return;
+    if (world.process.dead || (!world.process.isOpen && !isHard)) return false;
     world.note(`FAULT ${name}`);
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
     this.coverage.meet(name, world, this.active.size > 0);
@@ -88,6 +105,7 @@ export class FaultDriver {
     const active: Active = { name, end: () => lasting?.end() };
     this.active.add(active);
     world.scheduler.after(lasting?.forMs ?? 2_000, () => this.end(active));
+    return true;
   }
 
   private end(active: Active): void {

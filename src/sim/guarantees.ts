@@ -5,18 +5,23 @@ import { bucketAt, keyAt, keyLengthAt, lengthAt, partitionAt, sequenceAt } from 
 import { BufferView } from './buffer-view.js';
 import { rowName } from './engine.js';
 import { mustBeThere, nameOf, seenBy, type SimKey } from './history.js';
-import type { Machine } from './machine.js';
 import type { SimProcess } from './process.js';
 import type { World } from './world.js';
 
 /** What of a virtual node must survive the end of its process: key → record. */
 type Promised = Map<string, Int32Array>;
 
+/** What it must have when it recovers now, and if the power goes before it has. */
+interface Promises {
+  readonly now: Promised;
+  readonly stable: Promised;
+}
+
 /** How a process may end. */
 export type End = 'clean stop' | 'process kill' | 'power cut';
 
-/** What a virtual node still has after such an end: its log up to this position … */
-const WATERMARK = { 'clean stop': APPENDED, 'process kill': WRITTEN, 'power cut': SYNCED } as const;
+/** What a virtual node still has after such an end: its log up to this position (SYNCED after a power cut) … */
+const WATERMARK = { 'clean stop': APPENDED, 'process kill': WRITTEN } as const;
 /** … and so every write of this level. */
 const LEAST_LEVEL: Readonly<Record<End, Level>> = {
   'clean stop': BUFFERED,
@@ -31,7 +36,7 @@ const LEAST_LEVEL: Readonly<Record<End, Level>> = {
 export class Guarantees {
   private readonly world: World;
   /** Promises of virtual nodes that have not recovered yet. */
-  private readonly open: (Promised | undefined)[] = [];
+  private readonly open: (Promises | undefined)[] = [];
 
   constructor(world: World) {
     this.world = world;
@@ -39,23 +44,33 @@ export class Guarantees {
 
   /** The process has ended: its buffers are still there to look at, its engines have what they have. */
   close(process: SimProcess, end: End): void {
-    const { ring, machine } = this.world;
-    const promised = ring.vnodes.map(({ ordinal }) => this.promisesOf(process, machine, ordinal, end));
-    for (const key of this.world.history.keys.values()) this.settle(key, promised, end);
-    promised.forEach((promises, ordinal) => (this.open[ordinal] = promises));
+    const { ring, history } = this.world;
+    const all = ring.vnodes.map(({ ordinal }): Promises => {
+      const stable = this.promisesOf(process, ordinal, SYNCED, this.open[ordinal]?.stable);
+      if (end === 'power cut') return { now: stable, stable };
+      return { now: this.promisesOf(process, ordinal, WATERMARK[end], this.open[ordinal]?.now), stable };
+    });
+    const promised = all.map(({ now }) => now);
+    for (const key of history.keys.values()) this.settle(key, promised, end);
+    all.forEach((promises, ordinal) => (this.open[ordinal] = promises));
   }
 
-  private promisesOf(process: SimProcess, machine: Machine, vnode: number, end: End): Promised {
-    // One that has not recovered still owes what it owed before.
-    const promised: Promised = new Map(this.open[vnode]);
-    for (const [name, { record }] of machine.vnodes[vnode]!.engine.rows)
-      keep(promised, name, wordsOf(record));
+  /** @param owed by one that has not recovered since its last end */
+  private promisesOf(
+    process: SimProcess,
+    vnode: number,
+    watermark: number,
+    owed: Promised | undefined,
+  ): Promised {
+    const promised: Promised = new Map(owed);
+    const { rows } = this.world.machine.vnodes[vnode]!.engine;
+    for (const [name, { record }] of rows) keep(promised, name, wordsOf(record));
     const view = new BufferView(process.memoryWords[vnode]!, process.bufferLayout);
-    const watermark = view.position(WATERMARK[end]);
+    const last = view.position(watermark);
     const bytes = new Uint8Array(view.words.buffer);
     view.visitLog((at) => {
       const { words } = view;
-      if (sequenceAt(words, at) > watermark) return;
+      if (sequenceAt(words, at) > last) return;
       const key = bytes.slice(keyAt(words, at) * 4, keyAt(words, at) * 4 + keyLengthAt(words, at));
       const record = words.slice(at, at + (lengthAt(words, at) >>> 2));
       keep(promised, rowName(partitionAt(words, at), bucketAt(words, at), key), record);
@@ -93,7 +108,7 @@ export class Guarantees {
 
   /** A virtual node has recovered: everything promised must be in its engine. */
   redeem(vnode: number): void {
-    const promised = this.open[vnode];
+    const promised = this.open[vnode]?.now;
     if (promised === undefined) return;
     this.open[vnode] = undefined;
     const { rows } = this.world.machine.vnodes[vnode]!.engine;

@@ -46,6 +46,8 @@ export class SimKey {
   readonly dots = new Map<string, string>();
   /** Actor → the greatest dot of a write that was acknowledged and that W owners must have. */
   readonly acknowledged = new Map<number, number>();
+  /** Dot → the write that made it, as far as that is known. */
+  readonly made = new Map<string, Write>();
   attempted = 0;
 
   constructor(name: string, bucket: SimBucket, router: KeyRouter) {
@@ -114,10 +116,12 @@ export class History {
     write.actor = actor;
     write.n = n;
     write.key.raise(write);
-    const other = write.key.writes.find((one) => one !== write && one.actor === actor && one.n === n);
-    if (other !== undefined && other.outcome === 'acknowledged') {
-      this.violation(`${nameOf(write)} and ${nameOf(other)} were both acknowledged under dot ${actor}:${n}`);
+    const dot = `${actor}:${n}`;
+    const other = write.key.made.get(dot);
+    if (other !== undefined && other !== write) {
+      this.violation(`${nameOf(write)} and ${nameOf(other)} were both made under dot ${dot}`);
     }
+    write.key.made.set(dot, write);
   }
 
   refuse(write: Write, nowMs: number, maybe: boolean): void {
@@ -165,6 +169,7 @@ export class History {
     } else if (write.n === 0) {
       write.actor = actor;
       write.n = n;
+      key.made.set(`${actor}:${n}`, write);
     } else if (write.actor !== actor || write.n !== n) {
       this.violation(
         `${nameOf(write)} was executed twice, as ${write.actor}:${write.n} and as ${actor}:${n}`,

@@ -1,7 +1,8 @@
 import { TICKS_PER_MS } from '../base/time.js';
 import type { CleanMark } from './clean-stop.js';
-import { type DiskCondition, healthyDisk, SimDirectory } from './disk.js';
+import { type DiskCondition, healthyDisk } from './disk.js';
 import { EngineFiles } from './engine.js';
+import { SimDirectory } from './journal-directory.js';
 import type { Random } from './random.js';
 
 /** How old the written clock may be, twice; see host/clock-mark.ts. */

@@ -28,6 +28,7 @@ import { Network, SimEndpoint } from './network.js';
 import type { Parts } from './parts.js';
 import type { Random } from './random.js';
 import type { Planned, Scheduler } from './scheduler.js';
+import { Turns } from './turns.js';
 import { Stopped, VnodeThread } from './vnode-thread.js';
 
 export const BUFFER: BufferShape = {
@@ -49,6 +50,9 @@ export interface ProcessWorld {
   readonly ring: Ring;
   readonly callers: number;
   readonly checkpointMs: number;
+  readonly commitMs: number;
+  /** Zeros. */
+  memoryFor(vnode: number, bytes: number): SharedArrayBuffer;
   note(text: string): void;
   violation(text: string): void;
   /** A virtual node has recovered its journal and begins to serve. */
@@ -76,7 +80,7 @@ export class SimProcess {
   private readonly hybrid: HybridClock;
   private readonly clock: Clock;
   private readonly endpoints: (SimEndpoint | undefined)[] = [];
-  private readonly turns: (Planned | undefined)[] = [];
+  private readonly turns: Turns;
   /** No thread is started for a virtual node before this time. */
   private readonly downUntilMs: number[];
   private readonly launches: (Planned | undefined)[] = [];
@@ -112,8 +116,17 @@ export class SimProcess {
     };
     this.hybrid = new HybridClock(this.shared.control, () => this.clock.wallMs());
     this.hybrid.observe(machine.leastTime);
-    this.memories = ring.vnodes.map(() => new SharedArrayBuffer(this.bufferLayout.totalBytes));
+    this.memories = ring.vnodes.map(({ ordinal }) => world.memoryFor(ordinal, this.bufferLayout.totalBytes));
     this.memoryWords = this.memories.map((memory) => new Int32Array(memory));
+    this.turns = new Turns({
+      scheduler,
+      random: world.random,
+      control: this.control,
+      layout: this.layout,
+      endpointOf: (party) => this.endpoints[party],
+      stallOf: (party) => this.threads[party]?.stalledUntilMs ?? 0,
+      turn: (party, nowMs) => this.turn(party, nowMs),
+    });
     this.downUntilMs = ring.vnodes.map(() => 0);
     this.sameBoot = machine.begin();
     for (const { ordinal } of ring.vnodes) {
@@ -165,7 +178,12 @@ export class SimProcess {
         hybrid: this.hybrid,
         clock: this.clock,
         buckets: world.buckets,
-        disk: { scheduler: this.scheduler, random: this.random, condition: machine.disks[nodeIndex]! },
+        disk: {
+          scheduler: this.scheduler,
+          random: this.random,
+          condition: machine.disks[nodeIndex]!,
+          commitMs: world.commitMs,
+        },
         files: machine.vnodes[vnode]!,
         ordinal: vnode,
         memory: this.memories[vnode]!,
@@ -225,6 +243,7 @@ export class SimProcess {
     this.world.note(`vnode ${vnode} dies: ${why}`);
     thread.die();
     this.threads[vnode] = undefined;
+    this.endpoints[vnode] = undefined;
     if (this.stopping !== undefined) {
       this.stopping(vnode, undefined);
       return;
@@ -270,30 +289,26 @@ export class SimProcess {
     });
   }
 
-  /** Another turn for a party, at the latest then. */
-  wake(party: number, atMs: number): void {
-    if (this.dead) return;
-    const planned = this.turns[party];
-    if (planned !== undefined) {
-      if (planned.atMs <= atMs) return;
-      planned.action = undefined;
-    }
-    this.turns[party] = this.scheduler.at(atMs, () => this.turn(party));
+  get allEndpoints(): SimEndpoint[] {
+    return this.endpoints.filter((endpoint) => endpoint !== undefined);
   }
 
-  private turn(party: number): void {
-    this.turns[party] = undefined;
-    const { nowMs } = this.scheduler;
-    const next = party < this.ring.vnodes.length ? this.turnOf(party, nowMs) : this.callerTurn(party, nowMs);
-    this.ended(party);
-    // What is due at once takes a moment all the same, or time would stand still.
-    if (next < Number.POSITIVE_INFINITY) this.wake(party, Math.max(next, nowMs + 0.02));
+  wake(party: number, atMs: number): void {
+    if (!this.dead) this.turns.wake(party, atMs);
+  }
+
+  ended(party: number): void {
+    this.turns.ended(party);
+  }
+
+  private turn(party: number, nowMs: number): number {
+    const { vnodes } = this.ring;
+    return party < vnodes.length ? this.turnOf(party, nowMs) : this.callerTurn(party - vnodes.length, nowMs);
   }
 
   private turnOf(vnode: number, nowMs: number): number {
     const thread = this.threads[vnode];
     if (thread === undefined) return Number.POSITIVE_INFINITY;
-    Atomics.store(this.control, this.layout.doorbellWord(vnode), 0);
     try {
       const next = thread.turn(nowMs);
       Atomics.add(this.control, this.layout.vnodeWord(vnode) + VNODE_HEARTBEAT, 1);
@@ -306,36 +321,8 @@ export class SimProcess {
     }
   }
 
-  private callerTurn(party: number, nowMs: number): number {
-    const caller = this.callers[party - this.ring.vnodes.length];
-    if (caller === undefined) return Number.POSITIVE_INFINITY;
-    Atomics.store(this.control, this.layout.doorbellWord(party), 0);
-    return caller.turn(nowMs);
-  }
-
-  /** A party has published: it sleeps on its doorbell now, and whoever it rang wakes up. */
-  ended(party: number): void {
-    const { control, layout, scheduler } = this;
-    const { nowMs } = scheduler;
-    const endpoint = this.endpoints[party];
-    if (endpoint !== undefined && this.isAwake(party, nowMs)) {
-      Atomics.store(control, layout.doorbellWord(party), 1);
-      if (!endpoint.idle()) this.wake(party, nowMs + this.latency());
-    }
-    for (let other = 0; other < layout.parties; other++) {
-      if (other === party || Atomics.load(control, layout.doorbellWord(other)) !== 0) continue;
-      if (this.isAwake(other, nowMs)) this.wake(other, nowMs + this.latency());
-    }
-  }
-
-  private isAwake(party: number, nowMs: number): boolean {
-    const thread = this.threads[party];
-    if (party >= this.ring.vnodes.length) return true;
-    return thread !== undefined && thread.stalledUntilMs <= nowMs;
-  }
-
-  private latency(): number {
-    return this.random.between(0.01, 0.15);
+  private callerTurn(slot: number, nowMs: number): number {
+    return this.callers[slot]?.turn(nowMs) ?? Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -372,7 +359,7 @@ export class SimProcess {
   /** The whole process ends: its memory is gone, and nothing of it is called back. */
   kill(): void {
     this.dead = true;
-    for (const planned of this.turns) if (planned !== undefined) planned.action = undefined;
+    this.turns.end();
     for (const caller of this.callers) caller?.die();
     for (const thread of this.threads) thread?.die();
     this.network.clear();

@@ -1,6 +1,7 @@
 import type { Coverage } from './coverage.js';
 import { FaultDriver } from './fault-driver.js';
 import { checkConvergence, checkKeys } from './final-checks.js';
+import { checkLimits } from './running-checks.js';
 import { type Parts, PRODUCT } from './parts.js';
 import { World } from './world.js';
 
@@ -82,7 +83,7 @@ function pass(world: World, milliseconds: number): void {
   const endMs = world.scheduler.nowMs + milliseconds;
   while (world.scheduler.nowMs < endMs && isGood(world)) {
     world.scheduler.runUntil(Math.min(endMs, world.scheduler.nowMs + SLICE_MS));
-    world.checkLimits();
+    checkLimits(world);
   }
 }
 

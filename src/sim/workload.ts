@@ -1,49 +1,31 @@
 import { RingletError } from '../base/errors.js';
 import { mergeContributions, resultOf } from '../client/merge.js';
 import type { TimelineEvent } from '../client/api.js';
-import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
-import { IF_ABSENT, IF_MATCH, IF_NOTHING, OP_DELETE, OP_INCREMENT, OP_PUT } from '../messaging/frames.js';
-import { BUFFERED, COMMITTED, DURABLE, type Level } from '../storage/pipeline.js';
+import {
+  IF_ABSENT,
+  IF_MATCH,
+  IF_NOTHING,
+  OP_DELETE,
+  OP_INCREMENT,
+  OP_PUT,
+  RULE_LWW,
+} from '../messaging/frames.js';
 import { encodeContentType } from '../storage/record-codec.js';
 import { type Clock, join } from '../versions/dvvs.js';
 import type { SimCaller } from './caller.js';
-import { nameOf, seenBy, type SimBucket, SimKey, valueOf, type Write } from './history.js';
-import type { Random } from './random.js';
+import { nameOf, seenBy, SimKey, valueOf, type Write } from './history.js';
+import { checkAcknowledgement } from './running-checks.js';
 import type { World } from './world.js';
 
 /** Keys of a bucket that are in use at a time, and how long. Older ones stay, and are checked at the end. */
 const KEYS = 40;
 const KEYS_FOR_MS = 150_000;
 const SESSIONS = 24;
-const BUCKETS = 6;
 const TEXT = encodeContentType('text/plain;charset=utf-8').code;
 const NOTHING = new Uint8Array(0);
 const NO_CONTEXT: Clock<never> = [];
 /** Refusals that say nothing about the health of the store. */
 const SEMANTIC = new Set(['CONDITION_FAILED', 'TOO_MANY_SIBLINGS']);
-
-/** Buckets with N, R, W, durability and conflict rule drawn for the run. */
-export function drawBuckets(random: Random, nodes: number): SimBucket[] {
-  return Array.from({ length: BUCKETS }, (_, i) => {
-    // The first three are what most people have; the others whatever comes.
-    const n = i < 3 ? 3 : 1 + random.below(Math.min(5, nodes));
-    const w = i < 3 ? 2 : 1 + random.below(n);
-    const r = i < 3 || random.chance(0.6) ? n - w + 1 : 1 + random.below(n);
-    const level: Level =
-      i < 3 ? ([BUFFERED, COMMITTED, DURABLE] as const)[i]! : random.pick([BUFFERED, COMMITTED, DURABLE]);
-    return {
-      number: i + 1,
-      bucket: i + 1,
-      n,
-      r,
-      w,
-      level,
-      rule: i === 3 || (i > 4 && random.chance(0.3)) ? RULE_LWW : RULE_SIBLINGS,
-      counter: i === 4,
-      strict: true,
-    };
-  });
-}
 
 /** Clients that read, write, delete and count at random, and what they remember. */
 export class Workload {
@@ -133,7 +115,7 @@ export class Workload {
         }
         const { siblings } = resultOf(merged.clock, merged.kind, false);
         const context = merged.clock === undefined ? undefined : join(merged.clock);
-        if (r + policy.w > policy.n) this.checkQuorumRead(key, acknowledged, context ?? NO_CONTEXT);
+        this.checkQuorumRead(key, acknowledged, context ?? NO_CONTEXT, `a get of ${key.name}`);
         if (key.bucket.counter && siblings.length === 1) this.checkCounter(key, siblings[0]!.value);
         then(context);
       },
@@ -145,12 +127,15 @@ export class Workload {
     key: SimKey,
     acknowledged: readonly [number, number][],
     context: Clock<never>,
+    reader: string,
   ): void {
+    const { n: owners, r, w } = key.bucket;
+    if (r + w <= owners) return;
     for (const [actor, n] of acknowledged) {
       if (seenBy(context, actor) >= n || (key.acknowledged.get(actor) ?? 0) < n) continue;
-      const write = key.writes.find((one) => one.actor === actor && one.n === n);
+      const write = key.made.get(`${actor}:${n}`);
       this.world.violation(
-        `a read of ${key.name} with R+W>N does not see ${write === undefined ? 'a put' : nameOf(write)}, acknowledged before it began`,
+        `${reader} with R+W>N does not see ${write === undefined ? 'a put' : nameOf(write)}, acknowledged before it began`,
       );
     }
   }
@@ -196,6 +181,7 @@ export class Workload {
   ): void {
     const { scheduler, history, random } = this.world;
     const startedMs = scheduler.nowMs;
+    const acknowledged = [...key.acknowledged];
     const write = history.begin(key, startedMs, operation === OP_DELETE, by, context);
     const timeline: TimelineEvent[] = [];
     const length = random.chance(0.005) ? 9_000 : 8 + random.below(this.world.valueBytes);
@@ -226,6 +212,8 @@ export class Workload {
         }
         this.count('put ok');
         this.acknowledged(write, outcome.vector, timeline);
+        // Decided on what R owners have.
+        if (condition !== IF_NOTHING) this.checkQuorumRead(key, acknowledged, outcome.vector, nameOf(write));
         // Only a put that saw everything may go on from its own vector.
         if (key.bucket.rule === RULE_LWW && random.chance(0.3)) session.set(key.name, outcome.vector);
       },
@@ -244,7 +232,7 @@ export class Workload {
     }
     world.note(`${nameOf(write)}: acknowledged by ${id} as ${own.actor}:${own.n}`);
     world.history.acknowledge(write, world.scheduler.nowMs, own.actor, own.n);
-    world.checkAcknowledgement(write, vector);
+    checkAcknowledgement(world, write, vector);
   }
 
   private submit(caller: SimCaller, task: Parameters<SimCaller['submit']>[0]): void {

@@ -1,22 +1,17 @@
 import type { RingletError } from '../base/errors.js';
-import { LIMITS } from '../base/limits.js';
 import type { Ring } from '../ring/ring.js';
-import { SYNCED, WRITTEN } from '../storage/buffer-layout.js';
-import { BUFFERED, DURABLE } from '../storage/pipeline.js';
-import { decodeVector } from '../storage/record-codec.js';
-import { sequenceAt } from '../storage/record.js';
-import { type Clock, equal } from '../versions/dvvs.js';
+import { drawBuckets } from './buckets.js';
 import { BufferView } from './buffer-view.js';
 import { rowName } from './engine.js';
 import { type End, Guarantees } from './guarantees.js';
-import { History, nameOf, seenBy, type SimBucket, type SimKey, type Write } from './history.js';
+import { History, type SimBucket, type SimKey } from './history.js';
 import { Machine } from './machine.js';
 import { Network } from './network.js';
 import type { Parts } from './parts.js';
 import { SimProcess } from './process.js';
 import { Random } from './random.js';
 import { Scheduler } from './scheduler.js';
-import { drawBuckets, Workload } from './workload.js';
+import { Workload } from './workload.js';
 
 const START_MS = 1_000;
 const CALLERS = 3;
@@ -44,6 +39,7 @@ export class World {
   readonly guarantees: Guarantees;
   readonly violations: string[] = [];
   private readonly checkpointMs: number;
+  private readonly commitMs: number;
   /** Of most values. */
   readonly valueBytes: number;
   process: SimProcess;
@@ -52,6 +48,7 @@ export class World {
   /** In the liveness phase nothing may fail. */
   mustSucceed = false;
   private readonly trace: ((line: string) => void) | undefined;
+  private readonly memories: SharedArrayBuffer[] = [];
   private views: { of: SimProcess; list: BufferView[] } | undefined;
 
   constructor({ seed, parts, trace }: WorldOptions) {
@@ -67,6 +64,7 @@ export class World {
     }));
     this.ring = parts.ring({ nodes, partitions: PARTITIONS, spacing: 3 });
     this.checkpointMs = random.pick([1_000, 3_000, 10_000]);
+    this.commitMs = random.pick([10, 60, 600]);
     this.valueBytes = random.pick([120, 120, 1_500]);
     this.buckets = drawBuckets(random, nodes.length);
     this.machine = new Machine(this.ring.vnodes.length, nodes.length);
@@ -109,6 +107,8 @@ export class World {
       buckets: this.buckets,
       callers: CALLERS,
       checkpointMs: this.checkpointMs,
+      commitMs: this.commitMs,
+      memoryFor: (vnode, bytes) => this.memoryFor(vnode, bytes),
       note: (text) => this.note(text),
       violation: (text) => this.violation(text),
       onRecovered: (vnode) => this.guarantees.redeem(vnode),
@@ -117,6 +117,13 @@ export class World {
         this.endProcess('process kill', 1_000);
       },
     });
+  }
+
+  /** The memory of an earlier process serves the next one, cleared: new memory costs more. */
+  private memoryFor(vnode: number, bytes: number): SharedArrayBuffer {
+    const memory = (this.memories[vnode] ??= new SharedArrayBuffer(bytes));
+    new Uint8Array(memory).fill(0);
+    return memory;
   }
 
   /** The process is killed, or the machine loses power; it comes back after a while. */
@@ -178,54 +185,5 @@ export class World {
     const row = this.machine.vnodes[vnode]!.engine.rows.get(name);
     if (row === undefined) return undefined;
     return { words: new Int32Array(row.record.buffer, 0, row.record.length >>> 2), at: 0 };
-  }
-
-  /** At the moment of an acknowledgement W owners on W distinct nodes hold the write, as far as its level asks. */
-  checkAcknowledgement(write: Write, vector: Clock<never>): void {
-    const { w } = write.key.bucket;
-    const nodes = new Set<number>();
-    for (const vnode of this.owners(write.key)) {
-      if (this.holds(vnode, write, vector)) nodes.add(this.ring.vnodes[vnode]!.nodeIndex);
-    }
-    if (nodes.size >= w) return;
-    this.violation(`${nameOf(write)} was acknowledged with W=${w} while ${nodes.size} nodes held it`);
-  }
-
-  private holds(vnode: number, write: Write, vector: Clock<never>): boolean {
-    const copy = this.copyAt(vnode, write.key);
-    if (copy === undefined) return false;
-    const found = decodeVector(copy.words, copy.at);
-    if (seenBy(found, write.actor) < write.n) return false;
-    const { level } = write.key.bucket;
-    // A newer record says nothing about how far this one has come.
-    if (level === BUFFERED || !equal(found, vector)) return true;
-    const view = this.view(vnode);
-    if (copy.words !== view.words || !view.isLogged(copy.at)) return true;
-    return sequenceAt(copy.words, copy.at) <= view.position(level === DURABLE ? SYNCED : WRITTEN);
-  }
-
-  /** Queues and memory are within the limits. */
-  checkLimits(): void {
-    const { process } = this;
-    if (process.dead) return;
-    const most = LIMITS.outboxBytes + (1 << 20);
-    const endpoints = [
-      ...process.threads.flatMap((thread, party) =>
-        thread === undefined ? [] : [{ party, endpoint: thread.endpoint }],
-      ),
-      ...process.callers.flatMap((caller) => (caller === undefined ? [] : [caller])),
-    ];
-    for (const { party, endpoint } of endpoints) {
-      for (const { ordinal } of this.ring.vnodes) {
-        if (ordinal === party) continue;
-        const { waitingBytes } = endpoint.to(ordinal);
-        if (waitingBytes > most)
-          this.violation(`${waitingBytes} bytes wait from party ${party} to ${ordinal}`);
-      }
-    }
-    for (const caller of process.callers) {
-      if (caller !== undefined && caller.machine.pending > LIMITS.inFlight)
-        this.violation(`caller ${caller.slot} has ${caller.machine.pending} requests in flight`);
-    }
   }
 }

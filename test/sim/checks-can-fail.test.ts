@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { run } from '../../src/sim/run.js';
-import { WRONG } from './wrong-parts.js';
+import { built } from './built.js';
+
+const { run } = await built<typeof import('../../src/sim/run.js')>('src/sim/run');
+const { WRONG } = await built<typeof import('./wrong-parts.js')>('test/sim/wrong-parts');
 
 /** Each mistake shows within so many runs of so many minutes. */
 const SEEDS = 20;
@@ -9,7 +11,7 @@ const FAULTS_PER_MINUTE = 4;
 
 describe('the checks of the simulator can fail', () => {
   for (const [mistake, parts] of Object.entries(WRONG)) {
-    it(`finds ${mistake}`, () => {
+    it(`finds ${mistake}`, { timeout: 600_000 }, () => {
       const found: string[] = [];
       for (let seed = 1; seed <= SEEDS && found.length === 0; seed++) {
         found.push(...run({ seed, minutes: MINUTES, faultsPerMinute: FAULTS_PER_MINUTE, parts }).violations);

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { built } from './built.js';
 
-const { Coverage } = await built<typeof import('../../src/sim/coverage.js')>('coverage');
-const { FAULTS } = await built<typeof import('../../src/sim/faults.js')>('faults');
-const { run } = await built<typeof import('../../src/sim/run.js')>('run');
+const { Coverage } = await built<typeof import('../../src/sim/coverage.js')>('src/sim/coverage');
+const { FAULTS } = await built<typeof import('../../src/sim/faults.js')>('src/sim/faults');
+const { run } = await built<typeof import('../../src/sim/run.js')>('src/sim/run');
 
 /** So many runs of so many minutes meet every fault in every state of the protocols. */
-const SEEDS = process.env['RINGLET_LONG'] === undefined ? 13 : 130;
-const MINUTES = 4;
-const FAULTS_PER_MINUTE = 8;
+const SEEDS = process.env['RINGLET_LONG'] === undefined ? 15 : 150;
+const MINUTES = 3;
+const FAULTS_PER_MINUTE = 16;
 
 function transcript(seed: number): string {
   const lines: string[] = [];

@@ -1,0 +1,29 @@
+import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
+import { BUFFERED, COMMITTED, DURABLE, type Level } from '../storage/pipeline.js';
+import type { SimBucket } from './history.js';
+import type { Random } from './random.js';
+
+const BUCKETS = 6;
+
+/** Buckets with N, R, W, durability and conflict rule drawn for the run. */
+export function drawBuckets(random: Random, nodes: number): SimBucket[] {
+  return Array.from({ length: BUCKETS }, (_, i) => {
+    // The first three are what most people have; the others whatever comes.
+    const n = i < 3 ? 3 : 1 + random.below(Math.min(5, nodes));
+    const w = i < 3 ? 2 : 1 + random.below(n);
+    const r = i < 3 || random.chance(0.6) ? n - w + 1 : 1 + random.below(n);
+    const level: Level =
+      i < 3 ? ([BUFFERED, COMMITTED, DURABLE] as const)[i]! : random.pick([BUFFERED, COMMITTED, DURABLE]);
+    return {
+      number: i + 1,
+      bucket: i + 1,
+      n,
+      r,
+      w,
+      level,
+      rule: i === 3 || (i > 4 && random.chance(0.3)) ? RULE_LWW : RULE_SIBLINGS,
+      counter: i === 4,
+      strict: true,
+    };
+  });
+}
