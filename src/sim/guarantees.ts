@@ -1,7 +1,15 @@
 import { APPENDED, SYNCED, WRITTEN } from '../storage/buffer-layout.js';
 import { BUFFERED, COMMITTED, DURABLE, type Level } from '../storage/pipeline.js';
 import { compareClocks, decodeVector } from '../storage/record-codec.js';
-import { bucketAt, keyAt, keyLengthAt, lengthAt, partitionAt, sequenceAt } from '../storage/record.js';
+import {
+  bucketAt,
+  HINT_BUCKET,
+  keyAt,
+  keyLengthAt,
+  lengthAt,
+  partitionAt,
+  sequenceAt,
+} from '../storage/record.js';
 import { BufferView } from './buffer-view.js';
 import { rowName } from './engine.js';
 import { mustBeThere, nameOf, seenBy, type SimKey } from './history.js';
@@ -64,13 +72,16 @@ export class Guarantees {
   ): Promised {
     const promised: Promised = new Map(owed);
     const { rows } = this.world.machine.vnodes[vnode]!.engine;
-    for (const [name, { record }] of rows) keep(promised, name, wordsOf(record));
+    // Hints come and go with what they stand for.
+    for (const [name, { bucket, record }] of rows) {
+      if (bucket !== HINT_BUCKET) keep(promised, name, wordsOf(record));
+    }
     const view = new BufferView(process.memoryWords[vnode]!, process.bufferLayout);
     const last = view.position(watermark);
     const bytes = new Uint8Array(view.words.buffer);
     view.visitLog((at) => {
       const { words } = view;
-      if (sequenceAt(words, at) > last) return;
+      if (sequenceAt(words, at) > last || bucketAt(words, at) === HINT_BUCKET) return;
       const key = bytes.slice(keyAt(words, at) * 4, keyAt(words, at) * 4 + keyLengthAt(words, at));
       const record = words.slice(at, at + (lengthAt(words, at) >>> 2));
       keep(promised, rowName(partitionAt(words, at), bucketAt(words, at), key), record);
