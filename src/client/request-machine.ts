@@ -368,9 +368,12 @@ export class RequestMachine {
     const entries = words[at + 9]!;
     this.note(task, 'answered', from, outcome === OK ? 'ok' : `outcome ${outcome}`);
     if (outcome !== OK) {
-      // Refused before it was claimed (no vector): another attempt may find more owners.
       const made = entries > 0;
+      // Refused before it was claimed (no vector): another attempt may find more owners.
       if (!made && (outcome === OUT_QUORUM || outcome === OUT_STALE_RING) && this.nowMs < task.deadlineMs) {
+        // A copy of the frame, or of an earlier attempt's refusal, may have come after it: what was claimed is not tried again.
+        if (!this.cancelled(active)) return;
+        active.request = this.world.claims.open(this.world.caller, active.slot);
         this.refusals.set(task, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, false));
         // What one owner reaches says little of what another does. After the last of them, from the start, at the next tick.
         if (this.tryElsewhere(active, task, from, 'refused')) return;
@@ -379,7 +382,9 @@ export class RequestMachine {
         return;
       }
       if (!made && outcome === OUT_READ_ONLY && this.tryElsewhere(active, task, from, 'read-only')) return;
-      this.finish(active, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, made));
+      // Overloaded it is mostly before the claim; if it was claimed, by whatever copy, nobody knows.
+      const maybe = made || (outcome === OUT_OVERLOADED && !this.cancelled(active));
+      this.finish(active, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, maybe));
       return;
     }
     const vector: Entry<never>[] = [];

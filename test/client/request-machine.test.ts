@@ -282,3 +282,40 @@ describe('requests of a caller when a virtual node is silent (N=3)', () => {
     expect(get.tookMs).toBeLessThan(700);
   });
 });
+
+/**
+ * Found by the simulator: a counter that had more than was ever added. Over links that duplicate, a
+ * refusal met a second copy of what it refused.
+ */
+describe('a put that is refused while links duplicate', () => {
+  test('and was claimed from a second copy meanwhile is not tried again: that answer counts', () => {
+    const world = new World();
+    const sent: number[] = [];
+    world.onPut = (vnode, request) => {
+      sent.push(request);
+      world.claims.claim(0, request);
+      world.reply(vnode, PUT_REPLY, request, OUT_QUORUM);
+    };
+    const result = world.put('k');
+    world.run(200);
+    expect(sent.length).toBe(1);
+    expect(result.outcome).toBe(undefined);
+    world.reply(world.owners('k')[0]!, PUT_REPLY, sent[0]!, OK, [7, 1]);
+    world.run(20);
+    expect(result.outcome).toBe('ok');
+  });
+
+  test('is tried again under another number, so that no copy of it can be claimed later', () => {
+    const world = new World();
+    const sent: number[] = [];
+    world.onPut = (vnode, request) => {
+      sent.push(request);
+      world.reply(vnode, PUT_REPLY, request, OUT_QUORUM);
+    };
+    world.put('k');
+    world.run(200);
+    expect(sent.length).toBeGreaterThan(3);
+    expect(new Set(sent).size).toBe(sent.length);
+    expect(sent.slice(0, -1).filter((request) => world.claims.claim(0, request))).toEqual([]);
+  });
+});

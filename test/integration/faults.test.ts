@@ -183,7 +183,8 @@ describe('faults of threads', () => {
     store.faults.inject({ kind: 'crash', at: 'n1' });
     const first = (): { incarnation: number; state: string } => store.stats().vnodes[0]!;
     await until('it is replaced', () => first().incarnation === 2 && first().state === 'serving');
-    store.faults.inject({ kind: 'stop', at: 'n1', forMs: 3_600_000 });
+    // Its thread serves a moment before the host has heard of it.
+    await until('the host knows', () => store.supervisor.hold(0, 3_600_000));
     await until('it is stopped', () => first().state === 'stopped');
     const again = await failure(
       Promise.resolve().then(() => store.faults.inject({ kind: 'crash', at: 'n1' })),
