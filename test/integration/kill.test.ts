@@ -37,7 +37,7 @@ async function run(
   return { ...said, end: signal ?? `exit ${code}` };
 }
 
-const ROUNDS = LONG ? 1_000 : 10;
+const ROUNDS = LONG ? 1_000 : 6;
 
 test.each([
   ['under load', false],
