@@ -9,9 +9,13 @@ const SEEDS = 20;
 const MINUTES = 5;
 const FAULTS_PER_MINUTE = 4;
 
+/** These take their time to show: in .ci/run, in a stage of its own, and in long runs. */
+const SLOW = ['no new actor after a crash', 'a journal cut too early'];
+const WHOLE = process.env['RINGLET_LONG'] !== undefined || process.env['RINGLET_SIM'] === 'whole';
+
 describe('the checks of the simulator can fail', () => {
   for (const [mistake, parts] of Object.entries(WRONG)) {
-    it(`finds ${mistake}`, { timeout: 600_000 }, () => {
+    it.skipIf(SLOW.includes(mistake) && !WHOLE)(`finds ${mistake}`, { timeout: 600_000 }, () => {
       const found: string[] = [];
       for (let seed = 1; seed <= SEEDS && found.length === 0; seed++) {
         found.push(...run({ seed, minutes: MINUTES, faultsPerMinute: FAULTS_PER_MINUTE, parts }).violations);

@@ -5,8 +5,11 @@ const { Coverage } = await built<typeof import('../../src/sim/coverage.js')>('sr
 const { FAULTS } = await built<typeof import('../../src/sim/faults.js')>('src/sim/faults');
 const { run } = await built<typeof import('../../src/sim/run.js')>('src/sim/run');
 
-/** So many runs of so many minutes meet every fault in every state of the protocols. */
-const SEEDS = process.env['RINGLET_LONG'] === undefined ? 15 : 150;
+const LONG = process.env['RINGLET_LONG'] !== undefined;
+/** Set by .ci/run, in a stage of its own. */
+const WHOLE = LONG || process.env['RINGLET_SIM'] === 'whole';
+/** Fifteen runs of so many minutes meet every fault in every state of the protocols; `npm test` makes do with fewer. */
+const SEEDS = LONG ? 150 : WHOLE ? 15 : 4;
 const MINUTES = 3;
 const FAULTS_PER_MINUTE = 16;
 
@@ -25,7 +28,7 @@ describe('the simulator', () => {
   });
 
   it(
-    'finds no violation, and meets every fault in every state of the protocols',
+    `finds no violation in ${SEEDS} seeds${WHOLE ? ', and meets every fault in every state of the protocols' : ''}`,
     { timeout: 600_000 },
     () => {
       const met = new Coverage();
@@ -38,7 +41,7 @@ describe('the simulator', () => {
         expect(verdict.operations).toBeGreaterThan(MINUTES * 60 * 40);
         met.add(verdict.coverage);
       }
-      expect(met.missing(Object.keys(FAULTS))).toEqual([]);
+      if (WHOLE) expect(met.missing(Object.keys(FAULTS))).toEqual([]);
     },
   );
 });
