@@ -33,13 +33,6 @@ class PlainNode extends VirtualNode {
   }
 }
 
-/** Its trees never hear of what is written. */
-class DeafTrees extends VirtualNode {
-  protected override makeReplica({ env, pipeline, maxRecordBytes }: VirtualNodeParts): Replica {
-    return new Replica(pipeline, () => env.tick(), maxRecordBytes);
-  }
-}
-
 /** Keeps the newest value alone, under the whole clock. */
 function withoutSiblings(clock: Clock<StoredValue>): Clock<StoredValue> {
   const newest = Math.max(...values(clock).map(({ time }) => time));
@@ -106,7 +99,6 @@ function crowded(ring: Ring): Ring {
 /** Mistake → the product with it. */
 export const WRONG: Readonly<Record<string, Parts>> = {
   'plain vector clocks': { ...PRODUCT, virtualNode: (parts) => new PlainNode(parts) },
-  'tree leaves that are not updated': { ...PRODUCT, virtualNode: (parts) => new DeafTrees(parts) },
   'no new actor after a crash': { ...PRODUCT, actor: (vnode) => 1_000 + vnode },
   'read repair that overwrites siblings': { ...PRODUCT, repairs: (world) => new Overwriting(world) },
   'a checkpoint that forgets a record': { ...PRODUCT, buffer: (...parts) => new Forgetful(...parts) },
