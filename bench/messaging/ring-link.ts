@@ -18,6 +18,8 @@ export const MESSAGE_TYPE = 1;
 /** The number that ends the echoing thread. */
 export const STOP_ID = -1;
 
+const LOOK_MS = 10;
+
 export const DRAIN_BUDGET = 1_000;
 
 /** The store's own ring buffers and doorbells; bodies are copied in and out, as a clone would. */
@@ -42,6 +44,9 @@ class RingLink implements Link {
   readonly #body: Int32Array;
   readonly #received: Int32Array;
   #closed = false;
+  #gone = false;
+  #listening = false;
+  #wake: (() => void) | undefined;
 
   constructor(shared: SharedBuffers, worker: Worker, bytes: number) {
     this.#endpoint = new RingEndpoint(shared, CALLER_PARTY);
@@ -75,13 +80,16 @@ class RingLink implements Link {
     this.send(STOP_ID);
     this.flush();
     await exited;
+    this.#gone = true;
   }
 
   async #serve(onReply: (id: number) => void): Promise<void> {
-    // A pending waitAsync does not keep the process alive.
-    const alive = setInterval(() => undefined, 1_000);
-    while (!this.#closed) {
+    // A pending waitAsync does not keep the process alive. And as in the store, a look now and then.
+    const alive = setInterval(() => this.#wake?.(), LOOK_MS);
+    // Up to the end of the echoing thread: the message that ends it may have to wait for room.
+    while (!this.#gone) {
       this.#endpoint.drain(DRAIN_BUDGET, (_from, words, _bytes, at) => {
+        if (this.#closed) return;
         copyWords(words, at + BODY_WORD, this.#received, 0, this.#received.length);
         onReply(words[at + ID_WORD]!);
       });
@@ -94,9 +102,27 @@ class RingLink implements Link {
   async #sleep(): Promise<void> {
     Atomics.store(this.#control, this.#doorbell, 1);
     if (this.#endpoint.idle()) {
-      const waiting = Atomics.waitAsync(this.#control, this.#doorbell, 1, 100);
-      if (waiting.async) await waiting.value;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        this.#listen();
+      });
+      this.#wake = undefined;
     }
     Atomics.store(this.#control, this.#doorbell, 0);
+  }
+
+  /** A wait cannot be cancelled: one that is pending is used again. */
+  #listen(): void {
+    if (this.#listening) return;
+    const waiting = Atomics.waitAsync(this.#control, this.#doorbell, 1);
+    if (!waiting.async) {
+      this.#wake?.();
+      return;
+    }
+    this.#listening = true;
+    void waiting.value.then(() => {
+      this.#listening = false;
+      this.#wake?.();
+    });
   }
 }

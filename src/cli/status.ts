@@ -3,11 +3,11 @@ import { print } from './key-command.js';
 import { statusScreen } from './status-screen.js';
 import { runningCommand, withRunning } from './target.js';
 
-/** `ringlet status`: who is there, who suspects whom, what is broken on purpose. */
+/** `ringlet status`: who is there, who suspects whom, what waits or differs, what is broken on purpose. */
 export function statusCommand(): Command {
   return runningCommand(
     'status',
-    'members of a running store, who suspects whom, and injected faults',
+    'members of a running store, who suspects whom, hints, trees, and injected faults',
   ).action(async ({ json }: { json?: true }, self: Command) => {
     const [ring, stats] = await withRunning(self, async (target) => [
       await target.ring(),

@@ -1,9 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { durationOf, probabilityOf } from '../../src/cli/durations.js';
+import { hintLines, treeLines } from '../../src/cli/repair-lines.js';
 import { linkLines, statusScreen } from '../../src/cli/status-screen.js';
 import type { ArmedLink, RingDescription, StoreStats, VnodeStats } from '../../src/client/api.js';
 
 const NONE = { cut: false, drop: 0, duplicate: 0, reorder: 0, delayMs: 0, jitterMs: 0 };
+
+const NO_HINTS = { waiting: 0, bytes: 0, oldestMs: 0, owners: [], delivered: 0, dropped: 0 };
+const HEALTHY: Partial<VnodeStats> = {
+  hints: NO_HINTS,
+  trees: 'usable',
+  inSyncMs: 1_200,
+  repairKeysSent: 3,
+  readRepairs: 2,
+};
 
 function ring(suspectedBy: readonly string[]): RingDescription {
   const vnode = { state: 'serving', incarnation: 1, partitions: 16, suspectedBy: [] } as const;
@@ -31,7 +41,7 @@ function stats(memberships: readonly number[], links: readonly ArmedLink[] = [])
     uptimeMs: 1,
     callers: 1,
     maxCallers: 16,
-    vnodes: memberships.map((membership, i) => ({ id: `n${i}.0`, membership }) as VnodeStats),
+    vnodes: memberships.map((membership, i) => ({ ...HEALTHY, id: `n${i}.0`, membership }) as VnodeStats),
     faults: { allowed: true, links },
     atRisk: { processCrash: none, powerCut: none },
   };
@@ -48,6 +58,9 @@ n1    2         n1.0          serving     1
 n2    1         n2.0          recovering  12
 
 Membership: all agree (00000abc)
+Hints: none wait
+Trees: usable; all peers were found equal within the last 2 s
+Repair: 6 keys sent because trees differed, 4 merged after reads
 Faults: allowed, no link is broken
 `,
     );
@@ -72,6 +85,27 @@ Faults: allowed, no link is broken
     expect(screen).toContain('00000002 at n1.0 and 1 more');
     expect(screen).toContain('drop 1.5 %, duplicate 10 %, reorder 25 %, delay 20–25 ms');
     expect(screen).toContain('and 51 more (--json)');
+  });
+
+  test('says what waits, for whom and how long, and whether trees can be trusted', () => {
+    const given = stats([1, 1, 1]);
+    const [a, b, c] = given.vnodes as [VnodeStats, VnodeStats, VnodeStats];
+    const hints = { ...NO_HINTS, waiting: 12, bytes: 3_000, oldestMs: 4_500, owners: ['n1.0', 'n2.0'] };
+    expect(hintLines({ ...given, vnodes: [{ ...a, hints }, b, c] })).toEqual([
+      'Hints: 12 wait for owners that do not serve, or are on their way to them',
+      '  n0.0 keeps 12 for n1.0, n2.0 (3 KiB, oldest 5 s)',
+    ]);
+    const many = Array.from({ length: 20 }, () => ({
+      ...a,
+      hints: { ...hints, owners: ['x', 'y', 'z', 'w'] },
+    }));
+    expect(hintLines({ ...given, vnodes: many }).at(-1)).toBe('  and 12 more (--json)');
+    expect(treeLines({ ...given, vnodes: [{ ...a, inSyncMs: null }, b, c] })[0]).toBe(
+      'Trees: usable; n0.0 not found equal to all peers yet',
+    );
+    expect(treeLines({ ...given, vnodes: [{ ...a, trees: 'rebuilding' }, b, c] })[0]).toBe(
+      'Trees: rebuilding at n0.0',
+    );
   });
 
   test('says of faults whether they are allowed', () => {
