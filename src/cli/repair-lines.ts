@@ -32,7 +32,7 @@ export function treeLines({ vnodes }: StoreStats): string[] {
     rebuilding.length > 0
       ? `rebuilding at ${named(rebuilding)}`
       : unknown.length > 0
-        ? `usable; ${named(unknown)} not found equal to all peers yet`
+        ? `usable; not compared yet, or n = 1: ${named(unknown)}`
         : `usable; all peers were found equal within the last ${seconds(longest)}`;
   return [
     `Trees: ${state}`,

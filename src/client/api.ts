@@ -1,4 +1,5 @@
 import type { ErrorFields } from '../base/errors.js';
+import type { LinkFault } from '../messaging/fault-table.js';
 
 /**
  * The public types of the store. `open()` (src/host) and `connect(handle)` (src/client) both
@@ -230,15 +231,9 @@ export interface LinkFaultRequest {
 }
 
 /** A link that is broken now, one way. Sides are virtual nodes, or "callers". */
-export interface ArmedLink {
+export interface ArmedLink extends LinkFault {
   readonly from: string;
   readonly to: string;
-  readonly cut: boolean;
-  readonly drop: number;
-  readonly duplicate: number;
-  readonly reorder: number;
-  readonly delayMs: number;
-  readonly jitterMs: number;
 }
 
 export interface StartupReport {

@@ -15,8 +15,8 @@ import {
   VNODE_STATE,
 } from '../messaging/layout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
-import { markSuspicion } from '../messaging/suspicions.js';
 import type { Endpoint } from '../messaging/transport.js';
+import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
 import { DirectReader } from './direct-reader.js';
 import { KeyRouter } from './key-router.js';
 import { Patience } from './patience.js';
@@ -83,9 +83,9 @@ export class Connection {
       isServing: (vnode) => state(vnode, VNODE_STATE) === STATE_SERVING,
       incarnation: (vnode) => state(vnode, VNODE_INCARNATION),
       holdsHintsFor: (holder, owner) =>
-        (state(owner, VNODE_HINTED + (holder >>> 5)) & (1 << (holder & 31))) !== 0,
+        hasVnodeBit(this.control, this.layout.vnodeWord(owner) + VNODE_HINTED, holder),
       publishSuspicion: (vnode, suspected) =>
-        markSuspicion(this.control, this.layout.callerWord(caller) + CALLER_SUSPECTS, vnode, suspected),
+        setVnodeBit(this.control, this.layout.callerWord(caller) + CALLER_SUSPECTS, vnode, suspected),
     });
     this.timer = setInterval(this.tick, TICK_MS);
     this.timer.unref();

@@ -1,5 +1,6 @@
 import { FaultTable } from '../messaging/fault-table.js';
 import { SharedLayout, STATE_SERVING, VNODE_HINTED, VNODE_STATE } from '../messaging/layout.js';
+import { anyVnodeBit } from '../messaging/vnode-bits.js';
 import { BufferLayout } from '../storage/buffer-layout.js';
 import { findRecord } from '../storage/key-index.js';
 import { ReaderEpoch } from '../storage/readers.js';
@@ -48,8 +49,7 @@ export class DirectReader {
 
   /** Whether hints may wait for a virtual node anywhere: then it may have missed what their holders have. */
   isHinted(vnode: number): boolean {
-    const word = this.layout.vnodeWord(vnode) + VNODE_HINTED;
-    return (Atomics.load(this.control, word) | Atomics.load(this.control, word + 1)) !== 0;
+    return anyVnodeBit(this.control, this.layout.vnodeWord(vnode) + VNODE_HINTED);
   }
 
   /**

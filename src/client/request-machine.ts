@@ -373,12 +373,11 @@ export class RequestMachine {
       if (!made && (outcome === OUT_QUORUM || outcome === OUT_STALE_RING) && this.nowMs < task.deadlineMs) {
         // A copy of the frame, or of an earlier attempt's refusal, may have come after it: what was claimed is not tried again.
         if (!this.cancelled(active)) return;
-        active.request = this.world.claims.open(this.world.caller, active.slot);
         this.refusals.set(task, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, false));
         // What one owner reaches says little of what another does. After the last of them, from the start, at the next tick.
         if (this.tryElsewhere(active, task, from, 'refused')) return;
         active.refusers.length = 0;
-        active.asked = [];
+        this.startAnew(active);
         return;
       }
       if (!made && outcome === OUT_READ_ONLY && this.tryElsewhere(active, task, from, 'read-only')) return;
@@ -401,10 +400,15 @@ export class RequestMachine {
     active.refusers.push(refuser);
     if (this.coordinatorFor(active, task) < 0) return false;
     this.note(task, 'retried', refuser, why);
-    active.asked = [];
-    active.request = this.world.claims.open(this.world.caller, active.slot);
+    this.startAnew(active);
     this.advance(active);
     return true;
+  }
+
+  /** Under another number, so that no frame of an earlier attempt can be claimed. */
+  private startAnew(active: Active): void {
+    active.asked = [];
+    active.request = this.world.claims.open(this.world.caller, active.slot);
   }
 
   /** The last refusal of a put that is still tried: what it fails with at its deadline. */

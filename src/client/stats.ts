@@ -10,7 +10,7 @@ import {
   VNODE_STATE,
   VNODE_SUSPECTS,
 } from '../messaging/layout.js';
-import { isSuspected } from '../messaging/suspicions.js';
+import { hasVnodeBit } from '../messaging/vnode-bits.js';
 import {
   COUNT_COORDINATED,
   COUNT_EXCHANGE_BYTES,
@@ -140,13 +140,13 @@ export function readStats(view: StoreView): StoreStats {
         bytes: gauge(GAUGE_HINT_KIB) * 1024,
         oldestMs: ageOf(gauge(GAUGE_HINTS_SINCE) >>> 0),
         owners: view.ring.vnodes
-          .filter((owner) => holdsFor(control, layout, ordinal, owner.ordinal))
+          .filter((owner) => hasVnodeBit(control, layout.vnodeWord(owner.ordinal) + VNODE_HINTED, ordinal))
           .map(({ id: owner }) => owner),
         delivered: counter(COUNT_HINTS_DELIVERED),
         dropped: counter(COUNT_HINTS_DROPPED),
       },
       suspects: view.ring.vnodes
-        .filter((other) => isSuspected(control, base + VNODE_SUSPECTS, other.ordinal))
+        .filter((other) => hasVnodeBit(control, base + VNODE_SUSPECTS, other.ordinal))
         .map((other) => other.id),
       membership: control[base + VNODE_MEMBERSHIP]! >>> 0,
     } satisfies VnodeStats;
@@ -177,17 +177,12 @@ function ageOf(sinceSeconds: number): number {
   return sinceSeconds === 0 ? 0 : Math.max(0, Date.now() - sinceSeconds * 1000);
 }
 
-function holdsFor(control: Int32Array, layout: SharedLayout, holder: number, owner: number): boolean {
-  const word = layout.vnodeWord(owner) + VNODE_HINTED + (holder >>> 5);
-  return (Atomics.load(control, word) & (1 << (holder & 31))) !== 0;
-}
-
 function suspectedBy(view: StoreView, control: Int32Array, layout: SharedLayout, vnode: number): string[] {
   const names = view.ring.vnodes
-    .filter(({ ordinal }) => isSuspected(control, layout.vnodeWord(ordinal) + VNODE_SUSPECTS, vnode))
+    .filter(({ ordinal }) => hasVnodeBit(control, layout.vnodeWord(ordinal) + VNODE_SUSPECTS, vnode))
     .map(({ id }) => id);
   for (let c = 0; c < view.maxCallers; c++) {
-    if (isSuspected(control, layout.callerWord(c) + CALLER_SUSPECTS, vnode)) names.push(`caller ${c}`);
+    if (hasVnodeBit(control, layout.callerWord(c) + CALLER_SUSPECTS, vnode)) names.push(`caller ${c}`);
   }
   return names;
 }

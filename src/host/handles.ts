@@ -5,7 +5,7 @@ import { CALLER_TAKEN } from '../client/stats.js';
 import type { StoreView } from '../client/view.js';
 import { CALLER_READER_EPOCH, CALLER_SUSPECTS, SharedLayout } from '../messaging/layout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
-import { clearSuspicions } from '../messaging/suspicions.js';
+import { clearVnodeBits } from '../messaging/vnode-bits.js';
 import type { HostBuckets } from './buckets.js';
 
 /**
@@ -73,7 +73,7 @@ export class Handles {
   /** The thread is gone: nothing may wait for it, and what was meant for it is dropped. */
   private release(caller: number): void {
     Atomics.store(this.control, this.layout.callerWord(caller) + CALLER_READER_EPOCH, 0);
-    clearSuspicions(this.control, this.layout.callerWord(caller) + CALLER_SUSPECTS);
+    clearVnodeBits(this.control, this.layout.callerWord(caller) + CALLER_SUSPECTS);
     Atomics.store(this.control, this.layout.doorbellWord(this.layout.callerParty(caller)), 0);
     new RingEndpoint(this.view.shared, this.layout.callerParty(caller)).skipAll();
     this.mark(caller, 0);

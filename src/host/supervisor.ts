@@ -13,7 +13,7 @@ import {
   VNODE_STATE,
   VNODE_SUSPECTS,
 } from '../messaging/layout.js';
-import { clearSuspicions } from '../messaging/suspicions.js';
+import { clearVnodeBits } from '../messaging/vnode-bits.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
 import type { FaultPlace, ThreadFault } from '../shard/thread-faults.js';
 import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
@@ -123,7 +123,7 @@ export class Supervisor {
     Atomics.store(this.control, words + VNODE_INCARNATION, count);
     Atomics.store(this.control, words + VNODE_CONTROL, 0);
     Atomics.store(this.control, words + VNODE_READER_EPOCH, 0);
-    clearSuspicions(this.control, words + VNODE_SUSPECTS);
+    clearVnodeBits(this.control, words + VNODE_SUSPECTS);
     const { port1, port2 } = new MessageChannel();
     const abort = new AbortController();
     const task: VnodeTask = {

@@ -161,5 +161,5 @@ export class FailureDetector implements Service {
 /** The environment as a virtual node sees it: a peer serves if its state word says so and it is not suspected. */
 export function judgedBy(detector: FailureDetector, env: VnodeEnvironment): VnodeEnvironment {
   const isServing = (vnode: number): boolean => env.isServing(vnode) && !detector.suspects(vnode);
-  return Object.assign(Object.create(env) as VnodeEnvironment, { isServing });
+  return { ...env, isServing };
 }

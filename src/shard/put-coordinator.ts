@@ -131,10 +131,10 @@ export class PutCoordinator {
     const { level } = request;
     const ownWaits = this.completions.awaitLevel(outcome.sequence, level, () => this.acknowledgeOwn(own));
     const entries = entriesAt(words, outcome.at);
-    const trail = trailOf(words, outcome.at, entries, request.keyWords);
     this.nextId = (this.nextId + 1) >>> 0;
     if (open.length === 0 && !ownWaits && request.w <= 1) {
-      this.replies.send(from, id, OK, 1, request.w, outcome.total, trail, entries);
+      const vector = trailOf(words, outcome.at, entries, NO_KEY);
+      this.replies.send(from, id, OK, 1, request.w, outcome.total, vector, entries);
       return 'done';
     }
     open.push(copyFor(this.env.ordinal, this.env.ordinal));
@@ -143,7 +143,7 @@ export class PutCoordinator {
       request: id,
       need: request.w,
       deadlineMs,
-      words: trail,
+      words: trailOf(words, outcome.at, entries, request.keyWords),
       entries,
       total: outcome.total,
       hash: request.hash,
@@ -195,6 +195,8 @@ export class PutCoordinator {
     this.replies.refuse(to, request, refusal);
   }
 }
+
+const NO_KEY = new Int32Array(0);
 
 /** The pairs (actor, n) of a record, and behind them the key. */
 function trailOf(words: Int32Array, record: number, entries: number, keyWords: Int32Array): Int32Array {

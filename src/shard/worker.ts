@@ -27,7 +27,7 @@ import {
 } from '../messaging/layout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { nextTurn, Sleeper } from '../messaging/sleeper.js';
-import { markSuspicion } from '../messaging/suspicions.js';
+import { setVnodeBit } from '../messaging/vnode-bits.js';
 import type { Endpoint } from '../messaging/transport.js';
 import { BufferLayout, loadCounter, SEG_LOG, storeCounter } from '../storage/buffer-layout.js';
 import type { Engine } from '../storage/engine.js';
@@ -260,14 +260,10 @@ class VnodeThread {
       ruleOf: (bucket) => ruleOfFacts(factsOf(bucket)),
       random: () => Math.random(),
       freshActor: () => this.freshActor(),
-      holdsHintsFor: (owner, holds) => {
-        const word = layout.vnodeWord(owner) + VNODE_HINTED + (task.ordinal >>> 5);
-        const bit = 1 << (task.ordinal & 31);
-        if (holds) Atomics.or(control, word, bit);
-        else Atomics.and(control, word, ~bit);
-      },
+      holdsHintsFor: (owner, holds) =>
+        setVnodeBit(control, layout.vnodeWord(owner) + VNODE_HINTED, task.ordinal, holds),
       incarnation: Atomics.load(control, base + VNODE_INCARNATION),
-      publishSuspicion: (vnode, suspected) => markSuspicion(control, base + VNODE_SUSPECTS, vnode, suspected),
+      publishSuspicion: (vnode, suspected) => setVnodeBit(control, base + VNODE_SUSPECTS, vnode, suspected),
       publishMembership: (digest) => Atomics.store(control, base + VNODE_MEMBERSHIP, digest),
       count(counter, by) {
         const word = base + VNODE_COUNTERS + counter;

@@ -16,6 +16,7 @@ import {
   VNODE_STATE,
   type SharedBuffers,
 } from '../messaging/layout.js';
+import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import type { Ring } from '../ring/ring.js';
 import { BufferLayout, type BufferShape } from '../storage/buffer-layout.js';
@@ -145,13 +146,10 @@ export class SimProcess {
     return this.word(vnode, VNODE_INCARNATION);
   }
   holdsHintsFor(holder: number, owner: number): boolean {
-    return (this.word(owner, VNODE_HINTED + (holder >>> 5)) & (1 << (holder & 31))) !== 0;
+    return hasVnodeBit(this.control, this.layout.vnodeWord(owner) + VNODE_HINTED, holder);
   }
   private setHolds(holder: number, owner: number, holds: boolean): void {
-    const word = this.layout.vnodeWord(owner) + VNODE_HINTED + (holder >>> 5);
-    const bit = 1 << (holder & 31);
-    if (holds) Atomics.or(this.control, word, bit);
-    else Atomics.and(this.control, word, ~bit);
+    setVnodeBit(this.control, this.layout.vnodeWord(owner) + VNODE_HINTED, holder, holds);
   }
   private setState(vnode: number, state: number): void {
     Atomics.store(this.control, this.layout.vnodeWord(vnode) + VNODE_STATE, state);

@@ -101,7 +101,7 @@ Faults: allowed, no link is broken
     }));
     expect(hintLines({ ...given, vnodes: many }).at(-1)).toBe('  and 12 more (--json)');
     expect(treeLines({ ...given, vnodes: [{ ...a, inSyncMs: null }, b, c] })[0]).toBe(
-      'Trees: usable; n0.0 not found equal to all peers yet',
+      'Trees: usable; not compared yet, or n = 1: n0.0',
     );
     expect(treeLines({ ...given, vnodes: [{ ...a, trees: 'rebuilding' }, b, c] })[0]).toBe(
       'Trees: rebuilding at n0.0',

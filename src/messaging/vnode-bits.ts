@@ -1,0 +1,23 @@
+/**
+ * A set of virtual nodes in two words of shared memory: bit v is virtual node v. Any thread may read
+ * it; who writes which bits stands at the word (layout.ts).
+ */
+export function setVnodeBit(control: Int32Array, at: number, vnode: number, on: boolean): void {
+  const word = at + (vnode >>> 5);
+  const bit = 1 << (vnode & 31);
+  if (on) Atomics.or(control, word, bit);
+  else Atomics.and(control, word, ~bit);
+}
+
+export function hasVnodeBit(control: Int32Array, at: number, vnode: number): boolean {
+  return (Atomics.load(control, at + (vnode >>> 5)) & (1 << (vnode & 31))) !== 0;
+}
+
+export function anyVnodeBit(control: Int32Array, at: number): boolean {
+  return (Atomics.load(control, at) | Atomics.load(control, at + 1)) !== 0;
+}
+
+export function clearVnodeBits(control: Int32Array, at: number): void {
+  Atomics.store(control, at, 0);
+  Atomics.store(control, at + 1, 0);
+}
