@@ -29,7 +29,7 @@ export const ERROR_CODES = {
   /** The caller's AbortSignal fired. */
   ABORTED: { retryable: true, http: 499 },
   /** A queue, ring buffer or in-flight limit is full. */
-  OVERLOADED: { retryable: true, http: 503 },
+  OVERLOADED: { retryable: true, http: 429 },
   /** The key has as many siblings as the store keeps; resolve them first. */
   TOO_MANY_SIBLINGS: { retryable: false, http: 409 },
   /** No room: the object buffers of a memory-only store are full, or the disk is. */

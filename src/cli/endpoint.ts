@@ -5,6 +5,11 @@ import { join, resolve } from 'node:path';
 /** `endpoint.json` in the data directory: how other commands find the store that runs there. */
 export interface Endpoint {
   readonly url: string;
+  /** Where `/admin/` is; the same unless the store was told another place. */
+  readonly adminUrl: string;
+  /** Files of the store that a command of the same user may need to get in; never what is in them. */
+  readonly tokenFile?: string;
+  readonly tlsCert?: string;
   /** The same as in /healthz: tells this run from another store that has taken the port since. */
   readonly instance: string;
   readonly pid: number;
@@ -35,11 +40,18 @@ export async function removeEndpoint(data: string): Promise<void> {
 /** Undefined when there is none, or when it is no such file: it is a hint, and its store may have been killed. */
 export async function readEndpoint(data: string): Promise<Endpoint | undefined> {
   try {
-    const { url, instance, pid, startedAt } = JSON.parse(
-      await readFile(fileIn(data), 'utf8'),
-    ) as Partial<Endpoint>;
+    const content = JSON.parse(await readFile(fileIn(data), 'utf8')) as Partial<Endpoint>;
+    const { url, adminUrl = url, instance, pid, startedAt, tokenFile, tlsCert } = content;
     if (typeof url !== 'string' || typeof instance !== 'string' || !URL.canParse(url)) return undefined;
-    return { url, instance, pid: Number(pid), startedAt: String(startedAt) };
+    return {
+      url,
+      adminUrl: String(adminUrl),
+      instance,
+      pid: Number(pid),
+      startedAt: String(startedAt),
+      ...(typeof tokenFile === 'string' ? { tokenFile } : {}),
+      ...(typeof tlsCert === 'string' ? { tlsCert } : {}),
+    };
   } catch {
     return undefined;
   }

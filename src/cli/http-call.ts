@@ -1,11 +1,18 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { rootCertificates } from 'node:tls';
 import { RingletError, ERROR_CODES, type ErrorCode, type ErrorDetails } from '../base/errors.js';
 
 /** Sockets to one store; more would only queue on its side. */
 const SOCKETS = 64;
 /** The server's own limit: two contexts fit. */
 const MAX_HEADER_BYTES = 64 << 10;
+
+/** How to get in: the store's token, and a certificate to trust besides those of the system. */
+export interface Credentials {
+  readonly token?: string;
+  readonly certificate?: Buffer;
+}
 
 export interface Call {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
@@ -23,11 +30,15 @@ export class HttpCaller {
   readonly #base: URL;
   readonly #agent: HttpAgent;
   readonly #request: typeof httpRequest;
+  readonly #authorization: Readonly<Record<string, string>>;
 
-  constructor(url: string) {
+  constructor(url: string, { token, certificate }: Credentials = {}) {
     this.#base = new URL(url);
     const secure = this.#base.protocol === 'https:';
-    this.#agent = new (secure ? HttpsAgent : HttpAgent)({ keepAlive: true, maxSockets: SOCKETS });
+    const options = { keepAlive: true, maxSockets: SOCKETS };
+    const trusted = certificate === undefined ? {} : { ca: [...rootCertificates, certificate.toString()] };
+    this.#agent = secure ? new HttpsAgent({ ...options, ...trusted }) : new HttpAgent(options);
+    this.#authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
     this.#request = secure ? httpsRequest : httpRequest;
   }
 
@@ -43,6 +54,7 @@ export class HttpCaller {
           path: pathname.replace(/\/$/, '') + path,
           method,
           headers: {
+            ...this.#authorization,
             ...headers,
             ...(method === 'PUT' || method === 'POST' ? { 'Content-Length': String(body?.length ?? 0) } : {}),
           },

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import type { BucketProperties, Fault, RingDescription, Sibling, StoreStats } from '../client/api.js';
-import { type Call, HttpCaller, problemError, readBody } from './http-call.js';
+import { type Call, type Credentials, HttpCaller, problemError, readBody } from './http-call.js';
 import type { Found, Listed, Target, WriteOptions } from './target.js';
 
 interface SiblingLine {
@@ -21,9 +21,12 @@ interface KeyLine {
 /** A store that runs elsewhere, by its HTTP interface. */
 export class HttpTarget implements Target {
   readonly #caller: HttpCaller;
+  /** For what is under `/admin/`. */
+  readonly #admin: HttpCaller;
 
-  constructor(url: string) {
-    this.#caller = new HttpCaller(url);
+  constructor(url: string, credentials: Credentials = {}, adminUrl = url) {
+    this.#caller = new HttpCaller(url, credentials);
+    this.#admin = adminUrl === url ? this.#caller : new HttpCaller(adminUrl, credentials);
   }
 
   /** Which run of a store answers here; undefined when none does. */
@@ -117,19 +120,20 @@ export class HttpTarget implements Target {
   /** Returns what is broken then. */
   inject(fault: Fault): Promise<StoreStats['faults']> {
     const body = Buffer.from(JSON.stringify(fault));
-    return this.#json({ method: 'POST', path: '/admin/faults', body });
+    return this.#json({ method: 'POST', path: '/admin/faults', body }, this.#admin);
   }
 
   clearFaults(): Promise<StoreStats['faults']> {
-    return this.#json({ method: 'DELETE', path: '/admin/faults' });
+    return this.#json({ method: 'DELETE', path: '/admin/faults' }, this.#admin);
   }
 
   async close(): Promise<void> {
     this.#caller.close();
+    this.#admin.close();
   }
 
-  async #json<T>(call: Call): Promise<T> {
-    const response = await this.#caller.send(call);
+  async #json<T>(call: Call, caller = this.#caller): Promise<T> {
+    const response = await caller.send(call);
     if (response.statusCode !== 200) throw await failure(response);
     return JSON.parse((await readBody(response)).toString()) as T;
   }

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { Sibling } from '../client/api.js';
 import { addStoreOptions } from './store-options.js';
-import { openTarget, type Target } from './target.js';
+import { credentialOptions, openTarget, type Target } from './target.js';
 
 /** What get, put, delete, scan and load have in common: where the store is, and which bucket. */
 export function targetCommand(name: string, description: string): Command {
@@ -10,10 +10,16 @@ export function targetCommand(name: string, description: string): Command {
   command.addOption(
     new Option('--url <URL>', 'a running store; default: the one that runs in the data directory'),
   );
+  for (const option of credentialOptions()) command.addOption(option);
   command.addOption(new Option('--json', 'machine-readable output'));
   addStoreOptions(command, 'Where no store runs, the command opens the data directory itself, with:', [
     'http',
     'allowFaults',
+    'admin',
+    'insecure',
+    'tlsKey',
+    'tokenFile',
+    'tlsCert',
   ]);
   return command;
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { RingDescription, StartupReport } from '../client/api.js';
 import type { Settings } from '../config/options.js';
-import { isLoopback } from '../server/http/guard.js';
+import { isLoopback } from '../server/security/access.js';
 
 export interface Started {
   readonly version: string;
@@ -9,11 +9,16 @@ export interface Started {
   readonly ring: RingDescription;
   readonly startup: StartupReport;
   readonly address: string;
+  /** The same unless `/admin/` has a place of its own. */
+  readonly adminAddress: string;
+  /** Whether clients must show a token. */
+  readonly guarded: boolean;
 }
 
 /** What a user sees when the store is up: one screen, the last line is for programs. */
-export function startScreen({ version, settings, ring, startup, address }: Started): string {
-  const { n, r, w, http } = settings;
+export function startScreen(started: Started): string {
+  const { version, settings, ring, startup, address, adminAddress, guarded } = started;
+  const { n, r, w, http, admin } = settings;
   const vnodes = ring.nodes.reduce((sum, node) => sum + node.vnodes.length, 0);
   const rows: [string, string][] = [
     [
@@ -28,8 +33,9 @@ export function startScreen({ version, settings, ring, startup, address }: Start
     ['Start', `${recovery(settings, startup)}; up after ${Math.round(startup.totalMs)} ms`],
     ['HTTP', `${address}   /buckets/{bucket}/keys/{key}  /ring  /stats  /healthz`],
   ];
-  if (!isLoopback(http.host)) {
-    rows.push(['', 'WARNING: open to the network, and there is no authentication']);
+  if (adminAddress !== address) rows.push(['Admin', `${adminAddress}   /admin/`]);
+  if (!guarded && ![http, admin ?? http].every(({ host }) => isLoopback(host))) {
+    rows.push(['', 'WARNING: open to the network, and nobody has to show a token']);
   }
   const lines = rows.map(([name, text]) => `${name.padEnd(12)} ${text}`.trimEnd());
   return `Ringlet ${version} on Node ${process.versions.node}, process ${process.pid}\n\n${lines.join('\n')}\n\nready ${address}\n`;

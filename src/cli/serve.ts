@@ -1,8 +1,10 @@
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { HostStore } from '../client/api.js';
 import type { Settings } from '../config/options.js';
 import { printSettings } from '../config/resolve.js';
 import { bindHttp, type HttpListener } from '../server/http/listener.js';
+import { accessOf } from '../server/security/access.js';
 import type { HttpServer } from '../server/http/start.js';
 import { removeEndpoint, writeEndpoint } from './endpoint.js';
 import { print } from './key-command.js';
@@ -37,18 +39,25 @@ export function serveCommand(): Command {
 /** Runs until a signal. The port comes first: when it is taken, no file has been touched. */
 async function serve(settings: Settings): Promise<void> {
   const stopped = stopSignal();
-  const listener = await bindHttp(settings.http);
-  const store = await openBehind(listener, settings);
+  const access = accessOf(settings, process.env, { http: settings.http, admin: settings.admin });
+  const listeners = [await bindHttp(settings.http, access.tls)];
+  const store = await openBehind(listeners, async () => {
+    if (settings.admin !== undefined) listeners.push(await bindHttp(settings.admin, access.tls));
+    return openStore(settings);
+  });
+  const [listener, admin] = listeners as [HttpListener, HttpListener?];
   try {
     // Loaded here, as the store is: the other commands start in half the time without them.
     const { startHttp } = await import('../server/http/start.js');
     const http = await startHttp(store, {
       listen: listener,
+      ...(admin === undefined ? {} : { admin }),
+      access,
       valueBytes: settings.valueBytes,
       faults: store.faults,
     });
     try {
-      await announce(settings, store, http);
+      await announce(settings, store, http, access.secret !== undefined);
       await stopped;
     } finally {
       if (settings.engine === 'lmdb') await removeEndpoint(settings.data);
@@ -59,21 +68,39 @@ async function serve(settings: Settings): Promise<void> {
   }
 }
 
-async function openBehind(listener: HttpListener, settings: Settings): Promise<HostStore> {
+async function openBehind(
+  listeners: readonly HttpListener[],
+  open: () => Promise<HostStore>,
+): Promise<HostStore> {
   try {
-    return await openStore(settings);
+    return await open();
   } catch (error) {
-    await listener.close(0);
+    await Promise.all(listeners.map((listener) => listener.close(0)));
     throw error;
   }
 }
 
-async function announce(settings: Settings, store: HostStore, http: HttpServer): Promise<void> {
-  const { address, instance } = http;
+async function announce(
+  settings: Settings,
+  store: HostStore,
+  http: HttpServer,
+  guarded: boolean,
+): Promise<void> {
+  const { address, adminAddress, instance } = http;
   if (settings.engine === 'lmdb') {
-    const startedAt = new Date().toISOString();
-    await writeEndpoint(settings.data, { url: address, instance, pid: process.pid, startedAt });
+    const { tokenFile, tlsCert } = settings;
+    await writeEndpoint(settings.data, {
+      url: address,
+      adminUrl: adminAddress,
+      instance,
+      pid: process.pid,
+      startedAt: new Date().toISOString(),
+      ...(tokenFile === undefined ? {} : { tokenFile: resolve(tokenFile) }),
+      ...(tlsCert === undefined ? {} : { tlsCert: resolve(tlsCert) }),
+    });
   }
   const { startup } = store;
-  await print(startScreen({ version: packageVersion(), settings, ring: store.ring(), startup, address }));
+  const version = packageVersion();
+  const ring = store.ring();
+  await print(startScreen({ version, settings, ring, startup, address, adminAddress, guarded }));
 }

@@ -1,9 +1,12 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { RingletError } from '../base/errors.js';
 import type { BucketProperties, RingDescription, Sibling } from '../client/api.js';
+import { OPTIONS, type Settings } from '../config/options.js';
+import { readToken } from '../config/secret.js';
 import { readEndpoint } from './endpoint.js';
+import type { Credentials } from './http-call.js';
 import { HttpTarget } from './http-target.js';
 import { openStore } from './open-store.js';
 import { settingsOf } from './store-options.js';
@@ -49,10 +52,10 @@ export interface Target {
  */
 export async function openTarget(command: Command, creates: boolean): Promise<Target> {
   const { url } = command.opts<{ url?: string }>();
-  if (url !== undefined) return new HttpTarget(checkUrl(url));
   const { settings } = settingsOf(command);
+  if (url !== undefined) return new HttpTarget(checkUrl(url), credentialsOf(settings));
   if (settings.engine === 'lmdb') {
-    const running = await runningIn(settings.data);
+    const running = await runningIn(settings);
     if (running !== undefined) return running;
     if (!creates && !existsSync(settings.data)) {
       const directory = resolve(settings.data);
@@ -64,31 +67,68 @@ export async function openTarget(command: Command, creates: boolean): Promise<Ta
 }
 
 /** The store that runs in a data directory; undefined if none does. */
-async function runningIn(data: string): Promise<HttpTarget | undefined> {
-  const endpoint = await readEndpoint(data);
+async function runningIn(settings: Settings): Promise<HttpTarget | undefined> {
+  const endpoint = await readEndpoint(settings.data);
   if (endpoint === undefined) return undefined;
-  const running = new HttpTarget(endpoint.url);
+  const { url, adminUrl, tokenFile, tlsCert } = endpoint;
+  const credentials = credentialsOf({
+    tokenFile: settings.tokenFile ?? tokenFile,
+    tlsCert: settings.tlsCert ?? tlsCert,
+  });
+  const running = new HttpTarget(url, credentials, adminUrl);
   if ((await running.instance()) === endpoint.instance) return running;
   await running.close();
   return undefined;
 }
 
+function credentialsOf({ tokenFile, tlsCert }: Pick<Settings, 'tokenFile' | 'tlsCert'>): Credentials {
+  const token = readToken({ tokenFile }, process.env);
+  return {
+    ...(token === undefined ? {} : { token }),
+    ...(tlsCert === undefined ? {} : { certificate: readCertificate(tlsCert) }),
+  };
+}
+
+function readCertificate(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new RingletError('USAGE', `tlsCert (flag --tls-cert): ${problem}`, {
+      option: 'tlsCert',
+      given: file,
+    });
+  }
+}
+
 /** A command that is only about a store that runs. */
 export function runningCommand(name: string, description: string): Command {
+  const [tokenOption, certificateOption] = credentialOptions() as [Option, Option];
   return new Command(name)
     .description(description)
     .addOption(new Option('--url <URL>', 'a running store; default: the one that runs in the data directory'))
     .addOption(new Option('--data <DIR>', 'data directory (default: ./data; RINGLET_DATA)'))
+    .addOption(tokenOption)
+    .addOption(certificateOption)
     .addOption(new Option('--json', 'machine-readable output'));
+}
+
+/** What a command needs to get into a store that runs. */
+export function credentialOptions(): Option[] {
+  return [
+    new Option('--token-file <FILE>', `${OPTIONS.tokenFile.help} (RINGLET_TOKEN_FILE)`),
+    new Option('--tls-cert <FILE>', 'certificate in PEM to trust (RINGLET_TLS_CERT)'),
+  ];
 }
 
 /** Runs with the store that such a command means, and lets go of it whatever happens. */
 export async function withRunning<T>(command: Command, run: (target: HttpTarget) => Promise<T>): Promise<T> {
   const { url } = command.opts<{ url?: string }>();
-  const { data } = settingsOf(command).settings;
-  const target = url === undefined ? await runningIn(data) : new HttpTarget(checkUrl(url));
+  const { settings } = settingsOf(command);
+  const target =
+    url === undefined ? await runningIn(settings) : new HttpTarget(checkUrl(url), credentialsOf(settings));
   if (target === undefined) {
-    const directory = resolve(data);
+    const directory = resolve(settings.data);
     const remedy = 'start one with "ringlet serve", or name another with --data DIR or --url URL';
     throw new RingletError('IO', `no store runs in ${directory}; ${remedy}`, { data: directory });
   }

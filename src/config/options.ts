@@ -30,7 +30,7 @@ export interface Option<T> {
   /** What the default is called in help where it depends on other options. */
   readonly fallbackText?: string;
   /** How a value is printed when JSON would not show it as it is given. */
-  readonly print?: (value: T) => string;
+  readonly print?: (value: T) => string | undefined;
   /** The narrower range that other options leave, if the value is outside it. */
   readonly check?: (value: T, all: Settings) => string | undefined;
 }
@@ -52,6 +52,11 @@ export interface Settings {
   readonly valueBytes: number;
   readonly maxCallers: number;
   readonly allowFaults: boolean;
+  readonly admin: HostPort | undefined;
+  readonly tokenFile: string | undefined;
+  readonly insecure: boolean;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
 }
 
 export type OptionKey = keyof Settings;
@@ -214,6 +219,50 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
     expects: 'true or false',
     parse: trueOrFalse,
     fallback: () => false,
+  },
+  admin: {
+    flag: 'admin',
+    placeholder: 'HOST:PORT',
+    help: 'where /admin/ listens instead',
+    expects: 'HOST:PORT, such as 127.0.0.1:8099',
+    parse: hostPort,
+    fallback: () => undefined,
+    fallbackText: 'with the data',
+    print: (value) => (value === undefined ? undefined : printHostPort(value)),
+  },
+  tokenFile: {
+    flag: 'token-file',
+    placeholder: 'FILE',
+    help: 'holds the token that clients must show; or RINGLET_TOKEN is the token itself',
+    expects: 'a path',
+    parse: path,
+    fallback: () => undefined,
+    fallbackText: 'none',
+  },
+  insecure: {
+    flag: 'insecure',
+    help: 'listen on other addresses than loopback without a token',
+    expects: 'true or false',
+    parse: trueOrFalse,
+    fallback: () => false,
+  },
+  tlsCert: {
+    flag: 'tls-cert',
+    placeholder: 'FILE',
+    help: 'certificate in PEM: the doors speak TLS; commands trust it',
+    expects: 'a path',
+    parse: path,
+    fallback: () => undefined,
+    fallbackText: 'none',
+  },
+  tlsKey: {
+    flag: 'tls-key',
+    placeholder: 'FILE',
+    help: 'private key of the certificate, in PEM',
+    expects: 'a path',
+    parse: path,
+    fallback: () => undefined,
+    fallbackText: 'none',
   },
 };
 

@@ -65,9 +65,11 @@ function misuse(key: OptionKey, place: string, given: unknown, expected: string)
 }
 
 /** A value as a flag or a file would give it. */
-export function printValue(key: OptionKey, settings: Settings): string | number | boolean {
+export function printValue(key: OptionKey, settings: Settings): string | number | boolean | undefined {
   const print = (OPTIONS[key] as Option<unknown>).print;
-  return print === undefined ? (settings[key] as string | number | boolean) : print(settings[key]);
+  return print === undefined
+    ? (settings[key] as string | number | boolean | undefined)
+    : print(settings[key]);
 }
 
 /** JSON that `--config` reads back to the same settings. */

@@ -197,3 +197,41 @@ describe('load of 100,000 lines with bad ones and duplicates', () => {
     expect((await run(['get', 'k7', '--bucket', 'b', ...at])).stdout).toBe('{"id":"k7","n":99007}');
   });
 });
+
+describe('who may come in', () => {
+  test('open to others without a token: exit code 2, a remedy, and no file touched', async () => {
+    const data = newDirectory();
+    const { code, stderr } = await run(['serve', '--http', '0.0.0.0:0', '--data', data]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ringlet: USAGE: http .*--token-file FILE.*--insecure/);
+    expect(existsSync(data)).toBe(false);
+  });
+
+  test('token, TLS and an admin address of its own: commands find their way by endpoint.json, others do not', async () => {
+    const data = newDirectory();
+    const token = 'a-token-that-nobody-guesses';
+    const tokenFile = join(dir, 'token');
+    writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 });
+    const fixtures = join(import.meta.dirname, '..', 'server', 'fixtures');
+    const certificate = join(fixtures, 'tls-cert.pem');
+    const tls = ['--tls-cert', certificate, '--tls-key', join(fixtures, 'tls-key.pem')];
+    const more = ['--token-file', tokenFile, '--admin', '127.0.0.1:0', '--allow-faults'];
+    const running = serve(data, ...tls, ...more);
+    const url = await running.ready;
+    expect(url).toMatch(/^https:/);
+    expect(await run(['put', 'k', 'v', '--data', data])).toMatchObject({ code: 0, stderr: '' });
+    expect(await run(['get', 'k', '--data', data])).toMatchObject({ code: 0, stdout: 'v' });
+    expect(await run(['fault', 'clear', '--data', data])).toMatchObject({ code: 0 });
+
+    const stranger = await run(['get', 'k', '--url', url, '--tls-cert', certificate]);
+    expect(stranger).toMatchObject({ code: 1, stdout: '' });
+    expect(stranger.stderr).toContain('asks for its token');
+    const distrustful = await run(['get', 'k', '--url', url, '--token-file', tokenFile]);
+    expect(distrustful.stderr).toContain('certificate');
+    const friend = ['get', 'k', '--url', url, '--tls-cert', certificate];
+    expect(await run(friend, { env: { RINGLET_TOKEN: token } })).toMatchObject({ code: 0, stdout: 'v' });
+    const printed = running.stdout() + readFileSync(join(data, 'endpoint.json'), 'utf8');
+    expect(printed).not.toContain(token);
+    await stop(running);
+  });
+});

@@ -34,7 +34,15 @@ function screen(
 ): string {
   const { settings } = resolveSettings(flags, {});
   const address = 'http://127.0.0.1:1';
-  return startScreen({ version: '1.2.3', settings, ring: shape, startup: { ...fresh, ...startup }, address });
+  return startScreen({
+    version: '1.2.3',
+    settings,
+    ring: shape,
+    startup: { ...fresh, ...startup },
+    address,
+    adminAddress: address,
+    guarded: false,
+  });
 }
 
 test('the ring is drawn by first owners, with capacities and shares', () => {
@@ -56,7 +64,7 @@ test.each([
   [{ durability: 'committed' }, 'a killed process neither (in 2 journals before the answer)'],
   [{ durability: 'durable', nodes: '1' }, 'nothing acknowledged: synced to 1 journal before the answer'],
   [{ engine: 'memory' }, 'everything when the process ends'],
-  [{ http: '0.0.0.0:1' }, 'WARNING: open to the network, and there is no authentication'],
+  [{ http: '0.0.0.0:1' }, 'WARNING: open to the network, and nobody has to show a token'],
 ])('%j says what it risks', (flags, words) => {
   expect(screen(flags)).toContain(words);
 });

@@ -46,7 +46,7 @@ export function start(
   const ready = new Promise<string>((resolve, reject) => {
     child.stdout.on('data', (data) => {
       stdout += String(data);
-      const line = /^ready (http:\/\/\S+)\n/m.exec(stdout);
+      const line = /^ready (https?:\/\/\S+)\n/m.exec(stdout);
       if (line !== null) resolve(line[1]!);
     });
     void finished.then((end) => reject(new Error(`it ended with ${end.code}: ${end.stderr}`)));

@@ -84,7 +84,7 @@ describe('the documentation', () => {
   });
 
   it('links only to files that exist', () => {
-    const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+    const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md'];
     for (const folder of ['docs', 'docs/decisions']) {
       for (const name of readdirSync(join(repository, folder))) {
         if (name.endsWith('.md')) pages.push(`${folder}/${name}`);

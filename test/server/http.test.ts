@@ -36,7 +36,7 @@ describe('errors', () => {
 
   test.each([
     ['QUORUM_NOT_MET', 503, true],
-    ['OVERLOADED', 503, true],
+    ['OVERLOADED', 429, true],
     ['TIMEOUT', 503, true],
     ['CONDITION_UNAVAILABLE', 503, true],
     ['STORE_FULL', 507, true],

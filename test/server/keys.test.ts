@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { RingletError } from '../../src/base/errors.js';
 import { call, context, expectProblem, fake, KEY, useFakeStore, VALUE_BYTES } from './harness.js';
+import type { Answer } from './raw-client.js';
 
 useFakeStore();
 
@@ -182,7 +183,8 @@ describe('siblings', () => {
     await call(KEY, { method: 'PUT', body: 'b', headers: { 'Content-Type': 'text/b' } });
     const both = await call(KEY);
     expect(both.status).toBe(300);
-    expect(both.headers.etag).toBeUndefined();
+    expect(both.headers.etag).toBe(`W/"${context(both)}"`);
+    expect(both.headers.vary).toBe('Accept');
     const envelope = both.json() as { context: string; siblings: Record<string, string>[] };
     expect(envelope.context).toBe(context(both));
     const values = envelope.siblings.map((s) => [
@@ -201,7 +203,76 @@ describe('siblings', () => {
     const resolved = await call(KEY);
     expect([resolved.status, resolved.text]).toEqual([200, 'ab']);
   });
+
+  test('a client that has them is answered 304; If-Match takes no weak tag', async () => {
+    for (const body of ['a', 'b']) await call(KEY, { method: 'PUT', body });
+    const etag = (await call(KEY)).headers.etag!;
+    expect((await call(KEY, { headers: { 'If-None-Match': etag } })).status).toBe(304);
+    const put = await call(KEY, { method: 'PUT', body: 'c', headers: { 'If-Match': etag } });
+    expectProblem(put, 400, 'BAD_REQUEST');
+  });
+
+  test('Accept: multipart/mixed gives the bytes of each, with type and tag', async () => {
+    const values: [string, Buffer][] = [
+      ['text/a', Buffer.from('a')],
+      ['application/octet-stream', Buffer.from([0, 13, 10, 45, 45, 255])],
+      ['text/empty', Buffer.alloc(0)],
+    ];
+    for (const [type, body] of values)
+      await call(KEY, { method: 'PUT', body, headers: { 'Content-Type': type } });
+    const answer = await call(KEY, { headers: { Accept: 'multipart/mixed' } });
+    expect(answer.status).toBe(300);
+    const parts = partsOf(answer);
+    expect(parts.map(({ headers, body }) => [headers['content-type'], body])).toEqual(values);
+    const envelope = (await call(KEY)).json() as { siblings: { etag: string }[] };
+    expect(parts.map(({ headers }) => headers['etag'])).toEqual(envelope.siblings.map(({ etag }) => etag));
+    expect(context(answer)).toBe(context(await call(KEY)));
+  });
+
+  test.each([
+    ['application/json, multipart/mixed;q=0.5', 'application/json'],
+    ['application/json;q=0.5, multipart/mixed', 'multipart/mixed'],
+    ['multipart/*', 'multipart/mixed'],
+    ['*/*', 'application/json'],
+    ['multipart/mixed;q=0', 'application/json'],
+    ['multipart/mixed;q=x', 'application/json'],
+    ['text/html', 'application/json'],
+  ])('Accept: %s gives %s', async (Accept, type) => {
+    for (const body of ['a', 'b']) await call(KEY, { method: 'PUT', body });
+    const answer = await call(KEY, { headers: { Accept } });
+    expect(answer.headers['content-type']).toMatch(new RegExp(`^${type}`));
+    await call(KEY, { method: 'PUT', body: 'c', headers: { 'Ringlet-Context': context(answer) } });
+    expect((await call(KEY, { headers: { Accept } })).text).toBe('c');
+  });
 });
+
+interface Part {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+/** By the boundary alone, as a client without lengths would. */
+function partsOf(answer: Answer): Part[] {
+  const boundary = /^multipart\/mixed; boundary="([0-9a-f]{32})"$/.exec(answer.headers['content-type']!)![1]!;
+  const pieces = `\r\n${answer.body.toString('latin1')}`.split(`\r\n--${boundary}`);
+  expect([pieces[0], pieces.at(-1)]).toEqual(['', '--\r\n']);
+  return pieces.slice(1, -1).map((piece) => {
+    const end = piece.indexOf('\r\n\r\n');
+    const lines = piece.slice(2, end).split('\r\n');
+    const headers = Object.fromEntries(
+      lines.map(
+        (line) =>
+          line
+            .toLowerCase()
+            .split(': ', 1)
+            .concat(line.slice(line.indexOf(': ') + 2)) as [string, string],
+      ),
+    );
+    const body = Buffer.from(piece.slice(end + 4), 'latin1');
+    expect(headers['content-length']).toBe(String(body.length));
+    return { headers, body };
+  });
+}
 
 describe('conditions', () => {
   test('If-None-Match: * writes only what is absent', async () => {

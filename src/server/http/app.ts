@@ -2,6 +2,7 @@ import type { RequestListener, Server } from 'node:http';
 import { fastify, type FastifyInstance } from 'fastify';
 import { assert } from '../../base/assert.js';
 import type { FaultControl, Store } from '../../client/api.js';
+import type { Secret } from '../security/secret.js';
 import { routedUrl } from './address.js';
 import { adminRoutes } from './admin.js';
 import { bucketRoutes } from './buckets.js';
@@ -14,6 +15,9 @@ export interface AppOptions {
   /** The server that will pass its requests to the app's handler. */
   readonly server: Server;
   readonly host: string;
+  readonly secret: Secret | undefined;
+  /** Which routes: those of the data and those for operators may listen at two places. */
+  readonly part: 'all' | 'data' | 'admin';
   readonly valueBytes: number;
   readonly instance: string;
   readonly faults: FaultControl | undefined;
@@ -44,16 +48,20 @@ export async function buildApp(
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  app.addHook('onRequest', guard(options.host));
+  app.addHook('onRequest', guard(options.host, options.secret));
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, problemOf(error, options.report)));
   app.setNotFoundHandler((request, reply) => {
     const path = request.originalUrl.split('?', 1)[0]!.slice(0, 200);
     return sendProblem(reply, problem('ROUTE_NOT_FOUND', 404, `nothing at ${path}`));
   });
-  keyRoutes(app, store);
-  bucketRoutes(app, store, options.report);
+  if (options.part !== 'admin') {
+    keyRoutes(app, store);
+    bucketRoutes(app, store, options.report);
+  }
   adminRoutes(app, store, options.instance);
-  faultRoutes(app, store, options.faults);
+  if (options.part !== 'data') {
+    faultRoutes(app, store, options.faults);
+  }
   await app.ready();
   assert(handler !== undefined, 'fastify asks for its server while it is made');
   return { app, handler };

@@ -12,9 +12,10 @@ export function etagOf(context: { toString(): string }): string {
 export function clientHas(request: FastifyRequest, etag: string): boolean {
   const given = request.headers['if-none-match'];
   if (given === undefined) return false;
+  const opaque = etag.replace(/^W\//, '');
   return given.split(',').some((tag) => {
     const trimmed = tag.trim();
-    return trimmed === '*' || trimmed.replace(/^W\//, '') === etag;
+    return trimmed === '*' || trimmed.replace(/^W\//, '') === opaque;
   });
 }
 

@@ -1,37 +1,67 @@
-import { isIPv4 } from 'node:net';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { problem, sendProblem } from './problem.js';
+import type { FastifyReply, onRequestHookHandler } from 'fastify';
+import { isLoopback } from '../security/access.js';
+import type { Secret } from '../security/secret.js';
+import { problem, sendProblem, type Problem } from './problem.js';
 
 /**
- * What keeps a web page in the user's browser away from a store on the same machine: a name of
- * the page's own that resolves to loopback (DNS rebinding: the Host header tells), and a form or
- * script that posts across sites (the Origin header tells).
+ * Lets a request in, before anything of its body is read. What keeps a web page in the user's
+ * browser away from a store on the same machine: a name of the page's own that resolves to
+ * loopback (DNS rebinding: the Host header tells), and a form or script that posts across sites
+ * (the Origin header tells, or Sec-Fetch-Site). Then the token, if one is set.
  */
-export function guard(boundHost: string): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+export function guard(boundHost: string, secret: Secret | undefined): onRequestHookHandler {
   const bound = boundHost.toLowerCase();
   const onLoopback = isLoopback(bound);
-  return async (request, reply) => {
-    const host = request.headers.host ?? '';
-    const name = hostName(host);
-    if (onLoopback && !(name !== undefined && (name === bound || isLoopback(name)))) {
-      await refuse(
-        reply,
-        'Host',
-        host,
-        'a loopback name or address, or the host that the store was told to bind',
-      );
+  return (request, reply, next) => {
+    const { host = '', origin, authorization, 'sec-fetch-site': site } = request.headers;
+    if (onLoopback && !isOurs(host, bound)) {
+      refuse(reply, 'Host', host, 'a loopback name or address, or the host that the store was told to bind');
       return;
     }
-    const { origin } = request.headers;
     const reads = request.method === 'GET' || request.method === 'HEAD';
-    if (origin !== undefined && !reads && origin !== `http://${host}` && origin !== `https://${host}`) {
-      await refuse(reply, 'Origin', origin, 'no Origin, or the one of this server');
+    if (!reads) {
+      const foreign = origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`;
+      if (foreign) return refuse(reply, 'Origin', origin, 'no Origin, or the one of this server');
+      if (site === 'cross-site') return refuse(reply, 'Sec-Fetch-Site', site, 'a request of the same site');
     }
+    if (secret !== undefined && request.routeOptions.url !== OPEN_ROUTE && !shows(authorization, secret)) {
+      return challenge(reply);
+    }
+    next();
   };
 }
 
-export function isLoopback(name: string): boolean {
-  return name === 'localhost' || name === '::1' || (isIPv4(name) && name.startsWith('127.'));
+/** Whether the store serves is no secret, and those who ask (containers, balancers) have no token. */
+const OPEN_ROUTE = '/healthz';
+
+/** Requests on one connection mostly have the same host; the pattern need not be matched each time. */
+let lastHost = '';
+let lastBound = '';
+
+function isOurs(host: string, bound: string): boolean {
+  if (host === lastHost && bound === lastBound) return true;
+  const name = hostName(host);
+  if (name === undefined || (name !== bound && !isLoopback(name))) return false;
+  lastHost = host;
+  lastBound = bound;
+  return true;
+}
+
+/** As a bearer token, or as the password of any user, which is what browsers can ask for. */
+function shows(authorization: string | undefined, secret: Secret): boolean {
+  const match = /^(bearer|basic) +(\S+) *$/i.exec(authorization ?? '');
+  if (match === null) return false;
+  const given = match[2]!;
+  if (match[1]!.toLowerCase() === 'bearer') return secret.matches(given);
+  const pair = Buffer.from(given, 'base64').toString();
+  return secret.matches(pair.slice(pair.indexOf(':') + 1));
+}
+
+function challenge(reply: FastifyReply): void {
+  const detail =
+    'this store asks for its token: Authorization: Bearer TOKEN, or the token as a password with any name';
+  reply.header('WWW-Authenticate', 'Bearer realm="ringlet", Basic realm="ringlet", charset="UTF-8"');
+  turnAway(reply, problem('UNAUTHORIZED', 401, detail));
 }
 
 function hostName(host: string): string | undefined {
@@ -39,11 +69,13 @@ function hostName(host: string): string | undefined {
   return (match?.[1] ?? match?.[2])?.toLowerCase();
 }
 
-async function refuse(reply: FastifyReply, header: string, given: string, expected: string): Promise<void> {
+function refuse(reply: FastifyReply, header: string, given: string, expected: string): void {
   const short = given.slice(0, 100);
   const detail = `header ${header}: got "${short}", expected ${expected}`;
-  await sendProblem(
-    reply,
-    problem('HOST_NOT_ALLOWED', 403, detail, { details: { header, given: short, expected } }),
-  );
+  turnAway(reply, problem('HOST_NOT_ALLOWED', 403, detail, { details: { header, given: short, expected } }));
+}
+
+/** Nothing more is read from this connection, a body least of all. */
+function turnAway(reply: FastifyReply, body: Problem): void {
+  void sendProblem(reply.header('Connection', 'close'), body);
 }

@@ -1,7 +1,15 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { RingletError } from '../../base/errors.js';
 import { printHostPort, type HostPort } from '../../config/parse.js';
+import type { TlsFiles } from '../security/access.js';
 import { problem, problemHeaders } from './problem.js';
 
 /** Node has no limit of its own on connections, and generous ones on time. */
@@ -26,34 +34,34 @@ export interface HttpListener {
 }
 
 /** Binds or throws PORT_IN_USE (or IO, for an address that is not this machine's). */
-export async function bindHttp(at: HostPort): Promise<HttpListener> {
+export async function bindHttp(at: HostPort, tls?: TlsFiles): Promise<HttpListener> {
   let handler: RequestListener = answerStarting;
   const inFlight = new Set<ServerResponse>();
   let closing: Promise<void> | undefined;
-  const server = createServer(
-    {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      maxHeaderSize: MAX_HEADER_BYTES,
-    },
-    (request, response) => {
-      inFlight.add(response);
-      response.once('close', () => {
-        inFlight.delete(response);
-        // A response whose headers went out before the drain began leaves an idle connection behind.
-        if (closing !== undefined) setImmediate(() => server.closeIdleConnections());
-      });
-      if (closing !== undefined) response.setHeader('Connection', 'close');
-      handler(request, response);
-    },
-  );
+  const options: ServerOptions = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+  };
+  const listener: RequestListener = (request, response) => {
+    inFlight.add(response);
+    response.once('close', () => {
+      inFlight.delete(response);
+      // A response whose headers went out before the drain began leaves an idle connection behind.
+      if (closing !== undefined) setImmediate(() => server.closeIdleConnections());
+    });
+    if (closing !== undefined) response.setHeader('Connection', 'close');
+    handler(request, response);
+  };
+  const server: Server =
+    tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
   server.maxConnections = MAX_CONNECTIONS;
   await listen(server, at);
   const { port } = server.address() as AddressInfo;
   return {
     server,
-    address: `http://${printHostPort({ host: at.host, port })}`,
+    address: `${tls === undefined ? 'http' : 'https'}://${printHostPort({ host: at.host, port })}`,
     host: at.host,
     attach(listener) {
       handler = listener;

@@ -3,7 +3,7 @@ import type { ScanItem, ScanOptions, Store } from '../../client/api.js';
 import { problemOf } from './problem.js';
 import { defined, Query } from './query.js';
 import { bucketParameter, disconnectSignal, type Handler } from './routes.js';
-import { siblingJson } from './values.js';
+import { siblingJson } from './siblings.js';
 
 /** Lines are sent in blocks of about this size: a chunk and a system call for each would dominate. */
 const BLOCK_CHARACTERS = 16 << 10;

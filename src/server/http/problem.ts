@@ -6,6 +6,7 @@ import { ERROR_CODES, RingletError, type ErrorCode, type ErrorDetails } from '..
 /** Codes that only HTTP knows; the store's own are in base/errors.ts. */
 export type HttpCode =
   | 'NOT_FOUND'
+  | 'UNAUTHORIZED'
   | 'ROUTE_NOT_FOUND'
   | 'METHOD_NOT_ALLOWED'
   | 'HOST_NOT_ALLOWED'
@@ -26,6 +27,8 @@ export interface Problem {
 }
 
 const RETRY_AFTER_S = '1';
+/** Too many requests, not serving, no room: each passes. */
+const RETRIED: readonly number[] = [429, 503, 507];
 
 export function problem(
   code: ErrorCode | HttpCode,
@@ -48,7 +51,7 @@ export function problem(
 
 export function problemHeaders(body: Problem): Record<string, string> {
   const headers: Record<string, string> = { 'Content-Type': 'application/problem+json' };
-  if (body.status === 503 || (body.status === 507 && body.retryable)) headers['Retry-After'] = RETRY_AFTER_S;
+  if (RETRIED.includes(body.status) && body.retryable) headers['Retry-After'] = RETRY_AFTER_S;
   return headers;
 }
 

@@ -1,30 +1,9 @@
-import { createHash } from 'node:crypto';
-import { validateHeaderValue } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { GetResult, Sibling, TimelineEvent } from '../../client/api.js';
+import type { GetResult, TimelineEvent } from '../../client/api.js';
 import { clientHas, etagOf } from './conditions.js';
+import { multipartOf, prefersMultipart } from './multipart.js';
 import { problem, sendProblem } from './problem.js';
-
-/** A sibling as JSON carries it, in a 300 envelope and in listings. */
-export interface SiblingJson {
-  /** base64 */
-  readonly value: string;
-  readonly contentType: string;
-  /** Tells the siblings of one answer apart. */
-  readonly etag: string;
-  /** ISO 8601 */
-  readonly modifiedAt: string;
-}
-
-export function siblingJson({ value, contentType, modifiedAtMs }: Sibling): SiblingJson {
-  const hash = createHash('sha1').update(`${contentType}\0${modifiedAtMs}\0`).update(value);
-  return {
-    value: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'),
-    contentType,
-    etag: `"${hash.digest('base64url')}"`,
-    modifiedAt: new Date(modifiedAtMs).toISOString(),
-  };
-}
+import { safeContentType, siblingJson } from './siblings.js';
 
 /** 200 with the one value, 300 with siblings, 304 when the client has it, 404 with the tombstone's context. */
 export function sendResult(request: FastifyRequest, reply: FastifyReply, result: GetResult): FastifyReply {
@@ -37,13 +16,7 @@ export function sendResult(request: FastifyRequest, reply: FastifyReply, result:
     return sendProblem(reply, problem('NOT_FOUND', 404, detail, { details: { tombstone } }));
   }
   const [only, ...others] = result.siblings;
-  if (only === undefined || others.length > 0) {
-    const envelope = { context: result.context?.toString(), siblings: result.siblings.map(siblingJson) };
-    return reply
-      .code(300)
-      .header('Content-Type', 'application/json')
-      .send(Buffer.from(JSON.stringify(envelope)));
-  }
+  if (only === undefined || others.length > 0) return sendSiblings(request, reply, result);
   const etag = etagOf(result.context ?? '');
   reply.header('ETag', etag).header('Last-Modified', new Date(only.modifiedAtMs).toUTCString());
   if (request.method !== 'PUT' && clientHas(request, etag)) return reply.code(304).send();
@@ -56,14 +29,24 @@ export function sendResult(request: FastifyRequest, reply: FastifyReply, result:
   return reply.code(200).header('Content-Type', safeContentType(only.contentType)).send(body);
 }
 
-/** A value put through the library can have a content type that no header may hold. */
-function safeContentType(contentType: string): string {
-  try {
-    validateHeaderValue('Content-Type', contentType);
-    return contentType === '' ? 'application/octet-stream' : contentType;
-  } catch {
-    return 'application/octet-stream';
+/** The tag is weak: it stands for both forms that the client may ask for. */
+function sendSiblings(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { siblings, context }: GetResult,
+): FastifyReply {
+  const etag = `W/${etagOf(context ?? '')}`;
+  reply.header('ETag', etag).header('Vary', 'Accept');
+  if (request.method !== 'PUT' && clientHas(request, etag)) return reply.code(304).send();
+  if (prefersMultipart(request.headers.accept)) {
+    const { contentType, body } = multipartOf(siblings);
+    return reply.code(300).header('Content-Type', contentType).send(body);
   }
+  const envelope = { context: context?.toString(), siblings: siblings.map(siblingJson) };
+  return reply
+    .code(300)
+    .header('Content-Type', 'application/json')
+    .send(Buffer.from(JSON.stringify(envelope)));
 }
 
 /** The timeline in the syntax of Server-Timing, which browsers draw: durations are ms since the request began. */

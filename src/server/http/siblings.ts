@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import { validateHeaderValue } from 'node:http';
+import type { Sibling } from '../../client/api.js';
+
+/** A sibling as JSON carries it, in a 300 envelope and in listings. */
+export interface SiblingJson {
+  /** base64 */
+  readonly value: string;
+  readonly contentType: string;
+  /** Tells the siblings of one answer apart. */
+  readonly etag: string;
+  /** ISO 8601 */
+  readonly modifiedAt: string;
+}
+
+export function siblingJson(sibling: Sibling): SiblingJson {
+  const { value, contentType, modifiedAtMs } = sibling;
+  return {
+    value: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'),
+    contentType,
+    etag: siblingTag(sibling),
+    modifiedAt: new Date(modifiedAtMs).toISOString(),
+  };
+}
+
+export function siblingTag({ value, contentType, modifiedAtMs }: Sibling): string {
+  const hash = createHash('sha1').update(`${contentType}\0${modifiedAtMs}\0`).update(value);
+  return `"${hash.digest('base64url')}"`;
+}
+
+/** A value put through the library can have a content type that no header may hold. */
+export function safeContentType(contentType: string): string {
+  try {
+    validateHeaderValue('Content-Type', contentType);
+    return contentType === '' ? 'application/octet-stream' : contentType;
+  } catch {
+    return 'application/octet-stream';
+  }
+}
