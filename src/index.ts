@@ -2,3 +2,4 @@ export { open } from './host/open.js';
 export { connect } from './client/connect.js';
 export { RingletError, type ErrorCode, type ErrorDetails, type ErrorFields } from './base/errors.js';
 export type * from './client/api.js';
+export type * from './client/ring-api.js';

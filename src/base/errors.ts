@@ -48,6 +48,10 @@ export const ERROR_CODES = {
   DATA_LOCKED: { retryable: true, http: 500 },
   /** The directory was made with other nodes, virtual nodes, capacities or partitions. */
   TOPOLOGY_CHANGED: { retryable: false, http: 500 },
+  /** A ring change is under way; there is one at a time. */
+  RING_CHANGING: { retryable: true, http: 409 },
+  /** No room for more virtual nodes until the store is opened again. */
+  RING_FULL: { retryable: false, http: 409 },
   PORT_IN_USE: { retryable: true, http: 500 },
   /** A command line or configuration mistake (exit code 2). */
   USAGE: { retryable: false, http: 400 },

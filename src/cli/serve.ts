@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { HostStore } from '../client/api.js';
 import type { Settings } from '../config/options.js';
-import { printSettings } from '../config/resolve.js';
+import { printSettings, type Resolved } from '../config/resolve.js';
 import { bindHttp, type HttpListener } from '../server/http/listener.js';
 import { accessOf } from '../server/security/access.js';
 import type { HttpServer } from '../server/http/start.js';
@@ -31,19 +31,20 @@ export function serveCommand(): Command {
     .option('--print-config', 'print the settings as a file for --config, and exit')
     .addHelpText('after', NOTES)
     .action(async ({ printConfig }: { printConfig?: true }, self: Command) => {
-      const { settings } = settingsOf(self);
-      await (printConfig === true ? print(`${printSettings(settings)}\n`) : serve(settings));
+      const resolved = settingsOf(self);
+      await (printConfig === true ? print(`${printSettings(resolved.settings)}\n`) : serve(resolved));
     });
 }
 
 /** Runs until a signal. The port comes first: when it is taken, no file has been touched. */
-async function serve(settings: Settings): Promise<void> {
+async function serve(resolved: Resolved): Promise<void> {
+  const { settings } = resolved;
   const stopped = stopSignal();
   const access = accessOf(settings, process.env, { http: settings.http, admin: settings.admin });
   const listeners = [await bindHttp(settings.http, access.tls)];
   const store = await openBehind(listeners, async () => {
     if (settings.admin !== undefined) listeners.push(await bindHttp(settings.admin, access.tls));
-    return openStore(settings);
+    return openStore(resolved);
   });
   const [listener, admin] = listeners as [HttpListener, HttpListener?];
   try {

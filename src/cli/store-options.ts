@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { OpenOptions } from '../client/api.js';
-import { OPTION_KEYS, OPTIONS, variableName, type OptionKey, type Settings } from '../config/options.js';
+import { OPTION_KEYS, OPTIONS, variableName, type OptionKey } from '../config/options.js';
 import { printValue, resolveSettings, type Resolved } from '../config/resolve.js';
 
 const DEFAULTS = resolveSettings({}, {}).settings;
@@ -24,33 +24,16 @@ export function settingsOf(command: Command): Resolved {
   return resolveSettings(command.opts(), process.env);
 }
 
-export function openOptions(settings: Settings): OpenOptions {
-  const {
-    data,
-    engine,
-    nodes,
-    vnodes,
-    capacity,
-    partitions,
-    n,
-    r,
-    w,
-    durability,
-    valueBytes,
-    flushMs,
-    maxCallers,
-    allowFaults,
-  } = settings;
+/** What a directory decides by what it has already, unless somebody asks for something else. */
+const KEPT = ['nodes', 'vnodes', 'capacity', 'partitions', 'n', 'r', 'w'] as const;
+
+export function openOptions({ settings, asked }: Resolved): OpenOptions {
+  const { data, engine, durability, valueBytes, flushMs, maxCallers, allowFaults } = settings;
+  const kept = Object.fromEntries(KEPT.filter((key) => asked.has(key)).map((key) => [key, settings[key]]));
   return {
     data,
     engine,
-    nodes,
-    vnodes,
-    capacity,
-    partitions,
-    n,
-    r,
-    w,
+    ...kept,
     durability,
     memoryMiB: settings.memory,
     valueBytes,

@@ -52,7 +52,8 @@ export interface Target {
  */
 export async function openTarget(command: Command, creates: boolean): Promise<Target> {
   const { url } = command.opts<{ url?: string }>();
-  const { settings } = settingsOf(command);
+  const resolved = settingsOf(command);
+  const { settings } = resolved;
   if (url !== undefined) return new HttpTarget(checkUrl(url), credentialsOf(settings));
   if (settings.engine === 'lmdb') {
     const running = await runningIn(settings);
@@ -63,7 +64,7 @@ export async function openTarget(command: Command, creates: boolean): Promise<Ta
       throw new RingletError('IO', `there is no store in ${directory}; ${remedy}`, { data: directory });
     }
   }
-  return new StoreTarget(await openStore(settings));
+  return new StoreTarget(await openStore(resolved));
 }
 
 /** The store that runs in a data directory; undefined if none does. */

@@ -1,4 +1,5 @@
 import type { ErrorFields } from '../base/errors.js';
+import type { RingControl, RingProgress } from './ring-api.js';
 import type { LinkFault } from '../messaging/fault-table.js';
 
 /**
@@ -168,6 +169,8 @@ export interface Store extends Omit<Bucket, 'name'>, AsyncDisposable {
 
 /** The store in the thread that opened it. */
 export interface HostStore extends Store {
+  /** Grows and shrinks the store while it serves. */
+  readonly members: RingControl;
   /** Takes a caller slot for one other thread; TOO_MANY_CALLERS when all are taken. */
   handle(): Handle;
   /** How the start went. */
@@ -258,6 +261,8 @@ export interface Handle {
 export interface RingDescription {
   readonly partitions: number;
   readonly epoch: number;
+  /** While the ring changes: partitions that move, how many new owners serve, and who still lets copies go. */
+  readonly change?: Pick<RingProgress, 'phase' | 'partitions' | 'handed' | 'compared' | 'cleaning'>;
   readonly nodes: readonly {
     readonly id: string;
     readonly capacity: number;
@@ -360,7 +365,10 @@ export interface OpenOptions {
   /** Data directory; default "./data". Not used by the memory engine. */
   readonly data?: string;
   readonly engine?: 'lmdb' | 'memory';
-  /** Number of nodes (n1…), default 4, 1 to 64. */
+  /**
+   * Number of nodes (n1…), default 4, 1 to 64. A data directory that has another number gets it by a
+   * ring change after the start; without this option it keeps the nodes that it has.
+   */
   readonly nodes?: number;
   /** Virtual nodes (threads) per node, default 1; they share the node's partitions. */
   readonly vnodes?: number;
@@ -368,6 +376,8 @@ export interface OpenOptions {
   readonly capacity?: Readonly<Record<string, number>>;
   /** Power of two, default 64. */
   readonly partitions?: number;
+  /** Room for virtual nodes, those that join later included; default: twice as many as at the start, at most 64. */
+  readonly maxVnodes?: number;
   /** Defaults of new buckets: n = min(3, nodes), r = w = floor(n/2)+1. */
   readonly n?: number;
   readonly r?: number;

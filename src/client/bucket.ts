@@ -28,6 +28,7 @@ import { Gets } from './gets.js';
 import { aborted, finished, locateKey } from './located.js';
 import { checkBucketName, checkProperties, policyOf, timeoutOf } from './policy.js';
 import type { Policy, PutTask } from './request.js';
+import { memberCount } from '../ring/live-ring.js';
 import type { Clock } from '../versions/dvvs.js';
 import { scanBucket } from './scan.js';
 import { offAbort, onAbort } from './signals.js';
@@ -267,7 +268,7 @@ export class ConnectedBucket implements Bucket {
     this.connection.assertOpen();
     const now = await this.properties();
     const { ring, engine } = this.connection.view;
-    checkProperties({ ...now, ...properties }, ring.nodes.length, engine, undefined);
+    checkProperties({ ...now, ...properties }, memberCount(ring), engine, undefined);
     return (await this.directory.define(this.name, { ...this.wanted, ...properties })).properties;
   }
 }

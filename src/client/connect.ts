@@ -16,9 +16,16 @@ class RemoteBuckets implements BucketDirectory {
     { resolve(bucket: BucketDefinition): void; reject(error: RingletError): void }
   >();
   private next = 0;
+  private readonly onBuffer: (slot: number, buffer: SharedArrayBuffer) => void;
 
-  constructor(port: MessagePort, buckets: readonly BucketDefinition[]) {
+  /** @param onBuffer told of the object buffer of a virtual node that has joined */
+  constructor(
+    port: MessagePort,
+    buckets: readonly BucketDefinition[],
+    onBuffer: (slot: number, buffer: SharedArrayBuffer) => void,
+  ) {
     this.port = port;
+    this.onBuffer = onBuffer;
     this.cells = new BucketCells(buckets);
     port.on('message', this.receive);
     port.on('close', () => this.failAll());
@@ -49,6 +56,10 @@ class RemoteBuckets implements BucketDirectory {
   }
 
   private readonly receive = (message: FromHost): void => {
+    if (message.type === 'buffer') {
+      this.onBuffer(message.slot, message.buffer);
+      return;
+    }
     if (message.type !== 'refused') this.cells.set(message.bucket);
     if (message.type === 'bucket') return;
     const waiter = this.waiting.get(message.id);
@@ -96,7 +107,7 @@ export function connect(
   connected.add(port);
   const connection = new Connection(view, caller);
   port.on('close', () => connection.close());
-  const directory = new RemoteBuckets(port, buckets);
+  const directory = new RemoteBuckets(port, buckets, (slot, buffer) => (view.buffers[slot] = buffer));
   return new ConnectedStore(connection, directory, options.resolvers ?? {}, () => {
     connection.close();
     port.close();

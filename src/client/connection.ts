@@ -14,9 +14,11 @@ import {
   VNODE_INCARNATION,
   VNODE_STATE,
 } from '../messaging/layout.js';
+import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import type { Endpoint } from '../messaging/transport.js';
 import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
+import { CallerRing } from './caller-ring.js';
 import { DirectReader } from './direct-reader.js';
 import { KeyRouter } from './key-router.js';
 import { Patience } from './patience.js';
@@ -45,6 +47,7 @@ export class Connection {
   readonly direct: DirectReader;
   readonly machine: RequestMachine;
   readonly frames: FrameContext;
+  readonly rings: CallerRing;
   private readonly endpoint: Endpoint;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
@@ -60,23 +63,40 @@ export class Connection {
   private closed = false;
   private draining = false;
 
-  constructor(view: StoreView, caller: number) {
+  constructor(given: StoreView, caller: number) {
+    const view = { ...given };
     this.view = view;
     this.layout = new SharedLayout(view.shared.shape);
     this.control = new Int32Array(view.shared.control);
     const party = this.layout.callerParty(caller);
     this.bell = this.layout.doorbellWord(party);
-    const rings = new RingEndpoint(view.shared, party);
-    rings.skipAll();
-    this.endpoint = breakable(rings, view, this.clock);
+    const endpoint = new RingEndpoint(view.shared, party, view.ring.vnodes.length);
+    endpoint.skipAll();
+    this.endpoint = breakable(endpoint, view, this.clock);
+    const table = new RingTable(view.shared.control, view.shared.topology);
+    const rings = new CallerRing(view.ring, this.control, this.layout, caller, table, (ring) => {
+      view.ring = ring;
+      endpoint.grow(ring.vnodes.length);
+    });
+    this.rings = rings;
     this.router = new KeyRouter(view.ring);
-    this.direct = new DirectReader(view, caller);
+    this.direct = new DirectReader(view, caller, rings);
     const state = (vnode: number, word: number): number =>
       Atomics.load(this.control, this.layout.vnodeWord(vnode) + word);
-    this.frames = { endpoint: this.endpoint, epoch: view.ring.epoch, caller, router: this.router };
+    this.frames = {
+      endpoint: this.endpoint,
+      get epoch() {
+        return view.ring.epoch;
+      },
+      caller,
+      router: this.router,
+    };
     this.machine = new RequestMachine({
       caller,
-      ring: view.ring,
+      get ring() {
+        return rings.current;
+      },
+      rings,
       router: this.router,
       endpoint: this.endpoint,
       claims: new Claims(this.control, this.layout),

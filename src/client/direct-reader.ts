@@ -5,6 +5,7 @@ import { BufferLayout } from '../storage/buffer-layout.js';
 import { findRecord } from '../storage/key-index.js';
 import { ReaderEpoch } from '../storage/readers.js';
 import { KIND_REMOVED, kindAt } from '../storage/record.js';
+import type { CallerRing } from './caller-ring.js';
 import type { KeyRouter } from './key-router.js';
 import type { StoreView } from './view.js';
 
@@ -19,11 +20,15 @@ export class DirectReader {
   private readonly epoch: ReaderEpoch;
   private readonly countWord: number;
   private readonly faults: FaultTable | undefined;
-  /** Per virtual node, the buffer as words and bytes. */
-  readonly words: readonly Int32Array[];
-  readonly bytes: readonly Uint8Array[];
+  /** Per virtual node, the buffer as words and bytes; filled as they are looked at. */
+  readonly words: Int32Array[] = [];
+  readonly bytes: Uint8Array[] = [];
+  private readonly buffers: StoreView['buffers'];
+  private readonly rings: CallerRing;
 
-  constructor(view: StoreView, caller: number) {
+  constructor(view: StoreView, caller: number, rings: CallerRing) {
+    this.rings = rings;
+    this.buffers = view.buffers;
     this.control = new Int32Array(view.shared.control);
     this.layout = new SharedLayout(view.shared.shape);
     this.bufferLayout = new BufferLayout(view.bufferShape);
@@ -32,12 +37,12 @@ export class DirectReader {
     this.countWord = this.layout.directReadsWord(caller, 0);
     const { faults, shape } = view.shared;
     this.faults = faults && new FaultTable(faults, shape.vnodes);
-    this.words = view.buffers.map((buffer) => new Int32Array(buffer));
-    this.bytes = view.buffers.map((buffer) => new Uint8Array(buffer));
   }
 
+  /** The ring is looked at after it is announced that we read: copies that it leaves out may go. */
   enter(): void {
     this.epoch.enter();
+    this.rings.follow();
   }
   leave(): void {
     this.epoch.leave();
@@ -58,9 +63,18 @@ export class DirectReader {
    */
   find(vnode: number, bucket: number, key: KeyRouter): number {
     if (!this.isServing(vnode) || this.faults?.touches(this.faults.sides - 1, vnode) === true) return -1;
-    const byte = findRecord(this.words[vnode]!, this.bufferLayout, key.hash, bucket, key.words, key.keyBytes);
+    const words = this.words[vnode] ?? this.meet(vnode);
+    if (words === undefined) return -1;
+    const byte = findRecord(words, this.bufferLayout, key.hash, bucket, key.words, key.keyBytes);
     if (byte === 0 || !this.isServing(vnode)) return -1;
-    return kindAt(this.words[vnode]!, byte >>> 2) === KIND_REMOVED ? -1 : byte >>> 2;
+    return kindAt(words, byte >>> 2) === KIND_REMOVED ? -1 : byte >>> 2;
+  }
+
+  private meet(vnode: number): Int32Array | undefined {
+    const buffer = this.buffers[vnode];
+    if (buffer === undefined) return undefined;
+    this.bytes[vnode] = new Uint8Array(buffer);
+    return (this.words[vnode] = new Int32Array(buffer));
   }
 
   count(vnode: number): void {

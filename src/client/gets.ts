@@ -76,9 +76,9 @@ export class Gets {
   /** The answer when the first R owners have equal copies with one value in their buffers. */
   private readDirectly(policy: Policy): GetResult | undefined {
     const { direct, router, view } = this.connection;
-    const { preference, preferenceLength } = view.ring;
     direct.enter();
     try {
+      const { preference, preferenceLength } = view.ring;
       const first = preference[router.partition * preferenceLength]!;
       if (direct.isHinted(first)) return undefined;
       const at = direct.find(first, policy.bucket, router);

@@ -43,6 +43,7 @@ export type ToHost = {
 };
 
 export type FromHost =
+  | { readonly type: 'buffer'; readonly slot: number; readonly buffer: SharedArrayBuffer }
   | { readonly type: 'bucket'; readonly bucket: BucketDefinition }
   | { readonly type: 'defined'; readonly id: number; readonly bucket: BucketDefinition }
   | {

@@ -28,6 +28,7 @@ import type { Ring } from '../ring/ring.js';
 import { decodeClock } from '../storage/record-codec.js';
 import { keyAt, keyLengthAt, kindAt, lengthAt } from '../storage/record.js';
 import type { Entry } from '../versions/dvvs.js';
+import type { CallerRing } from './caller-ring.js';
 import type { Contribution } from './merge.js';
 import { errorOfOutcome } from './outcomes.js';
 import { planRead, type ReadView, type Standing } from './read-plan.js';
@@ -65,7 +66,10 @@ interface Active {
 
 export interface MachineWorld {
   readonly caller: number;
+  /** As it is now. */
   readonly ring: Ring;
+  /** Absent where the ring never changes. */
+  readonly rings?: CallerRing;
   readonly router: KeyRouter;
   readonly endpoint: Endpoint;
   readonly claims: Claims;
@@ -97,12 +101,16 @@ export class RequestMachine {
     this.world = world;
     this.frames = {
       endpoint: world.endpoint,
-      epoch: world.ring.epoch,
+      get epoch() {
+        return world.ring.epoch;
+      },
       caller: world.caller,
       router: world.router,
     };
     this.health = new VnodeHealth({
-      vnodes: world.ring.vnodes.length,
+      get vnodes() {
+        return world.ring.vnodes.length;
+      },
       isServing: (vnode) => world.isServing(vnode),
       ping: (vnode) => writePing(this.frames, vnode, this.nowMs + PING_LIFETIME_MS),
       publish: (vnode, suspected) => world.publishSuspicion(vnode, suspected),
@@ -122,7 +130,8 @@ export class RequestMachine {
     const request = this.world.claims.open(this.world.caller, slot);
     const active: Active = { slot, request, task, asked: [], contributions, refusers: [] };
     this.active[slot] = active;
-    this.pending++;
+    if (this.pending++ === 0) this.world.rings?.enter();
+    else this.world.rings?.follow();
     this.health.used(nowMs);
     this.advance(active);
     return slot;
@@ -131,12 +140,14 @@ export class RequestMachine {
   /** Takes what has arrived; true if there may be more. */
   poll(nowMs: number): boolean {
     this.nowMs = nowMs;
+    this.world.rings?.follow();
     return this.world.endpoint.drain(256, this.handle);
   }
 
   /** Deadlines, dead virtual nodes, and slow ones. */
   tick(nowMs: number): void {
     this.nowMs = nowMs;
+    this.world.rings?.follow();
     this.health.tick(nowMs);
     if (this.pending === 0) return;
     for (let slot = 0; slot < this.nextSlot; slot++) {
@@ -509,7 +520,7 @@ export class RequestMachine {
   private release(active: Active): void {
     this.active[active.slot] = undefined;
     this.freeSlots.push(active.slot);
-    this.pending--;
+    if (--this.pending === 0) this.world.rings?.leave();
   }
 }
 

@@ -48,6 +48,7 @@ import {
   WRITTEN,
   WRITTEN_BYTES,
 } from '../storage/buffer-layout.js';
+import { HANDED, MOVING, type Ring } from '../ring/ring.js';
 import type { ArmedLink, RingDescription, StoreStats, VnodeStats } from './api.js';
 import type { StoreView } from './view.js';
 
@@ -69,11 +70,12 @@ export function describeRing(view: StoreView): RingDescription {
   return {
     partitions: ring.partitions,
     epoch: ring.epoch,
-    nodes: ring.nodes.map(({ id, capacity }) => ({
+    ...changeOf(ring),
+    nodes: membersOf(ring).map(({ id, capacity, index }) => ({
       id,
       capacity,
       vnodes: ring.vnodes
-        .filter((vnode) => vnode.node === id)
+        .filter(({ nodeIndex }) => nodeIndex === index)
         .map((vnode) => ({
           id: vnode.id,
           state: STATE_NAMES[control[layout.vnodeWord(vnode.ordinal) + VNODE_STATE]!]!,
@@ -86,12 +88,39 @@ export function describeRing(view: StoreView): RingDescription {
   };
 }
 
+function membersOf({ nodes }: Ring): { id: string; capacity: number; index: number }[] {
+  return nodes.flatMap(({ id, capacity, gone }, index) => (gone === true ? [] : [{ id, capacity, index }]));
+}
+
+/** How far a ring change has come, if one is under way. */
+function changeOf({ moves, cleaning, vnodes }: Ring): Pick<RingDescription, 'change'> {
+  if (cleaning !== undefined) {
+    const slots = cleaning.slots.map((slot) => vnodes[slot]!.id);
+    return { change: { phase: 'cleaning', partitions: 0, handed: 0, compared: 0, cleaning: slots } };
+  }
+  if (moves === undefined) return {};
+  const count = (states: readonly number[]): number =>
+    moves.state.reduce((sum, state) => sum + (states.includes(state) ? 1 : 0), 0);
+  return {
+    change: {
+      phase: 'moving',
+      partitions: count([MOVING, HANDED]),
+      handed: count([HANDED]),
+      compared: moves.compared.reduce((sum, compared) => sum + compared, 0),
+      cleaning: [],
+    },
+  };
+}
+
 export function readStats(view: StoreView): StoreStats {
   const control = new Int32Array(view.shared.control);
   const layout = new SharedLayout(view.shared.shape);
   const bufferLayout = new BufferLayout(view.bufferShape);
   const nowMs = monotonicMs();
-  const vnodes = view.ring.vnodes.map(({ id, ordinal }) => {
+  const members = view.ring.vnodes.filter(
+    ({ gone, ordinal }) => gone !== true && view.buffers[ordinal] !== undefined,
+  );
+  const vnodes = members.map(({ id, ordinal }) => {
     const base = layout.vnodeWord(ordinal);
     const words = new Int32Array(view.buffers[ordinal]!);
     const counter = (which: number): number => loadCounter(control, base + VNODE_COUNTERS + which);
@@ -191,9 +220,10 @@ function armedLinks(view: StoreView): ArmedLink[] {
   const { faults, shape } = view.shared;
   if (faults === undefined) return [];
   const table = new FaultTable(faults, shape.vnodes);
-  const names = [...view.ring.vnodes.map(({ id }) => id), 'callers'];
-  return names.flatMap((from, a) =>
-    names.flatMap((to, b) => {
+  const sides = view.ring.vnodes.map(({ id, ordinal }) => [id, ordinal] as const);
+  const names = [...sides, ['callers', shape.vnodes] as const];
+  return names.flatMap(([from, a]) =>
+    names.flatMap(([to, b]) => {
       const fault = table.read(a, b);
       return fault === undefined ? [] : [{ from, to, ...fault }];
     }),

@@ -1,5 +1,6 @@
 import { AsyncDisposeSymbol } from '../base/dispose.js';
 import { LIMITS } from '../base/limits.js';
+import { memberCount } from '../ring/live-ring.js';
 import type {
   Bucket,
   BucketProperties,
@@ -52,7 +53,7 @@ export class ConnectedStore implements Store {
     if (properties === undefined) return this.plain(name);
     const { ring, engine, defaults } = this.connection.view;
     const wanted = completed(properties, defaults);
-    checkProperties({ ...defaults, ...wanted }, ring.nodes.length, engine, Object.keys(this.resolvers));
+    checkProperties({ ...defaults, ...wanted }, memberCount(ring), engine, Object.keys(this.resolvers));
     return new ConnectedBucket(this.connection, this.directory, this.resolvers, name, wanted);
   }
 
@@ -102,9 +103,11 @@ export class ConnectedStore implements Store {
   }
 
   ring(): RingDescription {
+    this.connection.rings.follow();
     return describeRing(this.connection.view);
   }
   stats(): StoreStats {
+    this.connection.rings.follow();
     return readStats(this.connection.view);
   }
 

@@ -14,9 +14,11 @@ export interface BucketDefinition {
 /** What a caller knows of the store: everything in it can be cloned to another thread. */
 export interface StoreView {
   readonly shared: SharedBuffers;
-  readonly buffers: readonly SharedArrayBuffer[];
+  /** By slot; of one that has joined a moment ago it may be missing: it answers by messages. */
+  readonly buffers: (SharedArrayBuffer | undefined)[];
   readonly bufferShape: BufferShape;
-  readonly ring: Ring;
+  /** As its thread knows it. */
+  ring: Ring;
   readonly engine: 'lmdb' | 'memory';
   readonly valueBytes: number;
   readonly maxRecordBytes: number;

@@ -12,6 +12,7 @@ const AWAY_MS = 125;
 const LIMITS_OF_VNODES: PulseLimits = { floorMs: 250, ceilingMs: 5_000 };
 
 export interface HealthWorld {
+  /** How many there are; more may come. */
   readonly vnodes: number;
   /** What its state word says. */
   isServing(vnode: number): boolean;
@@ -27,7 +28,7 @@ export interface HealthWorld {
  */
 export class VnodeHealth {
   private readonly world: HealthWorld;
-  private readonly pulses: readonly Pulse[];
+  private readonly pulses: Pulse[] = [];
   private readonly published: boolean[] = [];
   /** Requests are made, somebody is suspected, or a question is open. */
   private watching = false;
@@ -36,11 +37,15 @@ export class VnodeHealth {
 
   constructor(world: HealthWorld) {
     this.world = world;
-    this.pulses = Array.from({ length: world.vnodes }, () => new Pulse(LIMITS_OF_VNODES, 0));
+    this.meetAll(0);
+  }
+
+  private meetAll(nowMs: number): void {
+    while (this.pulses.length < this.world.vnodes) this.pulses.push(new Pulse(LIMITS_OF_VNODES, nowMs));
   }
 
   suspects(vnode: number): boolean {
-    return this.pulses[vnode]!.suspected;
+    return this.pulses[vnode]?.suspected === true;
   }
 
   heard(vnode: number, nowMs: number): void {
@@ -60,6 +65,7 @@ export class VnodeHealth {
 
   /** A virtual node has left a request open for longer than {@link SILENT_MS}. */
   missed(vnode: number, nowMs: number): void {
+    this.meetAll(nowMs);
     const pulse = this.pulses[vnode]!;
     if (nowMs - pulse.heardMs < SILENT_MS || nowMs - pulse.askedMs < REPEAT_MS) return;
     // All are asked: only where others answer is silence the fault of the one.
@@ -81,6 +87,7 @@ export class VnodeHealth {
     const wasAway = nowMs - this.lastMs > AWAY_MS;
     this.lastMs = nowMs;
     if (!this.watching) return;
+    this.meetAll(nowMs);
     this.watching = nowMs - this.wantedMs < PROBING_MS;
     this.pulses.forEach((pulse, vnode) => this.judge(vnode, pulse, nowMs, wasAway));
   }

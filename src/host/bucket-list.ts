@@ -26,7 +26,7 @@ interface BucketsFile {
  * since the numbers in its keys would mean nothing.
  */
 export class BucketList {
-  readonly #paths: readonly string[];
+  #paths: string[];
   readonly #storeId: string;
   #buckets: readonly StoredBucket[];
   /** Whether all copies hold exactly this list. */
@@ -38,7 +38,7 @@ export class BucketList {
     buckets: readonly StoredBucket[],
     even: boolean,
   ) {
-    this.#paths = paths;
+    this.#paths = [...paths];
     this.#storeId = storeId;
     this.#buckets = buckets;
     this.#even = even;
@@ -80,6 +80,17 @@ export class BucketList {
     const file: BucketsFile = { format: FORMAT, storeId: this.#storeId, buckets: this.#buckets };
     for (const path of this.#paths) writeSealed(path, file);
     this.#even = true;
+  }
+
+  /** A node has come; it gets a copy. @throws RingletError IO, STORE_FULL */
+  addCopy(directory: string): void {
+    this.#paths.push(join(directory, BUCKETS_FILE));
+    this.save(this.#buckets);
+  }
+
+  /** A node is gone, and its copy with it. */
+  dropCopy(directory: string): void {
+    this.#paths = this.#paths.filter((path) => path !== join(directory, BUCKETS_FILE));
   }
 
   /** Writes all copies anew when one was missing, damaged or old. */

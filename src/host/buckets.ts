@@ -37,6 +37,18 @@ export class HostBuckets implements BucketDirectory {
     for (const bucket of this.list()) announce(bucket);
   }
 
+  /** n of every bucket and of new ones, ascending. */
+  replicas(): number[] {
+    const all = [this.defaults.n, ...this.list().map(({ properties }) => properties.n)];
+    return [...new Set(all)].sort((a, b) => a - b);
+  }
+
+  /** Asked before a bucket with such an n is made. */
+  allowReplicas: (n: number) => void = () => undefined;
+
+  /** Of members now. */
+  nodeCount = (): number => this.nodes;
+
   cell(name: string): BucketCell | undefined {
     return this.cells.cell(name);
   }
@@ -68,7 +80,8 @@ export class HostBuckets implements BucketDirectory {
         { bucket: name, property: fixed, got: before.properties[fixed], asked: wanted[fixed] },
       );
     }
-    checkProperties(wanted, this.nodes, this.engine, undefined);
+    checkProperties(wanted, this.nodeCount(), this.engine, undefined);
+    if (before === undefined) this.allowReplicas(wanted.n);
     if (before !== undefined && sameProperties(before.properties, wanted)) return before;
     const bucket: BucketDefinition = {
       number: before?.number ?? this.nextNumber(),

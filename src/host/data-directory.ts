@@ -11,6 +11,7 @@ import {
   assertComplete,
   layOut,
   makeDirectories,
+  removeNodeDirectory,
   type NodePaths,
   trustedCleanMark,
   type VnodePaths,
@@ -24,8 +25,11 @@ import {
   MANIFEST_FILE,
   readManifest,
   type Topology,
+  topologyToOpen,
+  withRing,
   writeManifest,
 } from './manifest.js';
+import type { RingState } from '../ring/change.js';
 import { SessionMark } from './session-mark.js';
 import { verifyEnvironments } from './verify.js';
 
@@ -43,7 +47,7 @@ export class DataDirectory {
   readonly path: string;
   /** Whether this open made it. */
   readonly fresh: boolean;
-  readonly vnodes: ReadonlyMap<string, VnodeDirectory>;
+  readonly vnodes: Map<string, VnodeDirectory>;
   readonly #lock: DirectoryLock;
   readonly #actors: ActorBlocks;
   readonly #buckets: BucketList;
@@ -51,7 +55,7 @@ export class DataDirectory {
   readonly #stillUnclean: Set<string>;
   #manifest: Manifest;
 
-  constructor(path: string, found: Found, vnodes: ReadonlyMap<string, VnodeDirectory>, lock: DirectoryLock) {
+  constructor(path: string, found: Found, vnodes: Map<string, VnodeDirectory>, lock: DirectoryLock) {
     this.path = path;
     this.fresh = found.fresh;
     this.vnodes = vnodes;
@@ -66,6 +70,43 @@ export class DataDirectory {
   /** A random UUID, made with the directory. */
   get storeId(): string {
     return this.#manifest.storeId;
+  }
+
+  /** The state of the ring, if it ever changed. */
+  get ring(): RingState | undefined {
+    return this.#manifest.ring;
+  }
+
+  /** Durably. @throws RingletError IO, STORE_FULL */
+  saveRing(ring: RingState): void {
+    const manifest = withRing(this.#manifest, ring);
+    writeManifest(this.path, manifest);
+    this.#manifest = manifest;
+  }
+
+  /** Makes the directories of a node that joins, empty. @throws RingletError IO, STORE_FULL */
+  addNode(nodeId: string, vnodeIds: readonly string[]): readonly VnodeDirectory[] {
+    const [node] = layOut(this.path, new Map([[nodeId, vnodeIds]]));
+    makeDirectories(this.path, this.storeId, [node!]);
+    this.#buckets.addCopy(node!.directory);
+    return node!.vnodes.map((vnode) => {
+      const directory = { ...vnode, clean: undefined, sameBoot: true, mayCreate: true };
+      this.vnodes.set(vnode.vnodeId, directory);
+      this.#stillUnclean.add(vnode.vnodeId);
+      return directory;
+    });
+  }
+
+  /** Removes a node that has left, or was not to join after all, with all its data. */
+  removeNode(nodeId: string): void {
+    for (const [vnodeId, vnode] of this.vnodes) {
+      if (vnode.nodeId !== nodeId) continue;
+      this.vnodes.delete(vnodeId);
+      this.#stillUnclean.delete(vnodeId);
+    }
+    const [node] = layOut(this.path, new Map([[nodeId, []]]));
+    this.#buckets.dropCopy(node!.directory);
+    removeNodeDirectory(node!.directory);
   }
 
   /** The first of 256 actor numbers that nobody has had, durably taken. @throws RingletError IO, STORE_FULL */
@@ -152,6 +193,12 @@ export async function openDataDirectory(
   }
 }
 
+/** What a directory that was made before has; read without its lock, so that it may be refused all the same. */
+export function storedTopology(path: string): Topology | undefined {
+  const manifest = readManifest(path);
+  return manifest && topologyToOpen(manifest);
+}
+
 /** Two processes may do this at the same time; the lock then decides. */
 function makeDataDirectory(path: string): string {
   try {
@@ -166,7 +213,7 @@ function makeDataDirectory(path: string): string {
 function look(directory: string, wanted: Topology, nodes: readonly NodePaths[]): Found {
   const stored = readManifest(directory);
   if (stored === undefined) assertEmpty(directory);
-  else assertTopology(directory, stored.topology, wanted);
+  else assertTopology(directory, topologyToOpen(stored), wanted);
   const manifest = stored ?? newManifest(wanted);
   assertComplete(manifest, nodes);
   const mayCreate = !manifest.initialised;
@@ -205,10 +252,7 @@ function assertEmpty(directory: string): void {
 }
 
 /** Decides which virtual nodes stopped well, and has the environments of the others verified. */
-async function assess(
-  found: Found,
-  nodes: readonly NodePaths[],
-): Promise<ReadonlyMap<string, VnodeDirectory>> {
+async function assess(found: Found, nodes: readonly NodePaths[]): Promise<Map<string, VnodeDirectory>> {
   const { sameBoot } = found.session;
   const mayCreate = !found.manifest.initialised;
   const vnodes = new Map<string, VnodeDirectory>();

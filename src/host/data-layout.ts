@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { RingletError } from '../base/errors.js';
 import { isJournalFileName } from '../storage/journal-files.js';
 import { dataFileBytes, dataFileOf, syncDirectory } from '../storage/lmdb-environment.js';
@@ -114,6 +114,15 @@ export function trustedCleanMark(vnode: VnodePaths): CleanMark | undefined {
     ? readdirSync(vnode.journalDirectory).some((name) => !isJournalFileName(name))
     : true;
   return unexpected ? undefined : readCleanMark(vnode.directory, vnode.engineDirectory);
+}
+
+/** A node's directory goes: first what says whose it is, so that half of it is never taken for a whole. */
+export function removeNodeDirectory(directory: string): void {
+  if (!existsSync(directory)) return;
+  rmSync(join(directory, NODE_FILE), { force: true });
+  syncDirectory(directory);
+  rmSync(directory, { recursive: true, force: true });
+  syncDirectory(dirname(directory));
 }
 
 /** Makes what is not there yet, durably. Only for a store that has never served. */

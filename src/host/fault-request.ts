@@ -85,7 +85,7 @@ export function linkFaultOf(link: LinkFaultRequest): LinkFault {
 
 /** Ordinals of the virtual nodes that a name stands for: itself, or all of its node. */
 export function vnodesNamed(ring: Ring, field: string, name: string): number[] {
-  const found = ring.vnodes.filter(({ id, node }) => id === name || node === name);
+  const found = ring.vnodes.filter(({ id, node, gone }) => gone !== true && (id === name || node === name));
   if (found.length > 0) return found.map(({ ordinal }) => ordinal);
   throw bad(
     field,
@@ -94,11 +94,15 @@ export function vnodesNamed(ring: Ring, field: string, name: string): number[] {
   );
 }
 
-/** Sides of links, as the fault table numbers them: virtual nodes by ordinal, then all callers as one. */
-export function sidesNamed(ring: Ring, field: string, name: string): number[] {
-  const callers = ring.vnodes.length;
+/**
+ * Sides of links, as the fault table numbers them: virtual nodes by ordinal, then all callers as one.
+ *
+ * @param callers that number: there is room for more virtual nodes than there are
+ */
+export function sidesNamed(ring: Ring, field: string, name: string, callers: number): number[] {
   if (name === 'callers') return [callers];
-  if (name === 'all') return [...ring.vnodes.map(({ ordinal }) => ordinal), callers];
+  if (name === 'all')
+    return [...ring.vnodes.filter(({ gone }) => gone !== true).map(({ ordinal }) => ordinal), callers];
   return vnodesNamed(ring, field, name);
 }
 

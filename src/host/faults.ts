@@ -54,8 +54,9 @@ export class Faults implements FaultControl {
 
   private breakLinks(table: FaultTable, link: LinkFaultRequest): void {
     const { ring } = this.view;
-    const from = sidesNamed(ring, 'from', link.from);
-    const to = sidesNamed(ring, 'to', link.to);
+    const callers = this.view.shared.shape.vnodes;
+    const from = sidesNamed(ring, 'from', link.from, callers);
+    const to = sidesNamed(ring, 'to', link.to, callers);
     const fault = linkFaultOf(link);
     const pairs = from.flatMap((a) => to.map((b) => [a, b] as const)).filter(([a, b]) => a !== b);
     if (pairs.length === 0) {

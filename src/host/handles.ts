@@ -1,9 +1,14 @@
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { RingletError } from '../base/errors.js';
 import { CallerHandle, type FromHost, type ToHost } from '../client/handle.js';
 import { CALLER_TAKEN } from '../client/stats.js';
 import type { StoreView } from '../client/view.js';
-import { CALLER_READER_EPOCH, CALLER_SUSPECTS, SharedLayout } from '../messaging/layout.js';
+import {
+  CALLER_READER_EPOCH,
+  CALLER_RING_REVISION,
+  CALLER_SUSPECTS,
+  SharedLayout,
+} from '../messaging/layout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { clearVnodeBits } from '../messaging/vnode-bits.js';
 import type { HostBuckets } from './buckets.js';
@@ -18,6 +23,7 @@ export class Handles {
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
   private readonly open = new Map<number, () => void>();
+  private readonly ports = new Set<MessagePort>();
 
   constructor(view: StoreView, buckets: HostBuckets) {
     this.view = view;
@@ -40,11 +46,13 @@ export class Handles {
     const stopListening = this.buckets.onChange((bucket) => {
       port1.postMessage({ type: 'bucket', bucket } satisfies FromHost);
     });
+    this.ports.add(port1);
     port1.on('message', (message: ToHost) => {
       void this.define(message).then((answer) => port1.postMessage(answer));
     });
     port1.on('close', () => {
       stopListening();
+      this.ports.delete(port1);
       this.open.delete(caller);
       this.release(caller);
     });
@@ -73,14 +81,21 @@ export class Handles {
   /** The thread is gone: nothing may wait for it, and what was meant for it is dropped. */
   private release(caller: number): void {
     Atomics.store(this.control, this.layout.callerWord(caller) + CALLER_READER_EPOCH, 0);
+    Atomics.store(this.control, this.layout.callerWord(caller) + CALLER_RING_REVISION, 0);
     clearVnodeBits(this.control, this.layout.callerWord(caller) + CALLER_SUSPECTS);
     Atomics.store(this.control, this.layout.doorbellWord(this.layout.callerParty(caller)), 0);
-    new RingEndpoint(this.view.shared, this.layout.callerParty(caller)).skipAll();
+    const { ring, shared } = this.view;
+    new RingEndpoint(shared, this.layout.callerParty(caller), ring.vnodes.length).skipAll();
     this.mark(caller, 0);
   }
 
   private mark(caller: number, taken: 0 | 1): void {
     Atomics.store(this.control, this.layout.callerWord(caller) + CALLER_TAKEN, taken);
+  }
+
+  /** A virtual node has come: its object buffer can be read directly. */
+  tellBuffer(slot: number, buffer: SharedArrayBuffer): void {
+    for (const port of this.ports) port.postMessage({ type: 'buffer', slot, buffer } satisfies FromHost);
   }
 
   closeAll(): void {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { RingletError } from '../base/errors.js';
+import type { RingState } from '../ring/change.js';
 import { readSealed, type SealedFile, writeSealed } from './durable-file.js';
 
 /** The shape that a store has for its whole life; changing it moves data. */
@@ -20,7 +21,10 @@ export interface Manifest {
   readonly createdAt: string;
   /** Whether the store has served: before, what is missing was never there; after, it is a loss. */
   readonly initialised: boolean;
+  /** Of the members, a joiner and a leaver included. */
   readonly topology: Topology;
+  /** Once the ring has changed: who owns what does not follow from the topology any more. */
+  readonly ring?: RingState;
 }
 
 /** `<data>/nodes/<id>/node.json`: whose directory this is, should it be moved or copied. */
@@ -31,13 +35,17 @@ export interface NodeManifest {
 }
 
 export const DATA_FORMAT = 1;
+/** Of a manifest with a state of the ring: who does not know it would take the wrong owners. */
+export const RING_FORMAT = 2;
 export const MANIFEST_FILE = 'ringlet.json';
 export const NODE_FILE = 'node.json';
 
 /** The manifest of a directory; undefined when it has none. @throws RingletError DATA_CORRUPT, DATA_FOREIGN */
 export function readManifest(directory: string): Manifest | undefined {
   const path = join(directory, MANIFEST_FILE);
-  return known(path, readSealed<Manifest>(path, DATA_FORMAT));
+  const file = readSealed<Manifest>(path, DATA_FORMAT);
+  const isNewer = file.kind === 'unknown-format' && file.format === RING_FORMAT;
+  return known(path, isNewer ? readSealed<Manifest>(path, RING_FORMAT) : file);
 }
 
 export function writeManifest(directory: string, manifest: Manifest): void {
@@ -70,6 +78,26 @@ function known<T>(path: string, file: SealedFile<T>): T | undefined {
         { path, format: file.format, supported: DATA_FORMAT },
       );
   }
+}
+
+/** What a directory opens with: a node whose threads never served does not belong to it yet. */
+export function topologyToOpen({ topology, ring }: Manifest): Topology {
+  const { change } = ring ?? {};
+  if (change?.phase !== 'starting') return topology;
+  return { ...topology, nodes: topology.nodes.filter(({ id }) => id !== change.node) };
+}
+
+/** A manifest with another state of the ring. */
+export function withRing(manifest: Manifest, ring: RingState): Manifest {
+  const nodes = ring.nodes
+    .filter(({ gone }) => gone !== true)
+    .map(({ id, capacity, vnodes }) => ({ id, capacity, vnodes }));
+  return {
+    ...manifest,
+    format: RING_FORMAT,
+    topology: { nodes, partitions: ring.partitions, spacing: ring.spacing },
+    ring,
+  };
 }
 
 /** @throws RingletError TOPOLOGY_CHANGED, naming both, when a store was made with another topology */

@@ -14,17 +14,21 @@ import {
   STORE_CLOSING,
   STORE_OPEN,
   STORE_READER_EPOCH,
-  STORE_RING_EPOCH,
   STORE_STATE,
+  VNODE_COUNTERS,
 } from '../messaging/layout.js';
-import { buildRing } from '../ring/ring.js';
-import { BufferLayout } from '../storage/buffer-layout.js';
+import { RingTable } from '../messaging/ring-table.js';
+import { firstState, renumbered, type RingState, rollBack, slotsOfNodes } from '../ring/change.js';
+import { memberCount, ringOfState } from '../ring/live-ring.js';
+import { GAUGE_ENGINE_KEYS } from '../shard/environment.js';
+import { BufferLayout, LIVE_KEYS } from '../storage/buffer-layout.js';
 import { HostBuckets } from './buckets.js';
 import { ClockMark } from './clock-mark.js';
-import { type DataDirectory, openDataDirectory } from './data-directory.js';
+import { type DataDirectory, openDataDirectory, storedTopology } from './data-directory.js';
 import { Faults } from './faults.js';
 import { Handles } from './handles.js';
-import { type ResolvedOptions, resolveOptions } from './resolve-options.js';
+import { DATA, type ResolvedOptions, resolveOptions } from './resolve-options.js';
+import { HostRing } from './ring-control.js';
 import { type Assignment, type Internals, type Ready, Supervisor } from './supervisor.js';
 
 /** How long close() waits for requests of this thread. */
@@ -44,20 +48,17 @@ export function open(options: OpenOptions = {}): Promise<HostStore> {
 export async function openWith(options: OpenOptions, internals: Internals): Promise<OpenedStore> {
   const startedMs = performance.now();
   refusePlatform();
-  const resolved = resolveOptions(options);
-  const ring = buildRing({
-    partitions: resolved.partitions,
-    nodes: resolved.nodes,
-    spacing: resolved.spacing,
-  });
+  const onDisk = (options.engine ?? 'lmdb') === 'lmdb';
+  const resolved = resolveOptions(options, onDisk ? storedTopology(options.data ?? DATA) : undefined);
   const directory = resolved.engine === 'lmdb' ? await openDirectory(resolved) : undefined;
   /** Verification is part of a recovery. */
   const lookedMs = performance.now() - startedMs;
   try {
+    const state = stateOf(resolved, directory);
+    const ring = ringOfState(state);
     const view = viewOf(resolved, ring);
     const control = new Int32Array(view.shared.control);
     control[STORE_READER_EPOCH] = 1;
-    control[STORE_RING_EPOCH] = ring.epoch | 0;
     const layout = new SharedLayout(view.shared.shape);
     // Before the virtual nodes start: they need n and rule of every bucket that they hold.
     const buckets = new HostBuckets(
@@ -71,14 +72,44 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
       },
     );
     const actors = new Actors(directory);
-    const supervisor = new Supervisor(assignmentsOf(view, resolved, directory, actors), () => actors.next(), {
-      ...internals,
-      faults: internals.faults === true || resolved.allowFaults,
-    });
+    const assignments = new Assignments(view, resolved, directory, actors);
+    const table = new RingTable(view.shared.control, view.shared.topology);
+    const handles = new Handles(view, buckets);
+    let supervisor!: Supervisor;
+    const members = new HostRing(
+      {
+        view,
+        table,
+        replicas: () => buckets.replicas(),
+        save: (next) => directory?.saveRing(next),
+        start: async (node) => {
+          const slots = slotsOfNodes([node]);
+          const ids = slots.map((_, i) => `${node.id}.${i}`);
+          directory?.addNode(node.id, ids);
+          for (const slot of slots) handles.tellBuffer(slot, (view.buffers[slot] = newBuffer(resolved)));
+          await supervisor.add(slots.map((slot, i) => assignments.of(slot, ids[i]!, node.id)));
+        },
+        end: async (node) => {
+          await supervisor.retire(slotsOfNodes([node]));
+          directory?.removeNode(node.id);
+        },
+        keys: () => keysOf(view),
+      },
+      state,
+    );
+    buckets.allowReplicas = (n) => members.allowReplicas(n);
+    buckets.nodeCount = () => memberCount(view.ring);
+    supervisor = new Supervisor(
+      ring.vnodes.map(({ ordinal, id, node }) => assignments.of(ordinal, id, node)),
+      () => actors.next(),
+      { ...internals, faults: internals.faults === true || resolved.allowFaults },
+    );
+    supervisor.onFacts = members.facts;
     let readies: readonly Ready[];
     try {
       readies = await supervisor.start();
       directory?.markServing();
+      members.resume();
     } catch (error) {
       await supervisor.stop();
       throw error;
@@ -88,13 +119,27 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     const clean =
       directory?.fresh !== false ||
       [...directory.vnodes.values()].every((vnode) => vnode.clean !== undefined);
-    return new OpenedStore(resolved, view, supervisor, directory, buckets, clockMark, {
-      fresh: directory?.fresh ?? true,
-      cleanShutdown: clean,
-      recoveryMs: clean ? 0 : Math.round(lookedMs + Math.max(...readies.map(({ recoveryMs }) => recoveryMs))),
-      recoveredRecords: readies.reduce((sum, { recoveredRecords }) => sum + recoveredRecords, 0),
-      totalMs: Math.round(performance.now() - startedMs),
-    });
+    const store = new OpenedStore(
+      resolved,
+      view,
+      supervisor,
+      directory,
+      buckets,
+      handles,
+      members,
+      clockMark,
+      {
+        fresh: directory?.fresh ?? true,
+        cleanShutdown: clean,
+        recoveryMs: clean
+          ? 0
+          : Math.round(lookedMs + Math.max(...readies.map(({ recoveryMs }) => recoveryMs))),
+        recoveredRecords: readies.reduce((sum, { recoveredRecords }) => sum + recoveredRecords, 0),
+        totalMs: Math.round(performance.now() - startedMs),
+      },
+    );
+    void members.become(resolved.joiners, resolved.leavers);
+    return store;
   } catch (error) {
     await directory?.release();
     throw error;
@@ -119,11 +164,10 @@ function openDirectory(options: ResolvedOptions): Promise<DataDirectory> {
 }
 
 function viewOf(options: ResolvedOptions, ring: StoreView['ring']): StoreView {
-  const layout = new BufferLayout(options.buffer);
   return {
     shared: allocateShared(
       {
-        vnodes: ring.vnodes.length,
+        vnodes: options.maxVnodes,
         callers: options.maxCallers,
         claimsPerCaller: SLOTS,
         callerRingBytes: LIMITS.callerRingBytes,
@@ -131,7 +175,7 @@ function viewOf(options: ResolvedOptions, ring: StoreView['ring']): StoreView {
       },
       options.allowFaults,
     ),
-    buffers: ring.vnodes.map(() => new SharedArrayBuffer(layout.totalBytes)),
+    buffers: ring.vnodes.map(() => newBuffer(options)),
     bufferShape: options.buffer,
     ring,
     engine: options.engine,
@@ -142,6 +186,37 @@ function viewOf(options: ResolvedOptions, ring: StoreView['ring']): StoreView {
     defaults: options.defaults,
     openedAtMs: Date.now(),
   };
+}
+
+/** Its pages are used only as data arrives. */
+function newBuffer({ buffer }: ResolvedOptions): SharedArrayBuffer {
+  return new SharedArrayBuffer(new BufferLayout(buffer).totalBytes);
+}
+
+/** Who owns what: as the directory says, or, where the ring has never changed, as the topology does. */
+function stateOf(options: ResolvedOptions, directory: DataDirectory | undefined): RingState {
+  const { partitions, nodes, spacing } = options;
+  const stored = directory?.ring;
+  if (directory === undefined || stored === undefined) return firstState({ partitions, nodes, spacing });
+  // Nobody was handed anything to: it is as if it had never been asked to join.
+  const state = stored.change?.phase === 'starting' ? rollBack(stored) : stored;
+  for (const { id, gone } of state.nodes) {
+    if (gone === true && !nodes.some((node) => node.id === id)) directory.removeNode(id);
+  }
+  const opened = renumbered(state);
+  directory.saveRing(opened);
+  return opened;
+}
+
+/** What every virtual node has in its buffer or its engine. */
+function keysOf(view: StoreView): Promise<readonly number[]> {
+  const control = new Int32Array(view.shared.control);
+  const layout = new SharedLayout(view.shared.shape);
+  const keys = view.buffers.map((buffer, slot) => {
+    const inEngine = Atomics.load(control, layout.vnodeWord(slot) + VNODE_COUNTERS + GAUGE_ENGINE_KEYS);
+    return Math.max(inEngine, buffer === undefined ? 0 : Atomics.load(new Int32Array(buffer), LIVE_KEYS));
+  });
+  return Promise.resolve(keys);
 }
 
 /** Actor numbers nobody has had before: from durable blocks, or, with nothing on disk, just counted. */
@@ -164,19 +239,32 @@ class Actors {
   }
 }
 
-function assignmentsOf(
-  view: StoreView,
-  options: ResolvedOptions,
-  directory: DataDirectory | undefined,
-  actors: Actors,
-): Assignment[] {
-  return view.ring.vnodes.map(({ ordinal, id, node }) => {
+/** What threads of virtual nodes are given. */
+class Assignments {
+  private readonly view: StoreView;
+  private readonly options: ResolvedOptions;
+  private readonly directory: DataDirectory | undefined;
+  private readonly actors: Actors;
+
+  constructor(
+    view: StoreView,
+    options: ResolvedOptions,
+    directory: DataDirectory | undefined,
+    actors: Actors,
+  ) {
+    this.view = view;
+    this.options = options;
+    this.directory = directory;
+    this.actors = actors;
+  }
+
+  of(ordinal: number, id: string, nodeId: string): Assignment {
+    const { view, options, directory, actors } = this;
     const found = directory?.vnodes.get(id);
     return {
       base: {
         ordinal,
         id,
-        ring: view.ring,
         shared: view.shared,
         buffer: view.buffers[ordinal]!,
         bufferShape: view.bufferShape,
@@ -187,14 +275,14 @@ function assignmentsOf(
       disk: found && {
         directory: found.directory,
         storeId: directory!.storeId,
-        nodeId: node,
+        nodeId,
         mayCreate: found.mayCreate,
         clean: found.clean,
         sameBoot: found.sameBoot,
         restarted: false,
       },
     };
-  });
+  }
 }
 
 function keeperOf(directory: DataDirectory): ConstructorParameters<typeof HostBuckets>[0] {
@@ -207,6 +295,7 @@ function keeperOf(directory: DataDirectory): ConstructorParameters<typeof HostBu
 export class OpenedStore extends ConnectedStore implements HostStore {
   readonly startup: StartupReport;
   readonly faults: Faults;
+  readonly members: HostRing;
   private readonly handles: Handles;
 
   constructor(
@@ -215,18 +304,21 @@ export class OpenedStore extends ConnectedStore implements HostStore {
     supervisor: Supervisor,
     directory: DataDirectory | undefined,
     buckets: HostBuckets,
+    handles: Handles,
+    members: HostRing,
     clockMark: ClockMark | undefined,
     startup: StartupReport,
   ) {
     const connection = new Connection(view, 0);
-    const handles = new Handles(view, buckets);
     let closed: Promise<void> | undefined;
     super(connection, buckets, options.resolvers, () => {
+      members.close();
       closed ??= close(connection, view, handles, supervisor, directory, clockMark);
       return closed;
     });
     this.startup = startup;
     this.handles = handles;
+    this.members = members;
     this.supervisor = supervisor;
     this.faults = new Faults(view, supervisor);
   }

@@ -3,14 +3,20 @@ import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import type { BucketProperties, OpenOptions, Resolver } from '../client/api.js';
 import { checkProperties } from '../client/policy.js';
-import type { NodeSpec } from '../ring/spec.js';
+import { checkSpec, type NodeSpec } from '../ring/spec.js';
+import type { Topology } from './manifest.js';
 import { type BufferShape, bufferShape, maxRecordBytes } from '../storage/buffer-layout.js';
 
 /** `open`'s options, complete and checked. */
 export interface ResolvedOptions {
   readonly data: string;
   readonly engine: 'lmdb' | 'memory';
+  /** Those to open with: the directory's, if it has any. */
   readonly nodes: readonly NodeSpec[];
+  /** Nodes that are to join and to leave then, one after the other. */
+  readonly joiners: readonly NodeSpec[];
+  readonly leavers: readonly string[];
+  readonly maxVnodes: number;
   readonly partitions: number;
   readonly spacing: number;
   readonly defaults: BucketProperties;
@@ -24,6 +30,9 @@ export interface ResolvedOptions {
   readonly resolvers: Readonly<Record<string, Resolver>>;
 }
 
+/** Default of `data`. */
+export const DATA = './data';
+
 const KNOWN = new Set<string>([
   'data',
   'engine',
@@ -31,6 +40,7 @@ const KNOWN = new Set<string>([
   'vnodes',
   'capacity',
   'partitions',
+  'maxVnodes',
   'n',
   'r',
   'w',
@@ -45,8 +55,11 @@ const KNOWN = new Set<string>([
   'allowFaults',
 ]);
 
-/** @throws RingletError BAD_REQUEST */
-export function resolveOptions(options: OpenOptions): ResolvedOptions {
+/**
+ * @param stored what the data directory has, if it was made before; what is not asked for stays as it is
+ * @throws RingletError BAD_REQUEST
+ */
+export function resolveOptions(options: OpenOptions, stored?: Topology): ResolvedOptions {
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name))
       throw new RingletError('BAD_REQUEST', `open() has no option ${name}`, { option: name });
@@ -55,9 +68,15 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
   if (engine !== 'lmdb' && engine !== 'memory') {
     throw new RingletError('BAD_REQUEST', 'engine is lmdb or memory', { engine: String(engine) });
   }
-  const count = whole('nodes', options.nodes ?? 4, 1, LIMITS.nodes);
+  const wanted = whole('nodes', options.nodes ?? stored?.nodes.length ?? 4, 1, LIMITS.nodes);
   const vnodes = whole('vnodes', options.vnodes ?? 1, 1, LIMITS.virtualNodes);
-  const nodes = nodeSpecs(count, vnodes, options.capacity ?? {});
+  const asked = nodeSpecs(wanted, vnodes, options.capacity ?? {}, stored);
+  const nodes = stored === undefined ? asked : asStored(stored, options);
+  const count = nodes.length;
+  const { joiners, leavers } = changes(nodes, asked);
+  const threads = nodes.reduce((sum, node) => sum + node.vnodes, 0);
+  const coming = joiners.reduce((sum, node) => sum + node.vnodes, 0);
+  const room = Math.min(LIMITS.virtualNodes, Math.max(2 * threads, threads + coming));
   const memoryMiB = whole('memoryMiB', options.memoryMiB ?? LIMITS.memoryMiB, LIMITS.minMemoryMiB, 1 << 20);
   const valueBytes = whole('valueBytes', options.valueBytes ?? LIMITS.valueBytes, 1, LIMITS.maxValueBytes);
   const n = whole('n', options.n ?? Math.min(3, count), 1, Math.min(count, LIMITS.replicas));
@@ -71,14 +90,25 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     strict: false,
   };
   checkProperties(defaults, count, engine, Object.keys(options.resolvers ?? {}));
+  const partitions = whole(
+    'partitions',
+    options.partitions ?? stored?.partitions ?? 64,
+    1,
+    LIMITS.partitions,
+  );
+  const spacing = stored?.spacing ?? Math.min(3, count);
+  checkSpec({ partitions, nodes, spacing });
   return {
-    data: options.data ?? './data',
+    data: options.data ?? DATA,
     engine,
     nodes,
-    partitions: whole('partitions', options.partitions ?? 64, 1, LIMITS.partitions),
-    spacing: Math.min(3, count),
+    joiners,
+    leavers,
+    maxVnodes: whole('maxVnodes', options.maxVnodes ?? room, threads + coming, LIMITS.virtualNodes),
+    partitions,
+    spacing,
     defaults,
-    buffer: bufferShape(Math.floor((memoryMiB * 1_048_576) / (count * vnodes)), valueBytes),
+    buffer: bufferShape(Math.floor((memoryMiB * 1_048_576) / threads), valueBytes),
     valueBytes,
     maxRecordBytes: maxRecordBytes(valueBytes),
     flushMs: whole('flushMs', options.flushMs ?? LIMITS.flushMs, 1, LIMITS.maxFlushMs),
@@ -89,10 +119,40 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
   };
 }
 
-function nodeSpecs(count: number, vnodes: number, capacity: Readonly<Record<string, number>>): NodeSpec[] {
+/** The directory's nodes as the options describe them: where they differ, the directory refuses. */
+function asStored({ nodes }: Topology, { capacity, vnodes }: OpenOptions): NodeSpec[] {
+  return nodes.map((node) => ({
+    id: node.id,
+    capacity: whole(`capacity of ${node.id}`, capacity?.[node.id] ?? node.capacity, 1, LIMITS.capacity),
+    vnodes: vnodes ?? node.vnodes,
+  }));
+}
+
+/** With as many nodes as asked nothing changes, whatever they are called; the last ones leave first. */
+function changes(
+  nodes: readonly NodeSpec[],
+  asked: readonly NodeSpec[],
+): { joiners: NodeSpec[]; leavers: string[] } {
+  const missing = asked.filter(({ id }) => !nodes.some((node) => node.id === id));
+  return {
+    joiners: missing.slice(0, Math.max(0, asked.length - nodes.length)),
+    leavers: nodes
+      .slice(Math.min(nodes.length, asked.length))
+      .map(({ id }) => id)
+      .toReversed(),
+  };
+}
+
+function nodeSpecs(
+  count: number,
+  vnodes: number,
+  capacity: Readonly<Record<string, number>>,
+  stored: Topology | undefined,
+): NodeSpec[] {
   const ids = Array.from({ length: count }, (_, i) => `n${i + 1}`);
+  const known = [...ids, ...(stored?.nodes.map(({ id }) => id) ?? [])];
   for (const id of Object.keys(capacity)) {
-    if (!ids.includes(id)) {
+    if (!known.includes(id)) {
       throw new RingletError('BAD_REQUEST', `capacity names node ${id}; the nodes are n1 to n${count}`, {
         node: id,
         nodes: count,

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { errorFrom, RingletError } from '../base/errors.js';
+import type { RingFact } from '../ring/change.js';
 import { ring } from '../messaging/doorbell.js';
 import {
   SharedLayout,
@@ -71,22 +72,28 @@ interface Incarnation {
  */
 export class Supervisor {
   private readonly pool: Piscina;
-  private readonly assignments: readonly Assignment[];
+  /** By slot. */
+  private readonly assignments: Assignment[] = [];
+  /** Those that have left for good. */
+  private readonly retired = new Set<number>();
   private readonly freshActor: () => number;
   private readonly internals: Internals;
   private readonly watchMs: number;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
-  private readonly current: Incarnation[] = [];
+  /** By slot. */
+  private readonly current = new Map<number, Incarnation>();
   private readonly watch: NodeJS.Timeout;
   /** Virtual nodes that stay down for a while, and how to start them once their thread is gone. */
   private readonly holds = new Map<number, { timer: NodeJS.Timeout; resume: (() => void) | undefined }>();
   private closing = false;
+  /** Told what virtual nodes are certain of. */
+  onFacts: (facts: readonly RingFact[]) => void = () => undefined;
   lastError: RingletError | undefined;
 
   constructor(assignments: readonly Assignment[], freshActor: () => number, internals: Internals = {}) {
     const { shared } = assignments[0]!.base;
-    this.assignments = assignments;
+    for (const assignment of assignments) this.assignments[assignment.base.ordinal] = assignment;
     this.freshActor = freshActor;
     this.internals = internals;
     this.control = new Int32Array(shared.control);
@@ -94,7 +101,7 @@ export class Supervisor {
     this.pool = new Piscina({
       filename: VNODE_WORKER,
       minThreads: assignments.length,
-      maxThreads: assignments.length,
+      maxThreads: shared.shape.vnodes,
       concurrentTasksPerWorker: 1,
       idleTimeout: Infinity,
       atomics: 'disabled',
@@ -114,6 +121,34 @@ export class Supervisor {
   async start(): Promise<readonly Ready[]> {
     const incarnations = this.assignments.map((_, ordinal) => this.launch(ordinal, 1));
     return Promise.all(incarnations.map(({ ready }) => ready));
+  }
+
+  /** Starts the threads of virtual nodes that join. @throws RingletError of the first that fails */
+  async add(assignments: readonly Assignment[]): Promise<readonly Ready[]> {
+    for (const assignment of assignments) this.assignments[assignment.base.ordinal] = assignment;
+    const started = assignments.map(({ base }) => this.launch(base.ordinal, 1));
+    return Promise.all(started.map(({ ready }) => ready));
+  }
+
+  /** Stops threads for good. */
+  async retire(ordinals: readonly number[]): Promise<void> {
+    for (const ordinal of ordinals) {
+      this.retired.add(ordinal);
+      this.release(ordinal);
+    }
+    await Promise.all(ordinals.map((ordinal) => this.retireOne(ordinal)));
+  }
+
+  private async retireOne(ordinal: number): Promise<void> {
+    const incarnation = this.current.get(ordinal);
+    if (incarnation === undefined) return;
+    this.tell(ordinal, incarnation.port, { type: 'stop' });
+    const timer = setTimeout(() => incarnation.isReady && incarnation.abort.abort(), STOP_MS);
+    await incarnation.gone;
+    clearTimeout(timer);
+    incarnation.port.close();
+    this.current.delete(ordinal);
+    Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_STOPPED);
   }
 
   private launch(ordinal: number, count: number): Incarnation {
@@ -136,7 +171,7 @@ export class Supervisor {
     };
     const run = this.pool.run(task, { transferList: [port2], signal: abort.signal }) as Promise<void>;
     const incarnation = this.follow(ordinal, port1, abort, run);
-    this.current[ordinal] = incarnation;
+    this.current.set(ordinal, incarnation);
     void incarnation.gone.then(() => this.ended(ordinal, incarnation, count));
     return incarnation;
   }
@@ -204,6 +239,9 @@ export class Supervisor {
         case 'actors':
           this.tell(ordinal, port, { type: 'actors', actors: this.freshActors() });
           return;
+        case 'facts':
+          this.onFacts(message.facts);
+          return;
         case 'failed':
           incarnation.error = errorFrom(message.error);
           rejectReady(incarnation.error);
@@ -219,7 +257,7 @@ export class Supervisor {
   /** A thread is gone. Unless the store closes, or it never was ready at all, another takes over. */
   private ended(ordinal: number, incarnation: Incarnation, count: number): void {
     this.lastError = incarnation.error ?? this.lastError;
-    if (this.closing) return;
+    if (this.closing || this.retired.has(ordinal)) return;
     const wasReady = incarnation.isReady;
     incarnation.isReady = false;
     Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_FAULTED);
@@ -232,7 +270,7 @@ export class Supervisor {
     }
     const delayMs = wasReady ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(count, 10));
     setTimeout(() => {
-      if (!this.closing) this.launch(ordinal, count + 1);
+      if (!this.closing && !this.retired.has(ordinal)) this.launch(ordinal, count + 1);
     }, delayMs).unref();
   }
 
@@ -268,7 +306,7 @@ export class Supervisor {
    * before it is ready: a thread that ends while it loads the addon takes the process with it.
    */
   terminate(ordinal: number): boolean {
-    const incarnation = this.current[ordinal];
+    const incarnation = this.current.get(ordinal);
     if (incarnation?.isReady !== true) return false;
     incarnation.abort.abort();
     return true;
@@ -276,7 +314,7 @@ export class Supervisor {
 
   /** Asks the thread of a virtual node to harm itself; false unless the store was opened for that. */
   inject(ordinal: number, fault: ThreadFault, place: FaultPlace = 'loop'): boolean {
-    const incarnation = this.current[ordinal];
+    const incarnation = this.current.get(ordinal);
     if (this.internals.faults !== true || incarnation?.isReady !== true) return false;
     this.tell(ordinal, incarnation.port, { type: 'fault', fault, place });
     return true;
@@ -285,7 +323,7 @@ export class Supervisor {
   /** Has the thread of a virtual node do nothing for so long, or for ever. */
   hang(ordinal: number, forMs: number | undefined): boolean {
     if (forMs === undefined) return this.inject(ordinal, 'hang');
-    const incarnation = this.current[ordinal];
+    const incarnation = this.current.get(ordinal);
     if (this.internals.faults !== true || incarnation?.isReady !== true) return false;
     this.tell(ordinal, incarnation.port, { type: 'hang', forMs });
     return true;
@@ -328,14 +366,17 @@ export class Supervisor {
     this.current.forEach(({ port }, ordinal) => {
       this.tell(ordinal, port, { type: 'stop' });
     });
-    const all = Promise.all(this.current.map(({ gone }) => gone));
+    const current = Array.from(this.current.values());
+    const all = Promise.all(current.map(({ gone }) => gone));
     const timer = setTimeout(() => {
-      for (const { abort, isReady } of this.current) if (isReady) abort.abort();
+      for (const { abort, isReady } of current) if (isReady) abort.abort();
     }, STOP_MS);
     await all;
     clearTimeout(timer);
-    for (const { port } of this.current) port.close();
+    for (const { port } of current) port.close();
     await this.pool.destroy();
-    return this.current.map(({ mark }) => mark);
+    const marks: (CleanState | undefined)[] = [];
+    this.current.forEach(({ mark }, ordinal) => (marks[ordinal] = mark));
+    return marks;
   }
 }

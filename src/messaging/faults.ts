@@ -148,6 +148,10 @@ export class FaultyEndpoint implements Endpoint {
     return (this.outboxes[peer] ??= new FaultyOutbox(this.inner.to(peer), this.world, this.party, peer));
   }
 
+  grow(vnodes: number): void {
+    this.inner.grow(vnodes);
+  }
+
   drain(budget: number, handle: FrameHandler): boolean {
     return this.inner.drain(budget, handle);
   }

@@ -39,6 +39,8 @@ import { membersWithin } from './member-rows.js';
  * A tree's node (shard/trees/nodes.ts) is one word: index within its level | level <<12 |
  * partition <<14 | n <<26. What belongs to one exchange carries one request number, counted up by
  * each question; all of it has a deadline.
+ *   RANGE_COMPARE 6 partition | n <<16   7 records   8–9 hash of the tree's root
+ *   RANGE_ANSWER  6 outcome   7 partition | n <<16
  *   HANDOFF       6 rule <<8  7 actor of the sender   8 record
  *   HANDOFF_ACK   6 outcome   7 actor as sent
  *
@@ -74,6 +76,10 @@ export const TREE_PUSHED = 37;
 export const HANDOFF = 20;
 export const HANDOFF_ACK = 21;
 
+/** A ring change has 50 to 59. */
+export const RANGE_COMPARE = 50;
+export const RANGE_ANSWER = 51;
+
 export const FLAG_REPAIR = 1;
 export const FLAG_SETTLED = 2;
 export const FLAG_STRICT = 4;
@@ -89,6 +95,7 @@ export const RECORD_AT = 8;
 export const SCAN_RECORDS_AT = 10;
 export const PING_WORDS = 8;
 export const MEMBERS_AT = 8;
+export const RANGE_WORDS = 10;
 /** Where the nodes, bits or positions of a tree frame begin, and where its keys or records do. */
 export const TREE_WORDS_AT = 8;
 export const TREE_RECORDS_AT = 10;
@@ -127,6 +134,8 @@ export const OUT_STALE_RING = 12;
 export const OUT_TOO_LARGE = 13;
 /** The trees of the virtual node that was asked are being rebuilt. */
 export const OUT_NO_TREES = 30;
+/** Of a range: it is not the same here. */
+export const OUT_DIFFERENT = 50;
 
 export function frameType(words: Int32Array, at: number): number {
   return words[at + 1]! & 0xff;
@@ -183,6 +192,8 @@ const MIN_WORDS: Readonly<Record<number, number>> = {
   [TREE_RECORDS]: TREE_RECORDS_AT,
   [TREE_PUSH]: TREE_RECORDS_AT,
   [TREE_PUSHED]: TREE_WORDS_AT,
+  [RANGE_COMPARE]: RANGE_WORDS,
+  [RANGE_ANSWER]: RECORD_AT,
   [HANDOFF]: RECORD_AT,
   [HANDOFF_ACK]: RECORD_AT,
 };

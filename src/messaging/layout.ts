@@ -19,7 +19,8 @@ import { FaultTable } from './fault-table.js';
  *                                                                    can know the bucket
  *
  * `rings`: one ring buffer per directed pair, see ring.ts. Parties are numbered: virtual nodes
- * 0…V−1, then callers V…V+C−1. Callers do not talk to callers.
+ * 0…V−1, then callers V…V+C−1. Callers do not talk to callers. V is the room for virtual nodes, those
+ * that may join included: pages that nobody touches cost nothing.
  */
 export interface SharedShape {
   readonly vnodes: number;
@@ -35,8 +36,8 @@ const LINE = 16;
 export const STORE_STATE = 0;
 /** Raised by whoever wants to reuse memory; see storage/readers.ts. */
 export const STORE_READER_EPOCH = 1;
-/** Digest of the ring in force. */
-export const STORE_RING_EPOCH = 2;
+/** Of the state of the ring that is in force; see ring-table.ts. */
+export const STORE_RING_REVISION = 2;
 /** 64-bit hybrid logical clock, raised by compare-exchange. */
 export const STORE_CLOCK = 4;
 
@@ -57,6 +58,8 @@ export const VNODE_HINTED = 6;
 export const VNODE_MEMBERSHIP = 8;
 /** Whom it suspects: bit v of these two words is virtual node v. */
 export const VNODE_SUSPECTS = 9;
+/** Revision of the ring that this virtual node works with; what it decides later follows from that one or a newer one. */
+export const VNODE_RING_REVISION = 11;
 /** First of the counters (counters.ts). */
 export const VNODE_COUNTERS = 16;
 export const VNODE_WORDS = 64;
@@ -73,6 +76,8 @@ export const STATE_FAULTED = 5;
 export const CALLER_READER_EPOCH = 0;
 /** Whom the caller suspects, as VNODE_SUSPECTS. */
 export const CALLER_SUSPECTS = 5;
+/** Revision of the ring that its requests under way follow from; 0: none is under way. */
+export const CALLER_RING_REVISION = 7;
 const CALLER_WORDS = LINE;
 
 /** A bucket's word; 0 for a number that no bucket has. */
@@ -87,6 +92,8 @@ export function ruleOfFacts(facts: number): number {
 }
 
 export const RING_HEADER_BYTES = 192;
+/** Of each of the two slots of the ring table (ring-table.ts). */
+export const TOPOLOGY_SLOT_BYTES = 128 << 10;
 
 export class SharedLayout {
   readonly shape: SharedShape;
@@ -174,6 +181,8 @@ export interface SharedBuffers {
   readonly shape: SharedShape;
   readonly control: SharedArrayBuffer;
   readonly rings: SharedArrayBuffer;
+  /** See ring-table.ts. */
+  readonly topology: SharedArrayBuffer;
   /** Only in a store that was opened with faults allowed; see fault-table.ts. */
   readonly faults?: SharedArrayBuffer;
 }
@@ -184,6 +193,7 @@ export function allocateShared(shape: SharedShape, allowFaults = false): SharedB
     shape,
     control: new SharedArrayBuffer(layout.controlBytes),
     rings: new SharedArrayBuffer(layout.ringsBytes),
+    topology: new SharedArrayBuffer(2 * TOPOLOGY_SLOT_BYTES),
     ...(allowFaults ? { faults: FaultTable.allocate(shape.vnodes) } : {}),
   };
 }

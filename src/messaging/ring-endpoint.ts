@@ -114,41 +114,55 @@ class RingOutbox implements Outbox {
 /** The endpoint over ring buffers; wakes peers through their doorbells. */
 export class RingEndpoint implements Endpoint {
   readonly party: number;
+  private readonly shared: SharedBuffers;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
   private readonly peers: number[] = [];
   private readonly outboxes: (RingOutbox | undefined)[] = [];
   private readonly consumers: RingConsumer[] = [];
   private readonly reassemblies: Reassembly[] = [];
+  /** Virtual nodes below this number are among the peers; there may be room for more. */
+  private vnodes = 0;
 
-  constructor(shared: SharedBuffers, party: number) {
+  /** @param vnodes so many of them speak for now; each costs a look per turn, and a page when it is first looked at */
+  constructor(shared: SharedBuffers, party: number, vnodes = shared.shape.vnodes) {
+    this.shared = shared;
     this.layout = new SharedLayout(shared.shape);
     this.control = new Int32Array(shared.control);
     this.party = party;
-    for (let peer = 0; peer < this.layout.parties; peer++) {
-      if (peer === party || (!this.layout.isVnode(peer) && !this.layout.isVnode(party))) continue;
-      const { layout } = this;
-      this.peers.push(peer);
-      this.outboxes[peer] = new RingOutbox(
-        new RingProducer(shared.rings, layout.ringAt(party, peer), layout.ringBytes(party, peer)),
-      );
-      this.consumers.push(
-        new RingConsumer(shared.rings, layout.ringAt(peer, party), layout.ringBytes(peer, party)),
-      );
-      this.reassemblies.push(new Reassembly());
-    }
-    this.rousePeers();
+    this.grow(vnodes);
+    if (!this.layout.isVnode(party)) return;
+    for (let caller = 0; caller < shared.shape.callers; caller++)
+      this.connect(this.layout.callerParty(caller));
+  }
+
+  grow(vnodes: number): void {
+    for (; this.vnodes < vnodes; this.vnodes++) if (this.vnodes !== this.party) this.connect(this.vnodes);
+  }
+
+  private connect(peer: number): void {
+    const { layout, party, shared } = this;
+    this.outboxes[peer] = new RingOutbox(
+      new RingProducer(shared.rings, layout.ringAt(party, peer), layout.ringBytes(party, peer)),
+    );
+    const consumer = new RingConsumer(
+      shared.rings,
+      layout.ringAt(peer, party),
+      layout.ringBytes(peer, party),
+    );
+    this.peers.push(peer);
+    this.consumers.push(consumer);
+    this.reassemblies.push(new Reassembly());
+    this.rouse(peer, consumer);
   }
 
   /**
    * Our predecessor may have died after it freed space or published a frame and before it rang:
    * nobody knows whom it still owed a ring, so everybody gets one.
    */
-  private rousePeers(): void {
-    for (let i = 0; i < this.peers.length; i++) {
-      this.consumers[i]!.takeParked();
-      rouse(this.control, this.layout, this.peers[i]!);
-    }
+  private rouse(peer: number, consumer: RingConsumer): void {
+    consumer.takeParked();
+    rouse(this.control, this.layout, peer);
   }
 
   to(peer: number): Outbox {
@@ -197,6 +211,6 @@ export class RingEndpoint implements Endpoint {
   skipAll(): void {
     for (const consumer of this.consumers) consumer.skipAll();
     for (const reassembly of this.reassemblies) reassembly.discard();
-    this.rousePeers();
+    this.peers.forEach((peer, i) => this.rouse(peer, this.consumers[i]!));
   }
 }

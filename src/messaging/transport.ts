@@ -21,6 +21,8 @@ export interface Outbox {
 export interface Endpoint {
   readonly party: number;
   to(peer: number): Outbox;
+  /** Virtual nodes below this number may speak: so many are known by now. */
+  grow(vnodes: number): void;
   /** Hands over what has arrived, at most `budget` frames per peer; true if there may be more. */
   drain(budget: number, handle: FrameHandler): boolean;
   /** Makes everything sent so far visible and wakes the receivers. Once per turn. */

@@ -12,12 +12,15 @@ export interface VnodeRef {
   readonly id: string;
   readonly node: string;
   readonly nodeIndex: number;
+  /** It has left. */
+  readonly gone?: true;
 }
 
 export interface Ring {
   readonly partitions: number;
   readonly partitionBits: number;
-  readonly nodes: readonly NodeSpec[];
+  /** Those that left since the store opened are still in it, so that numbers stay what they are. */
+  readonly nodes: readonly (NodeSpec & { readonly gone?: true })[];
   readonly vnodes: readonly VnodeRef[];
   /** Partition → ordinal of its virtual node. */
   readonly owner: Int32Array;
@@ -25,8 +28,49 @@ export interface Ring {
   readonly preference: Int32Array;
   /** The number of nodes: a list names one virtual node of each, owners first, then fallbacks (§4.3). */
   readonly preferenceLength: number;
-  /** Digest of all of the above, 1 to 2^32 - 1. */
+  /** Digest of all that ownership follows from, 1 to 2^32 - 1. */
   readonly epoch: number;
+  /** Of the state that this ring follows from (change.ts); 0 without one. */
+  readonly revision: number;
+  /** While partitions are handed over from one owner to another. */
+  readonly moves?: Moves;
+  /** While copies go that nobody needs any more. */
+  readonly cleaning?: Cleaning;
+}
+
+/** A partition's owners do not change; it still has its old ones; it has its new ones. */
+export const STAYS = 0;
+export const MOVING = 1;
+export const HANDED = 2;
+
+/**
+ * Partitions on their way. `preference` lists whom to read from: the old owners up to the handover,
+ * the new ones afterwards. A put needs W of them and W of the other list's.
+ */
+export interface Moves {
+  /** Revision at which everybody began to write to both. */
+  readonly since: number;
+  /** N of every bucket, ascending. */
+  readonly replicas: readonly number[];
+  /** As `preference`: the new owners up to the handover, the old ones afterwards. */
+  readonly other: Int32Array;
+  /** Per partition STAYS, MOVING or HANDED. */
+  readonly state: Uint8Array;
+  /** Per partition the revision of its handover, or 0. */
+  readonly handedAt: Int32Array;
+  /** Per partition whether those who go have been found equal to those who came. */
+  readonly compared: Uint8Array;
+}
+
+export interface Cleaning {
+  readonly since: number;
+  /** Slots that still have to. */
+  readonly slots: readonly number[];
+  /** The slots of a leaver have only hints to hand over: their data goes with their directories. */
+  readonly leaver: string | undefined;
+  /** The lists before the change, so many to a partition. */
+  readonly before: Int32Array;
+  readonly beforeLength: number;
 }
 
 /** A new ring; the same spec always gives the same ring. @throws RingletError BAD_REQUEST */
@@ -51,7 +95,8 @@ export function ringOf(placement: Placement): Ring {
     owner,
     preference: preferenceLists(owner, vnodes, nodes),
     preferenceLength: nodes.length,
-    epoch: epochOf(placement),
+    epoch: epochOf(spec.partitions, nodes, Array.from(owner)),
+    revision: 0,
   };
 }
 
@@ -95,9 +140,14 @@ function preferenceLists(
 }
 
 /** First word of the SHA-1 of everything that routing depends on; never 0, which says "no ring yet". */
-function epochOf({ spec, owner }: Placement): number {
-  const nodes = spec.nodes.map(({ id, capacity, vnodes }) => [id, capacity, vnodes]);
-  const text = new TextEncoder().encode(JSON.stringify([spec.partitions, nodes, Array.from(owner)]));
+export function epochOf(
+  partitions: number,
+  members: readonly NodeSpec[],
+  owner: readonly number[],
+  ...more: unknown[]
+): number {
+  const nodes = members.map(({ id, capacity, vnodes }) => [id, capacity, vnodes]);
+  const text = new TextEncoder().encode(JSON.stringify([partitions, nodes, owner, ...more]));
   const digest = new Int32Array(5);
   sha1Into(text, text.length, digest);
   return digest[0]! >>> 0 || 1;

@@ -1,4 +1,5 @@
 import type { VnodeEnvironment } from './environment.js';
+import { otherOwners } from '../ring/live-ring.js';
 import type { PutRequest } from './put-request.js';
 
 /** A copy of a put that somebody keeps for an owner that does not serve. */
@@ -14,6 +15,8 @@ export interface CopyPlan {
   readonly hinted: readonly HintedCopy[];
   /** Where in the preference list further fallbacks are looked for. */
   readonly next: number;
+  /** Owners of the other list alone, while the partition moves; they get copies too. */
+  readonly others: readonly number[];
 }
 
 const NONE: readonly HintedCopy[] = [];
@@ -30,6 +33,7 @@ export function planCopies(
   reaches: (vnode: number) => boolean,
 ): CopyPlan {
   const { partition, n, ownersOnly } = request;
+  const others = otherOwners(ring, partition, n);
   const first = partition * ring.preferenceLength;
   const owners: number[] = [];
   let hinted: HintedCopy[] | undefined;
@@ -46,9 +50,9 @@ export function planCopies(
     const end = ownersOnly || ownCopy ? n : ring.preferenceLength;
     while (holder === ordinal && next < end) {
       const fallback = ring.preference[first + next++]!;
-      if (fallback !== ordinal && reaches(fallback)) holder = fallback;
+      if (fallback !== ordinal && !others.includes(fallback) && reaches(fallback)) holder = fallback;
     }
     (hinted ??= []).push({ owner, holder });
   }
-  return { owners, hinted: hinted ?? NONE, next };
+  return { owners, hinted: hinted ?? NONE, next, others };
 }

@@ -3,11 +3,19 @@ import { FLAG_HINT, FRAME_HEADER_WORDS, RECORD_AT, REPLICATE, writeHeader } from
 import { lengthAt } from '../storage/record.js';
 import type { VnodeEnvironment } from './environment.js';
 
-/** Who has been sent a copy, and (<< 8) which owner it stands for: itself, unless it is a fallback. */
+/**
+ * Who has been sent a copy, (<< 8) which owner it stands for: itself, unless it is a fallback, and
+ * whether that one is among the owners, and among those of the other list of a partition that moves.
+ */
 export type Copy = number;
+export const COUNTS = 1 << 16;
+export const COUNTS_THERE = 1 << 17;
 export const holderOf = (copy: Copy): number => copy & 0xff;
-export const ownerOf = (copy: Copy): number => copy >>> 8;
-export const copyFor = (owner: number, holder: number): Copy => holder | (owner << 8);
+export const ownerOf = (copy: Copy): number => (copy >>> 8) & 0xff;
+export const copyFor = (owner: number, holder: number, counts = COUNTS): Copy =>
+  holder | (owner << 8) | counts;
+/** A copy for the same owner at somebody else. */
+export const heldBy = (copy: Copy, holder: number): Copy => (copy & ~0xff) | holder;
 
 /** How a put wants its copies. */
 export interface CopyTerms {

@@ -2,6 +2,7 @@ import type { Clock } from '../base/time.js';
 import type { Claims } from '../messaging/claims.js';
 import type { Endpoint } from '../messaging/transport.js';
 import type { Ring } from '../ring/ring.js';
+import type { RingSource } from './ring-source.js';
 
 /** Counters of a virtual node, words from VNODE_COUNTERS on; 64-bit ones take two. */
 export const COUNT_READS = 0;
@@ -23,6 +24,8 @@ export const COUNT_EXCHANGES_FAILED = 34;
 export const COUNT_EXCHANGE_BYTES = 36;
 export const COUNT_TREE_KEYS = 38;
 export const COUNT_TREE_BYTES = 40;
+/** Records in the engine. */
+export const GAUGE_ENGINE_KEYS = 47;
 export const COUNT_HINTS_DELIVERED = 18;
 /** Hints that were not kept because there were too many. */
 export const COUNT_HINTS_DROPPED = 20;
@@ -34,7 +37,10 @@ export const GAUGE_HINTS_SINCE = 24;
 /** Everything a virtual node knows of the world: no clock, thread, timer or promise besides. */
 export interface VnodeEnvironment {
   readonly ordinal: number;
+  /** Inside a virtual node it follows the changes of the ring. */
   readonly ring: Ring;
+  /** Absent where the ring never changes. */
+  readonly ringSource?: RingSource;
   readonly endpoint: Endpoint;
   readonly claims: Claims;
   readonly clock: Clock;

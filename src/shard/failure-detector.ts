@@ -40,15 +40,16 @@ export class FailureDetector implements Service {
   /** Peers that say that they hear nothing of us. */
   private readonly deaf: boolean[] = [];
   private readonly published: boolean[] = [];
-  private readonly quietMs: number;
   private nextMs = Number.NEGATIVE_INFINITY;
   /** When we came back from being away. */
   private backMs = Number.NEGATIVE_INFINITY;
 
   constructor(env: VnodeEnvironment) {
     this.env = env;
-    const peers = env.ring.vnodes.length - 1;
-    this.quietMs = QUIET_MS * Math.max(1, peers / PEERS_PER_QUIET);
+  }
+
+  private get quietMs(): number {
+    return QUIET_MS * Math.max(1, (this.env.ring.vnodes.length - 1) / PEERS_PER_QUIET);
   }
 
   /** Whether this virtual node does without that one for now. */
@@ -74,7 +75,8 @@ export class FailureDetector implements Service {
   };
 
   poll(nowMs: number): number {
-    if (this.nextMs === Number.NEGATIVE_INFINITY) this.begin(nowMs);
+    if (this.nextMs === Number.NEGATIVE_INFINITY) this.nextMs = nowMs;
+    this.meetAll(nowMs);
     if (this.wasAway(nowMs)) {
       this.backMs = nowMs;
       this.grantAll(nowMs);
@@ -88,11 +90,11 @@ export class FailureDetector implements Service {
     return this.nextMs;
   }
 
-  private begin(nowMs: number): void {
-    this.nextMs = nowMs;
-    for (const { ordinal } of this.env.ring.vnodes) {
-      if (ordinal !== this.env.ordinal) this.pulses[ordinal] = new Pulse(LIMITS_OF_PEERS, nowMs);
-    }
+  /** Peers that are new: all of them at the start, later those that join. */
+  private meetAll(nowMs: number): void {
+    const { length } = this.env.ring.vnodes;
+    for (let peer = this.pulses.length; peer < length; peer++)
+      this.pulses[peer] = peer === this.env.ordinal ? undefined : new Pulse(LIMITS_OF_PEERS, nowMs);
   }
 
   /** Asks and judges one peer; when to look again. */
@@ -161,5 +163,11 @@ export class FailureDetector implements Service {
 /** The environment as a virtual node sees it: a peer serves if its state word says so and it is not suspected. */
 export function judgedBy(detector: FailureDetector, env: VnodeEnvironment): VnodeEnvironment {
   const isServing = (vnode: number): boolean => env.isServing(vnode) && !detector.suspects(vnode);
-  return { ...env, isServing };
+  return {
+    ...env,
+    isServing,
+    get ring() {
+      return env.ring;
+    },
+  };
 }

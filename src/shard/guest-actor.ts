@@ -24,9 +24,43 @@ export class GuestActor {
 
   /** A copy is about to be let go. */
   forget(words: Int32Array, record: number): void {
-    const end = record + FIXED_WORDS + entriesAt(words, record) * ENTRY_WORDS;
-    for (let entry = record + FIXED_WORDS; entry < end; entry += ENTRY_WORDS) {
-      if (words[entry]! >>> 0 === this.current) this.current = undefined;
-    }
+    if (this.current !== undefined && hasDots(words, record, this.current)) this.current = undefined;
   }
+}
+
+/**
+ * The actor of keys that the virtual node owns. Copies of a partition that it owns no more go, clocks
+ * and all; should it own the partition again one day, its dots must be others.
+ */
+export class OwnActor {
+  private readonly fresh: () => number | undefined;
+  private current: number | undefined;
+
+  constructor(first: number, fresh: () => number | undefined) {
+    this.current = first;
+    this.fresh = fresh;
+  }
+
+  /** For the next dot; undefined when there is no fresh number at the moment. */
+  get(): number | undefined {
+    return (this.current ??= this.fresh());
+  }
+
+  /** Has made dots that are remembered nowhere else; undefined if a fresh one is to be taken. */
+  get inUse(): number | undefined {
+    return this.current;
+  }
+
+  /** A copy is about to be let go, or partitions come whose keys it may have forgotten. */
+  renew(): void {
+    this.current = undefined;
+  }
+}
+
+function hasDots(words: Int32Array, record: number, actor: number): boolean {
+  const end = record + FIXED_WORDS + entriesAt(words, record) * ENTRY_WORDS;
+  for (let entry = record + FIXED_WORDS; entry < end; entry += ENTRY_WORDS) {
+    if (words[entry]! >>> 0 === actor) return true;
+  }
+  return false;
 }

@@ -7,11 +7,13 @@ import {
   HANDOFF_ACK,
   OK,
   OUT_OVERLOADED,
+  OUT_STALE_RING,
   RECORD_AT,
   writeHeader,
 } from '../messaging/frames.js';
+import { keepsCopies } from '../ring/live-ring.js';
 import { DURABLE, type Pipeline } from '../storage/pipeline.js';
-import { FIXED_WORDS, lengthAt, metasAt } from '../storage/record.js';
+import { bucketAt, FIXED_WORDS, lengthAt, metasAt, partitionAt } from '../storage/record.js';
 import type { Completions } from './completions.js';
 import { COUNT_CORRUPT, COUNT_DROPPED, COUNT_HINTS_DELIVERED, type VnodeEnvironment } from './environment.js';
 import { holdsRecord } from './frame-record.js';
@@ -28,6 +30,8 @@ const PAUSE_MS = 500;
 
 interface OnItsWay {
   readonly owner: number;
+  /** The owner, or who is one in its place since the ring has changed. */
+  readonly to: number;
   readonly text: string;
   readonly hint: WaitingHint;
   /** The clock of the copy that was sent. */
@@ -57,7 +61,8 @@ export class HintHandoff implements Service {
   private readonly parts: HandoffParts;
   private readonly actor: number;
   private readonly onItsWay = new Map<number, OnItsWay>();
-  private readonly pausedMs: number[];
+  /** By owner; 0 or absent: not paused. */
+  private readonly pausedMs: number[] = [];
   private nextId = 0;
   private nowMs = 0;
   private published = -1;
@@ -65,7 +70,6 @@ export class HintHandoff implements Service {
   constructor(parts: HandoffParts) {
     this.parts = parts;
     this.actor = parts.actor | 0;
-    this.pausedMs = parts.hints.waiting.map(() => 0);
   }
 
   poll(nowMs: number): number {
@@ -101,29 +105,49 @@ export class HintHandoff implements Service {
     let more = false;
     for (let owner = 0; owner < hints.waiting.length; owner++) {
       const list = hints.waiting[owner]!;
-      if (list.size === 0 || this.nowMs < this.pausedMs[owner]! || !env.isServing(owner)) continue;
-      // Requests go first: hints are given to a transport that has nothing else to do.
-      if (env.endpoint.to(owner).waitingBytes > 0) {
-        more = true;
-        continue;
-      }
+      if (list.size === 0 || this.isPaused(owner)) continue;
+      const strayed = hints.stray[owner] === true;
+      if (!strayed && !env.isServing(owner)) continue;
       for (const [text, hint] of list) {
         if (hint.busy) continue;
+        const to = strayed ? this.destination(owner, hint) : owner;
+        if (to < 0) continue;
+        // Requests go first: hints are given to a transport that has nothing else to do.
+        if (to !== env.ordinal && env.endpoint.to(to).waitingBytes > 0) {
+          more = true;
+          break;
+        }
         if (left <= 0 || this.onItsWay.size >= LIMITS.hintsInFlight) return true;
-        left -= this.sendOne(owner, text, hint);
-        if (this.nowMs < this.pausedMs[owner]!) break;
+        left -= this.sendOne(owner, to, text, hint);
+        if (this.isPaused(owner)) break;
       }
     }
     return more;
   }
 
+  private isPaused(owner: number): boolean {
+    return this.nowMs < (this.pausedMs[owner] ?? 0);
+  }
+
+  /** The owner, or, where that one is an owner no more, the first of today's that serves; −1 if nobody does. */
+  private destination(owner: number, hint: WaitingHint): number {
+    const { env, hints } = this.parts;
+    const { ring, ordinal } = env;
+    if (!hints.strays(owner, hint)) return env.isServing(owner) ? owner : -1;
+    const first = hint.partition * ring.preferenceLength;
+    const owners = ring.preference.subarray(first, first + hint.n);
+    if (owners.includes(ordinal)) return ordinal;
+    return owners.find((vnode) => env.isServing(vnode)) ?? -1;
+  }
+
   /** Returns what it takes from the turn's budget. */
-  private sendOne(owner: number, text: string, hint: WaitingHint): number {
+  private sendOne(owner: number, to: number, text: string, hint: WaitingHint): number {
     const { env, hints, replica } = this.parts;
     let copy: number;
     try {
       copy = hints.find(text, hint);
-      if (copy < 0) {
+      // What we own ourselves is where it belongs.
+      if (copy < 0 || to === env.ordinal) {
         if (!hints.release(owner, text, hint)) this.pause(owner);
         return 1_024;
       }
@@ -136,7 +160,7 @@ export class HintHandoff implements Service {
     }
     const source = replica.wordsOf(copy);
     const bytes = lengthAt(source, copy);
-    const outbox = env.endpoint.to(owner);
+    const outbox = env.endpoint.to(to);
     const at = outbox.begin(RECORD_AT * 4 + bytes);
     const untilMs = this.nowMs + LIFETIME_MS;
     writeHeader(outbox.words, at, HANDOFF, 0, this.nextId, env.ring.epoch, untilMs);
@@ -145,7 +169,7 @@ export class HintHandoff implements Service {
     copyWords(source, copy, outbox.words, at + RECORD_AT, bytes >>> 2);
     outbox.end();
     hint.busy = true;
-    this.onItsWay.set(this.nextId, { owner, text, hint, clock: clockOf(source, copy), untilMs });
+    this.onItsWay.set(this.nextId, { owner, to, text, hint, clock: clockOf(source, copy), untilMs });
     this.nextId = (this.nextId + 1) >>> 0;
     return bytes;
   }
@@ -174,7 +198,13 @@ export class HintHandoff implements Service {
     }
     const id = frameRequest(words, at);
     const actor = words[at + 7]!;
-    const outcome = replica.apply(words, bytes, at + RECORD_AT, (words[at + 6]! >>> 8) & 0xff);
+    const record = at + RECORD_AT;
+    const n = env.replicasOf(bucketAt(words, record));
+    if (!keepsCopies(env.ring, partitionAt(words, record), n, env.ordinal)) {
+      this.answer(from, id, actor, OUT_STALE_RING);
+      return;
+    }
+    const outcome = replica.apply(words, bytes, record, (words[at + 6]! >>> 8) & 0xff);
     if (outcome === 'wait') this.answer(from, id, actor, OUT_OVERLOADED);
     else if ('outcome' in outcome) this.answer(from, id, actor, outcome.outcome);
     else {
@@ -197,7 +227,7 @@ export class HintHandoff implements Service {
   private answered(from: number, id: number, outcome: number): void {
     const { env, hints } = this.parts;
     const sent = this.onItsWay.get(id);
-    if (sent === undefined || sent.owner !== from) return;
+    if (sent === undefined || sent.to !== from) return;
     this.onItsWay.delete(id);
     const { owner, text, hint } = sent;
     hint.busy = false;

@@ -22,7 +22,6 @@ export class HintLoader {
   private readonly pipeline: Pipeline;
   private readonly engine: Engine | undefined;
   private readonly hints: Hints;
-  private readonly ordinals: ReadonlyMap<string, number>;
   private table = -1;
   private slot = 0;
   private partition = -1;
@@ -34,7 +33,6 @@ export class HintLoader {
     this.pipeline = pipeline;
     this.engine = engine;
     this.hints = hints;
-    this.ordinals = new Map(env.ring.vnodes.map(({ id, ordinal }) => [id, ordinal]));
     // A thread that takes a buffer over finds said what its predecessor held, or more.
     if (engine === undefined || pipeline.buffer.index.keys > 0) return;
     for (const { ordinal } of env.ring.vnodes) this.announce(ordinal, true);
@@ -90,7 +88,8 @@ export class HintLoader {
   private list(words: Int32Array, bytes: Uint8Array, at: number): void {
     const name = nameIn(words, bytes, at);
     // Nobody to send it to: the virtual node is not in this ring.
-    const owner = this.ordinals.get(idOfName(name) ?? '');
+    const id = idOfName(name);
+    const owner = this.env.ring.vnodes.findLast((vnode) => vnode.id === id)?.ordinal;
     if (owner === undefined) return;
     const found = decodeHint(this.hints.names[owner]!, words, bytes, at);
     if (found !== undefined) this.hints.add(owner, textOf(name), found.hint, found.madeMs);

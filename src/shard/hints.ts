@@ -1,5 +1,6 @@
 import { LIMITS } from '../base/limits.js';
 import { paddedWords } from '../base/memory.js';
+import { keepsCopies } from '../ring/live-ring.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import { HINT_BUCKET, lengthAt } from '../storage/record.js';
 import {
@@ -41,11 +42,13 @@ export class Hints {
   private readonly pipeline: Pipeline;
   private readonly replica: Replica;
   private readonly guest: GuestActor;
-  readonly names: readonly OwnerName[];
+  readonly names: OwnerName[] = [];
   /** By owner: name (as latin1) → hint. */
-  readonly waiting: readonly Map<string, WaitingHint>[];
+  readonly waiting: Map<string, WaitingHint>[] = [];
   /** By owner: when the oldest was made since the list was last empty. */
-  private readonly sinceMs: number[];
+  private readonly sinceMs: number[] = [];
+  /** By owner: whether hints for it may have strayed. */
+  readonly stray: boolean[] = [];
   private bytes = 0;
   count = 0;
 
@@ -54,9 +57,31 @@ export class Hints {
     this.pipeline = pipeline;
     this.replica = replica;
     this.guest = guest;
-    this.names = env.ring.vnodes.map(({ id }) => ownerName(id));
-    this.waiting = this.names.map(() => new Map<string, WaitingHint>());
-    this.sinceMs = this.names.map(() => Number.POSITIVE_INFINITY);
+    this.ringChanged();
+  }
+
+  /** There may be more owners than before. */
+  ringChanged(): void {
+    for (const { id } of this.env.ring.vnodes.slice(this.names.length)) {
+      this.names.push(ownerName(id));
+      this.waiting.push(new Map());
+      this.sinceMs.push(Number.POSITIVE_INFINITY);
+    }
+    this.waiting.forEach((list, owner) => {
+      for (const hint of list.values()) if (this.strays(owner, hint)) this.stray[owner] = true;
+    });
+  }
+
+  /** Whether a hint's owner is one no more: its copy goes to those who are. */
+  strays(owner: number, { partition, n }: Hint): boolean {
+    return !keepsCopies(this.env.ring, partition, n, owner);
+  }
+
+  /** Whether any hint here speaks of a key: then its copy must stay. */
+  speakOf(hinted: HintedKey): boolean {
+    return (
+      this.count > 0 && this.waiting.some((list, v) => list.has(textOf(hintName(this.names[v]!, hinted))))
+    );
   }
 
   /**
@@ -89,6 +114,7 @@ export class Hints {
     const { hash, partition, n, rule, bytes } = hint;
     list.set(text, { hash, partition, n, rule, bytes, busy: false });
     this.sinceMs[owner] = Math.min(this.sinceMs[owner]!, madeMs);
+    if (this.strays(owner, hint)) this.stray[owner] = true;
     this.count++;
     this.bytes += hint.bytes;
   }
@@ -109,7 +135,7 @@ export class Hints {
   release(owner: number, text: string, hint: Hint): boolean {
     const { pipeline } = this;
     const hinted = keyOf(text);
-    if (!this.owns(hint) && !this.neededElse(owner, hinted, hint)) {
+    if (!this.owns(hint) && !this.neededElse(owner, hinted)) {
       const { bucket, key } = hinted;
       const at = this.find(text, hint);
       if (at >= 0) {
@@ -135,22 +161,14 @@ export class Hints {
   }
 
   private owns({ partition, n }: Hint): boolean {
-    for (let i = 0; i < n; i++) if (this.owner(partition, i) === this.env.ordinal) return true;
-    return false;
+    return keepsCopies(this.env.ring, partition, n, this.env.ordinal);
   }
 
-  private neededElse(owner: number, hinted: HintedKey, { partition, n }: Hint): boolean {
-    for (let i = 0; i < n; i++) {
-      const other = this.owner(partition, i);
-      if (other === owner) continue;
-      if (this.waiting[other]!.has(textOf(hintName(this.names[other]!, hinted)))) return true;
-    }
-    return false;
-  }
-
-  private owner(partition: number, i: number): number {
-    const { ring } = this.env;
-    return ring.preference[partition * ring.preferenceLength + i]!;
+  private neededElse(owner: number, hinted: HintedKey): boolean {
+    return this.waiting.some(
+      (list, other) =>
+        other !== owner && list.size > 0 && list.has(textOf(hintName(this.names[other]!, hinted))),
+    );
   }
 
   publish(): void {

@@ -1,13 +1,15 @@
 import { copyWords } from '../base/memory.js';
 import { LIMITS } from '../base/limits.js';
 import { OK, OUT_FULL, OUT_OVERLOADED, OUT_QUORUM, OUT_STALE_RING } from '../messaging/frames.js';
+import { isOtherOwner, isOwner } from '../ring/live-ring.js';
+import { HANDED } from '../ring/ring.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import { ENTRY_WORDS, entriesAt, FIXED_WORDS, recordBytes, wordsFor } from '../storage/record.js';
 import type { Completions } from './completions.js';
 import { planCopies, type CopyPlan } from './copy-plan.js';
-import { type Copy, copyFor, CopySender } from './copy-sender.js';
+import { type Copy, copyFor, CopySender, COUNTS, COUNTS_THERE } from './copy-sender.js';
 import { COUNT_COORDINATED, type VnodeEnvironment } from './environment.js';
-import type { GuestActor } from './guest-actor.js';
+import type { GuestActor, OwnActor } from './guest-actor.js';
 import type { Hints } from './hints.js';
 import { refuse, type Refusal } from './outcome.js';
 import { type InProgress, PutProgress } from './put-progress.js';
@@ -23,6 +25,8 @@ export interface PutParts {
   readonly hints: Hints;
   readonly guest: GuestActor;
   /** Makes the dots of keys that this virtual node owns. */
+  readonly own: OwnActor;
+  /** Travels with copies. */
   readonly actor: number;
 }
 
@@ -41,11 +45,11 @@ export class PutCoordinator {
   private readonly replies: PutReplies;
   private readonly sender: CopySender;
   private readonly progress: PutProgress;
-  private readonly dotActor: number;
+  private readonly own: OwnActor;
   private nextId = 0;
 
-  constructor({ env, pipeline, replica, completions, hints, guest, actor }: PutParts) {
-    this.dotActor = actor;
+  constructor({ env, pipeline, replica, completions, hints, guest, own, actor }: PutParts) {
+    this.own = own;
     this.env = env;
     this.pipeline = pipeline;
     this.replica = replica;
@@ -66,7 +70,7 @@ export class PutCoordinator {
     const { partition, n, w, ownersOnly } = request;
     const owners = this.serving(partition, 0, n);
     // A fallback coordinates where no owner does: its dots are under actors of their own.
-    if (!this.owns(partition, n) && (ownersOnly || owners > 0)) return refuse(OUT_STALE_RING);
+    if (!this.coordinates(partition, n) && (ownersOnly || owners > 0)) return refuse(OUT_STALE_RING);
     if (owners < w) {
       const { preferenceLength } = this.env.ring;
       const all = ownersOnly ? owners : owners + this.serving(partition, n, preferenceLength);
@@ -90,9 +94,11 @@ export class PutCoordinator {
     return serving;
   }
 
-  private owns(partition: number, n: number): boolean {
-    for (let i = 0; i < n; i++) if (this.owner(partition, i) === this.env.ordinal) return true;
-    return false;
+  /** An owner does; so does the one of before the handover, for those who have not heard of it. */
+  private coordinates(partition: number, n: number): boolean {
+    const { ring, ordinal } = this.env;
+    if (isOwner(ring, partition, n, ordinal)) return true;
+    return ring.moves?.state[partition] === HANDED && isOtherOwner(ring, partition, n, ordinal);
   }
 
   owner(partition: number, i: number): number {
@@ -105,8 +111,8 @@ export class PutCoordinator {
 
   /** Executes a claimed put. `wait`: there is no room yet, try again later. */
   execute(from: number, request: PutRequest, id: number, deadlineMs: number): 'done' | 'wait' {
-    const guest = !this.owns(request.partition, request.n);
-    const actor = guest ? this.guest.get() : this.dotActor;
+    const guest = !this.coordinates(request.partition, request.n);
+    const actor = guest ? this.guest.get() : this.own.get();
     if (actor === undefined) {
       this.refuse(from, id, refuse(OUT_OVERLOADED, 0, 1));
       return 'done';
@@ -123,21 +129,18 @@ export class PutCoordinator {
     this.env.count(COUNT_COORDINATED, 1);
     const { words } = this.pipeline.buffer;
     const own = this.nextId;
-    const open: Copy[] = plan.owners.map((owner) => copyFor(owner, owner));
-    for (const { owner, holder } of plan.hinted) {
-      if (holder !== this.env.ordinal) open.push(copyFor(owner, holder));
-    }
+    const open: Copy[] = this.copiesOf(request, plan);
     for (const copy of open) this.sender.send(copy, request, own, deadlineMs, words, outcome.at);
     const { level } = request;
     const ownWaits = this.completions.awaitLevel(outcome.sequence, level, () => this.acknowledgeOwn(own));
     const entries = entriesAt(words, outcome.at);
     this.nextId = (this.nextId + 1) >>> 0;
-    if (open.length === 0 && !ownWaits && request.w <= 1) {
+    if (open.length === 0 && !ownWaits && request.w <= 1 && plan.others.length === 0) {
       const vector = trailOf(words, outcome.at, entries, NO_KEY);
       this.replies.send(from, id, OK, 1, request.w, outcome.total, vector, entries);
       return 'done';
     }
-    open.push(copyFor(this.env.ordinal, this.env.ordinal));
+    open.push(copyFor(this.env.ordinal, this.env.ordinal, this.countsOf(this.env.ordinal, request, plan)));
     const entry: InProgress = {
       caller: from,
       request: id,
@@ -155,6 +158,8 @@ export class PutCoordinator {
       level,
       ownersOnly: request.ownersOnly,
       acks: 0,
+      needThere: plan.others.length > 0 ? request.w : 0,
+      acksThere: plan.others.filter((owner) => owner !== this.env.ordinal && !this.reaches(owner)).length,
       open,
       next: plan.next,
       owed: [],
@@ -165,10 +170,31 @@ export class PutCoordinator {
     return 'done';
   }
 
+  private copiesOf(request: PutRequest, plan: CopyPlan): Copy[] {
+    const open = plan.owners.map((owner) => copyFor(owner, owner, this.countsOf(owner, request, plan)));
+    for (const { owner, holder } of plan.hinted) {
+      if (holder !== this.env.ordinal) open.push(copyFor(owner, holder, this.countsOf(owner, request, plan)));
+    }
+    for (const owner of plan.others) {
+      if (owner !== this.env.ordinal && this.reaches(owner)) open.push(copyFor(owner, owner, COUNTS_THERE));
+    }
+    return open;
+  }
+
+  /** In which of the two lists of a partition that moves an owner is. */
+  private countsOf(owner: number, { partition, n }: PutRequest, { others }: CopyPlan): number {
+    if (others.length === 0) return COUNTS;
+    if (others.includes(owner)) return COUNTS_THERE;
+    return isOtherOwner(this.env.ring, partition, n, owner) ? COUNTS | COUNTS_THERE : COUNTS;
+  }
+
   /** The hints that stay here, before the copy that they speak of. */
   private noteOwn(request: PutRequest, plan: CopyPlan, guest: boolean): Refusal | 'wait' | undefined {
-    for (const { owner, holder } of plan.hinted) {
-      if (holder !== this.env.ordinal) continue;
+    const owed = plan.hinted.filter(({ holder }) => holder === this.env.ordinal).map(({ owner }) => owner);
+    for (const owner of plan.others) {
+      if (owner !== this.env.ordinal && !this.reaches(owner)) owed.push(owner);
+    }
+    for (const owner of owed) {
       const bytes = recordBytes(1, 1, request.key.length, wordsFor(request.value.length));
       const taken = this.hints.take(owner, request, { ...request, bytes });
       if (taken === 'wait') return 'wait';
@@ -185,6 +211,10 @@ export class PutCoordinator {
 
   acknowledge(id: number, from: number, actor: number, good: boolean): void {
     this.progress.acknowledge(id, from, actor, good);
+  }
+
+  ringChanged(): void {
+    this.progress.ringChanged();
   }
 
   sweep(nowMs: number): void {

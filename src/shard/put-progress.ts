@@ -1,6 +1,18 @@
 import { OK, OUT_QUORUM } from '../messaging/frames.js';
+import { isOtherOwner, isOwner, keepsCopies, otherOwners } from '../ring/live-ring.js';
+import type { Ring } from '../ring/ring.js';
 import { lengthAt } from '../storage/record.js';
-import { type Copy, copyFor, type CopySender, type CopyTerms, holderOf, ownerOf } from './copy-sender.js';
+import {
+  type Copy,
+  copyFor,
+  type CopySender,
+  type CopyTerms,
+  COUNTS,
+  COUNTS_THERE,
+  heldBy,
+  holderOf,
+  ownerOf,
+} from './copy-sender.js';
 import type { VnodeEnvironment } from './environment.js';
 import type { Hints } from './hints.js';
 import type { PutReplies } from './put-replies.js';
@@ -22,6 +34,9 @@ export interface InProgress extends CopyTerms {
   readonly keyBytes: number;
   readonly ownersOnly: boolean;
   acks: number;
+  /** While the partition moves: as many of the other list's owners must have it, and have it. */
+  needThere: number;
+  acksThere: number;
   /** Copies that are not acknowledged yet, the own one included: each counts once, whatever arrives twice. */
   readonly open: Copy[];
   /** Where in the preference list further fallbacks are looked for. */
@@ -76,26 +91,39 @@ export class PutProgress {
     const at = entry?.open.findIndex((copy) => holderOf(copy) === from) ?? -1;
     if (entry === undefined || at < 0) return;
     const [copy] = entry.open.splice(at, 1);
-    if (good) entry.acks++;
-    else this.replace(id, entry, ownerOf(copy!));
+    if (good) count(entry, copy!);
+    else this.replace(id, entry, copy!);
     this.settle(id, entry);
   }
 
   private settle(id: number, entry: InProgress): void {
-    if (!entry.replied && entry.acks >= entry.need) this.finish(entry, OK);
-    else if (!entry.replied && entry.acks + entry.open.length < entry.need) this.finish(entry, OUT_QUORUM);
+    if (!entry.replied && entry.acks >= entry.need && entry.acksThere >= entry.needThere)
+      this.finish(entry, OK);
+    else if (!entry.replied && !hopeful(entry)) this.finish(entry, OUT_QUORUM);
     if (entry.open.length === 0 && entry.owed.length === 0) this.inProgress.delete(id);
   }
 
   /** Whoever was to take an owner's copy does not: the next fallback gets it, or the hint stays here. */
-  private replace(id: number, entry: InProgress, owner: number): void {
+  private replace(id: number, entry: InProgress, copy: Copy): void {
     const { ring, ordinal } = this.env;
+    const owner = ownerOf(copy);
+    if (!keepsCopies(ring, entry.partition, entry.n, owner)) {
+      // It is an owner no more, and nobody counts on it.
+      count(entry, copy);
+      return;
+    }
+    if (!isOwner(ring, entry.partition, entry.n, owner)) {
+      // Whoever reads from it asks who holds hints for it.
+      if (this.note(entry, owner)) count(entry, copy);
+      return;
+    }
     const record = this.ownCopy(entry);
     const end = record < 0 || entry.ownersOnly ? entry.n : ring.preferenceLength;
     while (entry.next < end) {
       const fallback = ring.preference[entry.partition * ring.preferenceLength + entry.next++]!;
       if (fallback === ordinal || !this.reaches(fallback)) continue;
-      const substitute = copyFor(owner, fallback);
+      if (entry.open.some((other) => holderOf(other) === fallback)) continue;
+      const substitute = heldBy(copy, fallback);
       const words = this.replica.wordsOf(record);
       this.sender.send(substitute, entry, id, entry.deadlineMs, words, record);
       entry.open.push(substitute);
@@ -114,16 +142,53 @@ export class PutProgress {
     }
   }
 
-  private note(entry: InProgress, owner: number): void {
-    const { bucket, words, entries, keyBytes } = entry;
-    if (owner === this.env.ordinal) return;
+  /** True if the hint stands here. */
+  private note(entry: InProgress, owner: number): boolean {
+    const { bucket, words, entries, keyBytes, partition, n } = entry;
+    if (owner === this.env.ordinal || !keepsCopies(this.env.ring, partition, n, owner)) return false;
     const key = bytesOf(words.subarray(entries * 2), keyBytes);
     const record = this.ownCopy(entry);
     // Nothing to hand over: it is let go, or damaged.
-    if (record < 0) return;
+    if (record < 0) return false;
     const bytes = lengthAt(this.replica.wordsOf(record), record);
     const taken = this.hints.take(owner, { bucket, key }, { ...entry, bytes });
     if (taken === 'wait') entry.owed.push(owner);
+    return taken === 'kept';
+  }
+
+  /**
+   * Partitions have begun to move: a put that is not acknowledged yet goes to both lists from now on,
+   * and starts anew with nobody's acknowledgement. Copies that were sent before are acknowledged under
+   * the same number, and merging one twice changes nothing.
+   */
+  ringChanged(): void {
+    const { ring, ordinal } = this.env;
+    if (ring.moves === undefined) return;
+    for (const [id, entry] of this.inProgress) {
+      const { partition, n } = entry;
+      const others = otherOwners(ring, partition, n);
+      if (entry.replied || entry.needThere > 0 || others.length === 0) continue;
+      const record = this.ownCopy(entry);
+      if (record < 0) continue;
+      const own = entry.open.some((copy) => holderOf(copy) === ordinal);
+      const first = partition * ring.preferenceLength;
+      entry.needThere = entry.need;
+      entry.acks = 0;
+      entry.open.length = 0;
+      // A fallback that has its copy already is asked for it again.
+      entry.next = n;
+      for (const owner of [...ring.preference.subarray(first, first + n), ...others]) {
+        const copy = copyFor(owner, owner, countsFor(ring, partition, n, owner));
+        if (owner === ordinal && !own) count(entry, copy);
+        else entry.open.push(copy);
+        if (owner === ordinal) continue;
+        this.sender.send(copy, entry, id, entry.deadlineMs, this.replica.wordsOf(record), record);
+      }
+      // A fallback that coordinates keeps its copy for an owner.
+      if (keepsCopies(ring, partition, n, ordinal)) continue;
+      if (own) entry.open.push(copyFor(ordinal, ordinal));
+      else entry.acks++;
+    }
   }
 
   /** Replaces copies at virtual nodes that are gone, and gives up what is past its deadline. Once in a while: this walks the whole map. */
@@ -131,7 +196,10 @@ export class PutProgress {
     if (nowMs < this.nextSweepMs) return;
     this.nextSweepMs = nowMs + 50;
     for (const [id, entry] of this.inProgress) {
-      for (const owner of entry.owed.splice(0)) this.note(entry, owner);
+      for (const owner of entry.owed.splice(0)) {
+        const noted = this.note(entry, owner);
+        if (noted && !isOwner(this.env.ring, entry.partition, entry.n, owner)) entry.acksThere++;
+      }
       if (nowMs >= entry.deadlineMs) this.giveUp(entry);
       else this.replaceGone(id, entry);
       this.settle(id, entry);
@@ -148,7 +216,7 @@ export class PutProgress {
       const holder = holderOf(entry.open[i]!);
       if (holder === this.env.ordinal || this.env.isServing(holder)) continue;
       const [copy] = entry.open.splice(i, 1);
-      this.replace(id, entry, ownerOf(copy!));
+      this.replace(id, entry, copy!);
     }
   }
 
@@ -157,6 +225,24 @@ export class PutProgress {
     const { caller, request, acks, need, total, words, entries } = entry;
     this.replies.send(caller, request, outcome, acks, need, total, words, entries);
   }
+}
+
+/** Somebody has the copy of an owner: of one of the owners, of one of the other list, or of both. */
+function count(entry: InProgress, copy: Copy): void {
+  if ((copy & COUNTS) !== 0) entry.acks++;
+  if ((copy & COUNTS_THERE) !== 0) entry.acksThere++;
+}
+
+/** Whether what is open may still suffice. */
+function hopeful({ acks, need, acksThere, needThere, open, owed }: InProgress): boolean {
+  if (needThere === 0) return acks + open.length >= need;
+  const mayCount = (which: number): number => open.filter((copy) => (copy & which) !== 0).length;
+  return acks + mayCount(COUNTS) >= need && acksThere + mayCount(COUNTS_THERE) + owed.length >= needThere;
+}
+
+function countsFor(ring: Ring, partition: number, n: number, owner: number): number {
+  const here = isOwner(ring, partition, n, owner) ? COUNTS : 0;
+  return here | (isOtherOwner(ring, partition, n, owner) ? COUNTS_THERE : 0);
 }
 
 function bytesOf(words: Int32Array, bytes: number): Uint8Array {

@@ -156,7 +156,16 @@ export class Scanner {
     return byte === 0 ? copyRecord(words, 0) : copyRecord(buffer.words, byte >>> 2);
   }
 
-  private reply(request: ScanRequest, page: readonly Int32Array[], done: boolean, outcome = OK): void {
+  refuse(from: number, id: number, outcome: number): void {
+    this.reply({ from, id }, [], true, outcome);
+  }
+
+  private reply(
+    request: Pick<ScanRequest, 'from' | 'id'>,
+    page: readonly Int32Array[],
+    done: boolean,
+    outcome = OK,
+  ): void {
     const size = page.reduce((sum, record) => sum + record.length, SCAN_RECORDS_AT);
     const outbox = this.env.endpoint.to(request.from);
     const at = outbox.begin(size * 4);

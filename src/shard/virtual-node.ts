@@ -3,6 +3,7 @@ import { LIMITS } from '../base/limits.js';
 import {
   ABSENT,
   frameDeadline,
+  frameEpoch,
   frameFlags,
   frameIntact,
   frameRequest,
@@ -19,6 +20,7 @@ import {
   OUT_CORRUPT,
   OUT_FULL,
   OUT_OVERLOADED,
+  OUT_STALE_RING,
   PUT,
   RECORD_AT,
   REPLICATE,
@@ -26,6 +28,7 @@ import {
   SCAN,
   writeHeader,
 } from '../messaging/frames.js';
+import { keepsCopies, ringOfState } from '../ring/live-ring.js';
 import type { Engine } from '../storage/engine.js';
 import type { Level, Pipeline } from '../storage/pipeline.js';
 import { bucketAt, lengthAt, partitionAt, W_KEY_HASH } from '../storage/record.js';
@@ -38,22 +41,25 @@ import {
   COUNT_REPAIRED,
   COUNT_REPLICATED,
   GAUGE_ACTORS_MAX,
+  GAUGE_ENGINE_KEYS,
   GAUGE_SIBLINGS_MAX,
   type VnodeEnvironment,
 } from './environment.js';
 import { FailureDetector, judgedBy } from './failure-detector.js';
 import { Gossip } from './gossip.js';
 import { holdsRecord } from './frame-record.js';
-import { GuestActor } from './guest-actor.js';
+import { GuestActor, OwnActor } from './guest-actor.js';
 import { HintHandoff } from './hint-handoff.js';
 import { HintLoader } from './hint-loader.js';
 import { nameIn } from './hint-record.js';
 import { Hints, type Taken } from './hints.js';
+import { OldCopies } from './old-copies.js';
 import { PutCoordinator } from './put-coordinator.js';
 import { readPut } from './put-request.js';
 import { Replica } from './replica.js';
 import { Scanner } from './scanner.js';
 import type { Service } from './service.js';
+import { Transfer, type TransferParts } from './transfer.js';
 import { AntiEntropy } from './trees/anti-entropy.js';
 import { Trees } from './trees/trees.js';
 
@@ -85,7 +91,14 @@ export interface VirtualNodeParts {
  */
 export class VirtualNode {
   private readonly env: VnodeEnvironment;
+  /** What was given, with the ring as it is now. */
+  private readonly world: { -readonly [K in keyof VnodeEnvironment]: VnodeEnvironment[K] };
+  private readonly own: OwnActor;
+  private readonly trees: Trees;
+  private readonly repair: AntiEntropy;
+  private readonly transfer: Transfer | undefined;
   private readonly pipeline: Pipeline;
+  private readonly engine: Engine | undefined;
   private readonly completions: Completions;
   private readonly replica: Replica;
   private readonly hints: Hints;
@@ -104,10 +117,13 @@ export class VirtualNode {
 
   constructor(parts: VirtualNodeParts) {
     const { pipeline, completions, engine, actor } = parts;
-    this.detector = new FailureDetector(parts.env);
-    const env = judgedBy(this.detector, parts.env);
+    this.world = { ...parts.env };
+    this.detector = new FailureDetector(this.world);
+    const env = judgedBy(this.detector, this.world);
     this.env = env;
+    this.own = new OwnActor(actor, () => env.freshActor());
     this.pipeline = pipeline;
+    this.engine = engine;
     this.completions = completions;
     const trees = new Trees(env, pipeline, engine, completions);
     const replica = this.makeReplica(parts, trees);
@@ -116,15 +132,35 @@ export class VirtualNode {
     const loader = new HintLoader(env, pipeline, engine, hints);
     this.replica = replica;
     this.hints = hints;
-    this.puts = new PutCoordinator({ env, pipeline, replica, completions, hints, guest, actor });
+    this.puts = new PutCoordinator({
+      env,
+      pipeline,
+      replica,
+      completions,
+      hints,
+      guest,
+      own: this.own,
+      actor,
+    });
     this.conditional = new ConditionalPuts(env, this.puts, actor);
     this.scanner = new Scanner(env, pipeline, engine);
-    this.services = [
+    this.trees = trees;
+    this.repair = new AntiEntropy(env, pipeline, engine, completions, replica, trees);
+    const services: Service[] = [
       this.detector,
-      new Gossip(parts.env),
+      new Gossip(this.world),
       new HintHandoff({ env, pipeline, replica, completions, hints, loader, actor }),
-      new AntiEntropy(env, pipeline, engine, completions, replica, trees),
+      this.repair,
     ];
+    const source = env.ringSource;
+    if (source !== undefined) {
+      this.transfer = this.makeTransfer({ env, source, pipeline, completions, trees, repair: this.repair });
+      services.push(this.transfer);
+      services.push(new OldCopies({ env, source, pipeline, engine, completions, hints, loader }));
+      if (env.ring.cleaning !== undefined) this.own.renew();
+      source.announce(env.ring.revision);
+    }
+    this.services = services;
     for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);
   }
 
@@ -133,9 +169,36 @@ export class VirtualNode {
     return new Replica(pipeline, () => env.tick(), maxRecordBytes, trees);
   }
 
+  /** Called once, by the constructor. */
+  protected makeTransfer(parts: TransferParts): Transfer {
+    return new Transfer(parts);
+  }
+
+  /** Takes over the newest state of the ring, if it is another one. */
+  private followRing(): void {
+    const source = this.world.ringSource;
+    if (source === undefined || source.revision === this.world.ring.revision) return;
+    const ring = ringOfState(source.read());
+    this.world.ring = ring;
+    this.env.endpoint.grow(ring.vnodes.length);
+    this.hints.ringChanged();
+    if (this.trees.ringChanged() || ring.cleaning?.slots.includes(this.env.ordinal) === true)
+      this.own.renew();
+    this.repair.ringChanged();
+    this.puts.ringChanged();
+    this.transfer?.ringChanged();
+    source.announce(ring.revision);
+  }
+
+  /** The actor of its dots, if it has one at the moment. */
+  get actor(): number | undefined {
+    return this.own.inUse;
+  }
+
   /** One turn. Returns the monotonic time of the next one, at the latest; a message may come first. */
   poll(nowMs: number): number {
     this.nowMs = nowMs;
+    this.followRing();
     this.pipeline.begin(nowMs);
     if (this.held.length > 0 && !this.pipeline.rehoming) this.takeHeld();
     this.retryParked();
@@ -188,6 +251,7 @@ export class VirtualNode {
     this.conditional.sweep(nowMs);
     this.env.gauge(GAUGE_SIBLINGS_MAX, this.replica.siblingsMax);
     this.env.gauge(GAUGE_ACTORS_MAX, this.replica.actorsMax);
+    this.env.gauge(GAUGE_ENGINE_KEYS, this.engine?.state.count ?? 0);
   }
 
   private readonly handle = (from: number, words: Int32Array, bytes: Uint8Array, at: number): void => {
@@ -195,6 +259,8 @@ export class VirtualNode {
       this.env.count(COUNT_DROPPED, 1);
       return;
     }
+    // Who sent it may know of a change that was published in this very turn.
+    if (frameEpoch(words, at) !== this.env.ring.epoch) this.followRing();
     this.detector.heard(from, this.nowMs);
     const type = frameType(words, at);
     if (type === REPLICATE_ACK) {
@@ -296,8 +362,13 @@ export class VirtualNode {
     const level = (words[at + 6]! & 0xff) as Level;
     const rule = (words[at + 6]! >>> 8) & 0xff;
     const repair = (frameFlags(words, at) & FLAG_REPAIR) !== 0;
+    const isHinted = (frameFlags(words, at) & FLAG_HINT) !== 0;
+    if (!isHinted && !this.keeps(words, record)) {
+      if (!repair) this.acknowledge(from, id, words[at + 7]!, OUT_STALE_RING);
+      return true;
+    }
     let hinted = 0;
-    if ((frameFlags(words, at) & FLAG_HINT) !== 0) {
+    if (isHinted) {
       const taken = this.takeHint(words, bytes, at, rule);
       if (taken === 'wait') return false;
       if (taken !== 'kept') {
@@ -320,6 +391,12 @@ export class VirtualNode {
     const sequence = Math.max(outcome.sequence, hinted);
     if (!this.completions.awaitLevel(sequence, level, reached)) reached();
     return true;
+  }
+
+  /** Whether this virtual node is among those who keep copies of a record. */
+  private keeps(words: Int32Array, record: number): boolean {
+    const n = this.env.replicasOf(bucketAt(words, record));
+    return keepsCopies(this.env.ring, partitionAt(words, record), n, this.env.ordinal);
   }
 
   /** Before the copy that a fallback keeps for an owner: which owner that is. */
@@ -414,10 +491,16 @@ export class VirtualNode {
   private scan(from: number, words: Int32Array, bytes: Uint8Array, at: number, deadlineMs: number): void {
     const afterBytes = words[at + 9]! & 0xffff;
     const start = (at + GET_FIXED_WORDS) * 4;
+    const partition = words[at + 8]! >>> 16;
+    const n = this.env.replicasOf(words[at + 8]! & 0xffff);
+    if (!keepsCopies(this.env.ring, partition, n, this.env.ordinal)) {
+      this.scanner.refuse(from, frameRequest(words, at), OUT_STALE_RING);
+      return;
+    }
     const request = {
       from,
       id: frameRequest(words, at),
-      partition: words[at + 8]! >>> 16,
+      partition,
       bucket: words[at + 8]! & 0xffff,
       limit: Math.min(words[at + 6]!, LIMITS.scanPage),
       maxBytes: words[at + 7]!,

@@ -1,6 +1,6 @@
 import type { ErrorFields } from '../base/errors.js';
 import type { SharedBuffers } from '../messaging/layout.js';
-import type { Ring } from '../ring/ring.js';
+import type { RingFact } from '../ring/change.js';
 import type { FaultPlace, ThreadFault } from './thread-faults.js';
 import type { BufferShape } from '../storage/buffer-layout.js';
 
@@ -8,7 +8,6 @@ import type { BufferShape } from '../storage/buffer-layout.js';
 export interface VnodeTask {
   readonly ordinal: number;
   readonly id: string;
-  readonly ring: Ring;
   readonly shared: SharedBuffers;
   readonly buffer: SharedArrayBuffer;
   readonly bufferShape: BufferShape;
@@ -48,6 +47,8 @@ export type FromVnode =
       readonly recoveredRecords: number;
       readonly recoveryMs: number;
     }
+  /** What it is certain of in a ring change, to be made durable. */
+  | { readonly type: 'facts'; readonly facts: readonly RingFact[] }
   /** It needs fresh actor numbers. */
   | { readonly type: 'actors' }
   | { readonly type: 'failed'; readonly error: ErrorFields }

@@ -25,9 +25,12 @@ import {
   VNODE_STATE,
   VNODE_SUSPECTS,
 } from '../messaging/layout.js';
+import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { nextTurn, Sleeper } from '../messaging/sleeper.js';
 import { setVnodeBit } from '../messaging/vnode-bits.js';
+import { ringOfState } from '../ring/live-ring.js';
+import type { Ring } from '../ring/ring.js';
 import type { Endpoint } from '../messaging/transport.js';
 import { BufferLayout, loadCounter, SEG_LOG, storeCounter } from '../storage/buffer-layout.js';
 import type { Engine } from '../storage/engine.js';
@@ -40,6 +43,7 @@ import { Reclaimer } from '../storage/readers.js';
 import { recoverJournal, type Recovered } from '../storage/recovery.js';
 import { Completions } from './completions.js';
 import { COUNT_JOURNAL_FAILURES } from './environment.js';
+import { SharedRingSource } from './ring-source.js';
 import { commitFault, hangFor, type ThreadFault } from './thread-faults.js';
 import { VirtualNode } from './virtual-node.js';
 import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from './worker-protocol.js';
@@ -60,6 +64,9 @@ class VnodeThread {
   private readonly clock = threadClock();
   private readonly layout: SharedLayout;
   private readonly control: Int32Array;
+  private readonly table: RingTable;
+  /** As it was at the start of this thread. */
+  private readonly ring: Ring;
   private readonly base: number;
   private readonly endpoint: Endpoint;
   /** The same, if the store was opened with faults allowed. */
@@ -79,7 +86,9 @@ class VnodeThread {
     this.layout = new SharedLayout(task.shared.shape);
     this.control = new Int32Array(task.shared.control);
     this.base = this.layout.vnodeWord(task.ordinal);
-    const rings = new RingEndpoint(task.shared, task.ordinal);
+    this.table = new RingTable(task.shared.control, task.shared.topology);
+    this.ring = ringOfState(this.table.read());
+    const rings = new RingEndpoint(task.shared, task.ordinal, this.ring.vnodes.length);
     if (task.shared.faults !== undefined) {
       const table = new FaultTable(task.shared.faults, task.shared.shape.vnodes);
       this.faulty = new FaultyEndpoint(rings, { table, nowMs: this.clock.nowMs, random: Math.random });
@@ -120,7 +129,7 @@ class VnodeThread {
     });
     await this.serve(vnode, pipeline, storage);
     this.setState(STATE_STOPPED);
-    const mark = storage && (await this.drain(pipeline, storage, completions));
+    const mark = storage && (await this.drain(vnode, pipeline, storage, completions));
     this.send({ type: 'stopped', mark });
   }
 
@@ -211,6 +220,7 @@ class VnodeThread {
 
   /** Everything to the engine, and what the next start needs to know. */
   private async drain(
+    vnode: VirtualNode,
     pipeline: Pipeline,
     storage: DiskStorage,
     completions: Completions,
@@ -229,14 +239,15 @@ class VnodeThread {
     if (progress.settled) pipeline.begin(this.clock.nowMs());
     await storage.engine.close();
     storage.files.close();
-    if (!progress.settled) return undefined;
+    const actor = vnode.actor ?? this.freshActor();
+    if (!progress.settled || actor === undefined) return undefined;
     const { count, root } = storage.engine.state;
     return {
       generation: buffer.generation,
       count,
       root,
       nextSequence: buffer.lastSequence + 1,
-      actor: this.task.actor,
+      actor,
     };
   }
 
@@ -247,7 +258,15 @@ class VnodeThread {
       bucket <= LIMITS.buckets ? Atomics.load(control, layout.bucketWord(bucket)) : 0;
     return {
       ordinal: task.ordinal,
-      ring: task.ring,
+      ring: this.ring,
+      ringSource: new SharedRingSource(
+        control,
+        layout,
+        this.table,
+        task.ordinal,
+        new Reclaimer(control, layout),
+        (facts) => this.send({ type: 'facts', facts }),
+      ),
       endpoint,
       claims: new Claims(control, layout),
       clock,

@@ -151,6 +151,10 @@ export class SimEndpoint implements Endpoint {
     return this.rings.to(peer);
   }
 
+  grow(vnodes: number): void {
+    this.rings.grow(vnodes);
+  }
+
   drain(budget: number, handle: FrameHandler): boolean {
     const { network, party } = this;
     const more = this.rings.drain(budget, (from, words, bytes, at) => {

@@ -249,8 +249,8 @@ describe('data directory: what is refused stays as it was', () => {
     await makeStore('clean');
     for (const name of ['ringlet.json', 'actors', 'nodes/n2/node.json']) {
       const good = readFileSync(join(path, name));
-      writeFileSync(join(path, name), '{"format": 2, "whatever": true}');
-      await expectRefusal('DATA_FOREIGN', { details: expect.objectContaining({ format: 2 }) });
+      writeFileSync(join(path, name), '{"format": 3, "whatever": true}');
+      await expectRefusal('DATA_FOREIGN', { details: expect.objectContaining({ format: 3 }) });
       writeFileSync(join(path, name), good);
     }
   });

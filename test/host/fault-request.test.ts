@@ -57,8 +57,8 @@ describe('a fault that somebody asks for', () => {
   test('names stand for a virtual node, a node, the callers or all; others are refused', () => {
     expect(vnodesNamed(ring, 'at', 'n2')).toEqual([2, 3]);
     expect(vnodesNamed(ring, 'at', 'n1.1')).toEqual([1]);
-    expect(sidesNamed(ring, 'from', 'callers')).toEqual([4]);
-    expect(sidesNamed(ring, 'from', 'all')).toEqual([0, 1, 2, 3, 4]);
+    expect(sidesNamed(ring, 'from', 'callers', 4)).toEqual([4]);
+    expect(sidesNamed(ring, 'from', 'all', 4)).toEqual([0, 1, 2, 3, 4]);
     for (const name of ['n3', 'n1.2', '', 'callers', 'all', '__proto__']) {
       expect(() => vnodesNamed(ring, 'at', name)).toThrowError(
         expect.objectContaining({

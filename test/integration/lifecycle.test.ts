@@ -134,7 +134,7 @@ test('another topology, a foreign and a damaged directory are refused in one lin
   for (let i = 0; i < 200; i++) await store.put(`k${i}`, 'x'.repeat(500));
   await store.close();
   const before = look(data);
-  await refused(open({ ...small, data, nodes: 4 }), 'TOPOLOGY_CHANGED');
+  await refused(open({ ...small, data, vnodes: 2, memoryMiB: 96 }), 'TOPOLOGY_CHANGED');
   await refused(open({ ...small, data, partitions: 128 }), 'TOPOLOGY_CHANGED');
   await refused(open({ ...small, data, capacity: { n1: 2 } }), 'TOPOLOGY_CHANGED');
   expect(look(data)).toBe(before);

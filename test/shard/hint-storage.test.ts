@@ -58,6 +58,7 @@ function owner(
     endpoint: { to: () => sent },
     clock: { nowMs: () => world.nowMs, wallMs: () => world.nowMs },
     freshActor: () => undefined,
+    replicasOf: () => 2,
     isServing: () => true,
     holdsHintsFor: () => undefined,
     count: () => undefined,

@@ -66,7 +66,7 @@ export class AntiEntropy implements Service {
   ];
   private readonly world: TreeWorld;
   private readonly responder: Responder;
-  private readonly peers: Peer[];
+  private readonly peers: Peer[] = [];
   private exchange: Exchange | undefined;
   private request: number;
   private nodeLimit: number = LIMITS.treeNodes;
@@ -85,20 +85,35 @@ export class AntiEntropy implements Service {
     const inflow = new Inflow(env, replica, trees.set);
     this.world = { env, pipeline, engine, completions, replica, trees, frames, inflow };
     this.responder = new Responder(this.world);
-    this.peers = env.ring.vnodes
-      .filter(({ ordinal }) => ordinal !== env.ordinal)
-      .map(({ ordinal }) => ({
-        vnode: ordinal,
-        served: false,
-        soon: true,
-        triedMs: 0,
-        shares: false,
-        inSyncMs: 0,
-      }));
+    this.meetAll();
     // Answers to a predecessor's questions are not ours.
     this.request = Math.floor(env.random() * 0x1_0000_0000);
     env.gauge(GAUGE_TREES, TREES_REBUILDING);
     env.gauge(GAUGE_IN_SYNC_AT, 0);
+  }
+
+  private meetAll(): void {
+    const { env } = this.world;
+    for (const { ordinal } of env.ring.vnodes) {
+      if (ordinal === env.ordinal || this.peers.some(({ vnode }) => vnode === ordinal)) continue;
+      this.peers.push({ vnode: ordinal, served: false, soon: true, triedMs: 0, shares: false, inSyncMs: 0 });
+    }
+  }
+
+  /** There may be new peers, and other trees to compare. */
+  ringChanged(): void {
+    this.meetAll();
+    if (this.world.trees.usable) return;
+    this.wasUsable = false;
+    this.world.env.gauge(GAUGE_TREES, TREES_REBUILDING);
+  }
+
+  /** A peer has what we lack, or the other way round: an exchange with it comes first. */
+  hurry(vnode: number): void {
+    const peer = this.peers.find((one) => one.vnode === vnode);
+    if (peer === undefined || this.exchange?.peer === vnode) return;
+    peer.soon = true;
+    if (this.exchange === undefined) this.nextMs = Math.min(this.nextMs, this.world.env.clock.nowMs());
   }
 
   readonly receive = (from: number, words: Int32Array, bytes: Uint8Array, at: number): void => {

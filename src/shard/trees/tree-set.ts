@@ -1,11 +1,12 @@
 import { bucketAt, partitionAt, W_KEY_HASH } from '../../storage/record.js';
+import { LIMITS } from '../../base/limits.js';
+import { keepsCopies } from '../../ring/live-ring.js';
+import { STAYS } from '../../ring/ring.js';
 import type { VnodeEnvironment } from '../environment.js';
 import { Digest } from './digest.js';
 import { indexOfNode, levelOfNode, nodeOf, partitionOfNode, replicasOfNode } from './nodes.js';
 import { depthFor, FAN, FAN_BITS, Forest, indexOf } from './tree.js';
 
-/** Not among the first owners that any bucket can have. */
-const NO_RANK = 255;
 /** Listed keys take the bytes of as many nodes: four levels' worth. */
 const FEW = 4 * FAN;
 
@@ -18,34 +19,49 @@ const FEW = 4 * FAN;
 export class TreeSet {
   readonly depth: number;
   private readonly env: VnodeEnvironment;
-  /** Place of this virtual node in each partition's preference list. */
-  private readonly ranks: Uint8Array;
+  /** Per partition: bit n is set if this virtual node keeps copies of buckets with n. */
+  private covered: Uint16Array;
   /** By n. */
   private forests: (Forest | undefined)[] = [];
   private readonly digest = new Digest();
 
   constructor(env: VnodeEnvironment) {
     this.env = env;
-    const { ring } = env;
-    this.depth = depthFor(ring.partitions);
-    this.ranks = new Uint8Array(ring.partitions).fill(NO_RANK);
-    for (let partition = 0; partition < ring.partitions; partition++) {
-      const rank = this.rankOf(env.ordinal, partition);
-      if (rank >= 0) this.ranks[partition] = rank;
-    }
+    this.depth = depthFor(env.ring.partitions);
+    this.covered = this.cover();
   }
 
-  private rankOf(vnode: number, partition: number): number {
-    const { preference, preferenceLength } = this.env.ring;
-    const first = partition * preferenceLength;
-    for (let i = 0; i < preferenceLength; i++) if (preference[first + i] === vnode) return i;
-    return -1;
+  /**
+   * Says which trees are kept here from now on. True if there are new ones: what is stored for them
+   * already is not in them, and all must be built anew.
+   */
+  ringChanged(): boolean {
+    const before = this.covered;
+    this.covered = this.cover();
+    return this.covered.some((bits, partition) => (bits & ~before[partition]!) !== 0);
+  }
+
+  private cover(): Uint16Array {
+    const { ring, ordinal } = this.env;
+    const covered = new Uint16Array(ring.partitions);
+    for (let partition = 0; partition < ring.partitions; partition++) {
+      for (let n = 1; n <= LIMITS.replicas && n <= ring.preferenceLength; n++)
+        if (this.keeps(ordinal, partition, n)) covered[partition]! |= 1 << n;
+    }
+    return covered;
+  }
+
+  /** Whether a virtual node has a tree. With n = 1 there is nobody to compare with, unless the partition moves. */
+  private keeps(vnode: number, partition: number, n: number): boolean {
+    const { ring } = this.env;
+    if (n === 1 && (ring.moves?.state[partition] ?? STAYS) === STAYS) return false;
+    return keepsCopies(ring, partition, n, vnode);
   }
 
   /** n of the tree that covers a record; 0 if none does here. */
   replicasFor(bucket: number, partition: number): number {
     const replicas = this.env.replicasOf(bucket);
-    return replicas > 1 && (this.ranks[partition] ?? NO_RANK) < replicas ? replicas : 0;
+    return (((this.covered[partition] ?? 0) >>> replicas) & 1) === 1 ? replicas : 0;
   }
 
   /** @param by 1 takes a record in, −1 takes it out again */
@@ -118,9 +134,13 @@ export class TreeSet {
   }
 
   private shared(peer: number, partition: number, replicas: number): boolean {
-    if (this.ranks[partition]! >= replicas) return false;
-    const rank = this.rankOf(peer, partition);
-    return rank >= 0 && rank < replicas;
+    const covered = (this.covered[partition]! >>> replicas) & 1;
+    return covered === 1 && this.keeps(peer, partition, replicas);
+  }
+
+  /** How many records a tree stands for. */
+  recordsIn(replicas: number, partition: number): number {
+    return this.forests[replicas]?.records[partition] ?? 0;
   }
 
   /** The roots of all trees that this virtual node and a peer have in common, for every n in use. */
@@ -140,7 +160,7 @@ export class TreeSet {
     for (let bucket = 1; ; bucket++) {
       const replicas = this.env.replicasOf(bucket);
       if (replicas === 0) return inUse;
-      if (replicas > 1) inUse.add(replicas);
+      if (replicas > 1 || this.env.ring.moves !== undefined) inUse.add(replicas);
     }
   }
 

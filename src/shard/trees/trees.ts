@@ -10,6 +10,7 @@ import { TreeSet } from './tree-set.js';
 export class Trees implements Witness {
   readonly set: TreeSet;
   private rebuild: Rebuild | undefined;
+  private readonly rebuildAll: () => Rebuild;
 
   constructor(
     env: VnodeEnvironment,
@@ -18,10 +19,19 @@ export class Trees implements Witness {
     completions: Completions,
   ) {
     this.set = new TreeSet(env);
-    this.rebuild =
+    this.rebuildAll = () =>
       engine === undefined
         ? new IndexRebuild(this.set, pipeline)
         : new EngineRebuild(this.set, pipeline, engine, completions, env.ring.partitions);
+    this.rebuild = this.rebuildAll();
+  }
+
+  /** Other trees may be kept from now on; true if there are new ones, and all are built anew. */
+  ringChanged(): boolean {
+    if (!this.set.ringChanged()) return false;
+    this.set.clear();
+    this.rebuild = this.rebuildAll();
+    return true;
   }
 
   /** Whether they stand for everything that is stored here; before, nobody may compare them. */

@@ -1,0 +1,302 @@
+import { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import type { JoinRequest, RingControl, RingPlan, RingProgress } from '../client/ring-api.js';
+import type { StoreView } from '../client/view.js';
+import type { RingTable } from '../messaging/ring-table.js';
+import {
+  beginJoin,
+  beginLeave,
+  changingNode,
+  movedPartitions,
+  refuseSecond,
+  type RingFact,
+  type RingState,
+  rollBack,
+  slotsOfNodes,
+  slotsToClean,
+  startMoving,
+  withFacts,
+} from '../ring/change.js';
+import { ringOfState } from '../ring/live-ring.js';
+import type { NodeSpec } from '../ring/spec.js';
+import { planOf } from './ring-plan.js';
+
+/** Facts that come within so long are made durable together. */
+const GATHER_MS = 50;
+const AGAIN_MS = 1_000;
+const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$/;
+
+/** What the control of the ring needs of the store that was opened. */
+export interface RingHost {
+  readonly view: StoreView;
+  readonly table: RingTable;
+  /** n of every bucket, and of new ones. */
+  replicas(): number[];
+  /** Durably, if anything is durable. */
+  save(state: RingState): void;
+  /** Memory, directories and threads of a node; resolves when they serve. */
+  start(node: NodeSpec & { readonly firstSlot: number }): Promise<void>;
+  /** Stops the threads and removes the directories. */
+  end(node: NodeSpec & { readonly firstSlot: number }): Promise<void>;
+  /** Keys of all buckets at every virtual node, about. */
+  keys(): Promise<readonly number[]>;
+}
+
+/**
+ * Makes the facts of a ring change durable and known, in this order, and starts and ends threads. It
+ * decides nothing about data: virtual nodes are certain of what they report, and ownership follows
+ * from it (ring/change.ts).
+ */
+export class HostRing implements RingControl {
+  private readonly host: RingHost;
+  private state: RingState;
+  private gathered: RingFact[] = [];
+  private timer: NodeJS.Timeout | undefined;
+  private startedMs = performance.now();
+  private last: RingProgress | undefined;
+  private waiting: (() => void)[] = [];
+  /** Threads and directories of a node are coming or going. */
+  private busy = false;
+  private closed = false;
+
+  constructor(host: RingHost, state: RingState) {
+    this.host = host;
+    this.state = state;
+    host.table.publish(state);
+    host.view.ring = ringOfState(state);
+  }
+
+  get progress(): RingProgress | undefined {
+    const { change } = this.state;
+    if (change === undefined) return this.last;
+    const { vnodes } = this.host.view.ring;
+    const open = change.phase === 'cleaning' ? slotsToClean(this.state) : [];
+    return {
+      change: change.kind,
+      node: change.node,
+      phase: change.phase,
+      partitions: movedPartitions(this.state).length,
+      handed: change.handed.filter((at) => at !== 0).length,
+      compared: change.compared.length,
+      cleaning: open.filter((slot) => !change.cleaned.includes(slot)).map((slot) => vnodes[slot]!.id),
+      keys: change.keys,
+      forMs: Math.round(performance.now() - this.startedMs),
+    };
+  }
+
+  /** A change was under way when the store was closed, or its process died: it goes on. */
+  resume(): void {
+    this.advanceTo(startMoving(this.state));
+  }
+
+  planJoin(request: JoinRequest): Promise<RingPlan> {
+    return this.plan((state) => this.joined(state, request));
+  }
+  planLeave(node: string): Promise<RingPlan> {
+    return this.plan((state) => beginLeave(state, node, this.host.replicas()));
+  }
+
+  private async plan(begin: (state: RingState) => RingState): Promise<RingPlan> {
+    return planOf(begin(this.state), await this.host.keys());
+  }
+
+  private joined(state: RingState, request: JoinRequest): RingState {
+    const { node, capacity = 1, vnodes = 1 } = request as Partial<Record<keyof JoinRequest, unknown>>;
+    if (typeof node !== 'string' || !NODE_ID.test(node)) {
+      throw new RingletError(
+        'BAD_REQUEST',
+        'a node is named by a letter or digit and up to 15 of A-Z a-z 0-9 _ -',
+        { node: String(node).slice(0, 80) },
+      );
+    }
+    const { shape } = this.host.view.shared;
+    return beginJoin(
+      state,
+      {
+        id: node,
+        capacity: whole('capacity', capacity, LIMITS.capacity),
+        vnodes: whole('vnodes', vnodes, LIMITS.virtualNodes),
+      },
+      this.host.replicas(),
+      shape.vnodes,
+    );
+  }
+
+  async join(request: JoinRequest): Promise<RingProgress> {
+    const begun = this.joined(this.idle(), request);
+    this.busy = true;
+    try {
+      this.startedMs = performance.now();
+      this.advanceTo(begun);
+      const node = changingNode(begun)!;
+      try {
+        await this.host.start(node);
+      } catch (error) {
+        await this.host.end(node);
+        this.ended('rolled back');
+        this.advanceTo(rollBack(this.state));
+        throw error;
+      }
+      this.advanceTo(startMoving(this.state));
+    } finally {
+      this.busy = false;
+    }
+    this.settle();
+    return this.progress!;
+  }
+
+  async leave(node: string): Promise<RingProgress> {
+    const begun = beginLeave(this.idle(), node, this.host.replicas());
+    this.startedMs = performance.now();
+    this.advanceTo(begun);
+    return this.progress!;
+  }
+
+  /** The state, if nothing is under way. */
+  private idle(): RingState {
+    if (this.closed) throw new RingletError('CLOSED', 'the store is closed');
+    refuseSecond(this.state);
+    if (!this.busy) return this.state;
+    throw new RingletError('RING_CHANGING', 'the last ring change is just ending; one at a time');
+  }
+
+  async rollBack(): Promise<RingProgress> {
+    const { change } = this.state;
+    const back = rollBack(this.state);
+    const node = changingNode(this.state)!;
+    if (this.busy) throw new RingletError('RING_CHANGING', 'threads are just starting; try again');
+    this.ended('rolled back');
+    this.advanceTo(back);
+    if (change!.kind === 'join') {
+      this.busy = true;
+      await this.host.end(node).finally(() => (this.busy = false));
+    }
+    this.settle();
+    return this.progress!;
+  }
+
+  async finished(): Promise<RingProgress | undefined> {
+    while ((this.state.change !== undefined || this.busy) && !this.closed) {
+      await new Promise<void>((resolve) => {
+        this.waiting.push(resolve);
+      });
+    }
+    return this.progress;
+  }
+
+  /** What virtual nodes are certain of. */
+  readonly facts = (facts: readonly RingFact[]): void => {
+    this.gathered.push(...facts);
+    this.timer ??= setTimeout(this.takeIn, GATHER_MS).unref();
+  };
+
+  private readonly takeIn = (): void => {
+    this.timer = undefined;
+    if (this.closed) return;
+    const facts = this.gathered.splice(0);
+    const before = this.state;
+    const next = withFacts(before, facts);
+    if (next === before) return;
+    const node = changingNode(before);
+    if (before.change !== undefined && next.change === undefined) {
+      this.ended('done', before);
+    }
+    try {
+      this.advanceTo(next);
+    } catch {
+      // The disk takes nothing: what was reported is reported again.
+      this.timer ??= setTimeout(this.takeIn, AGAIN_MS).unref();
+      return;
+    }
+    if (next.change === undefined) void this.afterChange(before, node!);
+  };
+
+  private async afterChange(
+    before: RingState,
+    node: NonNullable<ReturnType<typeof changingNode>>,
+  ): Promise<void> {
+    if (before.change!.kind === 'leave') {
+      this.busy = true;
+      // What cannot be removed now is removed at the next open.
+      await this.host.end(node).catch(() => undefined);
+      this.busy = false;
+    }
+    this.settle();
+  }
+
+  /** Durable first, then known. */
+  private advanceTo(state: RingState): void {
+    if (state === this.state) return;
+    this.host.save(state);
+    this.state = state;
+    this.host.table.publish(state);
+    this.host.view.ring = ringOfState(state);
+  }
+
+  private ended(phase: 'done' | 'rolled back', state = this.state): void {
+    const { change } = state;
+    if (change === undefined) return;
+    const partitions = movedPartitions(state).length;
+    const handed = change.handed.filter((at) => at !== 0).length;
+    this.last = {
+      change: change.kind,
+      node: change.node,
+      phase,
+      partitions,
+      handed,
+      compared: change.compared.length,
+      cleaning: [],
+      keys: change.keys,
+      forMs: Math.round(performance.now() - this.startedMs),
+    };
+  }
+
+  /** Changes one after the other, as the options of a start ask; what one of them fails with is in `lastError`. */
+  async become(joiners: readonly NodeSpec[], leavers: readonly string[]): Promise<void> {
+    try {
+      for (const { id, capacity, vnodes } of joiners) {
+        await this.finished();
+        await this.join({ node: id, capacity, vnodes });
+      }
+      for (const node of leavers) {
+        await this.finished();
+        await this.leave(node);
+      }
+    } catch (error) {
+      if (!this.closed) this.lastError = error instanceof Error ? error : new Error(String(error));
+    }
+  }
+  lastError: Error | undefined;
+
+  private settle(): void {
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.timer);
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+
+  /** n of new buckets may not be one that a change does not look at. @throws RingletError RING_CHANGING */
+  allowReplicas(n: number): void {
+    const { change } = this.state;
+    if (change === undefined || change.replicas.includes(n)) return;
+    refuseSecond(this.state);
+  }
+
+  /** The slots of a node. */
+  static slotsOf(node: NodeSpec & { readonly firstSlot: number }): number[] {
+    return slotsOfNodes([node]);
+  }
+}
+
+function whole(what: string, value: unknown, most: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) return value;
+  throw new RingletError('BAD_REQUEST', `${what} must be a whole number from 1 to ${most}`, {
+    what,
+    got: String(value),
+    least: 1,
+    most,
+  });
+}

@@ -1,0 +1,151 @@
+import { changingNode, membersOf, movedPartitions, type RingState, slotsToClean, walks } from './change.js';
+import { epochOf, HANDED, MOVING, type Moves, type Ring, STAYS, type VnodeRef } from './ring.js';
+
+/** The routing tables that a state stands for: a pure function, so that equal states route alike. */
+export function ringOfState(state: RingState): Ring {
+  const { partitions, nodes, change, revision } = state;
+  const moving = change?.phase === 'moving';
+  const from = walks(state, 'from');
+  const to = change === undefined || change.phase === 'starting' ? from : walks(state, 'to');
+  // Lists have one length. Whoever is in one placement only is the last resort of the other.
+  const length = Math.max(from[0]!.length, to[0]!.length);
+  const old = flat(from, to, length);
+  const next = flat(to, from, length);
+  const moves = moving ? movesOf(state, old, next, length) : undefined;
+  const isNew = (p: number): boolean =>
+    change?.phase === 'cleaning' || (moving && moves!.state[p] !== MOVING);
+  const preference = Int32Array.from(old, (slot, at) => (isNew(Math.floor(at / length)) ? next[at]! : slot));
+  const owner = Int32Array.from(state.owner, (slot, p) => (isNew(p) ? change!.to[p]! : slot));
+  const trimmed = change?.phase === 'cleaning' && change.kind === 'leave';
+  return {
+    partitions,
+    partitionBits: Math.log2(partitions),
+    nodes,
+    vnodes: vnodesOf(state),
+    owner,
+    preference: trimmed ? flat(to, to, to[0]!.length) : preference,
+    preferenceLength: trimmed ? to[0]!.length : length,
+    epoch: epochOfState(state),
+    revision,
+    ...(moves === undefined ? {} : { moves }),
+    ...(change?.phase !== 'cleaning'
+      ? {}
+      : {
+          cleaning: {
+            since: change.since,
+            slots: slotsToClean(state).filter((slot) => !change.cleaned.includes(slot)),
+            leaver: change.kind === 'leave' ? change.node : undefined,
+            before: flat(from, from, from[0]!.length),
+            beforeLength: from[0]!.length,
+          },
+        }),
+  };
+}
+
+/** By slot; slots that no node has are left out of no list, so there is none below the greatest. */
+function vnodesOf({ nodes }: RingState): VnodeRef[] {
+  const vnodes: VnodeRef[] = [];
+  nodes.forEach(({ id, vnodes: count, firstSlot, gone }, nodeIndex) => {
+    for (let i = 0; i < count; i++) {
+      const ordinal = firstSlot + i;
+      vnodes[ordinal] = {
+        ordinal,
+        id: `${id}.${i}`,
+        node: id,
+        nodeIndex,
+        ...(gone === true ? { gone } : {}),
+      };
+    }
+  });
+  return vnodes;
+}
+
+function flat(lists: readonly number[][], others: readonly number[][], length: number): Int32Array {
+  const table = new Int32Array(lists.length * length);
+  lists.forEach((list, p) => {
+    const missing = list.length === length ? [] : others[p]!.filter((slot) => !list.includes(slot));
+    table.set([...list, ...missing].slice(0, length), p * length);
+  });
+  return table;
+}
+
+function movesOf(state: RingState, old: Int32Array, next: Int32Array, length: number): Moves {
+  const { partitions } = state;
+  const { since, replicas, handed, compared } = state.change!;
+  const moved = new Uint8Array(partitions).fill(STAYS);
+  for (const p of movedPartitions(state)) moved[p] = handed[p] === 0 ? MOVING : HANDED;
+  const other = Int32Array.from(next, (slot, at) =>
+    moved[Math.floor(at / length)] === MOVING ? slot : old[at]!,
+  );
+  const done = new Uint8Array(partitions);
+  for (const p of compared) done[p] = 1;
+  return { since, replicas, other, state: moved, handedAt: Int32Array.from(handed), compared: done };
+}
+
+function epochOfState(state: RingState): number {
+  const { partitions, change } = state;
+  const members = membersOf(state, 'from');
+  const slots = new Map<number, number>();
+  for (const { firstSlot, vnodes } of members)
+    for (let i = 0; i < vnodes; i++) slots.set(firstSlot + i, slots.size);
+  // Without a change the same as of the placement alone, whatever the slots are.
+  if (change === undefined)
+    return epochOf(
+      partitions,
+      members,
+      state.owner.map((slot) => slots.get(slot)!),
+    );
+  const { phase, to, handed, compared } = change;
+  const facts = [phase, change.kind, changingNode(state)?.id, to, handed.map((at) => at !== 0), compared];
+  return epochOf(partitions, members, [...state.owner], facts);
+}
+
+/** Whether a virtual node is among the first n of the list that is read from. */
+export function isOwner(
+  { preference, preferenceLength }: Ring,
+  partition: number,
+  n: number,
+  vnode: number,
+): boolean {
+  const first = partition * preferenceLength;
+  for (let i = 0; i < n; i++) if (preference[first + i] === vnode) return true;
+  return false;
+}
+
+/** Whether it is among the first n of the other list of a partition that moves. */
+export function isOtherOwner(ring: Ring, partition: number, n: number, vnode: number): boolean {
+  const { moves, preferenceLength } = ring;
+  if (moves === undefined || moves.state[partition] === STAYS) return false;
+  const first = partition * preferenceLength;
+  for (let i = 0; i < n; i++) if (moves.other[first + i] === vnode) return true;
+  return false;
+}
+
+/** Whether it keeps copies of the partition, as an owner of today, of yesterday, or of tomorrow. */
+export function keepsCopies(ring: Ring, partition: number, n: number, vnode: number): boolean {
+  return isOwner(ring, partition, n, vnode) || isOtherOwner(ring, partition, n, vnode);
+}
+
+const NOBODY: readonly number[] = [];
+
+/** Those of the other list that are in it alone: whom a put goes to besides its owners. */
+export function otherOwners(ring: Ring, partition: number, n: number): readonly number[] {
+  const { moves, preferenceLength } = ring;
+  if (moves === undefined || moves.state[partition] === STAYS) return NOBODY;
+  const first = partition * preferenceLength;
+  const list = Array.from(moves.other.subarray(first, first + n));
+  return list.filter((vnode) => !isOwner(ring, partition, n, vnode));
+}
+
+/** Of a partition's owners those that the other list has not. */
+export function ownersAlone(ring: Ring, partition: number, n: number): readonly number[] {
+  const { preference, preferenceLength } = ring;
+  const first = partition * preferenceLength;
+  const list = Array.from(preference.subarray(first, first + n));
+  return list.filter((vnode) => !isOtherOwner(ring, partition, n, vnode));
+}
+
+/** Nodes that have not left. */
+export function memberCount({ nodes }: Ring): number {
+  return nodes.reduce((sum, { gone }) => sum + (gone === true ? 0 : 1), 0);
+}

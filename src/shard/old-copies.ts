@@ -1,0 +1,146 @@
+import { paddedWords } from '../base/memory.js';
+import { keepsCopies } from '../ring/live-ring.js';
+import type { Cleaning } from '../ring/ring.js';
+import type { Engine } from '../storage/engine.js';
+import type { Pipeline } from '../storage/pipeline.js';
+import {
+  bucketAt,
+  keyAt,
+  keyLengthAt,
+  KIND_REMOVED,
+  kindAt,
+  partitionAt,
+  W_KEY_HASH,
+} from '../storage/record.js';
+import type { Completions } from './completions.js';
+import type { VnodeEnvironment } from './environment.js';
+import type { HintLoader } from './hint-loader.js';
+import type { Hints } from './hints.js';
+import type { RingSource } from './ring-source.js';
+import type { Service } from './service.js';
+import { EngineWalk, IndexWalk } from './trees/walks.js';
+
+const PAUSE_MS = 2;
+const LOOK_MS = 20;
+const REPORT_MS = 1_000;
+
+interface Dropped {
+  readonly hash: number;
+  readonly partition: number;
+  readonly bucket: number;
+  readonly key: Uint8Array;
+}
+
+export interface OldCopiesParts {
+  readonly env: VnodeEnvironment;
+  readonly source: RingSource;
+  readonly pipeline: Pipeline;
+  readonly engine: Engine | undefined;
+  readonly completions: Completions;
+  readonly hints: Hints;
+  readonly loader: HintLoader;
+}
+
+/**
+ * The end of a ring change: copies of partitions that this virtual node has lost go, a slice per turn,
+ * once nobody works with the old placement any more. One that a hint speaks of stays until its owner
+ * has it (hints.ts lets it go then). A leaver's data goes with its directory; it stays until all its
+ * hints are handed over.
+ */
+export class OldCopies implements Service {
+  readonly frames = [];
+  private readonly parts: OldCopiesParts;
+  private since = 0;
+  private walk: EngineWalk | IndexWalk | undefined;
+  private arrived = false;
+  private waiting = false;
+  private queue: Dropped[] = [];
+  private finished = false;
+  private reportMs = 0;
+
+  constructor(parts: OldCopiesParts) {
+    this.parts = parts;
+  }
+
+  readonly receive = (): void => undefined;
+
+  poll(nowMs: number): number {
+    const { env, source } = this.parts;
+    const { cleaning } = env.ring;
+    if (cleaning === undefined || !cleaning.slots.includes(env.ordinal)) return Number.POSITIVE_INFINITY;
+    if (cleaning.since !== this.since) this.begin(cleaning);
+    if (!this.finished) {
+      if (!source.announced(cleaning.since)) return nowMs + LOOK_MS;
+      this.finished = this.step(cleaning);
+    }
+    if (!this.finished) return nowMs + PAUSE_MS;
+    if (nowMs >= this.reportMs) {
+      this.reportMs = nowMs + REPORT_MS;
+      source.report([{ kind: 'cleaned', slot: env.ordinal }]);
+    }
+    return this.reportMs;
+  }
+
+  private begin({ since }: Cleaning): void {
+    this.since = since;
+    this.walk = undefined;
+    this.arrived = false;
+    this.waiting = false;
+    this.queue = [];
+    this.finished = false;
+    this.reportMs = 0;
+  }
+
+  /** True when nothing is left to do. */
+  private step(cleaning: Cleaning): boolean {
+    const { env, hints, loader } = this.parts;
+    if (!loader.done) return false;
+    if (env.ring.vnodes[env.ordinal]!.node === cleaning.leaver) return hints.count === 0;
+    if (this.queue.length > 0) {
+      this.drop();
+      return false;
+    }
+    if (this.walk instanceof IndexWalk && this.walk.moved) this.walk = undefined;
+    if (this.walk === undefined && !this.begun()) return false;
+    const ended = this.walk!.step((words, at) => this.look(cleaning, words, at));
+    return ended && this.queue.length === 0;
+  }
+
+  /** Behind everything that was written while copies still came. */
+  private begun(): boolean {
+    const { engine, pipeline, completions, env } = this.parts;
+    if (engine === undefined) {
+      this.walk = new IndexWalk(pipeline);
+      return true;
+    }
+    if (!this.waiting) {
+      this.waiting = true;
+      this.arrived = !completions.awaitEngine(() => (this.arrived = true));
+    }
+    if (!this.arrived) return false;
+    this.walk = new EngineWalk(engine, pipeline, 0, env.ring.partitions);
+    return true;
+  }
+
+  private look({ before, beforeLength }: Cleaning, words: Int32Array, at: number): void {
+    const { env, hints } = this.parts;
+    const partition = partitionAt(words, at);
+    const bucket = bucketAt(words, at);
+    const n = env.replicasOf(bucket);
+    if (n === 0 || kindAt(words, at) === KIND_REMOVED) return;
+    const owned = before.subarray(partition * beforeLength, partition * beforeLength + n);
+    if (!owned.includes(env.ordinal) || keepsCopies(env.ring, partition, n, env.ordinal)) return;
+    const start = words.byteOffset + keyAt(words, at) * 4;
+    const key = new Uint8Array(words.buffer, start, keyLengthAt(words, at)).slice();
+    if (hints.speakOf({ bucket, key })) return;
+    this.queue.push({ hash: words[at + W_KEY_HASH]!, partition, bucket, key });
+  }
+
+  private drop(): void {
+    const { pipeline } = this.parts;
+    for (let next = this.queue.at(-1); next !== undefined; next = this.queue.at(-1)) {
+      if (pipeline.remove(next, paddedWords(next.key), next.key) !== 'ready') return;
+      this.queue.pop();
+    }
+  }
+}

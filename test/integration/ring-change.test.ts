@@ -1,0 +1,105 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ENGINES, failure, later, open, openSmall, temporary, text, until } from './support.js';
+
+type OpenStore = Awaited<ReturnType<typeof openSmall>>;
+const KEYS = 400;
+
+/** Clients that write and read all the time; what was acknowledged, per key, is never missing from a read. */
+class Load {
+  readonly acknowledged = new Map<string, number>();
+  private readonly store: OpenStore;
+  private readonly lanes: Promise<void>[];
+  private stopped = false;
+  readonly faults: string[] = [];
+  puts = 0;
+
+  constructor(store: OpenStore, lanes = 8) {
+    this.store = store;
+    this.lanes = Array.from({ length: lanes }, (_, lane) => this.run(lane, lanes));
+  }
+
+  private async run(lane: number, lanes: number): Promise<void> {
+    for (let i = lane; !this.stopped; i += lanes) {
+      const key = `k${i % KEYS}`;
+      const known = this.acknowledged.get(key) ?? 0;
+      try {
+        const { context, value, degraded } = await this.store.get(key);
+        const found = Number(text(value) ?? '0');
+        if (found < known && !degraded)
+          this.faults.push(`${key} reads ${found} after ${known} was acknowledged`);
+        await this.store.put(key, String(known + 1), context === undefined ? {} : { context });
+        this.acknowledged.set(key, known + 1);
+        this.puts++;
+      } catch (error) {
+        this.faults.push(`${key}: ${String(error)}`);
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await Promise.all(this.lanes);
+  }
+
+  async check(store: OpenStore): Promise<void> {
+    expect(this.faults).toEqual([]);
+    for (const [key, count] of this.acknowledged)
+      expect(text((await store.get(key, { r: 'all' })).value), key).toBe(String(count));
+  }
+}
+
+describe.each(ENGINES)('a ring change (%s)', (engine) => {
+  test('a node joins and another leaves while clients read and write; nothing acknowledged is lost', async () => {
+    const store = await openSmall(engine, { nodes: 3, memoryMiB: 96 });
+    const load = new Load(store);
+    await until('clients are at work', () => load.puts > 200);
+    const epoch = store.ring().epoch;
+    const plan = await store.members.planJoin({ node: 'n4', capacity: 2 });
+    await store.members.join({ node: 'n4', capacity: 2 });
+    expect(await failure(store.members.leave('n1'))).toMatchObject({ code: 'RING_CHANGING' });
+    expect(await store.members.finished()).toMatchObject({
+      change: 'join',
+      node: 'n4',
+      phase: 'done',
+      partitions: plan.partitions.length,
+    });
+    const joined = store.ring();
+    expect(joined.epoch).not.toBe(epoch);
+    expect(joined.change).toBeUndefined();
+    expect(joined.nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3', 'n4']);
+    expect(joined.nodes[3]!.vnodes[0]!.partitions).toBeGreaterThan(joined.nodes[0]!.vnodes[0]!.partitions);
+    const { puts } = load;
+    await until('clients go on', () => load.puts > puts + 200);
+    await store.members.leave('n2');
+    expect(await store.members.finished()).toMatchObject({ change: 'leave', node: 'n2', phase: 'done' });
+    expect(store.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n3', 'n4']);
+    const after = load.puts;
+    await until('clients still go on', () => load.puts > after + 200);
+    await load.stop();
+    await load.check(store);
+  }, 60_000);
+});
+
+test('a directory opens with the nodes that it has, and with another number it changes its ring', async () => {
+  const data = join(temporary(), 'data');
+  const store = await openSmall('lmdb', { nodes: 3, data });
+  for (let i = 0; i < KEYS; i++) await store.put(`k${i}`, `v${i}`);
+  await store.members.join({ node: 'n4' });
+  await store.members.finished();
+  await store.close();
+  const again = await open({ data, memoryMiB: 96 });
+  later(() => again.close());
+  expect(again.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3', 'n4']);
+  for (let i = 0; i < KEYS; i++) expect(text((await again.get(`k${i}`, { r: 'all' })).value)).toBe(`v${i}`);
+  await again.close();
+  const more = await openSmall('lmdb', { nodes: 5, data });
+  await until('n5 has joined', () => more.members.progress?.phase === 'done');
+  expect(more.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3', 'n4', 'n5']);
+  await more.close();
+  const fewer = await openSmall('lmdb', { nodes: 3, data });
+  await until('n4 has left', () => fewer.ring().nodes.length === 3);
+  await fewer.members.finished();
+  expect(fewer.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3']);
+  for (let i = 0; i < KEYS; i++) expect(text((await fewer.get(`k${i}`, { r: 'all' })).value)).toBe(`v${i}`);
+}, 60_000);
