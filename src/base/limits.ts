@@ -68,6 +68,10 @@ export const LIMITS = {
   treeListedBytes: 1 << 20,
   /** Bytes of records in one frame of an exchange, unless one record has more. */
   treePageBytes: 64 << 10,
+  /** Admission of background work: how often it is adapted, the p99 that the foreground shall keep, the least share of the thread's time. */
+  admissionWindowMs: 100,
+  foregroundP99Ms: 2,
+  backgroundShare: 0.1,
   memoryMiB: 512,
   minMemoryMiB: 16,
 } as const;

@@ -40,6 +40,18 @@ export function treeLines({ vnodes }: StoreStats): string[] {
   ];
 }
 
+/** Whether background work is held back for requests, and where most. */
+export function backgroundLines({ vnodes }: StoreStats): string[] {
+  const held = vnodes.filter(({ background }) => background.share < 1);
+  if (held.length === 0) return ['Background work: not held back'];
+  const worst = held.reduce((a, b) => (b.background.share < a.background.share ? b : a));
+  const { share, foregroundP99Ms } = worst.background;
+  return [
+    `Background work: held back for requests at ${named(held.map(({ id }) => id))}`,
+    `  most at ${worst.id}: ${Math.round(share * 100)} % of its time, at a p99 of ${foregroundP99Ms.toFixed(1)} ms`,
+  ];
+}
+
 function named(ids: readonly string[]): string {
   return ids.length <= 3 ? ids.join(', ') : `${ids.slice(0, 2).join(', ')} and ${ids.length - 2} more`;
 }

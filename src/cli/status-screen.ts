@@ -1,5 +1,5 @@
 import type { ArmedLink, RingDescription, StoreStats } from '../client/api.js';
-import { hintLines, treeLines } from './repair-lines.js';
+import { backgroundLines, hintLines, treeLines } from './repair-lines.js';
 
 const COLUMNS = 80;
 /** Broken links are listed up to here; --json has all. */
@@ -27,6 +27,7 @@ export function statusScreen(ring: RingDescription, stats: StoreStats): string {
     membership(stats),
     ...hintLines(stats),
     ...treeLines(stats),
+    ...backgroundLines(stats),
     ...linkLines(stats.faults),
   ];
   return `${lines.join('\n')}\n`;

@@ -327,6 +327,18 @@ export interface VnodeStats {
   readonly suspects: readonly string[];
   /** Digest of the membership as it knows it: the same at all, some seconds after a change. */
   readonly membership: number;
+  readonly background: BackgroundStats;
+}
+
+/** How background work (handing over, trees, engine writes) is held back for requests (paper §6.5). */
+export interface BackgroundStats {
+  /** Of the thread's time that it may take: 1 as long as requests fare well. */
+  readonly share: number;
+  /** What requests waited or took in the last moment that had any, in milliseconds, good to a fifth; the target is 2 ms. */
+  readonly foregroundP99Ms: number;
+  /** Slices granted, and how often one was asked for in vain, by this thread; both modulo 2^32. */
+  readonly slices: number;
+  readonly held: number;
 }
 
 export interface HintStats {

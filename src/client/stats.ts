@@ -25,11 +25,15 @@ import {
   COUNT_TREE_BYTES,
   COUNT_TREE_KEYS,
   GAUGE_ACTORS_MAX,
+  GAUGE_BACKGROUND_SHARE,
+  GAUGE_FOREGROUND_P99_US,
   GAUGE_IN_SYNC_AT,
   GAUGE_HINT_KIB,
   GAUGE_HINTS,
   GAUGE_HINTS_SINCE,
   GAUGE_SIBLINGS_MAX,
+  GAUGE_SLICES,
+  GAUGE_SLICES_HELD,
   GAUGE_TREES,
 } from '../shard/environment.js';
 import {
@@ -178,6 +182,12 @@ export function readStats(view: StoreView): StoreStats {
         .filter((other) => hasVnodeBit(control, base + VNODE_SUSPECTS, other.ordinal))
         .map((other) => other.id),
       membership: control[base + VNODE_MEMBERSHIP]! >>> 0,
+      background: {
+        share: gauge(GAUGE_BACKGROUND_SHARE) / 1_000,
+        foregroundP99Ms: gauge(GAUGE_FOREGROUND_P99_US) / 1_000,
+        slices: gauge(GAUGE_SLICES) >>> 0,
+        held: gauge(GAUGE_SLICES_HELD) >>> 0,
+      },
     } satisfies VnodeStats;
   });
   const sum = (of: (vnode: VnodeStats) => number): number =>

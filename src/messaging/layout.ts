@@ -62,7 +62,7 @@ export const VNODE_SUSPECTS = 9;
 export const VNODE_RING_REVISION = 11;
 /** First of the counters (counters.ts). */
 export const VNODE_COUNTERS = 16;
-export const VNODE_WORDS = 64;
+export const VNODE_WORDS = 128;
 
 export const STATE_NAMES = ['starting', 'recovering', 'serving', 'fenced', 'stopped', 'faulted'] as const;
 export const STATE_STARTING = 0;

@@ -33,6 +33,11 @@ export const GAUGE_HINTS = 22;
 export const GAUGE_HINT_KIB = 23;
 /** When the oldest hint was made, in seconds of the time of day (unsigned); 0: there is none. */
 export const GAUGE_HINTS_SINCE = 24;
+/** Background work: its share of the thread's time in thousandths, the p99 that the foreground had, slices granted and refused (unsigned). */
+export const GAUGE_BACKGROUND_SHARE = 64;
+export const GAUGE_FOREGROUND_P99_US = 65;
+export const GAUGE_SLICES = 66;
+export const GAUGE_SLICES_HELD = 67;
 
 /** Everything a virtual node knows of the world: no clock, thread, timer or promise besides. */
 export interface VnodeEnvironment {

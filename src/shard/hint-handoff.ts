@@ -73,20 +73,27 @@ export class HintHandoff implements Service {
   }
 
   poll(nowMs: number): number {
-    const { hints, loader } = this.parts;
+    const { hints, loader, pipeline } = this.parts;
+    const { admission } = pipeline;
     this.nowMs = nowMs;
     if (!loader.done) {
-      loader.step();
-      return nowMs;
+      admission.slice('handoff', nowMs, () => loader.step());
+      return Math.max(nowMs, admission.nextMs);
     }
     this.expire();
-    const more = hints.count > 0 && this.send();
+    let more = false;
+    if (hints.count > 0) {
+      const send = (): void => {
+        more = this.send();
+      };
+      if (!admission.slice('handoff', nowMs, send)) more = true;
+    }
     if (hints.count !== this.published) {
       this.published = hints.count;
       hints.publish();
     }
     if (hints.count === 0) return Number.POSITIVE_INFINITY;
-    return nowMs + (more ? 1 : LOOK_MS);
+    return more ? Math.max(nowMs + 1, admission.nextMs) : nowMs + LOOK_MS;
   }
 
   /** What got no answer is free to be sent again; answers that come later find nothing. */

@@ -3,7 +3,7 @@ import { LIMITS } from '../base/limits.js';
 import { OK, OUT_FULL, OUT_OVERLOADED, OUT_QUORUM, OUT_STALE_RING } from '../messaging/frames.js';
 import { isOtherOwner, isOwner } from '../ring/live-ring.js';
 import { HANDED } from '../ring/ring.js';
-import type { Pipeline } from '../storage/pipeline.js';
+import { BUFFERED, type Pipeline } from '../storage/pipeline.js';
 import { ENTRY_WORDS, entriesAt, FIXED_WORDS, recordBytes, wordsFor } from '../storage/record.js';
 import type { Completions } from './completions.js';
 import { planCopies, type CopyPlan } from './copy-plan.js';
@@ -16,6 +16,9 @@ import { type InProgress, PutProgress } from './put-progress.js';
 import { PutReplies } from './put-replies.js';
 import type { PutRequest } from './put-request.js';
 import type { Replica } from './replica.js';
+
+/** One put of so many is timed for the admission of background work; only those that wait for no disk. */
+const SAMPLE_EVERY = 8;
 
 export interface PutParts {
   readonly env: VnodeEnvironment;
@@ -58,7 +61,15 @@ export class PutCoordinator {
     this.guest = guest;
     this.replies = new PutReplies(env);
     this.sender = new CopySender(env, actor);
-    this.progress = new PutProgress(env, replica, hints, this.sender, this.replies, this.reaches);
+    this.progress = new PutProgress(
+      env,
+      replica,
+      hints,
+      this.sender,
+      this.replies,
+      this.reaches,
+      pipeline.admission,
+    );
   }
 
   get size(): number {
@@ -157,6 +168,7 @@ export class PutCoordinator {
       rule: request.rule,
       level,
       ownersOnly: request.ownersOnly,
+      beganMs: level === BUFFERED && own % SAMPLE_EVERY === 0 ? this.env.clock.nowMs() : 0,
       acks: 0,
       needThere: plan.others.length > 0 ? request.w : 0,
       acksThere: plan.others.filter((owner) => owner !== this.env.ordinal && !this.reaches(owner)).length,

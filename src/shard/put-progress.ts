@@ -1,6 +1,7 @@
 import { OK, OUT_QUORUM } from '../messaging/frames.js';
 import { isOtherOwner, isOwner, keepsCopies, otherOwners } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
+import type { Admission } from '../storage/admission.js';
 import { lengthAt } from '../storage/record.js';
 import {
   type Copy,
@@ -33,6 +34,8 @@ export interface InProgress extends CopyTerms {
   readonly bucket: number;
   readonly keyBytes: number;
   readonly ownersOnly: boolean;
+  /** When it began, if the admission of background work shall hear how long it took; else 0. */
+  readonly beganMs: number;
   acks: number;
   /** While the partition moves: as many of the other list's owners must have it, and have it. */
   needThere: number;
@@ -58,6 +61,7 @@ export class PutProgress {
   private readonly sender: CopySender;
   private readonly replies: PutReplies;
   private readonly reaches: (vnode: number) => boolean;
+  private readonly admission: Admission;
   private readonly inProgress = new Map<number, InProgress>();
   private nextSweepMs = 0;
 
@@ -68,6 +72,7 @@ export class PutProgress {
     sender: CopySender,
     replies: PutReplies,
     reaches: (vnode: number) => boolean,
+    admission: Admission,
   ) {
     this.env = env;
     this.replica = replica;
@@ -75,6 +80,7 @@ export class PutProgress {
     this.sender = sender;
     this.replies = replies;
     this.reaches = reaches;
+    this.admission = admission;
   }
 
   get size(): number {
@@ -222,6 +228,7 @@ export class PutProgress {
 
   private finish(entry: InProgress, outcome: number): void {
     entry.replied = true;
+    if (entry.beganMs > 0) this.admission.waited(this.env.clock.nowMs() - entry.beganMs);
     const { caller, request, acks, need, total, words, entries } = entry;
     this.replies.send(caller, request, outcome, acks, need, total, words, entries);
   }

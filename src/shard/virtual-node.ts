@@ -42,7 +42,11 @@ import {
   COUNT_REPLICATED,
   GAUGE_ACTORS_MAX,
   GAUGE_ENGINE_KEYS,
+  GAUGE_BACKGROUND_SHARE,
+  GAUGE_FOREGROUND_P99_US,
   GAUGE_SIBLINGS_MAX,
+  GAUGE_SLICES,
+  GAUGE_SLICES_HELD,
   type VnodeEnvironment,
 } from './environment.js';
 import { FailureDetector, judgedBy } from './failure-detector.js';
@@ -113,6 +117,8 @@ export class VirtualNode {
   /** Acknowledgements that came while the journal was broken: nothing is acknowledged before it is whole again. */
   private held: (() => void)[] = [];
   private nowMs = 0;
+  /** Requests in this turn: the last of them waited as long as it lasted. */
+  private requests = 0;
   private nextSweepMs = 0;
 
   constructor(parts: VirtualNodeParts) {
@@ -199,6 +205,8 @@ export class VirtualNode {
   poll(nowMs: number): number {
     this.nowMs = nowMs;
     this.followRing();
+    this.requests = 0;
+    this.pipeline.admission.turn(nowMs);
     this.pipeline.begin(nowMs);
     if (this.held.length > 0 && !this.pipeline.rehoming) this.takeHeld();
     this.retryParked();
@@ -209,6 +217,7 @@ export class VirtualNode {
     this.pipeline.end(nowMs);
     if (nowMs >= this.nextSweepMs) this.sweep(nowMs);
     this.env.endpoint.flush();
+    if (this.requests > 0) this.pipeline.admission.waited(this.env.clock.nowMs() - nowMs);
     if (more || this.scanner.busy) return nowMs;
     const next = Math.min(
       this.pipeline.nextMs(nowMs),
@@ -252,6 +261,14 @@ export class VirtualNode {
     this.env.gauge(GAUGE_SIBLINGS_MAX, this.replica.siblingsMax);
     this.env.gauge(GAUGE_ACTORS_MAX, this.replica.actorsMax);
     this.env.gauge(GAUGE_ENGINE_KEYS, this.engine?.state.count ?? 0);
+    const { admission } = this.pipeline;
+    this.env.gauge(GAUGE_BACKGROUND_SHARE, Math.round(admission.share * 1_000));
+    this.env.gauge(
+      GAUGE_FOREGROUND_P99_US,
+      Math.min(0x7fffffff, Math.round(admission.foregroundP99Ms * 1_000)),
+    );
+    this.env.gauge(GAUGE_SLICES, admission.slices | 0);
+    this.env.gauge(GAUGE_SLICES_HELD, admission.refusals | 0);
   }
 
   private readonly handle = (from: number, words: Int32Array, bytes: Uint8Array, at: number): void => {
@@ -279,11 +296,13 @@ export class VirtualNode {
     switch (type) {
       case PUT:
       case REPLICATE:
+        this.requests++;
         if (this.parked.length > 0)
           this.park(from, words.slice(at, at + (words[at]! >>> 2)), false, deadlineMs);
         else this.write(from, words, bytes, at, false, deadlineMs);
         return;
       case GET:
+        this.requests++;
         this.get(from, words, bytes, at);
         return;
       case SCAN:

@@ -106,7 +106,12 @@ class VnodeThread {
     const buffer = new ObjectBuffer(task.buffer, new BufferLayout(task.bufferShape), reclaimer);
     const storage = task.disk && (await this.openDisk(task.disk, buffer));
     const completions = new Completions();
-    const options = { flushMs: task.flushMs, checkpointMs: CHECKPOINT_MS, onProgress: this.sleeper.wake };
+    const options = {
+      flushMs: task.flushMs,
+      checkpointMs: CHECKPOINT_MS,
+      nowMs: () => this.clock.nowMs(),
+      onProgress: this.sleeper.wake,
+    };
     const pipeline = new Pipeline(buffer, storage, options, (token) => completions.reached(token));
     completions.pipeline = pipeline;
     if (task.disk?.restarted === true) {

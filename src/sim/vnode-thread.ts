@@ -93,7 +93,12 @@ export class VnodeThread {
     this.engine = new SimEngine(files.engine, world.disk);
     this.disk = new SimDisk(files.journal, world.disk);
     this.journal = parts.journal(this.buffer, this.disk, world.wake);
-    const options = { flushMs: FLUSH_MS, checkpointMs: world.checkpointMs, onProgress: world.wake };
+    const options = {
+      flushMs: FLUSH_MS,
+      checkpointMs: world.checkpointMs,
+      nowMs: () => world.clock.nowMs(),
+      onProgress: world.wake,
+    };
     const backing = { journal: this.journal, engine: this.engine };
     this.pipeline = parts.pipeline(this.buffer, backing, options, (token) => this.completions.reached(token));
     this.completions.pipeline = this.pipeline;

@@ -1,4 +1,5 @@
 import { RingletError } from '../base/errors.js';
+import { Admission } from './admission.js';
 import {
   APPENDED,
   CACHE_SEGMENT,
@@ -38,6 +39,8 @@ export interface PipelineOptions {
   readonly flushMs: number;
   /** A checkpoint starts at the latest so long after the last one, if there is anything to move. */
   readonly checkpointMs: number;
+  /** Measures slices of background work; without it they take no time, and none is held back. */
+  readonly nowMs?: () => number;
   /** Called after every completion of journal or engine. */
   readonly onProgress: () => void;
 }
@@ -48,6 +51,8 @@ export interface PipelineOptions {
  */
 export class Pipeline {
   readonly buffer: ObjectBuffer;
+  /** Of this virtual node's background work: the checkpoint's, and whatever else runs beside requests. */
+  readonly admission: Admission;
   private readonly backing: Backing | undefined;
   private readonly options: PipelineOptions;
   private readonly cleaner: Cleaner;
@@ -70,6 +75,7 @@ export class Pipeline {
     this.buffer = buffer;
     this.backing = backing;
     this.options = options;
+    this.admission = new Admission(options.nowMs ?? (() => 0));
     this.onReached = onReached;
     this.checkpoint = backing && new Checkpoint(buffer, backing.journal, backing.engine, options.onProgress);
     this.cleaner = new Cleaner(buffer, backing === undefined);
@@ -247,7 +253,15 @@ export class Pipeline {
         checkpoint.start();
       }
     }
-    checkpoint.step();
+    if (this.pressed(checkpoint)) checkpoint.step();
+    else if (checkpoint.busy) this.admission.slice('engine', nowMs, () => checkpoint.step());
+    else checkpoint.step();
+  }
+
+  /** Somebody waits for the engine, or the log is about to fill: then requests would wait for the checkpoint. */
+  private pressed(checkpoint: Checkpoint): boolean {
+    const { segments } = this.buffer.layout.shape;
+    return !this.confirmed.empty || checkpoint.sealed.length >= (segments * 3) >>> 2;
   }
 
   private releaseReached(): void {
@@ -260,12 +274,16 @@ export class Pipeline {
 
   /** When the pipeline wants its next turn, in monotonic milliseconds. */
   nextMs(nowMs: number): number {
-    if (this.checkpoint?.busy === true || this.cleaner.busy || this.buffer.index.growing) return nowMs;
+    if (this.cleaner.busy || this.buffer.index.growing) return nowMs;
     let next = Number.POSITIVE_INFINITY;
+    if (this.checkpoint?.busy === true) {
+      if (this.pressed(this.checkpoint)) return nowMs;
+      next = Math.max(nowMs, this.admission.nextMs);
+    }
     const since = Atomics.load(this.buffer.words, UNWRITTEN_SINCE);
     // A journal that is broken, or a checkpoint that waits, calls back by itself.
     if (this.backing?.journal.health === 'healthy' && since !== 0) {
-      next = nowMs + Math.max(0, this.options.flushMs - elapsed(since, nowMs));
+      next = Math.min(next, nowMs + Math.max(0, this.options.flushMs - elapsed(since, nowMs)));
     }
     if (
       this.checkpoint?.idle === true &&

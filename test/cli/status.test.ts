@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { durationOf, probabilityOf } from '../../src/cli/durations.js';
-import { hintLines, treeLines } from '../../src/cli/repair-lines.js';
+import { backgroundLines, hintLines, treeLines } from '../../src/cli/repair-lines.js';
 import { linkLines, statusScreen } from '../../src/cli/status-screen.js';
 import type { ArmedLink, RingDescription, StoreStats, VnodeStats } from '../../src/client/api.js';
 
@@ -13,6 +13,7 @@ const HEALTHY: Partial<VnodeStats> = {
   inSyncMs: 1_200,
   repairKeysSent: 3,
   readRepairs: 2,
+  background: { share: 1, foregroundP99Ms: 0, slices: 0, held: 0 },
 };
 
 function ring(suspectedBy: readonly string[]): RingDescription {
@@ -61,6 +62,7 @@ Membership: all agree (00000abc)
 Hints: none wait
 Trees: usable; all peers were found equal within the last 2 s
 Repair: 6 keys sent because trees differed, 4 merged after reads
+Background work: not held back
 Faults: allowed, no link is broken
 `,
     );
@@ -106,6 +108,19 @@ Faults: allowed, no link is broken
     expect(treeLines({ ...given, vnodes: [{ ...a, trees: 'rebuilding' }, b, c] })[0]).toBe(
       'Trees: rebuilding at n0.0',
     );
+  });
+
+  test('says where background work is held back most, and for what', () => {
+    const given = stats([1, 1, 1]);
+    const at = (vnode: VnodeStats, share: number): VnodeStats => ({
+      ...vnode,
+      background: { share, foregroundP99Ms: 3.14, slices: 0, held: 0 },
+    });
+    const [a, b, c] = given.vnodes as [VnodeStats, VnodeStats, VnodeStats];
+    expect(backgroundLines({ ...given, vnodes: [a, at(b, 0.5), at(c, 0.125)] })).toEqual([
+      'Background work: held back for requests at n1.0, n2.0',
+      '  most at n2.0: 13 % of its time, at a p99 of 3.1 ms',
+    ]);
   });
 
   test('says of faults whether they are allowed', () => {

@@ -141,9 +141,10 @@ export class AntiEntropy implements Service {
     const listMs = this.responder.poll(nowMs);
     if (!trees.usable) {
       if (nowMs < this.nextMs) return Math.min(listMs, this.nextMs);
-      this.nextMs = nowMs + REBUILD_PAUSE_MS;
-      trees.step();
-      return this.nextMs;
+      const { admission } = this.world.pipeline;
+      admission.slice('trees', nowMs, () => trees.step());
+      this.nextMs = Math.max(nowMs + REBUILD_PAUSE_MS, admission.nextMs);
+      return Math.min(listMs, this.nextMs);
     }
     if (!this.wasUsable) {
       this.wasUsable = true;

@@ -314,11 +314,11 @@ export class Exchange {
         this.world.frames.compare(this.question(), this.asked);
         return;
       case 'listing':
-        this.ours!.step();
+        if (!this.ours!.done) this.inSlice(() => this.ours!.step());
         if (this.ours!.done && this.theirsEnded) this.compareLists(this.ours!);
         return;
       case 'pausing':
-        if (this.nowMs >= this.untilMs) this.turnPage(this.ours!);
+        if (this.nowMs >= this.untilMs) this.inSlice(() => this.turnPage(this.ours!));
         return;
       case 'comparing':
       case 'rechecking':
@@ -328,9 +328,16 @@ export class Exchange {
     }
   }
 
+  /** Listing and sending wait for their turn; to be asked, to merge and to answer does not. */
+  private inSlice(work: () => void): void {
+    this.world.pipeline.admission.slice('trees', this.nowMs, work);
+  }
+
   private get nextMs(): number {
-    if (this.phase === 'settling' || this.phase === 'pausing') return this.untilMs;
-    if (this.phase === 'listing' && !this.ours!.done) return this.nowMs + 1;
+    const { nextMs } = this.world.pipeline.admission;
+    if (this.phase === 'settling') return this.untilMs;
+    if (this.phase === 'pausing') return Math.max(this.untilMs, nextMs);
+    if (this.phase === 'listing' && !this.ours!.done) return Math.max(this.nowMs + 1, nextMs);
     return Math.max(this.nowMs, this.heardMs + LIMITS.exchangeSilenceMs) + 1;
   }
 

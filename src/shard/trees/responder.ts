@@ -148,7 +148,8 @@ export class Responder {
       return Infinity;
     }
     if (serving.ended) return serving.usedMs + LIMITS.exchangeSilenceMs + 1;
-    list.step();
+    const { admission } = this.world.pipeline;
+    admission.slice('trees', nowMs, () => list.step());
     if (list.done) {
       const to = Math.min(list.length, serving.sent + LIMITS.treeNodes);
       serving.ended = to === list.length;
@@ -160,6 +161,6 @@ export class Responder {
       serving.nextSignMs = nowMs + SIGN_MS;
       frames.keys(envelope, OK, list, 0, 0, LIST_GOES_ON);
     }
-    return nowMs + 1;
+    return Math.max(nowMs + 1, admission.nextMs);
   }
 }
