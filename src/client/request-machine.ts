@@ -31,7 +31,7 @@ import type { Entry } from '../versions/dvvs.js';
 import type { CallerRing } from './caller-ring.js';
 import type { Contribution } from './merge.js';
 import { errorOfOutcome } from './outcomes.js';
-import { planRead, type ReadView, type Standing } from './read-plan.js';
+import { planRead, type ReadPlan, type ReadView, type Standing } from './read-plan.js';
 import type { KeyRouter } from './key-router.js';
 import { type FrameContext, writeGet, writePing, writePut, writeScan } from './request-frames.js';
 import type { GetTask, PutTask, ScanTask, Task } from './request.js';
@@ -210,12 +210,17 @@ export class RequestMachine {
   }
 
   private advanceGet(active: Active, task: GetTask): void {
-    const { ask, end } = planRead(this.viewOf(active, task));
+    const { ask, end } = this.plan(this.viewOf(active, task));
     for (const vnode of ask) {
       writeGet(this.frames, vnode, active.request, task);
       this.ask(active, vnode);
     }
     if (end !== 'wait') this.answer(active, task, end === 'degraded');
+  }
+
+  /** A test puts something else in. */
+  protected plan(view: ReadView): ReadPlan {
+    return planRead(view);
   }
 
   private viewOf(active: Active, task: GetTask): ReadView {

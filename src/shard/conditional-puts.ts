@@ -19,14 +19,27 @@ interface Reading {
   /** A copy of the frame: the ring's own bytes are gone by the time the answers arrive. */
   readonly words: Int32Array;
   readonly deadlineMs: number;
-  /** Owners that were asked and have not answered: each counts once, whatever arrives twice. */
-  readonly open: number[];
+  /** Who was asked and has not answered: each counts once, whatever arrives twice. */
+  open: readonly number[];
   missing: number;
+  /** Owners to be asked once all holders of hints have answered, and how many of them are needed. */
+  rest: { readonly owners: readonly number[]; readonly need: number } | undefined;
+}
+
+/** Whose copies a condition is decided on. */
+interface Sources {
+  /** Owners whose copies count; this one may be among them. */
+  readonly owners: readonly number[];
+  /** Who may have copies that wait for one of these owners. */
+  readonly holders: readonly number[];
 }
 
 /**
  * Conditions go to the partition's first owner only. It reads until it has R owners' copies
  * (itself included), merges them into its own, and then tests and writes in one step.
+ *
+ * An owner for which hints wait lacks what was acknowledged in its place. Whoever holds them is
+ * asked first, as in client/read-plan.ts; where one cannot be asked, that owner does not count.
  */
 export class ConditionalPuts {
   private readonly env: VnodeEnvironment;
@@ -55,21 +68,56 @@ export class ConditionalPuts {
     const serving = puts.servingOwners(request.partition, request.n);
     const need = Math.max(request.r, request.w);
     if (serving < need) return refuse(OUT_CONDITION_UNAVAILABLE, serving, need);
-    if (request.r <= 1) return 'ready';
+    const { owners, holders } = this.sourcesOf(request);
+    if (owners.length < request.r) return refuse(OUT_CONDITION_UNAVAILABLE, owners.length, need);
+    const others = owners.filter((vnode) => vnode !== env.ordinal);
+    const missing = request.r - (owners.length - others.length);
+    if (holders.length === 0 && missing <= 0) return 'ready';
     if (this.readings.size >= LIMITS.coordinations) {
       return refuse(OUT_OVERLOADED, this.readings.size, LIMITS.coordinations);
     }
-    const id = this.next++;
-    const words = frame.slice(at, at + (frame[at]! >>> 2));
-    const open: number[] = [];
-    this.readings.set(id, { from, words, deadlineMs, open, missing: request.r - 1 });
-    for (let i = 1; i < request.n; i++) {
-      const vnode = puts.owner(request.partition, i);
-      if (!env.isServing(vnode)) continue;
-      this.ask(vnode, id, request, deadlineMs);
-      open.push(vnode);
-    }
+    const reading: Reading = {
+      from,
+      words: frame.slice(at, at + (frame[at]! >>> 2)),
+      deadlineMs,
+      open: [],
+      missing: 0,
+      rest: { owners: others, need: missing },
+    };
+    if (holders.length === 0) this.askOwners(reading);
+    else this.askAll(reading, holders, holders.length);
     return undefined;
+  }
+
+  private sourcesOf({ partition, n }: PutRequest): Sources {
+    const { env, puts } = this;
+    const list = Array.from({ length: env.ring.preferenceLength }, (_, i) => puts.owner(partition, i));
+    const owners: number[] = [];
+    const holders = new Set<number>();
+    for (const owner of list.slice(0, n)) {
+      if (owner !== env.ordinal && !env.isServing(owner)) continue;
+      const waiting = list.filter((other) => other !== env.ordinal && env.hasHintsFor(other, owner));
+      if (!waiting.every((holder) => env.isServing(holder))) continue;
+      owners.push(owner);
+      for (const holder of waiting) holders.add(holder);
+    }
+    return { owners, holders: [...holders] };
+  }
+
+  private askOwners(reading: Reading): void {
+    const { owners, need } = reading.rest!;
+    reading.rest = undefined;
+    this.askAll(reading, owners, need);
+  }
+
+  /** Under a number of its own: what was asked before is answered no more. */
+  private askAll(reading: Reading, vnodes: readonly number[], need: number): void {
+    const id = this.next++;
+    this.readings.set(id, reading);
+    reading.open = vnodes;
+    reading.missing = need;
+    const request = readPut(reading.words, bytesOf(reading.words), 0);
+    for (const vnode of vnodes) this.ask(vnode, id, request, reading.deadlineMs);
   }
 
   private ask(vnode: number, id: number, request: PutRequest, deadlineMs: number): void {
@@ -88,12 +136,13 @@ export class ConditionalPuts {
   /** A peer's copy is merged by now. Returns the frame that can go on, once enough have come. */
   answered(id: number, from: number, good: boolean): { from: number; words: Int32Array } | undefined {
     const reading = this.readings.get(id);
-    const at = reading?.open.indexOf(from) ?? -1;
-    if (reading === undefined || at < 0) return undefined;
-    reading.open.splice(at, 1);
+    if (reading === undefined || !reading.open.includes(from)) return undefined;
+    reading.open = reading.open.filter((vnode) => vnode !== from);
     if (!good || --reading.missing > 0) return undefined;
     this.readings.delete(id);
-    return reading;
+    if (reading.rest === undefined || reading.rest.need <= 0) return reading;
+    this.askOwners(reading);
+    return undefined;
   }
 
   ruleOf(id: number, actor: number): number | undefined {

@@ -63,6 +63,8 @@ export interface VnodeEnvironment {
   freshActor(): number | undefined;
   /** Says whether this virtual node may hold hints for another: readers of that one ask here too. */
   holdsHintsFor(owner: number, holds: boolean): void;
+  /** Whether a virtual node may hold hints for another. */
+  hasHintsFor(holder: number, owner: number): boolean;
   /** Number of the thread that serves this virtual node, from 1. */
   readonly incarnation: number;
   /** For whoever looks from outside: whom this virtual node suspects, and the digest of its membership. */

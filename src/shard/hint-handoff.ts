@@ -28,7 +28,7 @@ const LIFETIME_MS = 2_000;
 const LOOK_MS = 20;
 const PAUSE_MS = 500;
 
-interface OnItsWay {
+export interface OnItsWay {
   readonly owner: number;
   /** The owner, or who is one in its place since the ring has changed. */
   readonly to: number;
@@ -148,7 +148,7 @@ export class HintHandoff implements Service {
   }
 
   /** Returns what it takes from the turn's budget. */
-  private sendOne(owner: number, to: number, text: string, hint: WaitingHint): number {
+  protected sendOne(owner: number, to: number, text: string, hint: WaitingHint): number {
     const { env, hints, replica } = this.parts;
     let copy: number;
     try {
@@ -251,7 +251,7 @@ export class HintHandoff implements Service {
   }
 
   /** Whether the copy has the clock that the owner has acknowledged: a later put may have changed it. */
-  private unchanged({ text, hint, clock }: OnItsWay): boolean {
+  protected unchanged({ text, hint, clock }: OnItsWay): boolean {
     const { hints, replica } = this.parts;
     try {
       const copy = hints.find(text, hint);

@@ -53,7 +53,7 @@ import { FailureDetector, judgedBy } from './failure-detector.js';
 import { Gossip } from './gossip.js';
 import { holdsRecord } from './frame-record.js';
 import { GuestActor, OwnActor } from './guest-actor.js';
-import { HintHandoff } from './hint-handoff.js';
+import { type HandoffParts, HintHandoff } from './hint-handoff.js';
 import { HintLoader } from './hint-loader.js';
 import { nameIn } from './hint-record.js';
 import { Hints, type Taken } from './hints.js';
@@ -98,7 +98,8 @@ export class VirtualNode {
   /** What was given, with the ring as it is now. */
   private readonly world: { -readonly [K in keyof VnodeEnvironment]: VnodeEnvironment[K] };
   private readonly own: OwnActor;
-  private readonly trees: Trees;
+  /** For whoever compares them with what is stored. */
+  readonly trees: Trees;
   private readonly repair: AntiEntropy;
   private readonly transfer: Transfer | undefined;
   private readonly pipeline: Pipeline;
@@ -131,11 +132,12 @@ export class VirtualNode {
     this.pipeline = pipeline;
     this.engine = engine;
     this.completions = completions;
-    const trees = new Trees(env, pipeline, engine, completions);
+    const trees = this.makeTrees(env, parts);
     const replica = this.makeReplica(parts, trees);
-    const guest = new GuestActor(() => env.freshActor());
+    const guest = this.makeGuestActor(() => env.freshActor());
     const hints = new Hints(env, pipeline, replica, guest);
     const loader = new HintLoader(env, pipeline, engine, hints);
+    this.trees = trees;
     this.replica = replica;
     this.hints = hints;
     this.puts = new PutCoordinator({
@@ -150,12 +152,11 @@ export class VirtualNode {
     });
     this.conditional = new ConditionalPuts(env, this.puts, actor);
     this.scanner = new Scanner(env, pipeline, engine);
-    this.trees = trees;
     this.repair = new AntiEntropy(env, pipeline, engine, completions, replica, trees);
     const services: Service[] = [
       this.detector,
       new Gossip(this.world),
-      new HintHandoff({ env, pipeline, replica, completions, hints, loader, actor }),
+      this.makeHandoff({ env, pipeline, replica, completions, hints, loader, actor }),
       this.repair,
     ];
     const source = env.ringSource;
@@ -170,12 +171,19 @@ export class VirtualNode {
     for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);
   }
 
-  /** Called once, by the constructor. */
+  /** These are called once each, by the constructor: a test puts something else in. */
   protected makeReplica({ env, pipeline, maxRecordBytes }: VirtualNodeParts, trees: Trees): Replica {
     return new Replica(pipeline, () => env.tick(), maxRecordBytes, trees);
   }
-
-  /** Called once, by the constructor. */
+  protected makeTrees(env: VnodeEnvironment, { pipeline, engine, completions }: VirtualNodeParts): Trees {
+    return new Trees(env, pipeline, engine, completions);
+  }
+  protected makeGuestActor(fresh: () => number | undefined): GuestActor {
+    return new GuestActor(fresh);
+  }
+  protected makeHandoff(parts: HandoffParts): HintHandoff {
+    return new HintHandoff(parts);
+  }
   protected makeTransfer(parts: TransferParts): Transfer {
     return new Transfer(parts);
   }

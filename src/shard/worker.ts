@@ -28,7 +28,7 @@ import {
 import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { nextTurn, Sleeper } from '../messaging/sleeper.js';
-import { setVnodeBit } from '../messaging/vnode-bits.js';
+import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import type { Endpoint } from '../messaging/transport.js';
@@ -286,6 +286,7 @@ class VnodeThread {
       freshActor: () => this.freshActor(),
       holdsHintsFor: (owner, holds) =>
         setVnodeBit(control, layout.vnodeWord(owner) + VNODE_HINTED, task.ordinal, holds),
+      hasHintsFor: (holder, owner) => hasVnodeBit(control, layout.vnodeWord(owner) + VNODE_HINTED, holder),
       incarnation: Atomics.load(control, base + VNODE_INCARNATION),
       publishSuspicion: (vnode, suspected) => setVnodeBit(control, base + VNODE_SUSPECTS, vnode, suspected),
       publishMembership: (digest) => Atomics.store(control, base + VNODE_MEMBERSHIP, digest),

@@ -23,7 +23,7 @@ export function drawBuckets(random: Random, nodes: number): SimBucket[] {
       level,
       rule: i === 3 || (i > 4 && random.chance(0.3)) ? RULE_LWW : RULE_SIBLINGS,
       counter: i === 4,
-      strict: true,
+      strict: random.chance(0.35),
     };
   });
 }

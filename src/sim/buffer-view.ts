@@ -9,7 +9,7 @@ import {
 } from '../storage/buffer-layout.js';
 import { findRecord } from '../storage/key-index.js';
 import { lengthAt } from '../storage/record.js';
-import type { SimKey } from './history.js';
+import type { StoredKey } from './stored-key.js';
 
 /** Looks into an object buffer from outside, whether or not a thread serves it. */
 export class BufferView {
@@ -26,15 +26,8 @@ export class BufferView {
   }
 
   /** First word of a key's newest record, −1 if it is not here. */
-  find(key: SimKey): number {
-    const byte = findRecord(
-      this.words,
-      this.layout,
-      key.hash,
-      key.bucket.number,
-      key.words,
-      key.bytes.length,
-    );
+  find({ hash, bucket, words, bytes }: StoredKey): number {
+    const byte = findRecord(this.words, this.layout, hash, bucket, words, bytes.length);
     return byte === 0 ? -1 : byte >>> 2;
   }
 

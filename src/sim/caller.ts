@@ -1,6 +1,6 @@
 import { KeyRouter } from '../client/key-router.js';
 import type { Repairs } from '../client/repairs.js';
-import { RequestMachine } from '../client/request-machine.js';
+import type { RequestMachine } from '../client/request-machine.js';
 import type { LocatedKey, Task } from '../client/request.js';
 import { CALLER_READER_EPOCH } from '../messaging/layout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
@@ -30,7 +30,7 @@ export class SimCaller {
     rings.skipAll();
     this.endpoint = new SimEndpoint(rings, process.network);
     this.router = new KeyRouter(ring);
-    this.machine = new RequestMachine({
+    this.machine = process.parts.machine({
       caller: slot,
       ring,
       router: this.router,

@@ -12,6 +12,7 @@ const STATES: Readonly<Record<string, (world: World) => boolean>> = {
   'disk busy': ({ process }) => process.threads.some((thread) => (thread?.disk.inFlight ?? 0) > 0),
   checkpoint: ({ process }) => process.threads.some((thread) => (thread?.engine.inFlight ?? 0) > 0),
   'journal anew': ({ process }) => process.threads.some((thread) => thread?.pipeline.rehoming === true),
+  'hint waits': ({ process }) => process.threads.some((thread) => (thread?.node?.hintsWaiting ?? 0) > 0),
   'vnode away': ({ process }) => process.threads.some((thread) => thread?.node === undefined),
 };
 

@@ -74,6 +74,7 @@ export class FaultDriver {
   private deal(card: Card, tries: number): void {
     const { random, scheduler } = this.world;
     if (AFTER_A_CRASH.has(card.state)) this.begin('thread crash');
+    else if (card.state === 'hint waits' && !this.isIn(card.state)) this.begin('node down');
     else if (card.state === 'another fault' && this.active.size === 0) this.begin(random.pick(NAMES));
     this.strike(card, tries, scheduler.nowMs + PATIENCE_MS);
   }

@@ -88,6 +88,7 @@ export const FAULTS: Readonly<Record<string, Begin>> = {
     const side = split(world);
     return links(world, (from, to) => side[from] === true && side[to] === false, { cut: true });
   },
+  'partial partition': (world) => links(world, pairs(world), { cut: true }),
   'flapping link': (world) => flap(world),
   delay: (world) => links(world, some(world), { delayMs: world.random.pick([5, 50, 500, 3_000]) }),
   drop: (world) => links(world, some(world), { drop: world.random.between(0.01, 0.5) }),
@@ -139,6 +140,13 @@ function split({ random, ring, process }: World): boolean[] {
   return Array.from({ length: process.layout.parties }, (_, party) =>
     party < ring.vnodes.length ? nodes[ring.vnodes[party]!.nodeIndex]! : random.chance(0.4),
   );
+}
+
+/** Pairs that do not reach each other, although others reach both: what one suspects another serves. */
+function pairs({ random, process }: World): (one: number, other: number) => boolean {
+  const { parties } = process.layout;
+  const cut = Array.from({ length: parties * parties }, () => random.chance(0.2));
+  return (one, other) => cut[Math.min(one, other) * parties + Math.max(one, other)]!;
 }
 
 /** All links, those of one party, or each by chance. */

@@ -11,11 +11,19 @@ interface Final {
   readonly kind: number;
 }
 
-/** After healing: all replicas of every key are equal. */
+/** After healing: no hint waits, and all replicas of every key are equal. */
 export function checkConvergence(world: World): void {
+  world.process.threads.forEach((thread, vnode) => {
+    const waiting = thread?.node?.hintsWaiting ?? 0;
+    if (waiting > 0) world.violation(`virtual node ${vnode} still holds ${waiting} hints after healing`);
+  });
   for (const key of world.history.keys.values()) {
     const owners = world.owners(key);
-    const copies = owners.map((vnode) => world.copyAt(vnode, key));
+    const copies = owners.map((vnode) => world.copyAt(vnode, key.stored));
+    for (const vnode of world.fallbacks(key)) {
+      if (world.copyAt(vnode, key.stored) === undefined) continue;
+      world.violation(`fallback ${vnode} still has ${key.name} after healing`);
+    }
     const first = copies.find((copy) => copy !== undefined);
     if (first === undefined) continue;
     copies.forEach((copy, i) => {
@@ -42,7 +50,7 @@ function finalOf(world: World, key: SimKey): Final {
   let clock: Clock<StoredValue> = [];
   let kind = KIND_PLAIN;
   for (const vnode of world.owners(key)) {
-    const copy = world.copyAt(vnode, key);
+    const copy = world.copyAt(vnode, key.stored);
     if (copy === undefined) continue;
     const record = Int32Array.from(
       copy.words.subarray(copy.at, copy.at + (lengthAt(copy.words, copy.at) >>> 2)),

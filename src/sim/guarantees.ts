@@ -3,13 +3,15 @@ import { BUFFERED, COMMITTED, DURABLE, type Level } from '../storage/pipeline.js
 import { compareClocks, decodeVector } from '../storage/record-codec.js';
 import {
   bucketAt,
-  HINT_BUCKET,
   keyAt,
   keyLengthAt,
+  KIND_REMOVED,
+  kindAt,
   lengthAt,
   partitionAt,
   sequenceAt,
 } from '../storage/record.js';
+import type { Clock } from '../versions/dvvs.js';
 import { BufferView } from './buffer-view.js';
 import { rowName } from './engine.js';
 import { mustBeThere, nameOf, seenBy, type SimKey } from './history.js';
@@ -72,41 +74,38 @@ export class Guarantees {
   ): Promised {
     const promised: Promised = new Map(owed);
     const { rows } = this.world.machine.vnodes[vnode]!.engine;
-    // Hints come and go with what they stand for.
-    for (const [name, { bucket, record }] of rows) {
-      if (bucket !== HINT_BUCKET) keep(promised, name, wordsOf(record));
-    }
+    // One that has not recovered may have rows still that its journal says were let go.
+    if (owed === undefined) for (const [name, { record }] of rows) keep(promised, name, wordsOf(record));
     const view = new BufferView(process.memoryWords[vnode]!, process.bufferLayout);
     const last = view.position(watermark);
     const bytes = new Uint8Array(view.words.buffer);
     view.visitLog((at) => {
       const { words } = view;
-      if (sequenceAt(words, at) > last || bucketAt(words, at) === HINT_BUCKET) return;
       const key = bytes.slice(keyAt(words, at) * 4, keyAt(words, at) * 4 + keyLengthAt(words, at));
-      const record = words.slice(at, at + (lengthAt(words, at) >>> 2));
-      keep(promised, rowName(partitionAt(words, at), bucketAt(words, at), key), record);
+      const name = rowName(partitionAt(words, at), bucketAt(words, at), key);
+      // What was let go counts on nobody any more, whether or not the log says so after the crash.
+      if (kindAt(words, at) === KIND_REMOVED) promised.delete(name);
+      else if (sequenceAt(words, at) <= last)
+        keep(promised, name, words.slice(at, at + (lengthAt(words, at) >>> 2)));
     });
     return promised;
   }
 
   /** Which acknowledged writes of a key may be gone from now on. */
   private settle(key: SimKey, promised: readonly Promised[], end: End): void {
-    const name = rowName(key.partition, key.bucket.number, key.bytes);
-    const vectors = this.world
-      .owners(key)
-      .map((vnode) => promised[vnode]!.get(name))
-      .map((record) => (record === undefined ? [] : decodeVector(record, 0)));
+    const places = this.placesOf(key, promised);
     let taken = false;
     for (const write of key.writes) {
       if (!mustBeThere(write)) continue;
-      const holders = vectors.filter((vector) => seenBy(vector, write.actor) >= write.n).length;
+      const { actor, n } = write;
+      const holders = places.filter((vectors) => vectors.some((vector) => seenBy(vector, actor) >= n)).length;
       const level = key.bucket.level as Level;
       const mayGo = level < LEAST_LEVEL[end];
       // One that an earlier crash took from some owners is still promised by the others.
       const least = write.thin ? 1 : key.bucket.w;
       if (!mayGo && holders < least) {
         this.world.violation(
-          `a ${end} leaves ${nameOf(write)} on ${holders} owners, it was acknowledged with W=${key.bucket.w} and level ${level}`,
+          `a ${end} leaves ${nameOf(write)} at ${holders} owners or fallbacks for them, it was acknowledged with W=${key.bucket.w} and level ${level}`,
         );
       }
       if (holders >= key.bucket.w) continue;
@@ -115,6 +114,18 @@ export class Guarantees {
       taken = true;
     }
     if (taken) key.recount();
+  }
+
+  /** Per owner the version vectors that stand for it: its own, and those of fallbacks that hold a hint for it. */
+  private placesOf(key: SimKey, promised: readonly Promised[]): Clock<never>[][] {
+    const { world } = this;
+    const fallbacks = world.fallbacks(key);
+    return world.owners(key).map((owner) => {
+      const hint = world.hintFor(owner, key).row;
+      return [owner, ...fallbacks.filter((vnode) => promised[vnode]!.has(hint))]
+        .map((vnode) => promised[vnode]!.get(key.stored.row))
+        .map((record) => (record === undefined ? [] : decodeVector(record, 0)));
+    });
   }
 
   /** A virtual node has recovered: everything promised must be in its engine. */

@@ -1,9 +1,9 @@
-import { paddedWords } from '../base/memory.js';
 import type { Contribution } from '../client/merge.js';
 import type { KeyRouter } from '../client/key-router.js';
 import type { Policy } from '../client/request.js';
 import type { StoredValue } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';
+import { type StoredKey, storedKey } from './stored-key.js';
 
 /** A bucket of the simulated store. */
 export interface SimBucket extends Policy {
@@ -37,10 +37,7 @@ export interface Write {
 export class SimKey {
   readonly name: string;
   readonly bucket: SimBucket;
-  readonly bytes: Uint8Array;
-  readonly words: Int32Array;
-  readonly hash: number;
-  readonly partition: number;
+  readonly stored: StoredKey;
   readonly writes: Write[] = [];
   /** Dot → what was seen under it. */
   readonly dots = new Map<string, string>();
@@ -54,10 +51,8 @@ export class SimKey {
     router.locate(name);
     this.name = name;
     this.bucket = bucket;
-    this.bytes = router.bytes.slice(0, router.keyBytes);
-    this.words = paddedWords(this.bytes);
-    this.hash = router.hash;
-    this.partition = router.partition;
+    const bytes = router.bytes.slice(0, router.keyBytes);
+    this.stored = storedKey(router.hash, router.partition, bucket.number, bytes);
   }
 
   /** After a crash that some writes need not survive. */

@@ -1,4 +1,5 @@
 import { type RepairWorld, Repairs } from '../client/repairs.js';
+import { type MachineWorld, RequestMachine } from '../client/request-machine.js';
 import { Claims } from '../messaging/claims.js';
 import type { SharedLayout } from '../messaging/layout.js';
 import { buildRing, type Ring, type RingSpec } from '../ring/ring.js';
@@ -26,6 +27,7 @@ export interface Parts {
     onReached: (token: number) => void,
   ): Pipeline;
   virtualNode(parts: VirtualNodeParts): VirtualNode;
+  machine(world: MachineWorld): RequestMachine;
   repairs(world: RepairWorld): Repairs;
   /** The actor of a virtual node's next thread. */
   actor(vnode: number, fresh: () => number): number;
@@ -38,6 +40,7 @@ export const PRODUCT: Parts = {
   journal: (buffer, disk, onProgress) => new Journal(buffer, disk, onProgress),
   pipeline: (buffer, backing, options, onReached) => new Pipeline(buffer, backing, options, onReached),
   virtualNode: (parts) => new VirtualNode(parts),
+  machine: (world) => new RequestMachine(world),
   repairs: (world) => new Repairs(world),
   actor: (_vnode, fresh) => fresh(),
 };

@@ -198,6 +198,7 @@ export class SimProcess {
         isServing: (other) => this.isServing(other),
         freshActor: () => machine.assign(machine.freshActor(), vnode),
         holdsHintsFor: (owner, holds) => this.setHolds(vnode, owner, holds),
+        hasHintsFor: (holder, owner) => this.holdsHintsFor(holder, owner),
         onServing: () => this.serving(vnode, takesOver),
         onFailed: (error) => world.onStartFailed(error),
         wake: () => this.wake(vnode, this.scheduler.nowMs + 0.01),

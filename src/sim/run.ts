@@ -3,10 +3,13 @@ import { FaultDriver } from './fault-driver.js';
 import { checkConvergence, checkKeys } from './final-checks.js';
 import { checkLimits } from './running-checks.js';
 import { type Parts, PRODUCT } from './parts.js';
+import { checkTrees } from './tree-check.js';
 import { World } from './world.js';
 
 const OPERATIONS_PER_SECOND = 60;
 const SLICE_MS = 100;
+/** How often the trees of a virtual node are looked at; one after the other. */
+const TREES_MS = 2_000;
 const HEAL_MS = 12_000;
 const LIVE_MS = 8_000;
 /** So long after the last write all replicas are equal, by hints and trees alone. */
@@ -43,6 +46,7 @@ export function run(options: RunOptions): Verdict {
     world.workload.step();
   };
   load();
+  lookAtTrees(world, 0);
   const faults = new FaultDriver(world, options.faultsPerMinute ?? 1);
   pass(world, minutes * 60_000);
   if (isGood(world)) {
@@ -52,12 +56,14 @@ export function run(options: RunOptions): Verdict {
   }
   if (isGood(world)) {
     world.note('LIVENESS');
+    if (!world.process.isOpen) world.violation('after healing the store is not open');
     world.mustSucceed = true;
     pass(world, LIVE_MS);
     world.ended = true;
     pass(world, QUIET_MS);
     world.mustSucceed = false;
   }
+  if (isGood(world)) for (const { ordinal } of world.ring.vnodes) checkTrees(world, ordinal);
   if (isGood(world)) checkConvergence(world);
   if (isGood(world)) checkKeys(world);
   return {
@@ -70,6 +76,13 @@ export function run(options: RunOptions): Verdict {
     coverage: faults.coverage,
     violations: world.violations,
   };
+}
+
+function lookAtTrees(world: World, vnode: number): void {
+  world.scheduler.after(TREES_MS, () => {
+    checkTrees(world, vnode);
+    lookAtTrees(world, (vnode + 1) % world.ring.vnodes.length);
+  });
 }
 
 function isGood(world: World): boolean {

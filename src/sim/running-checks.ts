@@ -10,25 +10,74 @@ import type { World } from './world.js';
 /** A request may be refused only after the last frame before the limit was taken. */
 const OUTBOX_SLACK_BYTES = 1 << 20;
 
-/** At the moment of an acknowledgement W owners on W distinct nodes hold the write, as far as its level asks. */
-export function checkAcknowledgement(world: World, write: Write, vector: Clock<never>): void {
-  const { w } = write.key.bucket;
+/**
+ * At the moment of an acknowledgement W virtual nodes on W distinct nodes hold the write, as far as its
+ * level asks: owners, and fallbacks that also hold a hint that says so.
+ *
+ * @param ownersOnly the put had a condition
+ */
+export function checkAcknowledgement(
+  world: World,
+  write: Write,
+  vector: Clock<never>,
+  ownersOnly: boolean,
+): void {
+  const { key } = write;
+  const { w } = key.bucket;
   const nodes = new Set<number>();
-  for (const vnode of world.owners(write.key)) {
-    if (holds(world, vnode, write, vector)) nodes.add(world.ring.vnodes[vnode]!.nodeIndex);
+  const count = (vnode: number): unknown => nodes.add(world.ring.vnodes[vnode]!.nodeIndex);
+  for (const vnode of world.owners(key)) if (holds(world, vnode, write, vector)) count(vnode);
+  if (nodes.size >= w) return;
+  for (const vnode of ownersOnly ? [] : world.fallbacks(key)) {
+    if (holds(world, vnode, write, vector) && holdsHint(world, vnode, write)) count(vnode);
   }
   if (nodes.size >= w) return;
   world.violation(`${nameOf(write)} was acknowledged with W=${w} while ${nodes.size} nodes held it`);
 }
 
+/** Some time later W nodes hold it still, whoever has let a copy go meanwhile. */
+export function checkKept(world: World, write: Write): void {
+  const { key, exempt, thin } = write;
+  if (exempt || thin || !world.process.isOpen || world.process.dead) return;
+  const keepers = [...world.owners(key), ...world.fallbacks(key)].filter((vnode) =>
+    keeps(world, vnode, write),
+  );
+  const nodes = new Set(keepers.map((vnode) => world.ring.vnodes[vnode]!.nodeIndex)).size;
+  if (nodes >= key.bucket.w) return;
+  world.violation(
+    `${nameOf(write)} was acknowledged with W=${key.bucket.w}, and ${nodes} nodes hold it still`,
+  );
+}
+
+function keeps(world: World, vnode: number, { key, actor, n }: Write): boolean {
+  const copy = world.copyAt(vnode, key.stored);
+  return copy !== undefined && seenBy(decodeVector(copy.words, copy.at), actor) >= n;
+}
+
 function holds(world: World, vnode: number, write: Write, vector: Clock<never>): boolean {
-  const copy = world.copyAt(vnode, write.key);
+  const copy = world.copyAt(vnode, write.key.stored);
   if (copy === undefined) return false;
   const found = decodeVector(copy.words, copy.at);
   if (seenBy(found, write.actor) < write.n) return false;
-  const { level } = write.key.bucket;
   // A newer record says nothing about how far this one has come.
-  if (level === BUFFERED || !equal(found, vector)) return true;
+  return !equal(found, vector) || reached(world, vnode, copy, write.key.bucket.level);
+}
+
+/** Whether a fallback knows for whom it keeps a copy. */
+function holdsHint(world: World, vnode: number, { key }: Write): boolean {
+  return world.owners(key).some((owner) => {
+    const hint = world.copyAt(vnode, world.hintFor(owner, key));
+    return hint !== undefined && reached(world, vnode, hint, key.bucket.level);
+  });
+}
+
+function reached(
+  world: World,
+  vnode: number,
+  copy: { readonly words: Int32Array; readonly at: number },
+  level: number,
+): boolean {
+  if (level === BUFFERED) return true;
   const view = world.view(vnode);
   if (copy.words !== view.words || !view.isLogged(copy.at)) return true;
   return sequenceAt(copy.words, copy.at) <= view.position(level === DURABLE ? SYNCED : WRITTEN);

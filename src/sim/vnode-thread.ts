@@ -55,6 +55,7 @@ export interface ThreadWorld {
   /** A number that nobody has had, for puts of a fallback. */
   freshActor(): number;
   holdsHintsFor(owner: number, holds: boolean): void;
+  hasHintsFor(holder: number, owner: number): boolean;
   /** Recovery or the journal's rewriting is done: from now on it serves. */
   onServing(): void;
   /** Recovery could not write: the whole start has failed. */
@@ -164,6 +165,7 @@ export class VnodeThread {
         publishMembership: () => undefined,
         freshActor: () => world.freshActor(),
         holdsHintsFor: (owner, holds) => world.holdsHintsFor(owner, holds),
+        hasHintsFor: (holder, owner) => world.hasHintsFor(holder, owner),
         random: () => world.disk.random.unit(),
         count: () => undefined,
         gauge: () => undefined,

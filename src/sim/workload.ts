@@ -14,13 +14,18 @@ import { encodeContentType } from '../storage/record-codec.js';
 import { type Clock, join } from '../versions/dvvs.js';
 import type { SimCaller } from './caller.js';
 import { nameOf, seenBy, SimKey, valueOf, type Write } from './history.js';
-import { checkAcknowledgement } from './running-checks.js';
+import { checkAcknowledgement, checkKept } from './running-checks.js';
 import type { World } from './world.js';
 
 /** Keys of a bucket that are in use at a time, and how long. Older ones stay, and are checked at the end. */
 const KEYS = 40;
 const KEYS_FOR_MS = 150_000;
+/** At any time one key of all gets so much of the load, for so many operations on average. */
+const HOT = 0.25;
+const HOT_FOR = 150;
 const SESSIONS = 24;
+/** When it is looked again whether an acknowledged write is kept, on average. */
+const KEPT_MS = 250;
 const TEXT = encodeContentType('text/plain;charset=utf-8').code;
 const NOTHING = new Uint8Array(0);
 const NO_CONTEXT: Clock<never> = [];
@@ -32,6 +37,7 @@ export class Workload {
   private readonly world: World;
   /** Per session the contexts it was given. */
   private readonly sessions: Map<string, Clock<never>>[];
+  private hot: SimKey | undefined;
   readonly counts = new Map<string, number>();
   operations = 0;
 
@@ -58,6 +64,12 @@ export class Workload {
   }
 
   private drawKey(caller: SimCaller): SimKey {
+    const { random } = this.world;
+    if (this.hot === undefined || random.chance(1 / HOT_FOR)) this.hot = this.drawOne(caller);
+    return random.chance(HOT) ? this.hot : this.drawOne(caller);
+  }
+
+  private drawOne(caller: SimCaller): SimKey {
     const { random, scheduler, buckets, history } = this.world;
     const bucket = random.pick(buckets);
     const age = Math.floor(scheduler.nowMs / KEYS_FOR_MS);
@@ -100,26 +112,40 @@ export class Workload {
       deadlineMs: startedMs + this.timeoutMs(),
       timeline: undefined,
       done: (outcome) => {
-        this.count(outcome instanceof RingletError ? `get ${outcome.code}` : 'get ok');
+        this.count(
+          `get ${outcome instanceof RingletError ? outcome.code : outcome.degraded ? 'degraded' : 'ok'}`,
+        );
         if (outcome instanceof RingletError) {
           this.world.note(`get ${key.name}: ${outcome.code}`);
           this.world.failed('get', outcome);
           then(undefined);
           return;
         }
-        history.observe(key, outcome.contributions);
-        const merged = mergeContributions(outcome.contributions, policy.rule);
-        if (merged.clock !== undefined && merged.stale.length > 0) {
-          caller.repairs.later(located, policy, merged.clock, merged.kind, merged.stale);
-          this.world.note(`get ${key.name}: ${merged.stale.length} stale copies, repair`);
+        const { contributions, degraded } = outcome;
+        history.observe(key, contributions);
+        const merged = mergeContributions(contributions, policy.rule);
+        // As client/gets.ts: a fallback need not have everything.
+        const owners = this.world.owners(key);
+        const stale = merged.stale.filter((vnode) => owners.includes(vnode));
+        if (merged.clock !== undefined && stale.length > 0) {
+          caller.repairs.later(located, policy, merged.clock, merged.kind, stale);
+          this.world.note(`get ${key.name}: ${stale.length} stale copies, repair`);
         }
-        const { siblings } = resultOf(merged.clock, merged.kind, false);
+        const { siblings } = resultOf(merged.clock, merged.kind, degraded);
         const context = merged.clock === undefined ? undefined : join(merged.clock);
-        this.checkQuorumRead(key, acknowledged, context ?? NO_CONTEXT, `a get of ${key.name}`);
+        if (degraded) this.degraded(key);
+        else this.checkQuorumRead(key, acknowledged, context ?? NO_CONTEXT, `a get of ${key.name}`);
         if (key.bucket.counter && siblings.length === 1) this.checkCounter(key, siblings[0]!.value);
         then(context);
       },
     });
+  }
+
+  /** An answer below R owners says so: it may lack anything, but there must be a reason. */
+  private degraded(key: SimKey): void {
+    this.world.note(`get ${key.name}: degraded`);
+    if (key.bucket.strict) this.world.violation(`a strict get of ${key.name} was answered below R owners`);
+    if (this.world.mustSucceed) this.world.violation(`after healing a get of ${key.name} is degraded`);
   }
 
   /** R+W>N: whatever was acknowledged before the read began is part of its answer. */
@@ -211,7 +237,7 @@ export class Workload {
           return;
         }
         this.count('put ok');
-        this.acknowledged(write, outcome.vector, timeline);
+        this.acknowledged(write, outcome.vector, timeline, condition !== IF_NOTHING);
         // Decided on what R owners have.
         if (condition !== IF_NOTHING) this.checkQuorumRead(key, acknowledged, outcome.vector, nameOf(write));
         // Only a put that saw everything may go on from its own vector.
@@ -220,7 +246,12 @@ export class Workload {
     });
   }
 
-  private acknowledged(write: Write, vector: Clock<never>, timeline: readonly TimelineEvent[]): void {
+  private acknowledged(
+    write: Write,
+    vector: Clock<never>,
+    timeline: readonly TimelineEvent[],
+    conditional: boolean,
+  ): void {
     const { world } = this;
     const id = timeline.findLast(({ event }) => event === 'answered')!.vnode;
     const coordinator = world.ring.vnodes.find((vnode) => vnode.id === id)!.ordinal;
@@ -232,7 +263,8 @@ export class Workload {
     }
     world.note(`${nameOf(write)}: acknowledged by ${id} as ${own.actor}:${own.n}`);
     world.history.acknowledge(write, world.scheduler.nowMs, own.actor, own.n);
-    checkAcknowledgement(world, write, vector);
+    checkAcknowledgement(world, write, vector, conditional);
+    world.scheduler.after(world.random.interval(KEPT_MS), () => checkKept(world, write));
   }
 
   private submit(caller: SimCaller, task: Parameters<SimCaller['submit']>[0]): void {

@@ -1,8 +1,9 @@
 import type { RingletError } from '../base/errors.js';
 import type { Ring } from '../ring/ring.js';
+import { type OwnerName, ownerName } from '../shard/hint-record.js';
+import { KIND_REMOVED, kindAt } from '../storage/record.js';
 import { drawBuckets } from './buckets.js';
 import { BufferView } from './buffer-view.js';
-import { rowName } from './engine.js';
 import { type End, Guarantees } from './guarantees.js';
 import { History, type SimBucket, type SimKey } from './history.js';
 import { Machine } from './machine.js';
@@ -11,6 +12,7 @@ import type { Parts } from './parts.js';
 import { SimProcess } from './process.js';
 import { Random } from './random.js';
 import { Scheduler } from './scheduler.js';
+import { hintKey, type StoredKey } from './stored-key.js';
 import { Workload } from './workload.js';
 
 const START_MS = 1_000;
@@ -49,6 +51,7 @@ export class World {
   mustSucceed = false;
   private readonly trace: ((line: string) => void) | undefined;
   private readonly memories: SharedArrayBuffer[] = [];
+  private readonly ownerNames: readonly OwnerName[];
   private views: { of: SimProcess; list: BufferView[] } | undefined;
 
   constructor({ seed, parts, trace }: WorldOptions) {
@@ -63,6 +66,7 @@ export class World {
       vnodes: 1 + random.below(2),
     }));
     this.ring = parts.ring({ nodes, partitions: PARTITIONS, spacing: 3 });
+    this.ownerNames = this.ring.vnodes.map(({ id }) => ownerName(id));
     this.checkpointMs = random.pick([1_000, 3_000, 10_000]);
     this.commitMs = random.pick([10, 60, 600]);
     this.valueBytes = random.pick([120, 120, 1_500]);
@@ -72,9 +76,9 @@ export class World {
     this.workload = new Workload(this);
     this.guarantees = new Guarantees(this);
     this.network = new Network(this.scheduler, random, (party, atMs) => this.process.wake(party, atMs));
-    for (const { number, n, r, w, level, rule, counter } of this.buckets) {
+    for (const { number, n, r, w, level, rule, counter, strict } of this.buckets) {
       this.note(
-        `bucket ${number}: N=${n} R=${r} W=${w} level ${level} ${counter ? 'counters' : rule === 0 ? 'siblings' : 'lww'}`,
+        `bucket ${number}: N=${n} R=${r} W=${w} level ${level} ${counter ? 'counters' : rule === 0 ? 'siblings' : 'lww'}${strict ? ' strict' : ''}`,
       );
     }
     this.process = this.startProcess();
@@ -160,9 +164,25 @@ export class World {
     });
   }
 
-  owners({ partition, bucket }: SimKey): number[] {
+  owners(key: SimKey): number[] {
+    return this.listOf(key).slice(0, key.bucket.n);
+  }
+
+  /** Those who may have a copy that counts, besides the owners. */
+  fallbacks(key: SimKey): number[] {
+    return key.bucket.strict ? [] : this.listOf(key).slice(key.bucket.n);
+  }
+
+  /** The whole preference list. */
+  private listOf({ stored }: SimKey): number[] {
     const { preference, preferenceLength } = this.ring;
-    return Array.from({ length: bucket.n }, (_, i) => preference[partition * preferenceLength + i]!);
+    const first = stored.partition * preferenceLength;
+    return Array.from(preference.subarray(first, first + preferenceLength));
+  }
+
+  /** The hint for an owner of a key, at whoever may hold it. */
+  hintFor(owner: number, key: SimKey): StoredKey {
+    return hintKey(this.ownerNames[owner]!, key.stored);
   }
 
   view(vnode: number): BufferView {
@@ -176,13 +196,12 @@ export class World {
     return this.views.list[vnode]!;
   }
 
-  /** A virtual node's copy of a key, wherever it stands. */
-  copyAt(vnode: number, key: SimKey): { words: Int32Array; at: number } | undefined {
+  /** A virtual node's copy of a key, or a hint that it holds, wherever it stands. */
+  copyAt(vnode: number, key: StoredKey): { words: Int32Array; at: number } | undefined {
     const view = this.view(vnode);
     const at = view.find(key);
-    if (at >= 0) return { words: view.words, at };
-    const name = rowName(key.partition, key.bucket.number, key.bytes);
-    const row = this.machine.vnodes[vnode]!.engine.rows.get(name);
+    if (at >= 0) return kindAt(view.words, at) === KIND_REMOVED ? undefined : { words: view.words, at };
+    const row = this.machine.vnodes[vnode]!.engine.rows.get(key.row);
     if (row === undefined) return undefined;
     return { words: new Int32Array(row.record.buffer, 0, row.record.length >>> 2), at: 0 };
   }

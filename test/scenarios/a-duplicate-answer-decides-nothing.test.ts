@@ -19,9 +19,10 @@ it('a conditional put with R=3 waits for two other owners, however often one of 
   };
   const env = {
     ordinal: 0,
-    ring: { epoch: 1 },
+    ring: { epoch: 1, preferenceLength: 5 },
     endpoint: { to: () => outbox },
     isServing: () => true,
+    hasHintsFor: () => false,
   } as unknown as VnodeEnvironment;
   const puts = {
     owner: (_partition: number, i: number) => i,

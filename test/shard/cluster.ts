@@ -193,6 +193,7 @@ export class Cluster {
           if (holds) this.hinted[owner]!.add(v);
           else this.hinted[owner]!.delete(v);
         },
+        hasHintsFor: (holder, owner) => this.hinted[owner]!.has(holder),
         incarnation: vnode.incarnation,
         random: () => this.random(),
         publishSuspicion: (other, suspected) => {

@@ -61,6 +61,7 @@ function owner(
     replicasOf: () => 2,
     isServing: () => true,
     holdsHintsFor: () => undefined,
+    hasHintsFor: () => false,
     count: () => undefined,
     gauge: () => undefined,
   } as unknown as VnodeEnvironment;

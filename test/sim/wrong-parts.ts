@@ -1,9 +1,16 @@
+import { planRead, type ReadPlan, type ReadView } from '../../src/client/read-plan.js';
 import { Repairs } from '../../src/client/repairs.js';
+import { RequestMachine } from '../../src/client/request-machine.js';
 import { Claims } from '../../src/messaging/claims.js';
 import { buildRing, type Ring } from '../../src/ring/ring.js';
+import { Completions } from '../../src/shard/completions.js';
+import type { VnodeEnvironment } from '../../src/shard/environment.js';
+import { GuestActor } from '../../src/shard/guest-actor.js';
+import { type HandoffParts, HintHandoff } from '../../src/shard/hint-handoff.js';
+import type { Hints, WaitingHint } from '../../src/shard/hints.js';
 import type { PutRequest } from '../../src/shard/put-request.js';
 import { type ApplyOutcome, Replica } from '../../src/shard/replica.js';
-import type { Trees } from '../../src/shard/trees/trees.js';
+import { Trees } from '../../src/shard/trees/trees.js';
 import { VirtualNode, type VirtualNodeParts } from '../../src/shard/virtual-node.js';
 import { type Parts, PRODUCT } from '../../src/sim/parts.js';
 import { LOG_SEGMENT, SEG_LOG } from '../../src/storage/buffer-layout.js';
@@ -30,6 +37,84 @@ class PlainVectors extends Replica {
 class PlainNode extends VirtualNode {
   protected override makeReplica(parts: VirtualNodeParts, trees: Trees): Replica {
     return new PlainVectors(parts, trees);
+  }
+}
+
+/** A fallback goes on with the actor whose clock it has let go. */
+class Absentminded extends GuestActor {
+  override forget(): void {
+    // It does not.
+  }
+}
+class AbsentmindedNode extends VirtualNode {
+  protected override makeGuestActor(fresh: () => number | undefined): GuestActor {
+    return new Absentminded(fresh);
+  }
+}
+
+/** Lets a hint go when its key was acknowledged, whatever was put meanwhile. */
+class ByKey extends HintHandoff {
+  protected override unchanged(): boolean {
+    return true;
+  }
+}
+class ByKeyNode extends VirtualNode {
+  protected override makeHandoff(parts: HandoffParts): HintHandoff {
+    return new ByKey(parts);
+  }
+}
+
+/** Lets a hint go when it is sent. */
+class Trusting extends HintHandoff {
+  private readonly held: Hints;
+  constructor(parts: HandoffParts) {
+    super(parts);
+    this.held = parts.hints;
+  }
+  protected override sendOne(owner: number, to: number, text: string, hint: WaitingHint): number {
+    const bytes = super.sendOne(owner, to, text, hint);
+    this.held.release(owner, text, hint);
+    return bytes;
+  }
+}
+class TrustingNode extends VirtualNode {
+  protected override makeHandoff(parts: HandoffParts): HintHandoff {
+    return new Trusting(parts);
+  }
+}
+
+/** An owner says that it has what was handed over before it is synced. */
+class Unsynced extends Completions {
+  override awaitLevel(): boolean {
+    return false;
+  }
+}
+class UnsyncedNode extends VirtualNode {
+  protected override makeHandoff(parts: HandoffParts): HintHandoff {
+    return new HintHandoff({ ...parts, completions: new Unsynced() });
+  }
+}
+
+/** Some records change without their leaf, and what is above it. */
+class Leafless extends Trees {
+  private changes = 0;
+  override replaced(...change: Parameters<Trees['replaced']>): void {
+    if (++this.changes % 50 !== 0) super.replaced(...change);
+  }
+}
+class LeaflessNode extends VirtualNode {
+  protected override makeTrees(
+    env: VnodeEnvironment,
+    { pipeline, engine, completions }: VirtualNodeParts,
+  ): Trees {
+    return new Leafless(env, pipeline, engine, completions);
+  }
+}
+
+/** Whoever answers counts towards R. */
+class Anybody extends RequestMachine {
+  protected override plan(view: ReadView): ReadPlan {
+    return planRead({ ...view, n: view.strict ? view.n : view.list.length });
   }
 }
 
@@ -101,7 +186,19 @@ export const WRONG: Readonly<Record<string, Parts>> = {
   'plain vector clocks': { ...PRODUCT, virtualNode: (parts) => new PlainNode(parts) },
   'no new actor after a crash': { ...PRODUCT, actor: (vnode) => 1_000 + vnode },
   'read repair that overwrites siblings': { ...PRODUCT, repairs: (world) => new Overwriting(world) },
-  'a checkpoint that forgets a record': { ...PRODUCT, buffer: (...parts) => new Forgetful(...parts) },
+  'a fallback that reuses a dot after its hint was deleted': {
+    ...PRODUCT,
+    virtualNode: (parts) => new AbsentmindedNode(parts),
+  },
+  'a hint deleted by key': { ...PRODUCT, virtualNode: (parts) => new ByKeyNode(parts) },
+  'a hint deleted before its acknowledgement': {
+    ...PRODUCT,
+    virtualNode: (parts) => new TrustingNode(parts),
+  },
+  'a confirmation that counts unsynced data': { ...PRODUCT, virtualNode: (parts) => new UnsyncedNode(parts) },
+  'a tree leaf not updated': { ...PRODUCT, virtualNode: (parts) => new LeaflessNode(parts) },
+  'a fallback’s absence counted': { ...PRODUCT, machine: (world) => new Anybody(world) },
+  'a flush that forgets a record': { ...PRODUCT, buffer: (...parts) => new Forgetful(...parts) },
   'a journal cut too early': { ...PRODUCT, journal: (...parts) => new CutEarly(...parts) },
   'an acknowledgement before the write': { ...PRODUCT, pipeline: (...parts) => new Hasty(...parts) },
   'a retry after a claim': { ...PRODUCT, claims: (...parts) => new Unclaimed(...parts) },

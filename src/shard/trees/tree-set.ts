@@ -10,6 +10,8 @@ import { depthFor, FAN, FAN_BITS, Forest, indexOf } from './tree.js';
 /** Listed keys take the bytes of as many nodes: four levels' worth. */
 const FEW = 4 * FAN;
 
+type TreeEnvironment = Pick<VnodeEnvironment, 'ordinal' | 'ring' | 'replicasOf'>;
+
 /**
  * The trees of one virtual node: one per partition and replica set. Buckets with the same n share
  * the first n owners of a partition, so (partition, n) names the set. Only partitions that this
@@ -18,14 +20,14 @@ const FEW = 4 * FAN;
  */
 export class TreeSet {
   readonly depth: number;
-  private readonly env: VnodeEnvironment;
+  private readonly env: TreeEnvironment;
   /** Per partition: bit n is set if this virtual node keeps copies of buckets with n. */
   private covered: Uint16Array;
   /** By n. */
   private forests: (Forest | undefined)[] = [];
   private readonly digest = new Digest();
 
-  constructor(env: VnodeEnvironment) {
+  constructor(env: TreeEnvironment) {
     this.env = env;
     this.depth = depthFor(env.ring.partitions);
     this.covered = this.cover();

@@ -1,0 +1,41 @@
+import { nodeOf } from '../shard/trees/nodes.js';
+import { indexOf } from '../shard/trees/tree.js';
+import { TreeSet } from '../shard/trees/tree-set.js';
+import type { World } from './world.js';
+
+/**
+ * The trees of a virtual node say at any moment what it has stored: they are compared with trees
+ * that are made anew, in all roots and along the way to every key. Two replicas that miss the same
+ * record in their trees would never notice that they differ, and restarts heal it before anybody else does.
+ */
+export function checkTrees(world: World, vnode: number): void {
+  const trees = world.process.threads[vnode]?.node?.trees;
+  if (trees?.usable !== true) return;
+  const { ring, buckets } = world;
+  const replicasOf = (number: number): number => buckets.find((bucket) => bucket.number === number)?.n ?? 0;
+  const { set } = trees;
+  const anew = new TreeSet({ ordinal: vnode, ring, replicasOf });
+  const differ = (node: number): boolean =>
+    set.low(node) !== anew.low(node) || set.high(node) !== anew.high(node);
+  const keys = [...world.history.keys.values()].filter(({ bucket, stored }) =>
+    anew.replicasFor(bucket.number, stored.partition),
+  );
+  for (const { stored } of keys) {
+    const copy = world.copyAt(vnode, stored);
+    if (copy !== undefined) anew.change(1, copy.words, copy.at);
+  }
+  for (const { name, bucket, stored } of keys) {
+    for (let level = set.depth; level >= 0; level--) {
+      if (!differ(nodeOf(bucket.n, stored.partition, level, indexOf(level, stored.hash)))) continue;
+      world.violation(`a tree of virtual node ${vnode} does not say what it has, on the way to ${name}`);
+      return;
+    }
+  }
+  for (const replicas of new Set(buckets.map(({ n }) => n))) {
+    for (let partition = 0; partition < ring.partitions; partition++) {
+      if (!differ(nodeOf(replicas, partition, 0, 0))) continue;
+      world.violation(`virtual node ${vnode} has a tree of something that it does not store`);
+      return;
+    }
+  }
+}
