@@ -12,6 +12,7 @@ import {
   OK,
   OUT_CONDITION_UNAVAILABLE,
   OUT_CORRUPT,
+  OUT_FULL,
   OUT_OVERLOADED,
   OUT_QUORUM,
   OUT_READ_ONLY,
@@ -43,8 +44,16 @@ const HEDGE_MS = 50;
 const ASK_AGAIN_MS = 500;
 /** A put that nobody has claimed after so long goes to another owner. */
 const PATIENCE_MS = 1_000;
+/** Whoever has taken a put and is suspected since is not waited for any longer: nobody knows what became of it. */
+const LOST_MS = 900;
 /** An older PING is not worth an answer. */
 const PING_LIFETIME_MS = 5_000;
+
+/** Refusals that are the fault of one disk: another owner may take the put. */
+const DISK_REFUSALS: ReadonlyMap<number, string> = new Map([
+  [OUT_READ_ONLY, 'read-only'],
+  [OUT_FULL, 'full'],
+]);
 
 interface Asked {
   readonly vnode: number;
@@ -268,8 +277,9 @@ export class RequestMachine {
       if (next < 0) return;
       if (!world.claims.cancel(world.caller, active.request)) {
         // It has taken the put: while its thread lives, the answer may still come.
-        if (alive) return;
-        this.finish(active, lost(task, world.ring.vnodes[before.vnode]!.id));
+        const silentMs = this.nowMs - before.atMs;
+        if (alive && !(this.suspects(before.vnode) && silentMs >= LOST_MS)) return;
+        this.finish(active, lost(task, world.ring.vnodes[before.vnode]!.id, alive));
         return;
       }
       active.request = world.claims.open(world.caller, active.slot);
@@ -396,7 +406,8 @@ export class RequestMachine {
         this.startAnew(active);
         return;
       }
-      if (!made && outcome === OUT_READ_ONLY && this.tryElsewhere(active, task, from, 'read-only')) return;
+      const why = made ? undefined : DISK_REFUSALS.get(outcome);
+      if (why !== undefined && this.tryElsewhere(active, task, from, why)) return;
       // Overloaded it is mostly before the claim; if it was claimed, by whatever copy, nobody knows.
       const maybe = made || (outcome === OUT_OVERLOADED && !this.cancelled(active));
       this.finish(active, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, maybe));
@@ -529,10 +540,10 @@ export class RequestMachine {
   }
 }
 
-function lost(task: PutTask, vnode: string): RingletError {
+function lost(task: PutTask, vnode: string, silent: boolean): RingletError {
   return new RingletError(
     'COORDINATOR_LOST',
-    `virtual node ${vnode} stopped after it had taken the put; it may have been executed`,
+    `virtual node ${vnode} ${silent ? 'fell silent' : 'stopped'} after it had taken the put; it may have been executed`,
     { vnode, w: task.policy.w },
     { maybeApplied: true },
   );

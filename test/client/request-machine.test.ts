@@ -10,6 +10,7 @@ import {
   GET,
   GET_REPLY,
   OK,
+  OUT_FULL,
   OUT_QUORUM,
   PING,
   PING_WORDS,
@@ -195,7 +196,7 @@ describe('requests of a caller when a virtual node is silent (N=3)', () => {
     expect([healed.outcome, claimedBy.at(-1)]).toEqual(['ok', first]);
   });
 
-  test('a put that was taken by who fell silent is never sent to another: it ends by its deadline, as maybe', () => {
+  test('a put that was taken by who fell silent is never sent to another: it ends within a second, as maybe', () => {
     world.onPut = (vnode, request) => {
       expect(world.claims.claim(0, request)).toBe(true);
       claimedBy.push(vnode);
@@ -203,7 +204,37 @@ describe('requests of a caller when a virtual node is silent (N=3)', () => {
     };
     const put = world.put('k');
     world.run(6_000);
+    expect([put.outcome, claimedBy]).toEqual([['COORDINATOR_LOST', true], [first]]);
+    expect(put.tookMs).toBeLessThan(1_000);
+  });
+
+  test('a put that was taken by who is slow, but answers otherwise, is waited for until its deadline', () => {
+    world.onPut = (vnode, request) => {
+      world.claims.claim(0, request);
+      claimedBy.push(vnode);
+    };
+    const put = world.put('k');
+    world.run(4_900);
+    expect(put.outcome).toBeUndefined();
+    world.run(200);
     expect([put.outcome, claimedBy]).toEqual([['TIMEOUT', true], [first]]);
+  });
+
+  test('a put that an owner has no room for goes to the next one; STORE_FULL when all are full', () => {
+    const full = new Set([first]);
+    const onPut = world.onPut;
+    world.onPut = (vnode, request) => {
+      if (!full.has(vnode)) onPut(vnode, request);
+      // It had claimed the put: nobody else can with that number.
+      else if (world.claims.claim(0, request)) world.reply(vnode, PUT_REPLY, request, OUT_FULL);
+    };
+    const put = world.put('k');
+    world.run(30);
+    expect([put.outcome, claimedBy]).toEqual(['ok', [second]]);
+    full.add(second).add(third);
+    const next = world.put('k');
+    world.run(50);
+    expect([next.outcome, claimedBy]).toEqual([['STORE_FULL', false], [second]]);
   });
 
   test('a put that was lost on its way goes to another owner after a second, though the first one lives', () => {

@@ -1,0 +1,69 @@
+import type { HostStore, VnodeStats } from '../../src/client/api.js';
+import { type Books, membersIn } from './books.js';
+import { bucketOf } from './clients.js';
+
+/** Replicas are equal, hints handed over and trees compared within this time after the load ends. */
+const CONVERGED_MS = 60_000;
+
+export async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+/** Waits for it without a request; returns the time it took, or says what is missing. */
+export async function checkConvergence(store: HostStore, books: Books): Promise<number> {
+  const fromMs = performance.now();
+  const converged = ({ state, hints, trees, inSyncMs }: VnodeStats): boolean =>
+    state === 'serving' &&
+    hints.waiting === 0 &&
+    trees === 'usable' &&
+    inSyncMs !== null &&
+    inSyncMs < performance.now() - fromMs;
+  for (;;) {
+    const late = store.stats().vnodes.filter((vnode) => !converged(vnode));
+    const tookMs = performance.now() - fromMs;
+    if (late.length === 0) return tookMs;
+    if (tookMs > CONVERGED_MS) {
+      for (const { id, state, hints, trees, inSyncMs } of late)
+        books.violation(
+          `${id} has not converged: ${state}, ${hints.waiting} hints, trees ${trees}, ${inSyncMs}`,
+        );
+      return tookMs;
+    }
+    await pause(50);
+  }
+}
+
+/** Everything that clients were told, read from all owners; no copy may need a repair. */
+export async function checkEverything(store: HostStore, books: Books): Promise<void> {
+  const repairs = (): number => store.stats().vnodes.reduce((sum, { readRepairs }) => sum + readRepairs, 0);
+  const before = repairs();
+  const read = async (key: string): Promise<string[]> => {
+    const { siblings, degraded } = await store
+      .bucket(bucketOf(key))
+      .get(key, { r: 'all', timeoutMs: 20_000 });
+    if (degraded) books.violation(`${key} is degraded although all virtual nodes serve`);
+    return siblings.map(({ value }) => Buffer.from(value).toString());
+  };
+  await each([...books.plain.keys()], async (key) => books.checkPlain(key, await read(key), false));
+  await each([...books.sets], async ([key, { acknowledged }]) =>
+    books.checkSet(key, membersIn(await read(key)), [...acknowledged], false),
+  );
+  await each([...books.counters.keys()], async (key) =>
+    books.checkCounter(key, Number((await read(key))[0] ?? 0), true),
+  );
+  // Repairs leave 20 ms after their read.
+  await pause(300);
+  if (repairs() > before)
+    books.violation(`${repairs() - before} copies differed and were repaired by the last reads`);
+}
+
+/** Many at a time. */
+async function each<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < items.length) await action(items[next++]!);
+  };
+  await Promise.all(Array.from({ length: 32 }, lane));
+}
