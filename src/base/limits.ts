@@ -74,6 +74,18 @@ export const LIMITS = {
   backgroundShare: 0.1,
   memoryMiB: 512,
   minMemoryMiB: 16,
+  /** HTTP: connections of one door, and the bytes of all headers of a request: two contexts and the longest key fit. */
+  httpConnections: 1_024,
+  httpHeaderBytes: 64 << 10,
+  /** Until all headers are there, until the body is; an idle connection lasts so long. */
+  httpHeadersMs: 10_000,
+  httpRequestMs: 120_000,
+  httpIdleMs: 65_000,
+  /** A client that takes nothing of its answer for about so long is cut off. */
+  httpStalledMs: 30_000,
+  /** Bytes of bodies above `httpSmallBody` that are held at a time. */
+  httpBodyBytes: 256 << 20,
+  httpSmallBody: 64 << 10,
 } as const;
 
 assert(

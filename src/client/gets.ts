@@ -235,13 +235,18 @@ function singleValue(words: Int32Array, bytes: Uint8Array, at: number): GetResul
   const meta = key - META_WORDS;
   const flags = words[meta + 1]! >>> 16;
   const code = flags >>> 8;
-  if ((flags & VALUE_DELETED) !== 0 || code === CONTENT_TYPE_LITERAL) return undefined;
+  if ((flags & VALUE_DELETED) !== 0) return undefined;
   const length = words[meta]!;
   const value = Buffer.allocUnsafe(length);
-  copyBytes(bytes, (key + wordsFor(keyLengthAt(words, at))) * 4, value, 0, length);
+  const typeAt = key + wordsFor(keyLengthAt(words, at));
+  const typeBytes = words[meta + 1]! & 0xffff;
+  copyBytes(bytes, (typeAt + wordsFor(typeBytes)) * 4, value, 0, length);
   const sibling = {
     value,
-    contentType: CONTENT_TYPES[code] ?? CONTENT_TYPES[0],
+    contentType:
+      code === CONTENT_TYPE_LITERAL
+        ? literalType(bytes, typeAt * 4, typeBytes)
+        : (CONTENT_TYPES[code] ?? CONTENT_TYPES[0]),
     modifiedAtMs: wallOfHybrid(timeAt(words, meta)),
   };
   return {
@@ -251,4 +256,21 @@ function singleValue(words: Int32Array, bytes: Uint8Array, at: number): GetResul
     context: new VectorContext(decodeVector(words, at)),
     degraded: false,
   };
+}
+
+let lastTypeBytes = Buffer.alloc(0);
+let lastType = '';
+
+/** A content type that is spelt out; many in a row are the same. */
+function literalType(bytes: Uint8Array, at: number, length: number): string {
+  const same = (): boolean => {
+    if (lastTypeBytes.length !== length) return false;
+    for (let i = 0; i < length; i++) if (bytes[at + i] !== lastTypeBytes[i]) return false;
+    return true;
+  };
+  if (!same()) {
+    lastTypeBytes = Buffer.from(bytes.slice(at, at + length));
+    lastType = lastTypeBytes.toString('utf8');
+  }
+  return lastType;
 }

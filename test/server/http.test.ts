@@ -203,10 +203,13 @@ describe('clients that leave, and closing', () => {
     release();
   });
 
-  test('a request that is answered is not aborted', async () => {
-    await call(KEY, { method: 'PUT', body: '' });
-    await call(KEY);
+  test('a request that is answered is not aborted, nor the next one on the connection', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    await call(KEY, { method: 'PUT', body: '', agent });
     expect(fake.store.lastSignal!.aborted).toBe(false);
+    await call(KEY, { agent });
+    expect(fake.store.lastSignal!.aborted).toBe(false);
+    agent.destroy();
   });
 
   test('close lets a request in flight end, with Connection: close, and takes no new one', async () => {

@@ -136,6 +136,51 @@ describe('one key', () => {
   });
 });
 
+describe('a part of a value', () => {
+  test.each([
+    ['bytes=0-1', 206, 'ab', 'bytes 0-1/6'],
+    ['bytes=4-', 206, 'ef', 'bytes 4-5/6'],
+    ['bytes=4-99', 206, 'ef', 'bytes 4-5/6'],
+    ['bytes=-2', 206, 'ef', 'bytes 4-5/6'],
+    ['bytes=-99', 206, 'abcdef', 'bytes 0-5/6'],
+    ['bytes=0-0,2-2', 200, 'abcdef', undefined],
+    ['bytes=3-2', 200, 'abcdef', undefined],
+    ['bytes=-', 200, 'abcdef', undefined],
+    ['lines=0-1', 200, 'abcdef', undefined],
+  ])('Range: %s', async (Range, status, text, contentRange) => {
+    await call(KEY, { method: 'PUT', body: 'abcdef', headers: { 'Content-Type': 'text/a' } });
+    const answer = await call(KEY, { headers: { Range } });
+    expect([answer.status, answer.text, answer.headers['content-range']]).toEqual([
+      status,
+      text,
+      contentRange,
+    ]);
+    expect(answer.headers['content-type']).toBe('text/a');
+    const head = await call(KEY, { method: 'HEAD', headers: { Range } });
+    expect([head.status, head.headers['content-length'], head.headers['accept-ranges']]).toEqual([
+      200,
+      '6',
+      'bytes',
+    ]);
+  });
+
+  test.each(['bytes=6-', 'bytes=-0', 'bytes=99-100'])('Range: %s of six bytes is 416', async (Range) => {
+    await call(KEY, { method: 'PUT', body: 'abcdef' });
+    const answer = await call(KEY, { headers: { Range } });
+    expectProblem(answer, 416, 'RANGE_NOT_SATISFIABLE');
+    expect(answer.headers['content-range']).toBe('bytes */6');
+  });
+
+  test('of another version than If-Range names, the whole value', async () => {
+    await call(KEY, { method: 'PUT', body: 'abcdef' });
+    const etag = (await call(KEY)).headers.etag!;
+    const part = (tag: string): Promise<Answer> =>
+      call(KEY, { headers: { Range: 'bytes=0-0', 'If-Range': tag } });
+    expect((await part(etag)).text).toBe('a');
+    expect((await part('"other"')).text).toBe('abcdef');
+  });
+});
+
 describe('keys are arbitrary bytes', () => {
   test.each([
     ['%2F', [0x2f]],

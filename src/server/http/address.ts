@@ -1,21 +1,40 @@
 import { RingletError } from '../../base/errors.js';
+import type { Key } from '../../client/api.js';
 
 /**
- * Keys are arbitrary bytes, and the router decodes its parameters as UTF-8. So the key's part of
- * the path is taken out before routing, and the handlers read it from the raw URL.
+ * What the router sees in place of any key. Keys are arbitrary bytes, and it would decode its
+ * parameters as UTF-8; so the key's part of the path is taken out, and handlers read the raw URL.
  */
-const KEY_PATH = /^(\/buckets\/[^/?]*\/keys\/)([^?]*)/;
-
-/** What the router sees in place of any key. */
 export const KEY_ROUTE = '/buckets/:bucket/keys/-';
 
 export function routedUrl(url: string): string {
-  return url.replace(KEY_PATH, '$1-');
+  const key = keyStart(url);
+  if (key === -1) return url;
+  const query = url.indexOf('?', key);
+  return query === -1 ? `${url.slice(0, key)}-` : `${url.slice(0, key)}-${url.slice(query)}`;
 }
 
 /** The key in a raw URL: all that follows `/keys/`, percent-decoded, slashes included. */
-export function keyIn(url: string): Uint8Array {
-  return percentDecode(KEY_PATH.exec(url)?.[2] ?? '', 'key');
+export function keyIn(url: string): Key {
+  const key = keyStart(url);
+  const query = url.indexOf('?', key);
+  const text = url.slice(key === -1 ? url.length : key, query === -1 ? url.length : query);
+  // Request lines are ASCII; then the text is its own UTF-8.
+  return text.includes('%') || NOT_ASCII.test(text) ? percentDecode(text, 'key') : text;
+}
+
+const BUCKETS = '/buckets/';
+const KEYS = '/keys/';
+// eslint-disable-next-line no-control-regex
+const NOT_ASCII = /[^\x00-\x7f]/;
+
+/** Where the key begins, or -1; the pattern `^/buckets/[^/?]*\/keys/` by hand, as it is looked for twice per request. */
+function keyStart(url: string): number {
+  if (!url.startsWith(BUCKETS)) return -1;
+  const slash = url.indexOf('/', BUCKETS.length);
+  if (slash === -1 || !url.startsWith(KEYS, slash)) return -1;
+  const query = url.indexOf('?');
+  return query !== -1 && query < slash ? -1 : slash + KEYS.length;
 }
 
 /** Percent-decoding to bytes; a plus sign stays one. */

@@ -5,6 +5,7 @@ import type { FaultControl, Store } from '../../client/api.js';
 import type { Secret } from '../security/secret.js';
 import { routedUrl } from './address.js';
 import { adminRoutes } from './admin.js';
+import { Bodies } from './bodies.js';
 import { bucketRoutes } from './buckets.js';
 import { faultRoutes } from './faults.js';
 import { guard } from './guard.js';
@@ -47,9 +48,13 @@ export async function buildApp(
     },
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', new Bodies().read);
   app.addHook('onRequest', guard(options.host, options.secret));
-  app.setErrorHandler((error, _request, reply) => sendProblem(reply, problemOf(error, options.report)));
+  app.setErrorHandler((error, request, reply) => {
+    // What is left of the body is not read.
+    if (!request.raw.complete) reply.header('Connection', 'close');
+    return sendProblem(reply, problemOf(error, options.report));
+  });
   app.setNotFoundHandler((request, reply) => {
     const path = request.originalUrl.split('?', 1)[0]!.slice(0, 200);
     return sendProblem(reply, problem('ROUTE_NOT_FOUND', 404, `nothing at ${path}`));

@@ -37,14 +37,17 @@ export function putConditions(request: FastifyRequest): Pick<PutOptions, 'contex
   };
 }
 
+const NONE = {} as const;
+
 function contextHeader(request: FastifyRequest): { context?: string } {
   const given = request.headers['ringlet-context'];
+  if (given === undefined) return NONE;
   return defined<{ context?: string }>({ context: Array.isArray(given) ? given.join(',') : given });
 }
 
 function ifMatch(request: FastifyRequest): { ifMatch?: string } {
   const given = request.headers['if-match'];
-  if (given === undefined) return {};
+  if (given === undefined) return NONE;
   const tag = /^"([^"]+)"$/.exec(given.trim());
   if (tag === null) throw bad('If-Match', given, 'one entity tag: a context in double quotes');
   return { ifMatch: tag[1]! };

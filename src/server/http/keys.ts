@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RingletError } from '../../base/errors.js';
-import type { Bucket, GetOptions, PutOptions, PutResult, Store } from '../../client/api.js';
+import type { Bucket, GetOptions, Key, PutOptions, PutResult, Store } from '../../client/api.js';
+import { answer } from './answer.js';
 import { keyIn, KEY_ROUTE, percentEncode } from './address.js';
 import { deleteConditions, putConditions } from './conditions.js';
+import { disconnectSignal } from './disconnect.js';
 import { defined, Query } from './query.js';
-import { bucketParameter, disconnectSignal, resource, type Handler } from './routes.js';
+import { bucketParameter, resource, type Handler } from './routes.js';
 import { sendResult, sendTimeline } from './values.js';
 
 const READ_QUERY = ['r', 'strict', 'timeout', 'timeline'];
@@ -17,7 +19,7 @@ export function keyRoutes(app: FastifyInstance, store: Store): void {
   const read: Handler = async (request, reply) => {
     const query = new Query(request.originalUrl, READ_QUERY);
     const key = keyIn(request.originalUrl);
-    const result = await store.bucket(bucketParameter(request)).get(key, readOptions(query, reply));
+    const result = await store.bucket(bucketParameter(request)).get(key, readOptions(query, request));
     return sendResult(request, reply, result);
   };
   const write: Handler = async (request, reply) => {
@@ -27,9 +29,9 @@ export function keyRoutes(app: FastifyInstance, store: Store): void {
   };
   const remove: Handler = async (request, reply) => {
     const query = new Query(request.originalUrl, DELETE_QUERY);
-    const options = { ...writeOptions(query, reply), ...deleteConditions(request) };
+    const options = { ...writeOptions(query, request), ...deleteConditions(request) };
     const result = await store.bucket(bucketParameter(request)).delete(keyIn(request.originalUrl), options);
-    return acknowledge(reply, result).code(204).send();
+    return acknowledge(reply, result);
   };
   resource(app, KEY_ROUTE, { GET: read, HEAD: read, PUT: write, DELETE: remove });
 }
@@ -50,23 +52,19 @@ async function put(
   request: FastifyRequest,
   reply: FastifyReply,
   bucket: Bucket,
-  key: Uint8Array,
+  key: Key,
   query: Query,
 ): Promise<FastifyReply> {
   const returnBody = query.flag('returnbody');
   const body = request.body as Buffer | undefined;
   const result = await bucket.put(key, body ?? new Uint8Array(0), {
-    ...writeOptions(query, reply),
+    ...writeOptions(query, request),
     ...putConditions(request),
     contentType: request.headers['content-type'] ?? 'application/octet-stream',
   });
-  const created = reply.statusCode === 201;
-  if (!returnBody)
-    return acknowledge(reply, result)
-      .code(created ? 201 : 204)
-      .send();
+  if (!returnBody) return acknowledge(reply, result);
   try {
-    return sendResult(request, reply, await bucket.get(key, readOptions(query, reply)));
+    return sendResult(request, reply, await bucket.get(key, readOptions(query, request)));
   } catch (error) {
     throw afterWrite(error);
   }
@@ -79,31 +77,42 @@ function afterWrite(error: unknown): unknown {
   return new RingletError(error.code, message, error.details, { maybeApplied: true, cause: error });
 }
 
-function acknowledge(reply: FastifyReply, result: PutResult): FastifyReply {
-  sendTimeline(reply, result.timeline);
-  return reply.header('Ringlet-Context', result.context.toString());
+function acknowledge(reply: FastifyReply, { context, timeline }: PutResult): FastifyReply {
+  const created = reply.statusCode === 201;
+  if (!created && timeline === undefined) {
+    return answer(reply, 204, ['Ringlet-Context', context.toString()], undefined);
+  }
+  sendTimeline(reply, timeline);
+  return reply
+    .header('Ringlet-Context', context.toString())
+    .code(created ? 201 : 204)
+    .send();
 }
 
-function readOptions(query: Query, reply: FastifyReply): GetOptions {
+function readOptions(query: Query, request: FastifyRequest): GetOptions {
+  const signal = disconnectSignal(request);
+  if (query.empty) return { signal };
   return defined<GetOptions>({
     r: query.quorum('r'),
     strict: query.optionalFlag('strict'),
     timeoutMs: query.timeoutMs(),
     timeline: query.flag('timeline') || undefined,
-    signal: disconnectSignal(reply),
+    signal,
   });
 }
 
 function writeOptions(
   query: Query,
-  reply: FastifyReply,
+  request: FastifyRequest,
 ): Pick<PutOptions, 'w' | 'durability' | 'strict' | 'timeoutMs' | 'timeline' | 'signal'> {
+  const signal = disconnectSignal(request);
+  if (query.empty) return { signal };
   return defined<PutOptions>({
     w: query.quorum('w'),
     durability: query.durability(),
     strict: query.optionalFlag('strict'),
     timeoutMs: query.timeoutMs(),
     timeline: query.flag('timeline') || undefined,
-    signal: disconnectSignal(reply),
+    signal,
   });
 }

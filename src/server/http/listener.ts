@@ -6,20 +6,27 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { RingletError } from '../../base/errors.js';
+import { LIMITS } from '../../base/limits.js';
 import { printHostPort, type HostPort } from '../../config/parse.js';
 import type { TlsFiles } from '../security/access.js';
 import { problem, problemHeaders } from './problem.js';
 
-/** Node has no limit of its own on connections, and generous ones on time. */
-const MAX_CONNECTIONS = 1_024;
-/** Time for all headers, and for the whole request: a slow client does not hold a connection for ever. */
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 120_000;
-const KEEP_ALIVE_MS = 65_000;
-/** Two contexts (16 KiB each, in base64url) and the longest percent-encoded key fit. */
-const MAX_HEADER_BYTES = 64 << 10;
+/** How long a slow client may take: Node has generous limits on time, and none for who does not read. */
+export interface Patience {
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly idleMs: number;
+  readonly stalledMs: number;
+}
+
+const PATIENCE: Patience = {
+  headersMs: LIMITS.httpHeadersMs,
+  requestMs: LIMITS.httpRequestMs,
+  idleMs: LIMITS.httpIdleMs,
+  stalledMs: LIMITS.httpStalledMs,
+};
 
 /** A bound port. It answers 503 until a handler is attached, so that it can be had before the store opens. */
 export interface HttpListener {
@@ -34,30 +41,39 @@ export interface HttpListener {
 }
 
 /** Binds or throws PORT_IN_USE (or IO, for an address that is not this machine's). */
-export async function bindHttp(at: HostPort, tls?: TlsFiles): Promise<HttpListener> {
+export async function bindHttp(
+  at: HostPort,
+  tls?: TlsFiles,
+  patience: Patience = PATIENCE,
+): Promise<HttpListener> {
   let handler: RequestListener = answerStarting;
   const inFlight = new Set<ServerResponse>();
   let closing: Promise<void> | undefined;
   const options: ServerOptions = {
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: patience.headersMs,
+    requestTimeout: patience.requestMs,
+    keepAliveTimeout: patience.idleMs,
+    connectionsCheckingInterval: Math.ceil(patience.headersMs / 4),
+    maxHeaderSize: LIMITS.httpHeaderBytes,
+  };
+  const ended = function (this: ServerResponse): void {
+    inFlight.delete(this);
+    // A response whose headers went out before the drain began leaves an idle connection behind.
+    if (closing !== undefined) setImmediate(() => server.closeIdleConnections());
   };
   const listener: RequestListener = (request, response) => {
     inFlight.add(response);
-    response.once('close', () => {
-      inFlight.delete(response);
-      // A response whose headers went out before the drain began leaves an idle connection behind.
-      if (closing !== undefined) setImmediate(() => server.closeIdleConnections());
-    });
+    response.on('close', ended);
     if (closing !== undefined) response.setHeader('Connection', 'close');
     handler(request, response);
   };
   const server: Server =
     tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
-  server.maxConnections = MAX_CONNECTIONS;
+  server.maxConnections = LIMITS.httpConnections;
   await listen(server, at);
+  const watch = setInterval(watchReaders, patience.stalledMs / 4, inFlight, patience.stalledMs);
+  watch.unref();
+  server.once('close', () => clearInterval(watch));
   const { port } = server.address() as AddressInfo;
   return {
     server,
@@ -101,6 +117,24 @@ function bindError(cause: NodeJS.ErrnoException, host: string, port: number): Ri
       cause,
     },
   );
+}
+
+const watched = new WeakSet<Socket>();
+
+/**
+ * Sets a time limit on connections whose client has not taken its answer yet, and lifts it from
+ * those that have: what is looked at now and then costs the requests nothing. Node counts the time
+ * since the last byte that the client took.
+ */
+function watchReaders(inFlight: ReadonlySet<ServerResponse>, stalledMs: number): void {
+  for (const { socket } of inFlight) {
+    if (socket === null) continue;
+    const waits = socket.writableLength > 0;
+    if (waits === watched.has(socket)) continue;
+    if (waits) watched.add(socket);
+    else watched.delete(socket);
+    socket.setTimeout(waits ? stalledMs : 0);
+  }
 }
 
 function drain(server: Server, inFlight: ReadonlySet<ServerResponse>, graceMs: number): Promise<void> {

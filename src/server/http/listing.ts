@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 import type { ScanItem, ScanOptions, Store } from '../../client/api.js';
 import { problemOf } from './problem.js';
 import { defined, Query } from './query.js';
-import { bucketParameter, disconnectSignal, type Handler } from './routes.js';
+import { disconnectSignal } from './disconnect.js';
+import { bucketParameter, type Handler } from './routes.js';
 import { siblingJson } from './siblings.js';
 
 /** Lines are sent in blocks of about this size: a chunk and a system call for each would dominate. */
@@ -21,7 +22,7 @@ export function listHandler(store: Store, report: (error: unknown) => void): Han
       cursor: query.text('cursor'),
       limit: query.wholeNumber('limit', Number.MAX_SAFE_INTEGER),
       timeoutMs: query.timeoutMs(),
-      signal: disconnectSignal(reply),
+      signal: disconnectSignal(request),
     });
     const items = store.bucket(bucketParameter(request)).scan(options);
     // The first item tells whether the request is sound, while a status can still be sent.

@@ -9,6 +9,7 @@ export type HttpCode =
   | 'UNAUTHORIZED'
   | 'ROUTE_NOT_FOUND'
   | 'METHOD_NOT_ALLOWED'
+  | 'RANGE_NOT_SATISFIABLE'
   | 'HOST_NOT_ALLOWED'
   | 'NOT_SERVING'
   | 'STARTING';
@@ -74,10 +75,7 @@ export function problemOf(error: unknown, report: (error: unknown) => void): Pro
     if (error.code === 'INTERNAL') report(error);
     return problem(error.code, status, error.message, error);
   }
-  const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return problem('VALUE_TOO_LARGE', 413, 'the body is larger than the largest value');
-  }
+  const { statusCode } = error as { statusCode?: unknown };
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
     const detail = error instanceof Error ? error.message : 'the request is malformed';
     return problem('BAD_REQUEST', statusCode, detail);

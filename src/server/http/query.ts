@@ -6,6 +6,8 @@ import { percentDecode } from './address.js';
 const DURABILITIES: readonly Durability[] = ['buffered', 'committed', 'durable'];
 const QUORUM_WORDS = ['one', 'quorum', 'all', 'default'] as const;
 
+const NOTHING: ReadonlyMap<string, Uint8Array> = new Map();
+
 /**
  * The query of one request. A parameter that the route does not know is refused: a misspelt
  * `durability` must not pass for the default one.
@@ -14,9 +16,13 @@ export class Query {
   readonly #values: ReadonlyMap<string, Uint8Array>;
 
   constructor(url: string, known: readonly string[]) {
-    const values = new Map<string, Uint8Array>();
     const at = url.indexOf('?');
-    for (const pair of at === -1 ? [] : url.slice(at + 1).split('&')) {
+    if (at === -1) {
+      this.#values = NOTHING;
+      return;
+    }
+    const values = new Map<string, Uint8Array>();
+    for (const pair of url.slice(at + 1).split('&')) {
       if (pair === '') continue;
       // Forms and URLSearchParams write a space as a plus sign.
       const [name = '', ...rest] = pair.replaceAll('+', '%20').split('=');
@@ -27,6 +33,11 @@ export class Query {
       values.set(key, percentDecode(rest.join('='), key));
     }
     this.#values = values;
+  }
+
+  /** Nothing was given: everything is at its default. */
+  get empty(): boolean {
+    return this.#values.size === 0;
   }
 
   bytes(name: string): Uint8Array | undefined {

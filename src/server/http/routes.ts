@@ -39,12 +39,3 @@ export function resource(
 export function bucketParameter(request: FastifyRequest): string {
   return (request.params as { bucket: string }).bucket;
 }
-
-/** Fires when the client goes away before its answer is complete. */
-export function disconnectSignal(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
-}

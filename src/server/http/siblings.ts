@@ -28,11 +28,16 @@ export function siblingTag({ value, contentType, modifiedAtMs }: Sibling): strin
   return `"${hash.digest('base64url')}"`;
 }
 
+let lastSafe = 'application/octet-stream';
+
 /** A value put through the library can have a content type that no header may hold. */
 export function safeContentType(contentType: string): string {
+  if (contentType === lastSafe) return contentType;
   try {
     validateHeaderValue('Content-Type', contentType);
-    return contentType === '' ? 'application/octet-stream' : contentType;
+    if (contentType === '') return 'application/octet-stream';
+    lastSafe = contentType;
+    return contentType;
   } catch {
     return 'application/octet-stream';
   }

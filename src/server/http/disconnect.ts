@@ -1,0 +1,21 @@
+import { setMaxListeners } from 'node:events';
+import type { Socket } from 'node:net';
+import type { FastifyRequest } from 'fastify';
+
+const signals = new WeakMap<Socket, AbortSignal>();
+
+/**
+ * Fires when the client goes away. One signal for a connection and not for a request: it costs
+ * nothing per request, and with the connection all answers on it are lost.
+ */
+export function disconnectSignal(request: FastifyRequest): AbortSignal {
+  const { socket } = request.raw;
+  const known = signals.get(socket);
+  if (known !== undefined) return known;
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  if (socket.destroyed) controller.abort();
+  else socket.once('close', () => controller.abort());
+  signals.set(socket, controller.signal);
+  return controller.signal;
+}

@@ -1,0 +1,124 @@
+import { connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { bindHttp, type HttpListener } from '../../src/server/http/listener.js';
+import { startHttp, type HttpServer } from '../../src/server/http/start.js';
+import { FakeStore } from './fake-store.js';
+import { KEY } from './harness.js';
+import { send } from './raw-client.js';
+
+/** Raw sockets against a server that is less patient than usual. */
+const VALUE_BYTES = 8 << 20;
+let http: HttpServer;
+let listener: HttpListener;
+const sockets: Socket[] = [];
+
+beforeEach(async () => {
+  const patience = { headersMs: 200, requestMs: 400, idleMs: 300, stalledMs: 200 };
+  listener = await bindHttp({ host: '127.0.0.1', port: 0 }, undefined, patience);
+  http = await startHttp(new FakeStore(), { listen: listener, valueBytes: VALUE_BYTES, graceMs: 100 });
+});
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await http.close();
+});
+
+interface Client {
+  readonly socket: Socket;
+  /** What came, once the server has ended the connection. */
+  readonly ended: Promise<string>;
+}
+
+function client(text: string): Promise<Client> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(new URL(http.address).port), '127.0.0.1');
+    sockets.push(socket);
+    let received = '';
+    socket.on('data', (data) => (received += data.toString('latin1')));
+    const ended = new Promise<string>((end) => socket.on('close', () => end(received)));
+    socket.on('error', () => undefined);
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      socket.write(text);
+      resolve({ socket, ended });
+    });
+  });
+}
+
+const HEAD = `PUT ${KEY} HTTP/1.1\r\nHost: localhost\r\n`;
+
+describe('the server gives up', () => {
+  test('a client that connects and says nothing', async () => {
+    await (
+      await client('')
+    ).ended;
+  });
+
+  test('headers that come a byte at a time', async () => {
+    const { socket, ended } = await client(HEAD);
+    const drip = setInterval(() => socket.write('x'), 20);
+    const answer = await ended;
+    clearInterval(drip);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 .*"code":"BAD_REQUEST"/s);
+  });
+
+  test('a body that comes a byte at a time', async () => {
+    const { socket, ended } = await client(`${HEAD}Content-Length: 1000000\r\n\r\n`);
+    const drip = setInterval(() => socket.write('x'), 20);
+    const answer = await ended;
+    clearInterval(drip);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  test('an idle connection', async () => {
+    const { ended } = await client('GET /ring HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    expect(await ended).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  test('a client that does not read its answer, while one that reads slowly gets all of it', async () => {
+    const body = Buffer.alloc(VALUE_BYTES, 'v');
+    expect((await send(http.address, KEY, { method: 'PUT', body })).status).toBe(204);
+    const get = `GET ${KEY} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    const deaf = connect(Number(new URL(http.address).port), '127.0.0.1', () => deaf.write(get));
+    sockets.push(deaf);
+    deaf.pause();
+    const slow = await client(get);
+    let received = 0;
+    slow.socket.on('data', (data) => {
+      received += data.length;
+      slow.socket.pause();
+      setTimeout(() => slow.socket.resume(), 2);
+    });
+    await expect.poll(() => received, { timeout: 20_000 }).toBeGreaterThan(VALUE_BYTES);
+    const gone = new Promise((resolve) => deaf.on('close', resolve));
+    deaf.on('error', () => undefined);
+    deaf.resume();
+    await gone;
+    expect(deaf.bytesRead).toBeLessThan(VALUE_BYTES);
+  });
+});
+
+test('of an endless chunked body no more is taken than the largest value', async () => {
+  const { socket, ended } = await client(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
+  const block = `40000\r\n${'x'.repeat(0x40000)}\r\n`;
+  const pump = (): void => {
+    while (!socket.destroyed && socket.write(block));
+  };
+  socket.on('drain', pump);
+  pump();
+  await ended;
+  expect(socket.bytesWritten).toBeLessThan(4 * VALUE_BYTES);
+});
+
+test('a length above the limit is refused before any byte of the body', async () => {
+  const { ended } = await client(`${HEAD}Content-Length: 5000000000\r\n\r\n`);
+  expect(await ended).toMatch(/^HTTP\/1\.1 413 .*"code":"VALUE_TOO_LARGE"/s);
+});
+
+test('requests on one connection are answered in their order, however many come at once', async () => {
+  const paths = Array.from({ length: 50 }, (_, i) => `/buckets/b/keys/${i}`);
+  for (const path of paths) await send(http.address, path, { method: 'PUT', body: `<${path}>` });
+  const ask = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+  const { ended } = await client(paths.map(ask).join(''));
+  const answered = [...(await ended).matchAll(/<(\/buckets\/b\/keys\/\d+)>/g)].map(([, path]) => path);
+  expect(answered).toEqual(paths);
+});
