@@ -7,7 +7,7 @@ import { putCommand } from './put.js';
 import { scanCommand } from './scan.js';
 import { serveCommand } from './serve.js';
 import { statusCommand } from './status.js';
-import { packageVersion } from './version.js';
+import { packageVersion } from '../server/version.js';
 
 const EXAMPLES = `
 Examples:

@@ -12,7 +12,7 @@ import { openStore } from './open-store.js';
 import { startScreen } from './screen.js';
 import { stopSignal } from './stop-signal.js';
 import { addStoreOptions, settingsOf } from './store-options.js';
-import { packageVersion } from './version.js';
+import { packageVersion } from '../server/version.js';
 
 const NOTES = `
 Values are checked when the store starts; flags are stronger than RINGLET_* variables, those than

@@ -63,15 +63,3 @@ export function percentDecode(text: string, what: string): Uint8Array {
   }
   return bytes.subarray(0, length);
 }
-
-/** The shortest safe form for a path: unreserved characters of RFC 3986 stay, all else is encoded. */
-export function percentEncode(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) {
-    const character = String.fromCharCode(byte);
-    text += /[A-Za-z0-9._~-]/.test(character)
-      ? character
-      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-  }
-  return text;
-}

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Store } from '../../client/api.js';
+import { getHealth, getRing, getStats, headHealth } from './openapi/operations.js';
 import { problem, sendProblem } from './problem.js';
 import { Query } from './query.js';
 import { resource, type Handler } from './routes.js';
@@ -16,11 +17,13 @@ export function adminRoutes(app: FastifyInstance, store: Store, instance: string
     app,
     '/ring',
     answer(() => store.ring()),
+    { operations: { GET: getRing } },
   );
   resource(
     app,
     '/stats',
     answer(() => store.stats()),
+    { operations: { GET: getStats } },
   );
   const health: Handler = async (_request, reply) => {
     const vnodes = store.ring().nodes.flatMap((node) => node.vnodes);
@@ -39,5 +42,10 @@ export function adminRoutes(app: FastifyInstance, store: Store, instance: string
     const extended = { ...body, instance, vnodes: down.map(({ id, state }) => ({ id, state })) };
     return sendProblem(reply, extended);
   };
-  resource(app, '/healthz', { GET: health, HEAD: health });
+  resource(
+    app,
+    '/healthz',
+    { GET: health, HEAD: health },
+    { operations: { GET: getHealth, HEAD: headHealth } },
+  );
 }

@@ -10,6 +10,7 @@ import { bucketRoutes } from './buckets.js';
 import { faultRoutes } from './faults.js';
 import { guard } from './guard.js';
 import { keyRoutes } from './keys.js';
+import { openapiRoute } from './openapi/route.js';
 import { answerClientError, problem, problemOf, sendProblem } from './problem.js';
 
 export interface AppOptions {
@@ -67,6 +68,7 @@ export async function buildApp(
   if (options.part !== 'data') {
     faultRoutes(app, store, options.faults);
   }
+  openapiRoute(app);
   await app.ready();
   assert(handler !== undefined, 'fastify asks for its server while it is made');
   return { app, handler };

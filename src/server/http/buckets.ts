@@ -3,21 +3,26 @@ import { RingletError } from '../../base/errors.js';
 import type { BucketProperties, Store } from '../../client/api.js';
 import { createHandler } from './keys.js';
 import { listHandler } from './listing.js';
+import { createKey, getProperties, listBuckets, listKeys, setProperties } from './openapi/operations.js';
 import { Query } from './query.js';
-import { bucketParameter, resource } from './routes.js';
+import { bucketParameter, resource, type Handler } from './routes.js';
 
 /** Properties are a handful of numbers and words. */
 const PROPERTIES_BYTES = 4 << 10;
 
 /** `/buckets`, `/buckets/{bucket}/keys` and `/buckets/{bucket}/props`. */
 export function bucketRoutes(app: FastifyInstance, store: Store, report: (error: unknown) => void): void {
-  resource(app, '/buckets', {
-    GET: async (request, reply) => {
-      void new Query(request.originalUrl, []);
-      return reply.send({ buckets: await store.buckets() });
-    },
-  });
-  resource(app, '/buckets/:bucket/keys', { GET: listHandler(store, report), POST: createHandler(store) });
+  const list: Handler = async (request, reply) => {
+    void new Query(request.originalUrl, []);
+    return reply.send({ buckets: await store.buckets() });
+  };
+  resource(app, '/buckets', { GET: list }, { operations: { GET: listBuckets } });
+  resource(
+    app,
+    '/buckets/:bucket/keys',
+    { GET: listHandler(store, report), POST: createHandler(store) },
+    { operations: { GET: listKeys, POST: createKey } },
+  );
   const properties = {
     GET: async (request, reply) => {
       void new Query(request.originalUrl, []);
@@ -33,7 +38,10 @@ export function bucketRoutes(app: FastifyInstance, store: Store, report: (error:
       return reply.send(await bucket.setProperties(wanted));
     },
   } satisfies Parameters<typeof resource>[2];
-  resource(app, '/buckets/:bucket/props', properties, { bodyLimit: PROPERTIES_BYTES });
+  resource(app, '/buckets/:bucket/props', properties, {
+    bodyLimit: PROPERTIES_BYTES,
+    operations: { GET: getProperties, PUT: setProperties },
+  });
 }
 
 const NUMBERS: readonly string[] = ['n', 'r', 'w'];

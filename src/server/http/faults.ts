@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { RingletError } from '../../base/errors.js';
 import type { Fault, FaultControl, Store } from '../../client/api.js';
+import { clearFaults, getFaults, injectFault } from './openapi/operations.js';
 import { Query } from './query.js';
 import { resource } from './routes.js';
 
@@ -37,7 +38,10 @@ export function faultRoutes(app: FastifyInstance, store: Store, faults: FaultCon
         return reply.send(store.stats().faults);
       },
     },
-    { bodyLimit: FAULT_BYTES },
+    {
+      bodyLimit: FAULT_BYTES,
+      operations: { GET: getFaults, POST: injectFault, DELETE: clearFaults },
+    },
   );
 }
 

@@ -3,16 +3,21 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RingletError } from '../../base/errors.js';
 import type { Bucket, GetOptions, Key, PutOptions, PutResult, Store } from '../../client/api.js';
 import { answer } from './answer.js';
-import { keyIn, KEY_ROUTE, percentEncode } from './address.js';
+import { keyIn, KEY_ROUTE } from './address.js';
 import { deleteConditions, putConditions } from './conditions.js';
 import { disconnectSignal } from './disconnect.js';
+import {
+  DELETE_QUERY,
+  deleteKey,
+  getKey,
+  headKey,
+  putKey,
+  READ_QUERY,
+  WRITE_QUERY,
+} from './openapi/operations.js';
 import { defined, Query } from './query.js';
 import { bucketParameter, resource, type Handler } from './routes.js';
 import { sendResult, sendTimeline } from './values.js';
-
-const READ_QUERY = ['r', 'strict', 'timeout', 'timeline'];
-const DELETE_QUERY = ['w', 'durability', 'strict', 'timeout', 'timeline'];
-const WRITE_QUERY = [...DELETE_QUERY, 'r', 'returnbody'];
 
 /** `/buckets/{bucket}/keys/{key}`: one key. */
 export function keyRoutes(app: FastifyInstance, store: Store): void {
@@ -25,7 +30,8 @@ export function keyRoutes(app: FastifyInstance, store: Store): void {
   const write: Handler = async (request, reply) => {
     const query = new Query(request.originalUrl, WRITE_QUERY);
     const bucket = store.bucket(bucketParameter(request));
-    return put(request, reply, bucket, keyIn(request.originalUrl), query);
+    const conditions = putConditions(request);
+    return put(request, reply, bucket, keyIn(request.originalUrl), query, conditions);
   };
   const remove: Handler = async (request, reply) => {
     const query = new Query(request.originalUrl, DELETE_QUERY);
@@ -33,7 +39,12 @@ export function keyRoutes(app: FastifyInstance, store: Store): void {
     const result = await store.bucket(bucketParameter(request)).delete(keyIn(request.originalUrl), options);
     return acknowledge(reply, result);
   };
-  resource(app, KEY_ROUTE, { GET: read, HEAD: read, PUT: write, DELETE: remove });
+  resource(
+    app,
+    KEY_ROUTE,
+    { GET: read, HEAD: read, PUT: write, DELETE: remove },
+    { operations: { GET: getKey, HEAD: headKey, PUT: putKey, DELETE: deleteKey } },
+  );
 }
 
 /** POST to the bucket's keys: a new key that nobody has used. */
@@ -42,11 +53,12 @@ export function createHandler(store: Store): Handler {
     const query = new Query(request.originalUrl, WRITE_QUERY);
     const bucket = store.bucket(bucketParameter(request));
     // 122 random bits: no condition is needed for this key to be new.
-    const key = Buffer.from(randomUUID());
-    reply.header('Location', `/buckets/${bucket.name}/keys/${percentEncode(key)}`);
-    return put(request, reply.code(201), bucket, key, query);
+    return put(request, reply, bucket, randomUUID(), query, CREATED);
   };
 }
+
+/** The conditions of a POST: none. */
+const CREATED = {} as const;
 
 async function put(
   request: FastifyRequest,
@@ -54,17 +66,22 @@ async function put(
   bucket: Bucket,
   key: Key,
   query: Query,
+  conditions: ReturnType<typeof putConditions>,
 ): Promise<FastifyReply> {
+  const readBack = readOptions(query, request);
   const returnBody = query.flag('returnbody');
   const body = request.body as Buffer | undefined;
   const result = await bucket.put(key, body ?? new Uint8Array(0), {
     ...writeOptions(query, request),
-    ...putConditions(request),
+    ...conditions,
     contentType: request.headers['content-type'] ?? 'application/octet-stream',
   });
+  if (conditions === CREATED) {
+    reply.code(201).header('Location', `/buckets/${bucket.name}/keys/${String(key)}`);
+  }
   if (!returnBody) return acknowledge(reply, result);
   try {
-    return sendResult(request, reply, await bucket.get(key, readOptions(query, request)));
+    return sendResult(request, reply, await bucket.get(key, readBack));
   } catch (error) {
     throw afterWrite(error);
   }

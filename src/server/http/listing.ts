@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ScanItem, ScanOptions, Store } from '../../client/api.js';
+import { LIST_QUERY } from './openapi/operations.js';
 import { problemOf } from './problem.js';
 import { defined, Query } from './query.js';
 import { disconnectSignal } from './disconnect.js';
@@ -15,7 +16,7 @@ const BLOCK_CHARACTERS = 16 << 10;
  */
 export function listHandler(store: Store, report: (error: unknown) => void): Handler {
   return async (request, reply) => {
-    const query = new Query(request.originalUrl, ['prefix', 'cursor', 'limit', 'values', 'timeout']);
+    const query = new Query(request.originalUrl, LIST_QUERY);
     const withValues = query.flag('values');
     const options = defined<ScanOptions>({
       prefix: query.bytes('prefix'),

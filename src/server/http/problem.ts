@@ -4,15 +4,17 @@ import type { FastifyReply } from 'fastify';
 import { ERROR_CODES, RingletError, type ErrorCode, type ErrorDetails } from '../../base/errors.js';
 
 /** Codes that only HTTP knows; the store's own are in base/errors.ts. */
-export type HttpCode =
-  | 'NOT_FOUND'
-  | 'UNAUTHORIZED'
-  | 'ROUTE_NOT_FOUND'
-  | 'METHOD_NOT_ALLOWED'
-  | 'RANGE_NOT_SATISFIABLE'
-  | 'HOST_NOT_ALLOWED'
-  | 'NOT_SERVING'
-  | 'STARTING';
+export const HTTP_CODES = [
+  'NOT_FOUND',
+  'UNAUTHORIZED',
+  'ROUTE_NOT_FOUND',
+  'METHOD_NOT_ALLOWED',
+  'RANGE_NOT_SATISFIABLE',
+  'HOST_NOT_ALLOWED',
+  'NOT_SERVING',
+  'STARTING',
+] as const;
+export type HttpCode = (typeof HTTP_CODES)[number];
 
 /** RFC 9457, with the fields of a RingletError as extensions. */
 export interface Problem {

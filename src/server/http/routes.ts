@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Operation } from './openapi/document.js';
 import { problem, sendProblem } from './problem.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'] as const;
@@ -6,18 +7,37 @@ type Method = (typeof METHODS)[number];
 
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
 
+export interface KnownRoute {
+  readonly method: string;
+  readonly url: string;
+  readonly operation: Operation | undefined;
+}
+
+const routes = new WeakMap<FastifyInstance, KnownRoute[]>();
+
+/** What was given to {@link resource}, for the description of the interface. */
+export function routesOf(app: FastifyInstance): readonly KnownRoute[] {
+  return routes.get(app) ?? [];
+}
+
 /** All methods of one path; those without a handler answer 405 and say which there are. */
 export function resource(
   app: FastifyInstance,
   url: string,
   handlers: { readonly [M in Method]?: Handler },
-  options: { bodyLimit?: number } = {},
+  {
+    operations = {},
+    ...options
+  }: { bodyLimit?: number; operations?: { readonly [M in Method]?: Operation } } = {},
 ): void {
+  const known = routes.get(app) ?? [];
+  routes.set(app, known);
   const allow = METHODS.filter((method) => handlers[method] !== undefined).join(', ');
   for (const method of METHODS) {
     const handler = handlers[method];
     if (handler !== undefined) {
       app.route({ method, url, handler, ...options });
+      known.push({ method, url, operation: operations[method] });
       continue;
     }
     app.route({

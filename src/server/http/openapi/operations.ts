@@ -1,0 +1,187 @@
+import { problemAnswer, type Answer, type Operation } from './document.js';
+import type { QueryName } from './parameters.js';
+
+export const READ_QUERY = ['r', 'strict', 'timeout', 'timeline'] as const satisfies readonly QueryName[];
+export const DELETE_QUERY = [
+  'w',
+  'durability',
+  'strict',
+  'timeout',
+  'timeline',
+] as const satisfies readonly QueryName[];
+export const WRITE_QUERY = [...DELETE_QUERY, 'r', 'returnbody'] as const satisfies readonly QueryName[];
+export const LIST_QUERY = [
+  'prefix',
+  'cursor',
+  'limit',
+  'values',
+  'timeout',
+] as const satisfies readonly QueryName[];
+
+const VALUE: Answer = {
+  description: 'the value',
+  headers: ['Ringlet-Context', 'Ringlet-Degraded', 'ETag', 'Last-Modified'],
+  content: { '*/*': 'bytes' },
+};
+const SIBLINGS: Answer = {
+  description: 'concurrent values; a PUT with this context supersedes them all',
+  headers: ['Ringlet-Context', 'Ringlet-Degraded', 'ETag'],
+  content: { 'application/json': 'Siblings', 'multipart/mixed': 'bytes' },
+};
+const WRITTEN: Answer = { description: 'written', headers: ['Ringlet-Context'] };
+const CONFLICT = problemAnswer('too many siblings');
+const FAILED = problemAnswer('the condition does not hold');
+const TOO_LARGE = problemAnswer('the body is too large');
+const FULL: Answer = { ...problemAnswer('no room'), headers: ['Retry-After'] };
+const MISSING: Answer = {
+  ...problemAnswer('no value; after a delete with the context that creating it again needs'),
+  headers: ['Ringlet-Context'],
+};
+
+export const getKey: Operation = {
+  id: 'getKey',
+  summary: 'Read a key',
+  query: READ_QUERY,
+  headers: ['ifNoneMatch', 'range', 'accept'],
+  answers: {
+    200: VALUE,
+    206: { ...VALUE, description: 'part of the value' },
+    300: SIBLINGS,
+    304: { description: 'the client has it', headers: ['Ringlet-Context', 'ETag'] },
+    404: MISSING,
+    416: problemAnswer('the value has no such bytes'),
+  },
+};
+
+export const headKey: Operation = {
+  ...getKey,
+  id: 'headKey',
+  summary: 'What a GET would answer, without the body',
+  answers: Object.fromEntries(
+    Object.entries(getKey.answers).map(([status, { description, headers = [] }]) => [
+      status,
+      { description, headers },
+    ]),
+  ),
+};
+
+export const putKey: Operation = {
+  id: 'putKey',
+  summary: 'Write a key; concurrently to what is there unless a context says what it supersedes',
+  query: WRITE_QUERY,
+  headers: ['context', 'ifMatch', 'ifAbsent'],
+  body: 'value',
+  answers: {
+    200: { ...VALUE, description: 'written, and the value as returnbody asks' },
+    204: WRITTEN,
+    300: { ...SIBLINGS, description: 'written, and all values as returnbody asks' },
+    409: CONFLICT,
+    412: FAILED,
+    413: TOO_LARGE,
+    507: FULL,
+  },
+};
+
+export const createKey: Operation = {
+  ...putKey,
+  id: 'createKey',
+  summary: 'Write under a new key',
+  headers: [],
+  answers: {
+    201: { description: 'written', headers: ['Location', 'Ringlet-Context'], content: { '*/*': 'bytes' } },
+    413: TOO_LARGE,
+    507: FULL,
+  },
+};
+
+export const deleteKey: Operation = {
+  id: 'deleteKey',
+  summary: 'Delete a key; a tombstone stays, whose context creating it again needs',
+  query: DELETE_QUERY,
+  headers: ['context', 'ifMatch'],
+  answers: { 204: WRITTEN, 409: CONFLICT, 412: FAILED, 507: FULL },
+};
+
+export const listKeys: Operation = {
+  id: 'listKeys',
+  summary: 'List the keys of a bucket, in no meaningful order',
+  query: LIST_QUERY,
+  answers: {
+    200: { description: 'a JSON object per line', content: { 'application/x-ndjson': 'KeyLine' } },
+  },
+};
+
+export const listBuckets: Operation = {
+  id: 'listBuckets',
+  summary: 'All buckets with their properties',
+  answers: { 200: { description: 'all of them', content: { 'application/json': 'Buckets' } } },
+};
+
+const PROPERTIES: Answer = {
+  description: 'what holds',
+  content: { 'application/json': 'Properties' },
+};
+
+export const getProperties: Operation = {
+  id: 'getProperties',
+  summary: 'Properties of a bucket, or those that it would be made with',
+  answers: { 200: PROPERTIES },
+};
+
+export const setProperties: Operation = {
+  id: 'setProperties',
+  summary: 'Make a bucket, or change its r, w, durability or strict',
+  body: 'WantedProperties',
+  answers: {
+    200: PROPERTIES,
+    409: problemAnswer('n and conflict cannot be changed'),
+    413: TOO_LARGE,
+  },
+};
+
+const json = (schema: 'Ring' | 'Stats' | 'Health' | 'Faults', description: string): Answer => ({
+  description,
+  content: { 'application/json': schema },
+});
+
+export const getRing: Operation = {
+  id: 'getRing',
+  summary: 'Nodes, virtual nodes and who owns what',
+  answers: { 200: json('Ring', 'the ring') },
+};
+export const getStats: Operation = {
+  id: 'getStats',
+  summary: 'Counters and gauges of all virtual nodes',
+  answers: { 200: json('Stats', 'as they are now') },
+};
+export const getHealth: Operation = {
+  id: 'getHealth',
+  summary: 'Whether all virtual nodes serve; needs no token',
+  answers: { 200: json('Health', 'all serve') },
+};
+export const headHealth: Operation = {
+  id: 'headHealth',
+  summary: 'Whether all virtual nodes serve',
+  answers: { 200: { description: 'all serve' } },
+};
+export const getFaults: Operation = {
+  id: 'getFaults',
+  summary: 'What is broken on purpose',
+  answers: { 200: json('Faults', 'links that are broken') },
+};
+export const injectFault: Operation = {
+  id: 'injectFault',
+  summary: 'Break something on purpose, in a store that allows it',
+  body: 'Fault',
+  answers: { 200: json('Faults', 'links that are broken then'), 413: TOO_LARGE },
+};
+export const clearFaults: Operation = {
+  id: 'clearFaults',
+  summary: 'Heal all links and start what is stopped',
+  answers: { 200: json('Faults', 'none') },
+};
+export const getOpenapi: Operation = {
+  id: 'getOpenapi',
+  summary: 'This description',
+  answers: { 200: { description: 'OpenAPI 3.1', content: { 'application/json': 'bytes' } } },
+};
