@@ -164,6 +164,8 @@ export interface Store extends Omit<Bucket, 'name'>, AsyncDisposable {
   buckets(): Promise<readonly ({ readonly name: string } & BucketProperties)[]>;
   ring(): RingDescription;
   stats(): StoreStats;
+  /** How long requests of all threads took since the store was opened, by operation, bucket and outcome. */
+  latencies(): readonly Latency[];
   close(): Promise<void>;
 }
 
@@ -321,6 +323,12 @@ export interface VnodeStats {
   readonly repairBytesSent: number;
   readonly journalFailures: number;
   readonly restarts: number;
+  /** Bytes that wait in its inbox, the rings from all others together. */
+  readonly inboxBytes: number;
+  /** Of its thread: the longest turn of the last half minute, and collections of garbage since the store was opened. */
+  readonly longestTurnMs: number;
+  readonly gcs: number;
+  readonly gcMs: number;
   /** Keys whose newest version must still go to an owner that did not serve. */
   readonly hints: HintStats;
   /** Virtual nodes that this one does without for now. */
@@ -351,6 +359,18 @@ export interface HintStats {
   /** Since the start: hints that an owner has taken, and those not kept because there were too many. */
   readonly delivered: number;
   readonly dropped: number;
+}
+
+export interface Latency {
+  readonly operation: 'get' | 'put' | 'delete' | 'increment';
+  /** The first 31 buckets each, the rest as "(others)". */
+  readonly bucket: string;
+  /** `miss`: a get without a live value. */
+  readonly outcome: 'ok' | 'miss' | 'error';
+  readonly count: number;
+  readonly sumUs: number;
+  /** Requests by duration: 0 to 7 µs each, then four cells per power of two, up to 134 s. */
+  readonly cells: readonly number[];
 }
 
 export interface StoreStats {

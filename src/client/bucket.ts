@@ -25,6 +25,7 @@ import { bounded } from './bounded.js';
 import type { Connection } from './connection.js';
 import { VectorContext, vectorOf } from './context.js';
 import { Gets } from './gets.js';
+import { ERROR, OK } from './latencies.js';
 import { aborted, finished, locateKey } from './located.js';
 import { checkBucketName, checkProperties, policyOf, timeoutOf } from './policy.js';
 import type { Policy, PutTask } from './request.js';
@@ -212,7 +213,15 @@ export class ConnectedBucket implements Bucket {
         timeline,
         done: (outcome) => {
           if (signal !== undefined) offAbort(signal, abort);
-          if (outcome instanceof RingletError) {
+          const failed = outcome instanceof RingletError;
+          const tookMs = connection.clock.nowMs() - startedMs;
+          connection.latencies.record(
+            wanted.operation - OP_PUT + 1,
+            policy.bucket,
+            failed ? ERROR : OK,
+            tookMs,
+          );
+          if (failed) {
             reject(outcome);
             return;
           }

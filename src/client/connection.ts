@@ -21,6 +21,7 @@ import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
 import { CallerRing } from './caller-ring.js';
 import { DirectReader } from './direct-reader.js';
 import { KeyRouter } from './key-router.js';
+import { LatencyRecorder } from './latencies.js';
 import { Patience } from './patience.js';
 import { RequestMachine } from './request-machine.js';
 import type { FrameContext } from './request-frames.js';
@@ -48,6 +49,7 @@ export class Connection {
   readonly machine: RequestMachine;
   readonly frames: FrameContext;
   readonly rings: CallerRing;
+  readonly latencies: LatencyRecorder;
   private readonly endpoint: Endpoint;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
@@ -81,6 +83,7 @@ export class Connection {
     this.rings = rings;
     this.router = new KeyRouter(view.ring);
     this.direct = new DirectReader(view, caller, rings);
+    this.latencies = new LatencyRecorder(view, caller);
     const state = (vnode: number, word: number): number =>
       Atomics.load(this.control, this.layout.vnodeWord(vnode) + word);
     this.frames = {
@@ -159,6 +162,7 @@ export class Connection {
     if (!this.closed && Atomics.load(this.control, STORE_STATE) !== STORE_OPEN && this.machine.pending > 0) {
       this.machine.abortAll((maybeApplied) => closedError(maybeApplied));
     }
+    this.latencies.tick();
     const nowMs = this.clock.nowMs();
     // What has arrived comes first: after a long turn of this thread nothing is late that is here.
     if (this.machine.pending > 0 || this.machine.asking) this.machine.poll(nowMs);

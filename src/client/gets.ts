@@ -20,6 +20,7 @@ import type { GetOptions, GetResult, Key, Resolver, Sibling, TimelineEvent } fro
 import { aborted, finished, locateKey } from './located.js';
 import type { Connection } from './connection.js';
 import { VectorContext } from './context.js';
+import { ERROR, MISS, OK, OP_GET } from './latencies.js';
 import { type Contribution, mergeContributions, resultOf } from './merge.js';
 import { timeoutOf } from './policy.js';
 import { Repairs } from './repairs.js';
@@ -67,8 +68,14 @@ export class Gets {
     if (options.signal?.aborted === true) throw aborted(false);
     const timeoutMs = timeoutOf(options.timeoutMs);
     if (options.timeline !== true && connection.view.directReads) {
+      const timed = connection.latencies.wanted();
+      const startedMs = timed ? connection.clock.nowMs() : 0;
       const quick = this.readDirectly(policy);
-      if (quick !== undefined) return this.immediately(quick);
+      if (quick !== undefined) {
+        if (timed) connection.latencies.direct(policy.bucket, connection.clock.nowMs() - startedMs);
+        else connection.latencies.untimed++;
+        return this.immediately(quick);
+      }
     }
     return this.ask(bucket, locateKey(connection, key), policy, timeoutMs, options);
   }
@@ -139,7 +146,10 @@ export class Gets {
     if (merged.clock !== undefined && stale.length > 0) {
       this.repairs.later(key, policy, merged.clock, merged.kind, stale);
     }
-    const resolved = this.resolve(bucket, key, resultOf(merged.clock, merged.kind, degraded));
+    const reconciled = resultOf(merged.clock, merged.kind, degraded);
+    const tookMs = connection.clock.nowMs() - startedMs;
+    connection.latencies.record(OP_GET, policy.bucket, reconciled.found ? OK : MISS, tookMs);
+    const resolved = this.resolve(bucket, key, reconciled);
     const result =
       timeline === undefined
         ? resolved
@@ -203,8 +213,11 @@ export class Gets {
         ...base,
         done: (outcome) => {
           if (signal !== undefined) offAbort(signal, abort);
-          if (outcome instanceof RingletError) reject(outcome);
-          else resolve(outcome);
+          if (outcome instanceof RingletError) {
+            const tookMs = connection.clock.nowMs() - base.startedMs;
+            connection.latencies.record(OP_GET, base.policy.bucket, ERROR, tookMs);
+            reject(outcome);
+          } else resolve(outcome);
         },
       };
       slot = connection.submit(task, known);

@@ -10,12 +10,15 @@ import {
   VNODE_STATE,
   VNODE_SUSPECTS,
 } from '../messaging/layout.js';
+import { waitingBytes } from '../messaging/ring.js';
 import { hasVnodeBit } from '../messaging/vnode-bits.js';
 import {
   COUNT_COORDINATED,
   COUNT_EXCHANGE_BYTES,
   COUNT_EXCHANGES,
   COUNT_EXCHANGES_FAILED,
+  COUNT_GC_US,
+  COUNT_GCS,
   COUNT_HINTS_DELIVERED,
   COUNT_HINTS_DROPPED,
   COUNT_JOURNAL_FAILURES,
@@ -31,6 +34,7 @@ import {
   GAUGE_HINT_KIB,
   GAUGE_HINTS,
   GAUGE_HINTS_SINCE,
+  GAUGE_LONGEST_TURN_US,
   GAUGE_SIBLINGS_MAX,
   GAUGE_SLICES,
   GAUGE_SLICES_HELD,
@@ -168,6 +172,10 @@ export function readStats(view: StoreView): StoreStats {
       repairBytesSent: counter(COUNT_TREE_BYTES),
       journalFailures: gauge(COUNT_JOURNAL_FAILURES),
       restarts: Math.max(0, incarnation - 1),
+      inboxBytes: inboxBytes(view, layout, ordinal),
+      longestTurnMs: gauge(GAUGE_LONGEST_TURN_US) / 1000,
+      gcs: counter(COUNT_GCS),
+      gcMs: counter(COUNT_GC_US) / 1000,
       hints: {
         waiting: gauge(GAUGE_HINTS),
         bytes: gauge(GAUGE_HINT_KIB) * 1024,
@@ -210,6 +218,15 @@ export function readStats(view: StoreView): StoreStats {
       },
     },
   };
+}
+
+function inboxBytes(view: StoreView, layout: SharedLayout, vnode: number): number {
+  let bytes = 0;
+  for (let from = 0; from < layout.parties; from++) {
+    const inUse = !layout.isVnode(from) || from < view.ring.vnodes.length;
+    if (inUse && from !== vnode) bytes += waitingBytes(view.shared.rings, layout.ringAt(from, vnode));
+  }
+  return bytes;
 }
 
 function ageOf(sinceSeconds: number): number {

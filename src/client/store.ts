@@ -9,6 +9,7 @@ import type {
   GetResult,
   IncrementOptions,
   Key,
+  Latency,
   PutEntry,
   PutOptions,
   PutOutcome,
@@ -23,6 +24,7 @@ import type {
 } from './api.js';
 import { ConnectedBucket } from './bucket.js';
 import type { Connection } from './connection.js';
+import { readLatencies } from './latencies.js';
 import { checkProperties } from './policy.js';
 import { describeRing, readStats } from './stats.js';
 import type { BucketDirectory } from './view.js';
@@ -109,6 +111,11 @@ export class ConnectedStore implements Store {
   stats(): StoreStats {
     this.connection.rings.follow();
     return readStats(this.connection.view);
+  }
+  latencies(): readonly Latency[] {
+    this.directory.refresh();
+    const names = new Map(this.directory.list().map(({ number, name }) => [number, name]));
+    return readLatencies(this.connection.view, (bucket) => names.get(bucket));
   }
 
   close(): Promise<void> {

@@ -17,6 +17,8 @@ export interface StoreView {
   /** By slot; of one that has joined a moment ago it may be missing: it answers by messages. */
   readonly buffers: (SharedArrayBuffer | undefined)[];
   readonly bufferShape: BufferShape;
+  /** Of requests; see latencies.ts. */
+  readonly latencies: SharedArrayBuffer;
   /** As its thread knows it. */
   ring: Ring;
   readonly engine: 'lmdb' | 'memory';

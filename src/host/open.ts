@@ -2,6 +2,7 @@ import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import type { Handle, HostStore, OpenOptions, StartupReport } from '../client/api.js';
 import { Connection } from '../client/connection.js';
+import { latencyBytes } from '../client/latencies.js';
 import { ConnectedStore } from '../client/store.js';
 import type { StoreView } from '../client/view.js';
 import { SLOTS } from '../messaging/claims.js';
@@ -177,6 +178,7 @@ function viewOf(options: ResolvedOptions, ring: StoreView['ring']): StoreView {
     ),
     buffers: ring.vnodes.map(() => newBuffer(options)),
     bufferShape: options.buffer,
+    latencies: new SharedArrayBuffer(latencyBytes(options.maxCallers)),
     ring,
     engine: options.engine,
     valueBytes: options.valueBytes,

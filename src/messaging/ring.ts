@@ -26,6 +26,12 @@ const PARKED = 1;
 const FREE = 16;
 const READ = 32;
 
+/** Bytes that are published and not taken yet, for whoever looks from outside. */
+export function waitingBytes(buffer: SharedArrayBuffer, byteOffset: number): number {
+  const header = new Int32Array(buffer, byteOffset, RING_HEADER_BYTES / 4);
+  return Math.max(0, (Atomics.load(header, WRITE) - Atomics.load(header, READ)) | 0);
+}
+
 abstract class RingEnd {
   protected readonly header: Int32Array;
   /** The data words of the ring. */

@@ -38,6 +38,10 @@ export const GAUGE_BACKGROUND_SHARE = 64;
 export const GAUGE_FOREGROUND_P99_US = 65;
 export const GAUGE_SLICES = 66;
 export const GAUGE_SLICES_HELD = 67;
+/** Of the thread: collections of garbage, the time they took, the longest turn of the last half minute. */
+export const COUNT_GCS = 104;
+export const COUNT_GC_US = 106;
+export const GAUGE_LONGEST_TURN_US = 108;
 
 /** Everything a virtual node knows of the world: no clock, thread, timer or promise besides. */
 export interface VnodeEnvironment {

@@ -45,6 +45,7 @@ import { Completions } from './completions.js';
 import { COUNT_JOURNAL_FAILURES } from './environment.js';
 import { SharedRingSource } from './ring-source.js';
 import { commitFault, hangFor, type ThreadFault } from './thread-faults.js';
+import { ThreadMeter } from './thread-meter.js';
 import { VirtualNode } from './virtual-node.js';
 import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from './worker-protocol.js';
 
@@ -72,6 +73,7 @@ class VnodeThread {
   /** The same, if the store was opened with faults allowed. */
   private readonly faulty: FaultyEndpoint | undefined;
   private readonly sleeper: Sleeper;
+  private readonly meter: ThreadMeter;
   private stopping = false;
   private readonly freshActors: number[];
   private askedForActors = false;
@@ -95,6 +97,7 @@ class VnodeThread {
     }
     this.endpoint = this.faulty ?? rings;
     const hasControl = (): boolean => Atomics.load(this.control, this.base + VNODE_CONTROL) !== 0;
+    this.meter = new ThreadMeter(task);
     this.sleeper = new Sleeper(this.control, this.layout, this.endpoint, hasControl);
   }
 
@@ -185,7 +188,9 @@ class VnodeThread {
       }
       if (storage !== undefined) this.giveUpIfFailed(pipeline, storage, now);
       const wakeMs = this.faulty === undefined ? next : Math.min(next, this.faulty.nextMs);
-      const sleepMs = Math.min(wakeMs - clock.nowMs(), HEARTBEAT_MS);
+      const endMs = clock.nowMs();
+      this.meter.turned(endMs - now, endMs);
+      const sleepMs = Math.min(wakeMs - endMs, HEARTBEAT_MS);
       if (pipeline.inFlight) {
         this.countFailures(pipeline);
         if (sleepMs <= 0) await nextTurn();

@@ -246,6 +246,10 @@ export class FakeStore extends FakeBucket implements Store {
     };
   }
 
+  latencies(): ReturnType<Store['latencies']> {
+    return [];
+  }
+
   async close(): Promise<void> {}
   async [Symbol.asyncDispose](): Promise<void> {}
 }

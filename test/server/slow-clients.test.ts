@@ -7,13 +7,13 @@ import { KEY } from './harness.js';
 import { send } from './raw-client.js';
 
 /** Raw sockets against a server that is less patient than usual. */
-const VALUE_BYTES = 8 << 20;
+const VALUE_BYTES = 24 << 20;
 let http: HttpServer;
 let listener: HttpListener;
 const sockets: Socket[] = [];
 
 beforeEach(async () => {
-  const patience = { headersMs: 200, requestMs: 400, idleMs: 300, stalledMs: 200 };
+  const patience = { headersMs: 1_000, requestMs: 4_000, idleMs: 1_000, stalledMs: 1_500 };
   listener = await bindHttp({ host: '127.0.0.1', port: 0 }, undefined, patience);
   http = await startHttp(new FakeStore(), { listen: listener, valueBytes: VALUE_BYTES, graceMs: 100 });
 });
@@ -86,9 +86,12 @@ describe('the server gives up', () => {
     slow.socket.on('data', (data) => {
       received += data.length;
       slow.socket.pause();
-      setTimeout(() => slow.socket.resume(), 2);
+      setImmediate(() => slow.socket.resume());
     });
     await expect.poll(() => received, { timeout: 20_000 }).toBeGreaterThan(VALUE_BYTES);
+    const open = (): Promise<number> =>
+      new Promise((resolve) => listener.server.getConnections((_error, count) => resolve(count)));
+    await expect.poll(open, { timeout: 20_000 }).toBe(0);
     const gone = new Promise((resolve) => deaf.on('close', resolve));
     deaf.on('error', () => undefined);
     deaf.resume();

@@ -10,6 +10,7 @@ import { bucketRoutes } from './buckets.js';
 import { faultRoutes } from './faults.js';
 import { guard } from './guard.js';
 import { keyRoutes } from './keys.js';
+import { metricsRoute } from './metrics.js';
 import { openapiRoute } from './openapi/route.js';
 import { answerClientError, problem, problemOf, sendProblem } from './problem.js';
 
@@ -67,6 +68,7 @@ export async function buildApp(
   adminRoutes(app, store, options.instance);
   if (options.part !== 'data') {
     faultRoutes(app, store, options.faults);
+    metricsRoute(app, store);
   }
   openapiRoute(app);
   await app.ready();

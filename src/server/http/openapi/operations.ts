@@ -180,6 +180,11 @@ export const clearFaults: Operation = {
   summary: 'Heal all links and start what is stopped',
   answers: { 200: json('Faults', 'none') },
 };
+export const getMetrics: Operation = {
+  id: 'getMetrics',
+  summary: 'Metrics for Prometheus',
+  answers: { 200: { description: 'in its text format', content: { 'text/plain': 'text' } } },
+};
 export const getOpenapi: Operation = {
   id: 'getOpenapi',
   summary: 'This description',

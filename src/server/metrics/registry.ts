@@ -1,0 +1,45 @@
+import { collectDefaultMetrics, Registry, type Metric } from 'prom-client';
+import type { Latency, Store, StoreStats } from '../../client/api.js';
+import { STORE_METRICS, type StoreMetric } from './store-metrics.js';
+
+/**
+ * The store's metrics and those of this thread and process. Nothing is counted for them: what the store
+ * keeps in shared memory anyway is read when somebody asks.
+ */
+export class StoreRegistry {
+  readonly #registry = new Registry();
+  readonly #store: Store;
+  #stats: StoreStats | undefined;
+  #latencies: readonly Latency[] = [];
+
+  constructor(store: Store) {
+    this.#store = store;
+    for (const metric of STORE_METRICS) this.#registry.registerMetric(this.#asked(metric));
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** All of one answer is of one moment. */
+  async text(): Promise<string> {
+    this.#stats = this.#store.stats();
+    this.#latencies = this.#store.latencies();
+    return this.#registry.metrics();
+  }
+
+  /** What the registry needs of a metric; its own kinds would want to be told every event. */
+  #asked({ name, help, type, samples }: StoreMetric): Metric {
+    const get = async (): Promise<object> => ({
+      name,
+      help,
+      type,
+      aggregator: 'sum',
+      values: samples(this.#stats ?? this.#store.stats(), this.#latencies).map(
+        ({ suffix = '', labels, value }) => ({ labels, value, metricName: `${name}${suffix}` }),
+      ),
+    });
+    return { name, get } as unknown as Metric;
+  }
+}
