@@ -26,11 +26,22 @@ export interface ReadView {
   standing(vnode: number): Standing;
   /** Whether a virtual node may hold hints for another. */
   holdsHintsFor(holder: number, owner: number): boolean;
+  /** All that the plans of this get have said to be {@link ReadPlan.unheard}. */
+  readonly unheard: readonly Unheard[];
+  /** Whether a virtual node has answered with versions. */
+  hasVersions(vnode: number): boolean;
+}
+
+/** An owner that is asked although one who may hold hints for it has not answered. */
+export interface Unheard {
+  readonly holder: number;
+  readonly owner: number;
 }
 
 export interface ReadPlan {
   /** Whom to ask now. */
   readonly ask: readonly number[];
+  readonly unheard: readonly Unheard[];
   readonly end: 'wait' | 'complete' | 'degraded';
 }
 
@@ -38,7 +49,8 @@ export interface ReadPlan {
  * The one place that decides what a get does next. It asks owners in order of preference until R
  * have answered or may still answer; those that are suspected come last and are not waited for. An owner for which hints wait may lack what their holders
  * have, so these are asked too, and before it: what is handed over in between is met twice and
- * never missed. A holder that cannot be asked makes the answer a degraded one.
+ * never missed. A holder that cannot be asked, or is too slow, makes the answer a degraded one, even if it
+ * has let its hints go by then: the owner may have answered before it was handed them.
  *
  * Where fewer than R owners can answer, all fallbacks that serve are asked: they contribute
  * versions, never an absence nor a count towards R, and the answer is a degraded one. While nothing
@@ -48,6 +60,7 @@ export interface ReadPlan {
 export function planRead(view: ReadView): ReadPlan {
   const { n, r, strict, list } = view;
   const ask: number[] = [];
+  const unheard: Unheard[] = [];
   let answered = 0;
   let hopeful = 0;
   let slow = 0;
@@ -63,15 +76,17 @@ export function planRead(view: ReadView): ReadPlan {
       if (view.suspects(owner) !== suspected) continue;
       if (view.standing(owner) !== 'unasked' || !view.isServing(owner)) continue;
       if (!suspected) hopeful++;
-      if (!askServing(view, ask, (other) => view.holdsHintsFor(other, owner)) && !ask.includes(owner))
-        ask.push(owner);
+      if (askServing(view, ask, (other) => view.holdsHintsFor(other, owner)) || ask.includes(owner)) continue;
+      ask.push(owner);
+      for (const holder of holdersFor(view, owner))
+        if (view.standing(holder) !== 'answered') unheard.push({ holder, owner });
     }
   }
-  if (answered >= r) return { ask, end: !strict && doubtful(view) ? 'degraded' : 'complete' };
-  if (answered + hopeful + slow >= r || strict) return { ask, end: 'wait' };
+  if (answered >= r) return { ask, unheard, end: !strict && doubtful(view) ? 'degraded' : 'complete' };
+  if (answered + hopeful + slow >= r || strict) return { ask, unheard, end: 'wait' };
   const fallbacks = askServing(view, ask, (vnode) => !isOwner(view, vnode));
-  if (hopeful + slow > 0 || fallbacks) return { ask, end: 'wait' };
-  return { ask, end: ask.length === 0 && (answered > 0 || view.versions) ? 'degraded' : 'wait' };
+  if (hopeful + slow > 0 || fallbacks) return { ask, unheard, end: 'wait' };
+  return { ask, unheard, end: ask.length === 0 && (answered > 0 || view.versions) ? 'degraded' : 'wait' };
 }
 
 /** Asks those who are meant, serve, and were not asked; true if one of the meant may still answer. */
@@ -91,12 +106,18 @@ function askServing(view: ReadView, ask: number[], meant: (vnode: number) => boo
 function doubtful(view: ReadView): boolean {
   const { n, list, standing } = view;
   for (let i = 0; i < n; i++) {
-    if (standing(list[i]!) !== 'answered') continue;
-    for (let j = 0; j < list.length; j++) {
-      if (view.holdsHintsFor(list[j]!, list[i]!) && standing(list[j]!) !== 'answered') return true;
-    }
+    const owner = list[i]!;
+    if (standing(owner) !== 'answered') continue;
+    for (const holder of holdersFor(view, owner)) if (standing(holder) !== 'answered') return true;
   }
-  return false;
+  return view.unheard.some(
+    ({ holder, owner }) => standing(owner) === 'answered' && !view.hasVersions(holder),
+  );
+}
+
+/** Who in the list may hold hints for an owner. */
+function holdersFor({ list, holdsHintsFor }: ReadView, owner: number): number[] {
+  return Array.from(list).filter((holder) => holdsHintsFor(holder, owner));
 }
 
 function isOwner({ n, list }: ReadView, vnode: number): boolean {

@@ -32,7 +32,7 @@ import type { Entry } from '../versions/dvvs.js';
 import type { CallerRing } from './caller-ring.js';
 import type { Contribution } from './merge.js';
 import { errorOfOutcome } from './outcomes.js';
-import { planRead, type ReadPlan, type ReadView, type Standing } from './read-plan.js';
+import { planRead, type ReadPlan, type ReadView, type Standing, type Unheard } from './read-plan.js';
 import type { KeyRouter } from './key-router.js';
 import { type FrameContext, writeGet, writePing, writePut, writeScan } from './request-frames.js';
 import type { GetTask, PutTask, ScanTask, Task } from './request.js';
@@ -71,7 +71,10 @@ interface Active {
   readonly contributions: Contribution[];
   /** Owners that refused: their disk failed, or they reach too few others. */
   readonly refusers: number[];
+  unheard: readonly Unheard[];
 }
+
+const NOTHING_UNHEARD: readonly Unheard[] = [];
 
 export interface MachineWorld {
   readonly caller: number;
@@ -137,7 +140,15 @@ export class RequestMachine {
       });
     }
     const request = this.world.claims.open(this.world.caller, slot);
-    const active: Active = { slot, request, task, asked: [], contributions, refusers: [] };
+    const active: Active = {
+      slot,
+      request,
+      task,
+      asked: [],
+      contributions,
+      refusers: [],
+      unheard: NOTHING_UNHEARD,
+    };
     this.active[slot] = active;
     if (this.pending++ === 0) this.world.rings?.enter();
     else this.world.rings?.follow();
@@ -219,7 +230,8 @@ export class RequestMachine {
   }
 
   private advanceGet(active: Active, task: GetTask): void {
-    const { ask, end } = this.plan(this.viewOf(active, task));
+    const { ask, unheard, end } = this.plan(this.viewOf(active, task));
+    if (unheard.length > 0) active.unheard = [...active.unheard, ...unheard];
     for (const vnode of ask) {
       writeGet(this.frames, vnode, active.request, task);
       this.ask(active, vnode);
@@ -247,6 +259,9 @@ export class RequestMachine {
       suspects: (vnode) => this.suspects(vnode),
       standing: (vnode) => this.standing(active, vnode),
       holdsHintsFor: (holder, owner) => world.holdsHintsFor(holder, owner),
+      unheard: active.unheard,
+      hasVersions: (vnode) =>
+        active.contributions.some((one) => one.vnode === vnode && one.clock !== undefined),
     };
   }
 

@@ -9,7 +9,7 @@ import { World } from './world.js';
 const OPERATIONS_PER_SECOND = 60;
 const SLICE_MS = 100;
 /** How often the trees of a virtual node are looked at; one after the other. */
-const TREES_MS = 2_000;
+const TREES_MS = 5_000;
 const HEAL_MS = 12_000;
 const LIVE_MS = 8_000;
 /** So long after the last write all replicas are equal, by hints and trees alone. */

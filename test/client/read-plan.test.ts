@@ -12,6 +12,8 @@ interface World {
   readonly versions: boolean;
   readonly r: number;
   readonly strict: boolean;
+  readonly unheard: ReadPlan['unheard'];
+  readonly holders: readonly number[];
 }
 
 const fresh: World = {
@@ -22,10 +24,15 @@ const fresh: World = {
   versions: false,
   r: 2,
   strict: false,
+  unheard: [],
+  holders: [],
 };
 
-function plan(world: Partial<World>): ReadPlan {
-  const { serving, standing, hints, suspected, versions, r, strict } = { ...fresh, ...world };
+function fullPlan(world: Partial<World>): ReadPlan {
+  const { serving, standing, hints, suspected, versions, r, strict, unheard, holders } = {
+    ...fresh,
+    ...world,
+  };
   return planRead({
     n: 3,
     r,
@@ -36,7 +43,14 @@ function plan(world: Partial<World>): ReadPlan {
     standing: (vnode) => standing[vnode]!,
     suspects: (vnode) => suspected.includes(vnode),
     holdsHintsFor: (holder, owner) => hints.some(([h, o]) => h === holder && o === owner),
+    unheard,
+    hasVersions: (vnode) => holders.includes(vnode),
   });
+}
+
+function plan(world: Partial<World>): Pick<ReadPlan, 'ask' | 'end'> {
+  const { ask, end } = fullPlan(world);
+  return { ask, end };
 }
 
 describe('whom a get asks (owners 0 to 2, fallbacks 3 and 4, R=2)', () => {
@@ -93,6 +107,19 @@ describe('whom a get asks (owners 0 to 2, fallbacks 3 and 4, R=2)', () => {
     );
   });
 
+  it('an owner that is asked before a slow holder has answered is doubted, although the hint is gone by then', () => {
+    const slow: Standing[] = ['unasked', 'unasked', 'unasked', 'slow', 'unasked'];
+    const asked = fullPlan({ hints: [[3, 0]], r: 1, standing: slow });
+    expect(asked).toEqual({ ask: [0], unheard: [{ holder: 3, owner: 0 }], end: 'wait' });
+    const { unheard } = asked;
+    for (const holder of ['slow', 'answered'] as const) {
+      const standing: Standing[] = ['answered', 'unasked', 'unasked', holder, 'unasked'];
+      expect(plan({ r: 1, standing, unheard }).end).toBe('degraded');
+    }
+    const standing: Standing[] = ['answered', 'unasked', 'unasked', 'answered', 'unasked'];
+    expect(plan({ r: 1, standing, unheard, holders: [3] }).end).toBe('complete');
+  });
+
   it('an absence at fallbacks is no answer, a version there is a degraded one', () => {
     const standing: Standing[] = ['unasked', 'unasked', 'unasked', 'answered', 'answered'];
     const serving = [false, false, false, true, true];
@@ -118,6 +145,8 @@ const worlds = fc.record<World>({
   versions: fc.boolean(),
   r: fc.integer({ min: 1, max: 3 }),
   strict: fc.boolean(),
+  unheard: fc.constant([]),
+  holders: fc.constant([]),
 });
 
 describe('any state of a get', () => {
