@@ -18,14 +18,23 @@ const run = (command, args, cwd) => execFileSync(command, args, { cwd, stdio: 'i
 
 /** Starts the store by npm in a process group of its own; `use` gets its address and what it printed. */
 async function session(use) {
-  const args = ['start', '--', '--http', '127.0.0.1:0', '--data', join(work, 'data')];
+  const args = [
+    'start',
+    '--',
+    '--http',
+    '127.0.0.1:0',
+    '--resp',
+    '127.0.0.1:0',
+    '--data',
+    join(work, 'data'),
+  ];
   const npm = spawn('npm', args, { cwd: clone, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(npm, 'exit');
   if (npm.pid === undefined) throw new Error('npm cannot be started');
   const group = -npm.pid;
   try {
     const screen = await Promise.race([screenOf(npm), tooLate(READY_MS, 'no "ready" line')]);
-    await use(/^ready (.*)$/m.exec(screen)[1], screen);
+    await use(/^ready (http:\S+) resp:\S+$/m.exec(screen)[1], screen);
     npm.kill('SIGTERM');
     const [code, signal] = await Promise.race([ended, tooLate(STOP_MS, 'no end after SIGTERM')]);
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, 'npm start ends with 0 after SIGTERM');

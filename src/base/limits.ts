@@ -49,6 +49,31 @@ export const LIMITS = {
   /** Rows of a membership: members that left are remembered too. */
   members: 256,
   memberIdBytes: 32,
+  /** Redis protocol: connections, and databases (a bucket each). */
+  respConnections: 1_024,
+  respDatabases: 16,
+  /** Words of one request; bytes of one beside its longest value; an argument may always be so long. */
+  respArguments: 65_536,
+  respRequestBytes: 16 << 20,
+  respLeastBulkBytes: 64 << 10,
+  /** Bytes of all requests of one MULTI. */
+  respQueuedBytes: 16 << 20,
+  /** One reply; what is written to a connection at once; what it may leave unread before nothing more is executed. */
+  respReplyBytes: 256 << 20,
+  respTurnBytes: 64 << 10,
+  respClogBytes: 1 << 20,
+  /** Then it is closed. */
+  respSlowReaderMs: 60_000,
+  /** An idle connection keeps a reply buffer of at most so many bytes. */
+  respKeptBytes: 64 << 10,
+  /** GETs and SETs of one connection under way at the same time. */
+  respPipelined: 1_024,
+  /** Bytes that are read ahead of a command under way. */
+  respHeldBytes: 256 << 10,
+  /** Requests to the store that the connections of one thread have under way. */
+  respInFlight: 2_048,
+  /** Places where SCANs go on. */
+  respScanCursors: 4_096,
   timeoutMs: 5_000,
   maxTimeoutMs: 600_000,
   flushMs: 20,
@@ -97,3 +122,4 @@ assert(LIMITS.valueBytes <= LIMITS.maxValueBytes, 'the default value limit is wi
 assert(LIMITS.siblingsWarn < LIMITS.siblings, 'siblings warn before they refuse');
 assert((LIMITS.partitions & (LIMITS.partitions - 1)) === 0, 'partitions are a power of two');
 assert(LIMITS.keyBytes + 64 < LIMITS.callerRingBytes / 8, 'a key fits into one ring frame');
+assert(LIMITS.respInFlight * 2 <= LIMITS.inFlight, 'Redis clients leave half of a caller to the others');

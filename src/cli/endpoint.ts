@@ -7,6 +7,8 @@ export interface Endpoint {
   readonly url: string;
   /** Where `/admin/` is; the same unless the store was told another place. */
   readonly adminUrl: string;
+  /** Where Redis clients connect, such as `resp://127.0.0.1:6398`. */
+  readonly resp?: string;
   /** Files of the store that a command of the same user may need to get in; never what is in them. */
   readonly tokenFile?: string;
   readonly tlsCert?: string;
@@ -41,7 +43,7 @@ export async function removeEndpoint(data: string): Promise<void> {
 export async function readEndpoint(data: string): Promise<Endpoint | undefined> {
   try {
     const content = JSON.parse(await readFile(fileIn(data), 'utf8')) as Partial<Endpoint>;
-    const { url, adminUrl = url, instance, pid, startedAt, tokenFile, tlsCert } = content;
+    const { url, adminUrl = url, resp, instance, pid, startedAt, tokenFile, tlsCert } = content;
     if (typeof url !== 'string' || typeof instance !== 'string' || !URL.canParse(url)) return undefined;
     return {
       url,
@@ -49,6 +51,7 @@ export async function readEndpoint(data: string): Promise<Endpoint | undefined> 
       instance,
       pid: Number(pid),
       startedAt: String(startedAt),
+      ...(typeof resp === 'string' ? { resp } : {}),
       ...(typeof tokenFile === 'string' ? { tokenFile } : {}),
       ...(typeof tlsCert === 'string' ? { tlsCert } : {}),
     };

@@ -11,14 +11,16 @@ export interface Started {
   readonly address: string;
   /** The same unless `/admin/` has a place of its own. */
   readonly adminAddress: string;
+  /** Where Redis clients connect. */
+  readonly resp?: string | undefined;
   /** Whether clients must show a token. */
   readonly guarded: boolean;
 }
 
 /** What a user sees when the store is up: one screen, the last line is for programs. */
 export function startScreen(started: Started): string {
-  const { version, settings, ring, startup, address, adminAddress, guarded } = started;
-  const { n, r, w, http, admin } = settings;
+  const { version, settings, ring, startup, address, adminAddress, resp, guarded } = started;
+  const { n, r, w, http, admin, resp: redis } = settings;
   const vnodes = ring.nodes.reduce((sum, node) => sum + node.vnodes.length, 0);
   const rows: [string, string][] = [
     [
@@ -34,11 +36,18 @@ export function startScreen(started: Started): string {
     ['HTTP', `${address}   /buckets/{bucket}/keys/{key}  /ring  /stats  /healthz`],
   ];
   if (adminAddress !== address) rows.push(['Admin', `${adminAddress}   /admin/`]);
-  if (!guarded && ![http, admin ?? http].every(({ host }) => isLoopback(host))) {
+  if (resp !== undefined) {
+    rows.push(['Redis', `${resp}   redis-cli -p ${resp.slice(resp.lastIndexOf(':') + 1)}`]);
+  }
+  if (
+    !guarded &&
+    ![http, admin ?? http, redis === 'off' ? http : redis].every(({ host }) => isLoopback(host))
+  ) {
     rows.push(['', 'WARNING: open to the network, and nobody has to show a token']);
   }
   const lines = rows.map(([name, text]) => `${name.padEnd(12)} ${text}`.trimEnd());
-  return `Ringlet ${version} on Node ${process.versions.node}, process ${process.pid}\n\n${lines.join('\n')}\n\nready ${address}\n`;
+  const ready = resp === undefined ? `ready ${address}` : `ready ${address} ${resp}`;
+  return `Ringlet ${version} on Node ${process.versions.node}, process ${process.pid}\n\n${lines.join('\n')}\n\n${ready}\n`;
 }
 
 function counted(count: number, what: string): string {

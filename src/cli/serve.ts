@@ -6,6 +6,7 @@ import { printSettings, type Resolved } from '../config/resolve.js';
 import { bindHttp, type HttpListener } from '../server/http/listener.js';
 import { accessOf } from '../server/security/access.js';
 import type { HttpServer } from '../server/http/start.js';
+import { bindResp, type RespListener } from '../server/resp/listener.js';
 import { removeEndpoint, writeEndpoint } from './endpoint.js';
 import { print } from './key-command.js';
 import { openStore } from './open-store.js';
@@ -36,16 +37,23 @@ export function serveCommand(): Command {
     });
 }
 
-/** Runs until a signal. The port comes first: when it is taken, no file has been touched. */
+/** Runs until a signal. The ports come first: when one is taken, no file has been touched. */
 async function serve(resolved: Resolved): Promise<void> {
   const { settings } = resolved;
   const stopped = stopSignal();
-  const access = accessOf(settings, process.env, { http: settings.http, admin: settings.admin });
-  const listeners = [await bindHttp(settings.http, access.tls)];
-  const store = await openBehind(listeners, async () => {
-    if (settings.admin !== undefined) listeners.push(await bindHttp(settings.admin, access.tls));
-    return openStore(resolved);
-  });
+  const { http: at, admin: adminAt, resp: respAt } = settings;
+  const doors = { http: at, admin: adminAt, resp: respAt === 'off' ? undefined : respAt };
+  const access = accessOf(settings, process.env, doors);
+  const listeners = [await bindHttp(at, access.tls)];
+  let redis: RespListener | undefined;
+  const store = await openBehind(
+    () => [...listeners, ...(redis === undefined ? [] : [redis])],
+    async () => {
+      if (adminAt !== undefined) listeners.push(await bindHttp(adminAt, access.tls));
+      if (doors.resp !== undefined) redis = await bindResp(doors.resp, access.tls);
+      return openStore(resolved);
+    },
+  );
   const [listener, admin] = listeners as [HttpListener, HttpListener?];
   try {
     // Loaded here, as the store is: the other commands start in half the time without them.
@@ -57,12 +65,22 @@ async function serve(resolved: Resolved): Promise<void> {
       valueBytes: settings.valueBytes,
       faults: store.faults,
     });
+    const { startResp } = await import('../server/resp/start.js');
+    const resp =
+      redis &&
+      startResp(store, redis, {
+        secret: access.secret,
+        valueBytes: settings.valueBytes,
+        allowFlush: settings.respFlush === 'on',
+        version: packageVersion(),
+        report: (error) => console.error('ringlet: INTERNAL:', error),
+      });
     try {
-      await announce(settings, store, http, access.secret !== undefined);
+      await announce(settings, store, http, resp?.address, access.secret !== undefined);
       await stopped;
     } finally {
       if (settings.engine === 'lmdb') await removeEndpoint(settings.data);
-      await http.close();
+      await Promise.all([http.close(), resp?.close()]);
     }
   } finally {
     await store.close();
@@ -70,13 +88,13 @@ async function serve(resolved: Resolved): Promise<void> {
 }
 
 async function openBehind(
-  listeners: readonly HttpListener[],
+  bound: () => readonly { close(graceMs: number): Promise<void> }[],
   open: () => Promise<HostStore>,
 ): Promise<HostStore> {
   try {
     return await open();
   } catch (error) {
-    await Promise.all(listeners.map((listener) => listener.close(0)));
+    await Promise.all(bound().map((listener) => listener.close(0)));
     throw error;
   }
 }
@@ -85,6 +103,7 @@ async function announce(
   settings: Settings,
   store: HostStore,
   http: HttpServer,
+  resp: string | undefined,
   guarded: boolean,
 ): Promise<void> {
   const { address, adminAddress, instance } = http;
@@ -93,6 +112,7 @@ async function announce(
     await writeEndpoint(settings.data, {
       url: address,
       adminUrl: adminAddress,
+      ...(resp === undefined ? {} : { resp }),
       instance,
       pid: process.pid,
       startedAt: new Date().toISOString(),
@@ -103,5 +123,5 @@ async function announce(
   const { startup } = store;
   const version = packageVersion();
   const ring = store.ring();
-  await print(startScreen({ version, settings, ring, startup, address, adminAddress, guarded }));
+  await print(startScreen({ version, settings, ring, startup, address, adminAddress, resp, guarded }));
 }

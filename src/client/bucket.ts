@@ -31,6 +31,7 @@ import { checkBucketName, checkProperties, policyOf, timeoutOf } from './policy.
 import type { Policy, PutTask } from './request.js';
 import { memberCount } from '../ring/live-ring.js';
 import type { Clock } from '../versions/dvvs.js';
+import { QuickRequests } from './quick-requests.js';
 import { scanBucket } from './scan.js';
 import { offAbort, onAbort } from './signals.js';
 import type { BucketCell, BucketDefinition, BucketDirectory } from './view.js';
@@ -55,8 +56,10 @@ export class ConnectedBucket implements Bucket {
   private readonly gets: Gets;
   private cell: BucketCell | undefined;
   private checked: BucketDefinition | undefined;
-  /** Of a get without options. */
+  /** Of a request without options. */
   private readPolicy: Policy | undefined;
+  /** For servers in this thread. */
+  readonly quick: QuickRequests;
 
   constructor(
     connection: Connection,
@@ -71,6 +74,9 @@ export class ConnectedBucket implements Bucket {
     this.name = name;
     this.wanted = wanted;
     this.gets = new Gets(connection, resolvers);
+    this.quick = new QuickRequests(connection, this.gets, () =>
+      this.find() === undefined ? undefined : this.readPolicy,
+    );
   }
 
   /** The definition if the bucket exists; compares it with what this handle was opened with. */

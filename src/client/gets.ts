@@ -82,27 +82,70 @@ export class Gets {
 
   /** The answer when the first R owners have equal copies with one value in their buffers. */
   private readDirectly(policy: Policy): GetResult | undefined {
-    const { direct, router, view } = this.connection;
+    const { direct } = this.connection;
     direct.enter();
     try {
-      const { preference, preferenceLength } = view.ring;
-      const first = preference[router.partition * preferenceLength]!;
-      if (direct.isHinted(first)) return undefined;
-      const at = direct.find(first, policy.bucket, router);
+      const at = this.agreedRecord(policy);
       if (at < 0) return undefined;
-      const words = direct.words[first]!;
-      for (let i = 1; i < policy.r; i++) {
-        const vnode = preference[router.partition * preferenceLength + i]!;
-        const other = direct.isHinted(vnode) ? -1 : direct.find(vnode, policy.bucket, router);
-        if (other < 0 || compareClocks(words, at, direct.words[vnode]!, other) !== 'equal') return undefined;
-      }
-      const result = singleValue(words, direct.bytes[first]!, at);
-      if (result === undefined) return undefined;
-      for (let i = 0; i < policy.r; i++) direct.count(preference[router.partition * preferenceLength + i]!);
+      const first = this.firstOwner();
+      const result = singleValue(direct.words[first]!, direct.bytes[first]!, at);
+      if (result !== undefined) this.countDirect(policy.r);
       return result;
     } finally {
       direct.leave();
     }
+  }
+
+  /**
+   * The value of the located key, where it stands: `take` must copy it. False if it is not to be had
+   * without a message, or is none, or several; then the other ways tell which.
+   */
+  peek(policy: Policy, take: (bytes: Uint8Array, start: number, length: number) => void): boolean {
+    const { direct } = this.connection;
+    direct.enter();
+    try {
+      const at = this.agreedRecord(policy);
+      if (at < 0) return false;
+      const first = this.firstOwner();
+      const words = direct.words[first]!;
+      if (!isSingleValue(words, at)) return false;
+      this.countDirect(policy.r);
+      const key = keyAt(words, at);
+      const meta = key - META_WORDS;
+      const value = key + wordsFor(keyLengthAt(words, at)) + wordsFor(words[meta + 1]! & 0xffff);
+      take(direct.bytes[first]!, value * 4, words[meta]!);
+      return true;
+    } finally {
+      direct.leave();
+    }
+  }
+
+  private firstOwner(): number {
+    const { router, view } = this.connection;
+    return view.ring.preference[router.partition * view.ring.preferenceLength]!;
+  }
+
+  private countDirect(r: number): void {
+    const { direct, router, view } = this.connection;
+    const { preference, preferenceLength } = view.ring;
+    for (let i = 0; i < r; i++) direct.count(preference[router.partition * preferenceLength + i]!);
+  }
+
+  /** The located key's record in the first owner's buffer, if the first R owners' are equal; else −1. */
+  private agreedRecord(policy: Policy): number {
+    const { direct, router, view } = this.connection;
+    const { preference, preferenceLength } = view.ring;
+    const first = preference[router.partition * preferenceLength]!;
+    if (direct.isHinted(first)) return -1;
+    const at = direct.find(first, policy.bucket, router);
+    if (at < 0) return -1;
+    const words = direct.words[first]!;
+    for (let i = 1; i < policy.r; i++) {
+      const vnode = preference[router.partition * preferenceLength + i]!;
+      const other = direct.isHinted(vnode) ? -1 : direct.find(vnode, policy.bucket, router);
+      if (other < 0 || compareClocks(words, at, direct.words[vnode]!, other) !== 'equal') return -1;
+    }
+    return at;
   }
 
   /** A long run of immediate answers would starve the event loop. */
@@ -243,12 +286,10 @@ export class Gets {
 
 /** The result of an ordinary record with exactly one value, copied to ordinary memory; else undefined. */
 function singleValue(words: Int32Array, bytes: Uint8Array, at: number): GetResult | undefined {
-  if (valuesAt(words, at) !== 1 || kindAt(words, at) !== KIND_PLAIN) return undefined;
+  if (!isSingleValue(words, at)) return undefined;
   const key = keyAt(words, at);
   const meta = key - META_WORDS;
-  const flags = words[meta + 1]! >>> 16;
-  const code = flags >>> 8;
-  if ((flags & VALUE_DELETED) !== 0) return undefined;
+  const code = words[meta + 1]! >>> 24;
   const length = words[meta]!;
   const value = Buffer.allocUnsafe(length);
   const typeAt = key + wordsFor(keyLengthAt(words, at));
@@ -286,4 +327,10 @@ function literalType(bytes: Uint8Array, at: number, length: number): string {
     lastType = lastTypeBytes.toString('utf8');
   }
   return lastType;
+}
+
+/** An ordinary record with exactly one live value. */
+function isSingleValue(words: Int32Array, at: number): boolean {
+  if (valuesAt(words, at) !== 1 || kindAt(words, at) !== KIND_PLAIN) return false;
+  return ((words[keyAt(words, at) - META_WORDS + 1]! >>> 16) & VALUE_DELETED) === 0;
 }

@@ -25,21 +25,39 @@ export class KeyRouter {
     this.ring = ring;
   }
 
-  /** The string that was located last: locating it again costs nothing. */
-  private last: string | undefined;
+  /** What was located last, a string or bytes that nobody changes: locating it again costs nothing. */
+  private last: Key | undefined;
 
   /** @throws RingletError KEY_TOO_LARGE, BAD_REQUEST for an empty key or one that is neither string nor bytes */
   locate(key: Key): void {
-    if (typeof key === 'string' && key === this.last) return;
+    if (key === this.last) return;
     this.last = undefined;
-    const length = typeof key === 'string' ? this.encode(key) : this.copy(key);
+    this.place(typeof key === 'string' ? this.encode(key) : this.copy(key));
+    if (typeof key === 'string') this.last = key;
+  }
+
+  private place(length: number): void {
     if (length === 0) throw new RingletError('BAD_REQUEST', 'a key has at least 1 byte', { keyBytes: 0 });
     this.words[length >>> 2]! &= MASKS[length & 3]!;
     this.keyBytes = length;
     sha1Into(this.bytes, length, this.digest);
     this.partition = partitionOf(this.ring, this.digest[0]!);
     this.hash = this.digest[1]!;
-    if (typeof key === 'string') this.last = key;
+  }
+
+  /** The bytes that were located just now never change, and may be known again by their object. */
+  remember(key: Key): void {
+    this.last = key;
+  }
+
+  /** As {@link locate}, of a part of some bytes. */
+  locatePart(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    if (length > LIMITS.keyBytes) throw tooLarge(length);
+    this.last = undefined;
+    if (length <= 64) for (let i = 0; i < length; i++) this.bytes[i] = bytes[start + i]!;
+    else this.bytes.set(bytes.subarray(start, end));
+    this.place(length);
   }
 
   /** The located key as words. */

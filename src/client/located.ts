@@ -8,6 +8,7 @@ export function locateKey({ router }: Connection, key: Key): LocatedKey {
   // Not `slice`: a Buffer's is a view.
   const source = typeof key === 'string' || !(key instanceof Uint8Array) ? key : new Uint8Array(key);
   router.locate(source);
+  router.remember(source);
   return { source, hash: router.hash, partition: router.partition };
 }
 

@@ -37,6 +37,8 @@ export interface Option<T> {
 
 export interface Settings {
   readonly http: HostPort;
+  readonly resp: HostPort | 'off';
+  readonly respFlush: 'on' | 'off';
   readonly data: string;
   readonly engine: 'lmdb' | 'memory';
   readonly memory: number;
@@ -76,6 +78,23 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
     parse: hostPort,
     fallback: () => ({ host: '127.0.0.1', port: 8_098 }),
     print: printHostPort,
+  },
+  resp: {
+    flag: 'resp',
+    placeholder: 'HOST:PORT',
+    help: 'where Redis clients connect, or off; port 0 takes a free one',
+    expects: 'off, or HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:6398 or [::1]:0',
+    parse: (given) => (given === 'off' ? given : hostPort(given)),
+    fallback: () => ({ host: '127.0.0.1', port: 6_398 }),
+    print: (value) => (value === 'off' ? value : printHostPort(value)),
+  },
+  respFlush: {
+    flag: 'resp-flush',
+    placeholder: 'on/off',
+    help: 'whether Redis clients may delete everything (FLUSHDB, FLUSHALL)',
+    expects: 'on or off',
+    parse: oneOf(['on', 'off']),
+    fallback: () => 'on',
   },
   data: {
     flag: 'data',

@@ -43,7 +43,8 @@ describe('serve', () => {
     const running = serve(data);
     const url = await running.ready;
     const screen = running.stdout();
-    expect(screen.endsWith(`ready ${url}\n`)).toBe(true);
+    const resp = /\nready \S+ (resp:\/\/127\.0\.0\.1:\d+)\n$/.exec(screen)?.[1];
+    expect(screen.endsWith(`ready ${url} ${resp}\n`)).toBe(true);
     expect(screen).toContain('3 nodes, 3 virtual nodes, 64 partitions');
     expect(screen).toContain('N=3 R=2 W=2, buffered');
     expect(screen).toContain('at most the last 20 ms');
@@ -52,7 +53,7 @@ describe('serve', () => {
 
     const file = join(data, 'endpoint.json');
     expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ url, pid: running.child.pid });
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ url, resp, pid: running.child.pid });
     await store(url, 'k', 'kept');
     await stop(running);
     expect(existsSync(file)).toBe(false);

@@ -31,6 +31,7 @@ function screen(
   flags: Record<string, string>,
   startup: Partial<StartupReport> = {},
   shape = ring(4, 8),
+  resp?: string,
 ): string {
   const { settings } = resolveSettings(flags, {});
   const address = 'http://127.0.0.1:1';
@@ -41,6 +42,7 @@ function screen(
     startup: { ...fresh, ...startup },
     address,
     adminAddress: address,
+    resp,
     guarded: false,
   });
 }
@@ -51,6 +53,9 @@ test('the ring is drawn by first owners, with capacities and shares', () => {
   expect(text).toContain('n1  capacity 2, 2 partitions (n1.0)');
   expect(text).toContain('[12341234] first owner by partition');
   expect(text).toMatch(/\n\nready http:\/\/127\.0\.0\.1:1\n$/);
+  expect(screen({}, {}, ring(4, 8), 'resp://[::1]:2')).toMatch(
+    /redis-cli -p 2\n\nready http:\/\/127\.0\.0\.1:1 resp:\/\/\[::1\]:2\n$/,
+  );
 });
 
 test('a large ring still fits on a screen', () => {

@@ -16,7 +16,7 @@ export interface Running {
   readonly finished: Promise<Finished>;
   /** What has come on stdout so far. */
   stdout(): string;
-  /** The address of the line `ready http://…`; rejects when the process ends before. */
+  /** The first address of the line `ready http://… resp://…`; rejects when the process ends before. */
   readonly ready: Promise<string>;
 }
 
@@ -35,7 +35,8 @@ export function start(
 ): Running {
   const child = spawn(process.execPath, [...nodeFlags, BIN, ...args], {
     cwd,
-    env: { ...process.env, ...env },
+    // Tests run side by side: none takes the port that a user's store would have.
+    env: { ...process.env, RINGLET_RESP: '127.0.0.1:0', ...env },
   });
   let stdout = '';
   let stderr = '';
@@ -46,7 +47,7 @@ export function start(
   const ready = new Promise<string>((resolve, reject) => {
     child.stdout.on('data', (data) => {
       stdout += String(data);
-      const line = /^ready (https?:\/\/\S+)\n/m.exec(stdout);
+      const line = /^ready (https?:\/\/\S+)(?: resps?:\/\/\S+)?\n/m.exec(stdout);
       if (line !== null) resolve(line[1]!);
     });
     void finished.then((end) => reject(new Error(`it ended with ${end.code}: ${end.stderr}`)));

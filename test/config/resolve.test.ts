@@ -30,6 +30,8 @@ describe('precedence', () => {
     const { settings, asked } = resolveSettings({}, {});
     expect(settings).toEqual({
       http: { host: '127.0.0.1', port: 8098 },
+      resp: { host: '127.0.0.1', port: 6398 },
+      respFlush: 'on',
       data: './data',
       engine: 'lmdb',
       memory: 512,

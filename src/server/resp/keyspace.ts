@@ -1,0 +1,163 @@
+import { RingletError } from '../../base/errors.js';
+import type { Bucket, GetResult, PutOptions, Sibling, Store } from '../../client/api.js';
+import { ConnectedBucket } from '../../client/bucket.js';
+import type { QuickRequests } from '../../client/quick-requests.js';
+import { ReplyError } from './errors.js';
+import type { Gate } from './gate.js';
+import { someKey } from './walk.js';
+
+/** Attempts of a read-modify-write before it gives up: only other threads and doors compete with it. */
+const ATTEMPTS = 64;
+
+/** What a read-modify-write makes of the value that is there. */
+export type Change<T> =
+  | { readonly write: Uint8Array; readonly result: T }
+  | { readonly remove: true; readonly result: T }
+  /** Everything stays as it is. */
+  | { readonly result: T };
+
+/** One database: a bucket as the Redis commands see it. */
+export class Keyspace {
+  readonly index: number;
+  readonly name: string;
+  private readonly store: Store;
+  readonly gate: Gate;
+  private opened: Bucket | undefined;
+  /** The same bucket without promises, once it is open. */
+  quick: QuickRequests | undefined;
+  /** Per key the last read-modify-write of this thread: those of one key run one after the other. */
+  private readonly chains = new Map<string, Promise<unknown>>();
+
+  constructor(store: Store, index: number, gate: Gate) {
+    this.store = store;
+    this.index = index;
+    this.name = `redis-${index}`;
+    this.gate = gate;
+  }
+
+  /** The bucket: last write wins, unless somebody has created it otherwise. */
+  async bucket(): Promise<Bucket> {
+    if (this.opened === undefined) {
+      const known = (await this.store.buckets()).some(({ name }) => name === this.name);
+      const opened = known ? this.store.bucket(this.name) : this.store.bucket(this.name, { conflict: 'lww' });
+      if (opened instanceof ConnectedBucket) this.quick = opened.quick;
+      this.opened = opened;
+    }
+    return this.opened;
+  }
+
+  async find(key: Uint8Array): Promise<GetResult> {
+    const bucket = await this.bucket();
+    return await this.gate.within(() => bucket.get(key));
+  }
+
+  /** A get by whoever has entered the gate. */
+  async ask(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return valueOf(await (await this.bucket()).get(key));
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return valueOf(await this.find(key));
+  }
+
+  async put(key: Uint8Array, value: Uint8Array, options?: PutOptions): Promise<void> {
+    const bucket = await this.bucket();
+    await this.gate.within(() => bucket.put(key, value, options));
+  }
+
+  async someKey(): Promise<Uint8Array | undefined> {
+    return await someKey(await this.bucket(), this.store.ring().partitions);
+  }
+
+  /** Walks the bucket; whoever asks meanwhile gets the same answer. */
+  count(): Promise<number> {
+    this.counting ??= this.countAll().finally(() => {
+      this.counting = undefined;
+    });
+    return this.counting;
+  }
+  private counting: Promise<number> | undefined;
+
+  private async countAll(): Promise<number> {
+    let keys = 0;
+    for await (const item of (await this.bucket()).scan()) if (item.siblings.length > 0) keys++;
+    return keys;
+  }
+
+  /** Deletes every key that is there when it begins. */
+  async clear(width: number): Promise<void> {
+    const bucket = await this.bucket();
+    let batch: Promise<unknown>[] = [];
+    for await (const { key } of bucket.scan()) {
+      batch.push(this.gate.within(() => bucket.delete(key)));
+      if (batch.length < width) continue;
+      await Promise.all(batch);
+      batch = [];
+    }
+    await Promise.all(batch);
+  }
+
+  /** Whether there was something to delete. */
+  async delete(key: Uint8Array): Promise<boolean> {
+    const found = await this.find(key);
+    if (!found.found) return false;
+    const bucket = await this.bucket();
+    await this.gate.within(() => bucket.delete(key));
+    return true;
+  }
+
+  /**
+   * Read, change, write, exactly: the write is conditional on the context that was read, and the
+   * condition is tested at the key's first owner (docs/decisions/0017). A lost race begins anew.
+   */
+  update<T>(key: Uint8Array, change: (value: Uint8Array | undefined) => Change<T>): Promise<T> {
+    const name = Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
+    const before = this.chains.get(name);
+    const mine =
+      before === undefined
+        ? this.attempt(key, change)
+        : before.then(
+            () => this.attempt(key, change),
+            () => this.attempt(key, change),
+          );
+    this.chains.set(name, mine);
+    const done = (): void => {
+      if (this.chains.get(name) === mine) this.chains.delete(name);
+    };
+    mine.then(done, done);
+    return mine;
+  }
+
+  private async attempt<T>(
+    key: Uint8Array,
+    change: (value: Uint8Array | undefined) => Change<T>,
+  ): Promise<T> {
+    const bucket = await this.bucket();
+    for (let attempts = 1; ; attempts++) {
+      const found = await this.find(key);
+      const wanted = change(valueOf(found));
+      if (!('write' in wanted) && !('remove' in wanted)) return wanted.result;
+      const condition =
+        found.context === undefined ? ({ ifAbsent: true } as const) : { ifMatch: found.context };
+      try {
+        await this.gate.within(() =>
+          'write' in wanted
+            ? bucket.put(key, wanted.write, condition)
+            : bucket.delete(key, { ifMatch: found.context! }),
+        );
+        return wanted.result;
+      } catch (error) {
+        if (!(error instanceof RingletError) || error.code !== 'CONDITION_FAILED') throw error;
+        if (attempts === ATTEMPTS) {
+          throw new ReplyError(`TRYAGAIN the key was changed by others ${ATTEMPTS} times in a row`);
+        }
+      }
+    }
+  }
+}
+
+/** The value of a get; the newest of siblings, where the bucket keeps them. */
+export function valueOf({ value, siblings }: GetResult): Uint8Array | undefined {
+  if (value !== undefined || siblings.length === 0) return value;
+  return siblings.reduce((a: Sibling, b) => (b.modifiedAtMs > a.modifiedAtMs ? b : a)).value;
+}

@@ -1,0 +1,273 @@
+import type { Socket } from 'node:net';
+import { LIMITS } from '../../base/limits.js';
+import type { Call, Command } from './command.js';
+import { errorText, ProtocolError, unknownCommand, wrongArity } from './errors.js';
+import type { Keyspace } from './keyspace.js';
+import { RequestParser } from './parser.js';
+import { Pipeline } from './pipeline.js';
+import { QuickCommands } from './quick.js';
+import { ReplyWriter } from './reply-writer.js';
+import type { RespServer } from './server.js';
+import { Transaction } from './transaction.js';
+
+/** What a web page can make a browser send begins with these: Redis ends such a connection at once. */
+const NOT_REDIS = new Set(['post', 'host:']);
+
+/**
+ * One connection: requests are executed in the order of their arrival, replies leave in the same
+ * order and once per turn. It stops reading while a client does not read its replies.
+ */
+export class Session {
+  readonly id: number;
+  readonly server: RespServer;
+  readonly reply = new ReplyWriter();
+  readonly transaction = new Transaction();
+  name = '';
+  database = 0;
+  private readonly socket: Socket;
+  private readonly parser: RequestParser;
+  private authenticated: boolean;
+  private readonly pipeline = new Pipeline();
+  private readonly quick = new QuickCommands(this, this.pipeline);
+  /** A command is under way; the next one waits for it. */
+  private busy = false;
+  /** A request was parsed and waits for those that are under way. */
+  private held = false;
+  /** What could not be read; told after the replies to what was before it. */
+  private broken: ProtocolError | undefined;
+  private turning = false;
+  /** The client does not read; nothing is executed until it does. */
+  private clogged = false;
+  private paused = false;
+  private inputEnded = false;
+  private closing = false;
+  private slowTimer: NodeJS.Timeout | undefined;
+
+  constructor(server: RespServer, socket: Socket, id: number) {
+    this.server = server;
+    this.socket = socket;
+    this.id = id;
+    this.parser = new RequestParser(server.limits);
+    this.authenticated = !server.needsPassword;
+    this.setLimits();
+    socket.on('data', (chunk: Buffer) => this.receive(chunk));
+    socket.on('drain', () => this.drained());
+    socket.on('error', () => this.destroy());
+    socket.on('end', () => this.stop());
+    socket.on('close', () => this.closed());
+  }
+
+  get isAuthenticated(): boolean {
+    return this.authenticated;
+  }
+  get isBusy(): boolean {
+    return this.busy;
+  }
+  get remote(): string {
+    return `${this.socket.remoteAddress ?? ''}:${this.socket.remotePort ?? 0}`;
+  }
+  get keyspace(): Keyspace {
+    return this.server.keyspace(this.database);
+  }
+
+  private setLimits(): void {
+    this.parser.authenticated = this.authenticated;
+    this.parser.limits = this.authenticated ? this.server.limits : this.server.limitsBefore;
+  }
+
+  authenticate(): void {
+    this.authenticated = true;
+    this.setLimits();
+  }
+
+  /** As a new connection, but for its number. */
+  reset(): void {
+    this.transaction.discard();
+    this.database = 0;
+    this.name = '';
+    this.reply.protocol = 2;
+    this.authenticated = !this.server.needsPassword;
+    this.setLimits();
+  }
+
+  private receive(chunk: Buffer): void {
+    if (this.closing) return;
+    this.parser.feed(chunk);
+    this.run();
+    if (
+      !this.paused &&
+      (this.busy || this.clogged || this.held) &&
+      this.parser.heldBytes > LIMITS.respHeldBytes
+    ) {
+      this.paused = true;
+      this.socket.pause();
+    }
+  }
+
+  /** Executes what has arrived, as long as nothing has to be waited for. */
+  private run(): void {
+    this.pipeline.writeTo(this.reply);
+    while (!this.busy && !this.clogged && !this.closing && (this.held || this.parse())) {
+      this.held = !this.execute();
+      if (this.held) break;
+      if (this.reply.length > LIMITS.respTurnBytes) this.flush();
+    }
+    this.flush();
+    if (this.busy || this.clogged || this.held) return;
+    if (this.broken !== undefined || this.inputEnded) {
+      if (this.pipeline.size > 0) return;
+      if (this.broken !== undefined) this.reply.error(this.broken.message);
+      this.end();
+    } else if (this.paused) {
+      this.paused = false;
+      this.socket.resume();
+    }
+  }
+
+  private parse(): boolean {
+    if (this.broken !== undefined) return false;
+    try {
+      return this.parser.next();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.broken = error;
+      return false;
+    }
+  }
+
+  /** A reply of the pipeline is there; it leaves with the others of this turn. */
+  answered(): void {
+    if (this.turning) return;
+    this.turning = true;
+    this.server.later(this);
+  }
+
+  turn(): void {
+    this.turning = false;
+    if (!this.closing) this.run();
+  }
+
+  /** Whether the request was taken; if not, it waits until nothing is under way. */
+  private execute(): boolean {
+    if (this.authenticated && !this.transaction.isOpen && this.quick.take(this.parser)) {
+      this.server.commandsProcessed++;
+      return true;
+    }
+    if (this.pipeline.size > 0) return false;
+    this.executeAlone();
+    return true;
+  }
+
+  private executeAlone(): void {
+    const { parser, transaction } = this;
+    const args: Buffer[] = [];
+    for (let i = 0; i < parser.argc; i++) args.push(parser.argument(i));
+    const name = args[0]!.toString('latin1').toLowerCase();
+    if (NOT_REDIS.has(name)) {
+      this.destroy();
+      return;
+    }
+    this.server.commandsProcessed++;
+    const command = this.server.commands.get(name);
+    const refusal = this.refusal(command, args);
+    if (command === undefined || refusal !== undefined) {
+      transaction.spoil();
+      this.reply.error(refusal ?? '');
+      return;
+    }
+    const under =
+      transaction.isOpen && command.immediate !== true ? this.queue(command, args) : this.call(command, args);
+    if (under === undefined) return;
+    this.busy = true;
+    void under.then(() => {
+      this.busy = false;
+      this.run();
+    });
+  }
+
+  private refusal(command: Command | undefined, args: readonly Buffer[]): string | undefined {
+    if (command === undefined) return unknownCommand(args);
+    const { arity, name, flags } = command;
+    if (arity > 0 ? args.length !== arity : args.length < -arity) return wrongArity(name);
+    if (!this.authenticated && !flags.includes('no_auth')) return 'NOAUTH Authentication required.';
+    return undefined;
+  }
+
+  private queue(command: Command, args: readonly Buffer[]): undefined {
+    try {
+      this.transaction.add(command, args);
+      this.reply.simple('QUEUED');
+    } catch (error) {
+      this.fail(error, this.reply.position);
+    }
+  }
+
+  /** Runs a handler; whatever it throws becomes the reply. Undefined if it is done already. */
+  call(command: Command, args: readonly Buffer[]): Promise<void> | undefined {
+    const { reply, server } = this;
+    const call: Call = { session: this, server, command, args, reply, keyspace: this.keyspace };
+    const { position } = reply;
+    try {
+      return command.handler(call)?.then(undefined, (error: unknown) => this.fail(error, position));
+    } catch (error) {
+      this.fail(error, position);
+      return undefined;
+    }
+  }
+
+  /** The error in place of what was written of the reply. */
+  private fail(error: unknown, position: number): void {
+    if (this.reply.rollBack(position)) this.reply.error(errorText(error, this.server.report));
+    else this.destroy();
+  }
+
+  /** Sends what was written, in one go. */
+  private flush(): void {
+    const { reply, socket } = this;
+    if (reply.length === 0 || this.socket.destroyed) return;
+    socket.write(reply.take());
+    if (socket.writableLength === 0) {
+      // The bytes are with the system, and the buffer is ours again.
+      reply.reset();
+      return;
+    }
+    reply.renew();
+    if (socket.writableLength <= LIMITS.respClogBytes || this.clogged) return;
+    this.clogged = true;
+    this.slowTimer ??= setTimeout(() => this.destroy(), this.server.slowReaderMs).unref();
+  }
+
+  private drained(): void {
+    if (!this.clogged) return;
+    this.clogged = false;
+    clearTimeout(this.slowTimer);
+    this.slowTimer = undefined;
+    this.run();
+  }
+
+  /** Closes when everything written so far has been sent; a client that does not take it is not waited for. */
+  end(): void {
+    if (this.closing) return;
+    this.closing = true;
+    this.flush();
+    this.socket.end();
+    this.slowTimer ??= setTimeout(() => this.destroy(), this.server.slowReaderMs).unref();
+  }
+
+  /** Ends once everything that has arrived is answered. */
+  stop(): void {
+    this.inputEnded = true;
+    this.run();
+  }
+
+  destroy(): void {
+    this.closing = true;
+    this.socket.destroy();
+  }
+
+  private closed(): void {
+    this.closing = true;
+    clearTimeout(this.slowTimer);
+    this.server.forget(this);
+  }
+}

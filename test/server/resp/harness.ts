@@ -1,0 +1,76 @@
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import type { HostStore } from '../../../src/client/api.js';
+import type { RespListener } from '../../../src/server/resp/listener.js';
+import type { RespOptions } from '../../../src/server/resp/server.js';
+import type { RespDoor } from '../../../src/server/resp/start.js';
+import { Client } from './client.js';
+
+/** Compiled, since worker threads cannot load TypeScript; by a variable, so that tsc does not read its own output. */
+const dist = new URL('../../../dist/src/', import.meta.url).href;
+const { open } = (await import(`${dist}index.js`)) as typeof import('../../../src/index.js');
+const { bindResp } = (await import(
+  `${dist}server/resp/listener.js`
+)) as typeof import('../../../src/server/resp/listener.js');
+const { startResp } = (await import(
+  `${dist}server/resp/start.js`
+)) as typeof import('../../../src/server/resp/start.js');
+
+export const VALUE_BYTES = 200_000;
+
+export interface Door {
+  readonly store: HostStore;
+  readonly port: number;
+  /** A connection that is closed after the test. */
+  connect(): Promise<Client>;
+  /** A door of its own in front of the same store, closed after the test. */
+  another(options: Partial<RespOptions>): Promise<number>;
+}
+
+/** A store in memory for all tests of a file, and a door in front of it. */
+export function openDoor(): Door {
+  let store: HostStore;
+  let listener: RespListener;
+  let door: RespDoor;
+  const reported: unknown[] = [];
+  const leftovers: (() => unknown)[] = [];
+  const options: RespOptions = {
+    valueBytes: VALUE_BYTES,
+    allowFlush: true,
+    version: '1.2.3',
+    report: (error) => reported.push(error),
+  };
+
+  beforeAll(async () => {
+    store = await open({ engine: 'memory', nodes: 3, memoryMiB: 64, valueBytes: VALUE_BYTES });
+    listener = await bindResp({ host: '127.0.0.1', port: 0 });
+    door = startResp(store, listener, options);
+  });
+  afterEach(async () => {
+    for (const cleanUp of leftovers.splice(0).toReversed()) await cleanUp();
+  });
+  afterAll(async () => {
+    await door.close();
+    await store.close();
+    expect(reported).toEqual([]);
+  });
+
+  return {
+    get store() {
+      return store;
+    },
+    get port() {
+      return listener.port;
+    },
+    async connect() {
+      const client = await Client.connect(listener.port);
+      leftovers.push(() => client.close());
+      return client;
+    },
+    async another(more) {
+      const own = await bindResp({ host: '127.0.0.1', port: 0 });
+      const its = startResp(store, own, { ...options, ...more });
+      leftovers.push(() => its.close());
+      return own.port;
+    },
+  };
+}
