@@ -4,6 +4,7 @@ import { faultCommand } from './fault.js';
 import { getCommand } from './get.js';
 import { loadCommand } from './load.js';
 import { putCommand } from './put.js';
+import { repairCommand } from './repair.js';
 import { scanCommand } from './scan.js';
 import { serveCommand } from './serve.js';
 import { statusCommand } from './status.js';
@@ -36,6 +37,7 @@ export function buildProgram(): Command {
     scanCommand(),
     statusCommand(),
     faultCommand(),
+    repairCommand(),
   ]) {
     program.addCommand(command);
   }

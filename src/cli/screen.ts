@@ -33,6 +33,10 @@ export function startScreen(started: Started): string {
     ['Storage', storage(settings)],
     ['At risk', atRisk(settings)],
     ['Start', `${recovery(settings, startup)}; up after ${Math.round(startup.totalMs)} ms`],
+    ...startup.rebuilding.map(({ vnode, reason }): [string, string] => [
+      '',
+      `${vnode} is being rebuilt from its peers: ${reason}`,
+    ]),
     ['HTTP', `${address}   /buckets/{bucket}/keys/{key}  /ring  /stats  /healthz`],
   ];
   if (adminAddress !== address) rows.push(['Admin', `${adminAddress}   /admin/`]);

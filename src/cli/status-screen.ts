@@ -9,8 +9,9 @@ const MAX_LINKS = 12;
 export function statusScreen(ring: RingDescription, stats: StoreStats): string {
   const vnodes = ring.nodes.flatMap((node) => node.vnodes.map((vnode) => ({ node, ...vnode })));
   const serving = vnodes.filter(({ state }) => state === 'serving').length;
+  const rebuilding = vnodes.filter(({ state }) => state === 'rebuilding').length;
   const lines = [
-    `${serving} of ${vnodes.length} virtual nodes serve, on ${ring.nodes.length} nodes; ${ring.partitions} partitions, ring ${hex(ring.epoch)}`,
+    `${serving} of ${vnodes.length} virtual nodes serve${rebuilding > 0 ? `, ${rebuilding} are being rebuilt` : ''}, on ${ring.nodes.length} nodes; ${ring.partitions} partitions, ring ${hex(ring.epoch)}`,
     '',
     row('NODE', 'CAPACITY', 'VIRTUAL NODE', 'STATE', 'INCARNATION', 'SUSPECTED BY'),
     ...vnodes.map(({ node, id, state, incarnation, suspectedBy }, i) =>

@@ -248,6 +248,8 @@ export interface StartupReport {
   readonly recoveryMs: number;
   readonly recoveredRecords: number;
   readonly totalMs: number;
+  /** Virtual nodes whose data was lost or damaged: they are being rebuilt from their peers. */
+  readonly rebuilding: readonly { readonly vnode: string; readonly reason: string }[];
 }
 
 /**
@@ -282,7 +284,15 @@ export interface RingDescription {
   readonly preferenceLists: readonly (readonly string[])[];
 }
 
-export type VnodeState = 'starting' | 'recovering' | 'serving' | 'fenced' | 'stopped' | 'faulted';
+/** `rebuilding`: it lost its data, and takes requests while its peers give it theirs. */
+export type VnodeState =
+  | 'starting'
+  | 'recovering'
+  | 'serving'
+  | 'fenced'
+  | 'stopped'
+  | 'faulted'
+  | 'rebuilding';
 
 export interface VnodeStats {
   readonly id: string;

@@ -10,6 +10,7 @@ import {
   STATE_SERVING,
   STORE_OPEN,
   STORE_STATE,
+  takesRequests,
   VNODE_HINTED,
   VNODE_INCARNATION,
   VNODE_STATE,
@@ -103,7 +104,8 @@ export class Connection {
       router: this.router,
       endpoint: this.endpoint,
       claims: new Claims(this.control, this.layout),
-      isServing: (vnode) => state(vnode, VNODE_STATE) === STATE_SERVING,
+      isServing: (vnode) => takesRequests(state(vnode, VNODE_STATE)),
+      isWhole: (vnode) => state(vnode, VNODE_STATE) === STATE_SERVING,
       incarnation: (vnode) => state(vnode, VNODE_INCARNATION),
       holdsHintsFor: (holder, owner) =>
         hasVnodeBit(this.control, this.layout.vnodeWord(owner) + VNODE_HINTED, holder),

@@ -12,6 +12,8 @@ export interface Contribution {
   readonly vnode: number;
   readonly clock: Clock<StoredValue> | undefined;
   readonly kind: number;
+  /** It is being rebuilt: it may lack anything, and does not count towards R. */
+  readonly partial?: boolean;
 }
 
 export interface Merged {

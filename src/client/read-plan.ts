@@ -8,6 +8,8 @@ export type Standing =
   /** It has not answered, and is not expected to. */
   | 'doubted'
   | 'answered'
+  /** It gave a version, and is being rebuilt: it does not count. */
+  | 'partial'
   /** It answered that it cannot tell. */
   | 'refused';
 
@@ -21,6 +23,8 @@ export interface ReadView {
   /** Whether any answer so far, an owner's or a fallback's, has versions. */
   readonly versions: boolean;
   isServing(vnode: number): boolean;
+  /** Whether it has all that it must have: it serves, and is not being rebuilt. */
+  isWhole(vnode: number): boolean;
   /** Whether a virtual node is done without where others can answer. */
   suspects(vnode: number): boolean;
   standing(vnode: number): Standing;
@@ -52,8 +56,9 @@ export interface ReadPlan {
  * never missed. A holder that cannot be asked, or is too slow, makes the answer a degraded one, even if it
  * has let its hints go by then: the owner may have answered before it was handed them.
  *
- * Where fewer than R owners can answer, all fallbacks that serve are asked: they contribute
- * versions, never an absence nor a count towards R, and the answer is a degraded one. While nothing
+ * Where fewer than R owners can answer, all fallbacks that serve are asked, and owners that are
+ * being rebuilt: they contribute versions, never an absence nor a count towards R, and the answer
+ * is a degraded one. While nothing
  * at all is known, neither of an owner nor a version, it waits for an owner: a thread that restarts
  * is no reason to say "not found".
  */
@@ -74,7 +79,7 @@ export function planRead(view: ReadView): ReadPlan {
     for (let i = 0; i < n && answered + hopeful < r; i++) {
       const owner = list[i]!;
       if (view.suspects(owner) !== suspected) continue;
-      if (view.standing(owner) !== 'unasked' || !view.isServing(owner)) continue;
+      if (view.standing(owner) !== 'unasked' || !view.isWhole(owner)) continue;
       if (!suspected) hopeful++;
       if (askServing(view, ask, (other) => view.holdsHintsFor(other, owner)) || ask.includes(owner)) continue;
       ask.push(owner);
@@ -84,7 +89,7 @@ export function planRead(view: ReadView): ReadPlan {
   }
   if (answered >= r) return { ask, unheard, end: !strict && doubtful(view) ? 'degraded' : 'complete' };
   if (answered + hopeful + slow >= r || strict) return { ask, unheard, end: 'wait' };
-  const fallbacks = askServing(view, ask, (vnode) => !isOwner(view, vnode));
+  const fallbacks = askServing(view, ask, (vnode) => !isOwner(view, vnode) || !view.isWhole(vnode));
   if (hopeful + slow > 0 || fallbacks) return { ask, unheard, end: 'wait' };
   return { ask, unheard, end: ask.length === 0 && (answered > 0 || view.versions) ? 'degraded' : 'wait' };
 }

@@ -4,6 +4,8 @@ import { readDouble } from '../base/memory.js';
 import { type Claims, SLOTS, slotOf } from '../messaging/claims.js';
 import {
   ABSENT,
+  FLAG_PARTIAL,
+  frameFlags,
   frameIntact,
   frameRequest,
   frameType,
@@ -53,6 +55,7 @@ const PING_LIFETIME_MS = 5_000;
 const DISK_REFUSALS: ReadonlyMap<number, string> = new Map([
   [OUT_READ_ONLY, 'read-only'],
   [OUT_FULL, 'full'],
+  [OUT_CORRUPT, 'its copy is damaged'],
 ]);
 
 interface Asked {
@@ -86,6 +89,8 @@ export interface MachineWorld {
   readonly endpoint: Endpoint;
   readonly claims: Claims;
   isServing(vnode: number): boolean;
+  /** Whether it has all that it must have: it serves, and is not being rebuilt. */
+  isWhole(vnode: number): boolean;
   incarnation(vnode: number): number;
   /** Whether a virtual node may hold hints for another. */
   holdsHintsFor(holder: number, owner: number): boolean;
@@ -256,6 +261,7 @@ export class RequestMachine {
       list: preference.subarray(first, first + preferenceLength),
       versions: active.contributions.some(({ clock }) => clock !== undefined),
       isServing: (vnode) => world.isServing(vnode),
+      isWhole: (vnode) => world.isWhole(vnode),
       suspects: (vnode) => this.suspects(vnode),
       standing: (vnode) => this.standing(active, vnode),
       holdsHintsFor: (holder, owner) => world.holdsHintsFor(holder, owner),
@@ -266,7 +272,8 @@ export class RequestMachine {
   }
 
   private standing(active: Active, vnode: number): Standing {
-    if (active.contributions.some((contribution) => contribution.vnode === vnode)) return 'answered';
+    const given = active.contributions.find((contribution) => contribution.vnode === vnode);
+    if (given !== undefined) return given.partial === true ? 'partial' : 'answered';
     const asked = active.asked.findLast((one) => one.vnode === vnode);
     if (asked === undefined || !this.alive(asked)) return 'unasked';
     if (asked.answered) return 'refused';
@@ -325,8 +332,8 @@ export class RequestMachine {
   }
 
   /**
-   * The first owner that serves, or a fallback where none does; one that is suspected only if there is
-   * no other; −1 if none serves. Conditions are decided by the first owner alone.
+   * The first owner that serves, or a fallback where none does; an owner that is being rebuilt only if
+   * no whole one serves, one that is suspected only if there is no other; −1 if none serves. Conditions are decided by the first owner alone.
    */
   private coordinatorFor(active: Active, task: PutTask, without = -1): number {
     const { n, strict } = task.policy;
@@ -334,6 +341,7 @@ export class RequestMachine {
     const owners = conditional ? 1 : n;
     const most = conditional || strict ? owners : this.world.ring.preferenceLength;
     let suspected = -1;
+    let partial = -1;
     for (let i = 0, served = false; i < most && !(served && i >= owners); i++) {
       const vnode = this.owner(task, i);
       if (vnode === without || !this.world.isServing(vnode)) continue;
@@ -342,15 +350,18 @@ export class RequestMachine {
         continue;
       }
       served = true;
-      if (!active.refusers.includes(vnode)) return vnode;
+      if (active.refusers.includes(vnode)) continue;
+      if (i >= owners || this.world.isWhole(vnode)) return vnode;
+      if (partial < 0) partial = vnode;
     }
-    return without < 0 ? suspected : -1;
+    return partial < 0 && without < 0 ? suspected : partial;
   }
 
   private advanceScan(active: Active, task: ScanTask): void {
     const before = active.asked.at(-1);
     if (before !== undefined && this.alive(before)) return;
-    if (!this.world.isServing(task.vnode)) return;
+    // A page of one that is being rebuilt would lack what it lacks.
+    if (!this.world.isWhole(task.vnode)) return;
     writeScan(this.frames, active.request, task);
     this.ask(active, task.vnode);
   }
@@ -470,11 +481,12 @@ export class RequestMachine {
       from,
       outcome === OK ? 'found' : outcome === ABSENT ? 'absent' : `outcome ${outcome}`,
     );
+    const partial = (frameFlags(words, at) & FLAG_PARTIAL) !== 0;
     if (outcome === OK) {
       const record = words.slice(at + RECORD_AT, at + RECORD_AT + (lengthAt(words, at + RECORD_AT) >>> 2));
       const clock = decodeClock(record, new Uint8Array(record.buffer), 0);
-      active.contributions.push({ vnode: from, clock, kind: kindAt(record, 0) });
-    } else if (outcome === ABSENT) {
+      active.contributions.push({ vnode: from, clock, kind: kindAt(record, 0), partial });
+    } else if (outcome === ABSENT && !partial) {
       active.contributions.push({ vnode: from, clock: undefined, kind: 0 });
     } else if (outcome === OUT_CORRUPT) {
       this.refusals.set(task, errorOfOutcome(outcome, 0, 0, false));

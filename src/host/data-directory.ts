@@ -1,45 +1,46 @@
-import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { assert } from '../base/assert.js';
 import { RingletError } from '../base/errors.js';
+import type { RingState } from '../ring/change.js';
+import { ringOfState } from '../ring/live-ring.js';
 import { dataFileBytes, syncDirectory, writeError } from '../storage/lmdb-environment.js';
-import { ActorBlocks } from './actor-blocks.js';
-import { BucketList, type StoredBucket } from './bucket-list.js';
+import type { ActorBlocks } from './actor-blocks.js';
+import type { BucketList, StoredBucket } from './bucket-list.js';
 import { type CleanMark, removeCleanMark, writeCleanMark } from './clean-mark.js';
+import { assess, type Found, look } from './data-assessment.js';
 import {
-  assertComplete,
+  healNodes,
   layOut,
   makeDirectories,
-  removeNodeDirectory,
   type NodePaths,
-  trustedCleanMark,
+  removeNodeDirectory,
   type VnodePaths,
 } from './data-layout.js';
-import { type DirectoryLock, LOCK_FILE, lockDirectory } from './directory-lock.js';
-import { TEMPORARY_SUFFIX } from './durable-file.js';
+import { type DirectoryLock, lockDirectory } from './directory-lock.js';
+import type { Finding, Losses } from './losses.js';
 import {
-  assertTopology,
-  DATA_FORMAT,
   type Manifest,
-  MANIFEST_FILE,
   readManifest,
   type Topology,
   topologyToOpen,
   withRing,
   writeManifest,
 } from './manifest.js';
-import type { RingState } from '../ring/change.js';
-import { SessionMark } from './session-mark.js';
-import { verifyEnvironments } from './verify.js';
+import { putAside } from './put-aside.js';
+import { removeQuarantines } from './quarantine.js';
+import { type RebuildMark, removeRebuildMark } from './rebuild-mark.js';
+import type { SessionMark } from './session-mark.js';
 
 export interface VnodeDirectory extends VnodePaths {
   /** Set when it was stopped in good order and nothing was changed since; removed from the disk by now. */
   readonly clean: CleanMark | undefined;
   /** Whether what was written without a sync must still be there: the last unclean stop was no power cut. */
   readonly sameBoot: boolean;
-  /** For the engine: the store has never served, an absent environment is a new one. */
+  /** For the engine: an absent environment is a new one, since nothing was ever in this directory. */
   readonly mayCreate: boolean;
+  /** It lost its data and is to be rebuilt from its peers. */
+  readonly loss: RebuildMark | undefined;
 }
 
 /** The data directory of a store, owned by this process. */
@@ -48,12 +49,14 @@ export class DataDirectory {
   /** Whether this open made it. */
   readonly fresh: boolean;
   readonly vnodes: Map<string, VnodeDirectory>;
+  readonly #losses: Losses;
   readonly #lock: DirectoryLock;
   readonly #actors: ActorBlocks;
   readonly #buckets: BucketList;
   readonly #session: SessionMark;
   readonly #stillUnclean: Set<string>;
   #manifest: Manifest;
+  #settling: Promise<void> = Promise.resolve();
 
   constructor(path: string, found: Found, vnodes: Map<string, VnodeDirectory>, lock: DirectoryLock) {
     this.path = path;
@@ -64,6 +67,7 @@ export class DataDirectory {
     this.#buckets = found.buckets;
     this.#session = found.session;
     this.#manifest = found.manifest;
+    this.#losses = found.losses;
     this.#stillUnclean = new Set(vnodes.keys());
   }
 
@@ -82,6 +86,7 @@ export class DataDirectory {
     const manifest = withRing(this.#manifest, ring);
     writeManifest(this.path, manifest);
     this.#manifest = manifest;
+    this.#losses.ring = ringOfState(ring);
   }
 
   /** Makes the directories of a node that joins, empty. @throws RingletError IO, STORE_FULL */
@@ -90,7 +95,7 @@ export class DataDirectory {
     makeDirectories(this.path, this.storeId, [node!]);
     this.#buckets.addCopy(node!.directory);
     return node!.vnodes.map((vnode) => {
-      const directory = { ...vnode, clean: undefined, sameBoot: true, mayCreate: true };
+      const directory = { ...vnode, clean: undefined, sameBoot: true, mayCreate: true, loss: undefined };
       this.vnodes.set(vnode.vnodeId, directory);
       this.#stillUnclean.add(vnode.vnodeId);
       return directory;
@@ -103,10 +108,16 @@ export class DataDirectory {
       if (vnode.nodeId !== nodeId) continue;
       this.vnodes.delete(vnodeId);
       this.#stillUnclean.delete(vnodeId);
+      this.#losses.left(vnodeId);
     }
     const [node] = layOut(this.path, new Map([[nodeId, []]]));
     this.#buckets.dropCopy(node!.directory);
     removeNodeDirectory(node!.directory);
+  }
+
+  /** Virtual nodes that are without their data, and what was found. */
+  get rebuilding(): { readonly vnode: string; readonly reason: string }[] {
+    return Array.from(this.#losses.marks, ([vnode, { reason }]) => ({ vnode, reason }));
   }
 
   /** The first of 256 actor numbers that nobody has had, durably taken. @throws RingletError IO, STORE_FULL */
@@ -136,10 +147,56 @@ export class DataDirectory {
     this.#session.recovered();
   }
 
+  /** Whether the peers of a virtual node can rebuild it; then it counts as lost. */
+  claimLoss(vnodeId: string): boolean {
+    return this.#losses.claim(vnodeId);
+  }
+
+  /**
+   * A virtual node whose thread is gone has lost its data while the store serves: what is left of it
+   * is put aside, and an empty directory that is to be rebuilt takes its place.
+   * @throws RingletError DATA_CORRUPT if its peers cannot rebuild it, and nothing was changed; IO, STORE_FULL
+   */
+  async lose(vnodeId: string, finding: Finding): Promise<VnodeDirectory> {
+    // The removal of an earlier mark must not meet the new one.
+    await this.#settling;
+    const vnode = this.#vnode(vnodeId);
+    this.#losses.assertSurvived(new Map([[vnodeId, finding]]));
+    const loss = putAside(vnode, finding, this.#losses);
+    return { ...vnode, clean: undefined, mayCreate: true, loss };
+  }
+
+  /** Its peers have proven that they hold its ranges, and all of it is synced in its own directory too. */
+  markWhole(vnodeId: string): Promise<void> {
+    this.#settling = this.#settling.then(() => this.#becomeWhole(vnodeId));
+    return this.#settling;
+  }
+
+  /** Never rejects: a mark that stays costs another rebuild, and nothing else. */
+  async #becomeWhole(vnodeId: string): Promise<void> {
+    const vnode = this.#vnode(vnodeId);
+    const mark = this.#losses.marks.get(vnodeId);
+    if (mark === undefined) return;
+    try {
+      await removeQuarantines(vnode, mark.discarded);
+      await removeRebuildMark(vnode.directory);
+    } catch {
+      return;
+    }
+    this.#losses.marks.delete(vnodeId);
+  }
+
+  #vnode(vnodeId: string): VnodeDirectory {
+    const vnode = this.vnodes.get(vnodeId);
+    assert(vnode !== undefined, 'it is a virtual node of this store');
+    return vnode;
+  }
+
   /** Call after the virtual node's engine was closed in good order. @throws RingletError IO, STORE_FULL */
   writeClean(vnodeId: string, mark: CleanMark): void {
-    const vnode = this.vnodes.get(vnodeId);
-    assert(vnode !== undefined, 'a clean mark is of a virtual node of this store');
+    const vnode = this.#vnode(vnodeId);
+    // Deleted since it was last looked at: the next start will notice.
+    if (dataFileBytes(vnode.engineDirectory) === undefined) return;
     writeCleanMark(vnode.directory, vnode.engineDirectory, mark);
     this.#stillUnclean.delete(vnodeId);
   }
@@ -149,25 +206,18 @@ export class DataDirectory {
     try {
       if (this.#stillUnclean.size === 0) this.#session.end();
     } finally {
+      await this.#settling;
       await this.#lock.release();
     }
   }
-}
-
-/** What was read, before anything is written. */
-interface Found {
-  readonly fresh: boolean;
-  readonly manifest: Manifest;
-  readonly actors: ActorBlocks;
-  readonly buckets: BucketList;
-  readonly session: SessionMark;
 }
 
 /**
  * Opens the data directory of a store, and makes it where there is none or an empty one.
  *
  * All checks come first, also the verification of the environments of virtual nodes that were not
- * stopped in good order: what is refused is left as it was. Then the clean marks are removed.
+ * stopped in good order: what is refused is left as it was. Then what is damaged is put aside, to be
+ * rebuilt from its peers, and the clean marks are removed.
  *
  * @param vnodeIds of every node, in order
  * @throws RingletError DATA_LOCKED, DATA_FOREIGN, DATA_CORRUPT, TOPOLOGY_CHANGED, BAD_REQUEST,
@@ -184,8 +234,9 @@ export async function openDataDirectory(
   try {
     const nodes = layOut(directory, vnodeIds);
     const found = look(directory, wanted, nodes);
-    const vnodes = await assess(found, nodes);
-    settle(directory, found, nodes);
+    const verdicts = await assess(found, nodes);
+    found.losses.assertSurvived(found.lost);
+    const vnodes = settle(directory, found, nodes, verdicts);
     return new DataDirectory(directory, found, vnodes, lock);
   } catch (error) {
     await lock.release();
@@ -210,84 +261,36 @@ function makeDataDirectory(path: string): string {
   }
 }
 
-function look(directory: string, wanted: Topology, nodes: readonly NodePaths[]): Found {
-  const stored = readManifest(directory);
-  if (stored === undefined) assertEmpty(directory);
-  else assertTopology(directory, topologyToOpen(stored), wanted);
-  const manifest = stored ?? newManifest(wanted);
-  assertComplete(manifest, nodes);
-  const mayCreate = !manifest.initialised;
-  const copies = [directory, ...nodes.map((node) => node.directory)];
-  return {
-    fresh: stored === undefined,
-    manifest,
-    actors: ActorBlocks.open(directory, manifest.storeId, mayCreate),
-    buckets: BucketList.open(copies, manifest.storeId, mayCreate),
-    session: new SessionMark(directory),
-  };
-}
-
-function newManifest(topology: Topology): Manifest {
-  return {
-    format: DATA_FORMAT,
-    storeId: randomUUID(),
-    createdAt: new Date().toISOString(),
-    initialised: false,
-    topology,
-  };
-}
-
-/** What may be in a directory that is about to become ours: what a killed process of ours leaves, and what mkfs makes. */
-const HARMLESS = new Set([MANIFEST_FILE + TEMPORARY_SUFFIX, LOCK_FILE, 'lost+found']);
-
-function assertEmpty(directory: string): void {
-  const names = readdirSync(directory).filter((name) => !HARMLESS.has(name));
-  if (names.length === 0) return;
-  throw new RingletError(
-    'DATA_FOREIGN',
-    `${directory} is not empty (${names.length} entries, such as "${names[0]}") and has no ${MANIFEST_FILE}; ` +
-      'name an empty directory, or restore the manifest from a backup',
-    { path: directory, entries: names.length, example: names[0] ?? '' },
-  );
-}
-
-/** Decides which virtual nodes stopped well, and has the environments of the others verified. */
-async function assess(found: Found, nodes: readonly NodePaths[]): Promise<Map<string, VnodeDirectory>> {
-  const { sameBoot } = found.session;
-  const mayCreate = !found.manifest.initialised;
-  const vnodes = new Map<string, VnodeDirectory>();
-  const doubtful: string[] = [];
-  for (const vnode of nodes.flatMap((node) => node.vnodes)) {
-    const clean = trustedCleanMark(vnode);
-    vnodes.set(vnode.vnodeId, { ...vnode, clean, sameBoot, mayCreate });
-    const bytes = dataFileBytes(vnode.engineDirectory) ?? 0;
-    if (clean === undefined && bytes > 0) doubtful.push(vnode.engineDirectory);
-  }
-  if (doubtful.length > 0) await assertWhole(doubtful);
-  return vnodes;
-}
-
-async function assertWhole(engineDirectories: readonly string[]): Promise<void> {
-  const verdicts = await verifyEnvironments(engineDirectories);
-  const damaged = verdicts.filter(({ damage }) => damage !== undefined);
-  const first = damaged[0];
-  if (first === undefined) return;
-  throw new RingletError(
-    'DATA_CORRUPT',
-    `${first.directory} is damaged: ${first.damage}` +
-      (damaged.length > 1 ? ` (and ${damaged.length - 1} more)` : '') +
-      '; restore the data directory from a backup',
-    { path: first.directory, reason: first.damage ?? '', damaged: damaged.length, verified: verdicts.length },
-  );
-}
-
 /** Everything has passed: the first writes of an open. */
-function settle(directory: string, found: Found, nodes: readonly NodePaths[]): void {
+function settle(
+  directory: string,
+  found: Found,
+  nodes: readonly NodePaths[],
+  marks: ReadonlyMap<string, CleanMark | undefined>,
+): Map<string, VnodeDirectory> {
+  const { sameBoot } = found.session;
+  const { initialised, storeId } = found.manifest;
   // The manifest first: what a crash leaves behind it is recognised as ours.
   if (found.fresh) writeManifest(directory, found.manifest);
-  if (!found.manifest.initialised) makeDirectories(directory, found.manifest.storeId, nodes);
-  if (!found.manifest.initialised) found.actors.store();
+  if (!initialised) makeDirectories(directory, storeId, nodes);
+  if (!initialised) found.actors.store();
   found.session.begin();
+  if (initialised) healNodes(storeId, nodes);
+  const vnodes = new Map<string, VnodeDirectory>();
+  for (const vnode of nodes.flatMap((node) => node.vnodes)) {
+    const { vnodeId } = vnode;
+    const finding = found.lost.get(vnodeId);
+    const loss =
+      finding === undefined ? found.losses.marks.get(vnodeId) : putAside(vnode, finding, found.losses);
+    if (finding === undefined) removeCleanMark(vnode.directory);
+    vnodes.set(vnodeId, {
+      ...vnode,
+      clean: marks.get(vnodeId),
+      sameBoot,
+      mayCreate: !initialised || (loss !== undefined && (dataFileBytes(vnode.engineDirectory) ?? 0) === 0),
+      loss,
+    });
+  }
   found.buckets.heal();
-  for (const vnode of nodes.flatMap((node) => node.vnodes)) removeCleanMark(vnode.directory);
+  return vnodes;
 }

@@ -4,7 +4,14 @@ import { RingletError } from '../base/errors.js';
 import { isJournalFileName } from '../storage/journal-files.js';
 import { dataFileBytes, dataFileOf, syncDirectory } from '../storage/lmdb-environment.js';
 import { type CleanMark, readCleanMark } from './clean-mark.js';
-import { type Manifest, NODE_FILE, readNodeManifest, writeNodeManifest } from './manifest.js';
+import {
+  type Manifest,
+  NODE_FILE,
+  type NodeManifest,
+  readNodeManifest,
+  writeNodeManifest,
+} from './manifest.js';
+import { readRebuildMark } from './rebuild-mark.js';
 
 /**
  *   <data>/ringlet.json                 manifest
@@ -12,6 +19,7 @@ import { type Manifest, NODE_FILE, readNodeManifest, writeNodeManifest } from '.
  *          nodes/<node>/node.json       manifest of a node
  *                       buckets.json    a copy
  *                       <vnode>/clean.json
+ *                               rebuild.json   only while it is being rebuilt
  *                               engine/   LMDB
  *                               journal/
  */
@@ -29,6 +37,17 @@ export interface NodePaths {
   readonly vnodes: readonly VnodePaths[];
 }
 
+/** The parts of a virtual node's directory. */
+export function pathsIn(
+  directory: string,
+): Pick<VnodePaths, 'directory' | 'engineDirectory' | 'journalDirectory'> {
+  return {
+    directory,
+    engineDirectory: join(directory, 'engine'),
+    journalDirectory: join(directory, 'journal'),
+  };
+}
+
 /** Directory names: nothing that could leave the data directory. */
 const SAFE_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 
@@ -37,14 +56,7 @@ export function layOut(data: string, vnodeIds: ReadonlyMap<string, readonly stri
   return [...vnodeIds].map(([nodeId, ids]) => {
     const directory = join(data, 'nodes', safeId(nodeId));
     const vnodes = ids.map((vnodeId) => {
-      const own = join(directory, safeId(vnodeId));
-      return {
-        nodeId,
-        vnodeId,
-        directory: own,
-        engineDirectory: join(own, 'engine'),
-        journalDirectory: join(own, 'journal'),
-      };
+      return { nodeId, vnodeId, ...pathsIn(join(directory, safeId(vnodeId))) };
     });
     return { nodeId, directory, vnodes };
   });
@@ -59,19 +71,25 @@ function safeId(id: string): string {
   );
 }
 
+/** What of a virtual node's directory is gone. */
+export interface Gone {
+  /** The path and what is the matter with it. */
+  readonly reason: string;
+  /** Whether anything is left that might hold what nobody else has. */
+  readonly remains: boolean;
+}
+
 /**
- * That everything of a store which has served is there and belongs to it: a directory that is
- * gone is a loss, never a new member. Changes nothing.
- * @throws RingletError DATA_CORRUPT, DATA_FOREIGN
+ * Which virtual nodes of a store that has served lack a part of their directories, and that what
+ * is there belongs to it: a directory that is gone is a loss, never a new member. Changes nothing.
+ * @throws RingletError DATA_FOREIGN
  */
-export function assertComplete(manifest: Manifest, nodes: readonly NodePaths[]): void {
+export function missingParts(manifest: Manifest, nodes: readonly NodePaths[]): Map<string, Gone> {
+  const gone = new Map<string, Gone>();
   for (const { nodeId, directory, vnodes } of nodes) {
-    const node = readNodeManifest(directory);
-    if (node === undefined) {
-      if (manifest.initialised) throw missing(existsSync(directory) ? join(directory, NODE_FILE) : directory);
-      continue;
-    }
-    if (node.storeId !== manifest.storeId || node.nodeId !== nodeId) {
+    // One that is missing or damaged is written anew: the data itself says whose it is, too.
+    const node = intactNodeManifest(directory);
+    if (node !== undefined && (node.storeId !== manifest.storeId || node.nodeId !== nodeId)) {
       throw new RingletError(
         'DATA_FOREIGN',
         `${directory} belongs to node ${node.nodeId} of store ${node.storeId}, not to node ${nodeId} of ` +
@@ -87,24 +105,48 @@ export function assertComplete(manifest: Manifest, nodes: readonly NodePaths[]):
     }
     if (!manifest.initialised) continue;
     for (const vnode of vnodes) {
-      const file = dataFileOf(vnode.engineDirectory);
-      if (dataFileBytes(vnode.engineDirectory) === undefined) throw missing(file);
-      if (dataFileBytes(vnode.engineDirectory) === 0) throw lost(file, 'is empty');
-      if (!existsSync(vnode.journalDirectory)) throw missing(vnode.journalDirectory);
+      const reason = missingPart(vnode);
+      if (reason !== undefined) gone.set(vnode.vnodeId, { reason, remains: hasFiles(vnode) });
     }
+  }
+  return gone;
+}
+
+function missingPart(vnode: VnodePaths): string | undefined {
+  if (!existsSync(vnode.directory)) return `${vnode.directory} is missing`;
+  if (!existsSync(vnode.journalDirectory)) return `${vnode.journalDirectory} is missing`;
+  const bytes = dataFileBytes(vnode.engineDirectory);
+  if (bytes !== undefined && bytes > 0) return undefined;
+  // A fresh directory that the store was stopped in before it made the engine.
+  if (readRebuildMark(vnode.directory) !== undefined && readdirSync(vnode.journalDirectory).length === 0)
+    return undefined;
+  return `${dataFileOf(vnode.engineDirectory)} is ${bytes === undefined ? 'missing' : 'empty'}`;
+}
+
+/** Whether the data file or a journal file has any contents. */
+function hasFiles(vnode: VnodePaths): boolean {
+  if ((dataFileBytes(vnode.engineDirectory) ?? 0) > 0) return true;
+  return existsSync(vnode.journalDirectory) && readdirSync(vnode.journalDirectory).length > 0;
+}
+
+/** A node's manifest; undefined when it is missing or damaged. @throws RingletError DATA_FOREIGN for another format */
+function intactNodeManifest(directory: string): NodeManifest | undefined {
+  try {
+    return readNodeManifest(directory);
+  } catch (error) {
+    if (error instanceof RingletError && error.code === 'DATA_CORRUPT') return undefined;
+    throw error;
   }
 }
 
-function missing(path: string): RingletError {
-  return lost(path, 'is missing');
-}
-
-function lost(path: string, reason: string): RingletError {
-  return new RingletError(
-    'DATA_CORRUPT',
-    `${path} ${reason}; restore it from a backup, or start anew with another data directory`,
-    { path, reason },
-  );
+/** Writes the manifests of nodes that have none that can be read. */
+export function healNodes(storeId: string, nodes: readonly NodePaths[]): void {
+  for (const { nodeId, directory } of nodes) {
+    if (intactNodeManifest(directory) !== undefined) continue;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    writeNodeManifest(directory, storeId, nodeId);
+    syncDirectory(dirname(directory));
+  }
 }
 
 /** The clean mark of a virtual node, when nothing about its directory contradicts it. */

@@ -21,16 +21,22 @@ import {
 import { RingTable } from '../messaging/ring-table.js';
 import { firstState, renumbered, type RingState, rollBack, slotsOfNodes } from '../ring/change.js';
 import { memberCount, ringOfState } from '../ring/live-ring.js';
-import { GAUGE_ENGINE_KEYS } from '../shard/environment.js';
+import { GAUGE_ENGINE_KEYS, GAUGE_HINTS } from '../shard/environment.js';
+import type { VnodeDisk } from '../shard/worker-protocol.js';
 import { BufferLayout, LIVE_KEYS } from '../storage/buffer-layout.js';
 import { HostBuckets } from './buckets.js';
 import { ClockMark } from './clock-mark.js';
-import { type DataDirectory, openDataDirectory, storedTopology } from './data-directory.js';
+import {
+  type DataDirectory,
+  openDataDirectory,
+  storedTopology,
+  type VnodeDirectory,
+} from './data-directory.js';
 import { Faults } from './faults.js';
 import { Handles } from './handles.js';
 import { DATA, type ResolvedOptions, resolveOptions } from './resolve-options.js';
 import { HostRing } from './ring-control.js';
-import { type Assignment, type Internals, type Ready, Supervisor } from './supervisor.js';
+import { type Assignment, type Caretaker, type Internals, type Ready, Supervisor } from './supervisor.js';
 
 /** How long close() waits for requests of this thread. */
 const DRAIN_MS = 5_000;
@@ -88,7 +94,7 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
           const ids = slots.map((_, i) => `${node.id}.${i}`);
           directory?.addNode(node.id, ids);
           for (const slot of slots) handles.tellBuffer(slot, (view.buffers[slot] = newBuffer(resolved)));
-          await supervisor.add(slots.map((slot, i) => assignments.of(slot, ids[i]!, node.id)));
+          await supervisor.add(slots.map((slot, i) => assignments.of(slot, ids[i]!)));
         },
         end: async (node) => {
           await supervisor.retire(slotsOfNodes([node]));
@@ -101,9 +107,10 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     buckets.allowReplicas = (n) => members.allowReplicas(n);
     buckets.nodeCount = () => memberCount(view.ring);
     supervisor = new Supervisor(
-      ring.vnodes.map(({ ordinal, id, node }) => assignments.of(ordinal, id, node)),
+      ring.vnodes.map(({ ordinal, id }) => assignments.of(ordinal, id)),
       () => actors.next(),
       { ...internals, faults: internals.faults === true || resolved.allowFaults },
+      directory && caretakerOf(directory, view),
     );
     supervisor.onFacts = members.facts;
     let readies: readonly Ready[];
@@ -137,6 +144,7 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
           : Math.round(lookedMs + Math.max(...readies.map(({ recoveryMs }) => recoveryMs))),
         recoveredRecords: readies.reduce((sum, { recoveredRecords }) => sum + recoveredRecords, 0),
         totalMs: Math.round(performance.now() - startedMs),
+        rebuilding: directory?.rebuilding ?? [],
       },
     );
     void members.become(resolved.joiners, resolved.leavers);
@@ -260,7 +268,7 @@ class Assignments {
     this.actors = actors;
   }
 
-  of(ordinal: number, id: string, nodeId: string): Assignment {
+  of(ordinal: number, id: string): Assignment {
     const { view, options, directory, actors } = this;
     const found = directory?.vnodes.get(id);
     return {
@@ -274,17 +282,40 @@ class Assignments {
         flushMs: options.flushMs,
       },
       firstActor: found?.clean?.actor ?? actors.next(),
-      disk: found && {
-        directory: found.directory,
-        storeId: directory!.storeId,
-        nodeId,
-        mayCreate: found.mayCreate,
-        clean: found.clean,
-        sameBoot: found.sameBoot,
-        restarted: false,
-      },
+      disk: found && diskOf(found, directory!.storeId, false),
     };
   }
+}
+
+function diskOf(found: VnodeDirectory, storeId: string, emptyBuffer: boolean): VnodeDisk {
+  const { directory, nodeId, mayCreate, clean, sameBoot, loss } = found;
+  return {
+    directory,
+    storeId,
+    nodeId,
+    mayCreate,
+    clean,
+    sameBoot,
+    restarted: false,
+    loss: loss && { buckets: loss.buckets, discarded: loss.discarded },
+    emptyBuffer,
+  };
+}
+
+function caretakerOf(directory: DataDirectory, view: StoreView): Caretaker {
+  const layout = new SharedLayout(view.shared.shape);
+  const control = new Int32Array(view.shared.control);
+  const idOf = (ordinal: number): string => view.ring.vnodes[ordinal]!.id;
+  return {
+    claimLoss: (ordinal) => directory.claimLoss(idOf(ordinal)),
+    async lose(ordinal, reason) {
+      // Hints that nobody else has may be left in what is put aside.
+      const hints = control[layout.vnodeWord(ordinal) + VNODE_COUNTERS + GAUGE_HINTS]!;
+      const found = await directory.lose(idOf(ordinal), { reason, kept: hints > 0 });
+      return diskOf(found, directory.storeId, true);
+    },
+    whole: (ordinal) => void directory.markWhole(idOf(ordinal)),
+  };
 }
 
 function keeperOf(directory: DataDirectory): ConstructorParameters<typeof HostBuckets>[0] {

@@ -18,6 +18,9 @@ import { clearVnodeBits } from '../messaging/vnode-bits.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
 import type { FaultPlace, ThreadFault } from '../shard/thread-faults.js';
 import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
+import { pathsIn } from './data-layout.js';
+import { DirectoryWatch } from './directory-watch.js';
+import { Endings } from './endings.js';
 import { VNODE_WORKER } from './worker-url.js';
 
 /** A virtual node that never says "ready" or "stopped" is given up after so long. */
@@ -39,14 +42,32 @@ export interface Internals {
   /** Heap of a virtual node's thread. */
   readonly heapMiB?: number;
   readonly hungMs?: number;
+  /** How often it is looked for threads that hang and files that are gone. */
+  readonly watchMs?: number;
+  /** Ends of a thread after which its data counts as damaged (endings.ts); those that are asked for count too. */
+  readonly hopelessEnds?: number;
 }
 
-/** What stays the same through all threads that serve a virtual node. */
+/** What stays the same through all threads that serve a virtual node, and the disk of the first. */
 export interface Assignment {
   readonly base: Omit<VnodeTask, 'port' | 'actor' | 'freshActors' | 'disk' | 'faults'>;
   readonly disk: VnodeDisk | undefined;
   /** The actor of the first thread; every later one takes a fresh number. */
   readonly firstActor: number;
+}
+
+/** What the owner of the data directory does for the supervisor. */
+export interface Caretaker {
+  /** Whether the peers of a virtual node can rebuild it; then it counts as lost, and is to be ended. */
+  claimLoss(ordinal: number): boolean;
+  /**
+   * The data of a virtual node is lost, and its thread gone: an empty directory in its place, to be
+   * rebuilt from its peers.
+   * @throws RingletError if they cannot; nothing was changed then
+   */
+  lose(ordinal: number, reason: string): Promise<VnodeDisk>;
+  /** It was rebuilt. */
+  whole(ordinal: number): void;
 }
 
 export interface Ready {
@@ -63,6 +84,12 @@ interface Incarnation {
   mark: CleanState | undefined;
   error: RingletError | undefined;
   isReady: boolean;
+  /** Why its data counts as lost. */
+  lost: string | undefined;
+  /** Its end was asked for. */
+  wanted: boolean;
+  /** Told to take nothing more. */
+  fenced: boolean;
 }
 
 /**
@@ -77,6 +104,11 @@ export class Supervisor {
   /** Those that have left for good. */
   private readonly retired = new Set<number>();
   private readonly freshActor: () => number;
+  private readonly caretaker: Caretaker | undefined;
+  /** By slot: what its next thread finds, and whether its files are still there. */
+  private readonly disks: (VnodeDisk | undefined)[] = [];
+  private readonly watches: (DirectoryWatch | undefined)[] = [];
+  private readonly endings = new Endings();
   private readonly internals: Internals;
   private readonly watchMs: number;
   private readonly control: Int32Array;
@@ -91,9 +123,15 @@ export class Supervisor {
   onFacts: (facts: readonly RingFact[]) => void = () => undefined;
   lastError: RingletError | undefined;
 
-  constructor(assignments: readonly Assignment[], freshActor: () => number, internals: Internals = {}) {
+  constructor(
+    assignments: readonly Assignment[],
+    freshActor: () => number,
+    internals: Internals = {},
+    caretaker?: Caretaker,
+  ) {
     const { shared } = assignments[0]!.base;
-    for (const assignment of assignments) this.assignments[assignment.base.ordinal] = assignment;
+    this.caretaker = caretaker;
+    for (const assignment of assignments) this.assign(assignment);
     this.freshActor = freshActor;
     this.internals = internals;
     this.control = new Int32Array(shared.control);
@@ -112,20 +150,41 @@ export class Supervisor {
     });
     // A dead worker also rejects its task, which is where it is dealt with.
     this.pool.on('error', () => undefined);
-    this.watchMs = Math.min(WATCH_MS, this.hungMs / 4);
-    this.watch = setInterval(this.lookForHung, this.watchMs);
+    this.watchMs = internals.watchMs ?? Math.min(WATCH_MS, this.hungMs / 4);
+    this.watch = setInterval(this.look, this.watchMs);
     this.watch.unref();
   }
 
   /** Starts all threads. @throws RingletError of the first that fails */
   async start(): Promise<readonly Ready[]> {
-    const incarnations = this.assignments.map((_, ordinal) => this.launch(ordinal, 1));
-    return Promise.all(incarnations.map(({ ready }) => ready));
+    return Promise.all(this.assignments.map((_, ordinal) => this.startOne(ordinal)));
+  }
+
+  private assign(assignment: Assignment): void {
+    const { ordinal } = assignment.base;
+    const { disk } = assignment;
+    this.assignments[ordinal] = assignment;
+    this.disks[ordinal] = disk;
+    this.watches[ordinal] = disk && new DirectoryWatch(pathsIn(disk.directory));
+  }
+
+  /** Damage that only its thread finds is dealt with as any other. */
+  private async startOne(ordinal: number): Promise<Ready> {
+    const first = this.launch(ordinal, 1);
+    try {
+      return await first.ready;
+    } catch (error) {
+      await first.gone;
+      const loss = lossOf(first);
+      if (this.closing || loss === undefined || this.caretaker === undefined) throw error;
+      this.disks[ordinal] = await this.caretaker.lose(ordinal, loss);
+      return await this.launch(ordinal, 2).ready;
+    }
   }
 
   /** Starts the threads of virtual nodes that join. @throws RingletError of the first that fails */
   async add(assignments: readonly Assignment[]): Promise<readonly Ready[]> {
-    for (const assignment of assignments) this.assignments[assignment.base.ordinal] = assignment;
+    for (const assignment of assignments) this.assign(assignment);
     const started = assignments.map(({ base }) => this.launch(base.ordinal, 1));
     return Promise.all(started.map(({ ready }) => ready));
   }
@@ -152,7 +211,8 @@ export class Supervisor {
   }
 
   private launch(ordinal: number, count: number): Incarnation {
-    const { base, disk, firstActor } = this.assignments[ordinal]!;
+    const { base, firstActor } = this.assignments[ordinal]!;
+    const disk = this.disks[ordinal];
     const words = this.layout.vnodeWord(ordinal);
     Atomics.store(this.control, words + VNODE_STATE, STATE_STARTING);
     Atomics.store(this.control, words + VNODE_INCARNATION, count);
@@ -166,7 +226,7 @@ export class Supervisor {
       faults: this.internals.faults ?? false,
       actor: count === 1 ? firstActor : this.freshActor(),
       freshActors: this.freshActors(),
-      disk: disk && (count === 1 ? disk : { ...disk, mayCreate: false, clean: undefined, restarted: true }),
+      disk,
       port: port2,
     };
     const run = this.pool.run(task, { transferList: [port2], signal: abort.signal }) as Promise<void>;
@@ -228,13 +288,23 @@ export class Supervisor {
       mark: undefined,
       error: undefined,
       isReady: false,
+      lost: undefined,
+      wanted: false,
+      fenced: false,
     };
     port.on('message', (message: FromVnode) => {
       switch (message.type) {
         case 'ready':
           clearTimeout(timer);
           incarnation.isReady = true;
+          // The next thread finds the directory and the object buffer as this one leaves them.
+          this.disks[ordinal] = nextDisk(this.disks[ordinal]);
+          this.watches[ordinal]?.begin();
           resolveReady(message);
+          return;
+        case 'whole':
+          this.disks[ordinal] = withoutLoss(this.disks[ordinal]);
+          this.caretaker?.whole(ordinal);
           return;
         case 'actors':
           this.tell(ordinal, port, { type: 'actors', actors: this.freshActors() });
@@ -268,6 +338,35 @@ export class Supervisor {
       hold.resume = () => this.launch(ordinal, count + 1);
       return;
     }
+    const loss = lossOf(incarnation) ?? this.hopelessAfter(ordinal, incarnation);
+    if (loss !== undefined && this.caretaker !== undefined) {
+      void this.replaceLost(ordinal, loss, count);
+      return;
+    }
+    this.launchAfter(ordinal, wasReady, count);
+  }
+
+  /** Why a thread that ends again and again counts as one whose data is damaged. */
+  private hopelessAfter(ordinal: number, { wanted, error }: Incarnation): string | undefined {
+    const { hopelessEnds } = this.internals;
+    if (wanted && hopelessEnds === undefined) return undefined;
+    return this.endings.hopeless(ordinal, error, performance.now(), hopelessEnds);
+  }
+
+  /** Its data is gone: the next thread begins with nothing, and its peers give it theirs. */
+  private async replaceLost(ordinal: number, reason: string, count: number): Promise<void> {
+    try {
+      this.disks[ordinal] = await this.caretaker!.lose(ordinal, reason);
+    } catch (error) {
+      // No replica survives, or the disk takes nothing: what is there is opened again, and again.
+      this.lastError = error instanceof RingletError ? error : this.lastError;
+      this.launchAfter(ordinal, false, count);
+      return;
+    }
+    if (!this.closing && !this.retired.has(ordinal)) this.launch(ordinal, count + 1);
+  }
+
+  private launchAfter(ordinal: number, wasReady: boolean, count: number): void {
     const delayMs = wasReady ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(count, 10));
     setTimeout(() => {
       if (!this.closing && !this.retired.has(ordinal)) this.launch(ordinal, count + 1);
@@ -282,6 +381,33 @@ export class Supervisor {
   }
 
   /** A thread that does not even sleep and wake. When this very timer was late, the whole process was away. */
+  private readonly look = (): void => {
+    this.lookForHung();
+    this.current.forEach((incarnation, ordinal) => {
+      if (!incarnation.isReady) return;
+      void this.watches[ordinal]?.look().then((reason) => {
+        if (reason !== undefined && incarnation.isReady) this.lostUnder(ordinal, incarnation, reason);
+      });
+    });
+  };
+
+  /**
+   * The files of a thread are gone, though it has them open. It is replaced by one that its peers
+   * rebuild, or, where it is the last that has something, fenced until they could.
+   */
+  private lostUnder(ordinal: number, incarnation: Incarnation, reason: string): void {
+    if (this.closing || this.retired.has(ordinal) || incarnation.lost !== undefined) return;
+    if (this.caretaker?.claimLoss(ordinal) === true) {
+      incarnation.lost = reason;
+      incarnation.abort.abort();
+      return;
+    }
+    if (incarnation.fenced) return;
+    incarnation.fenced = true;
+    this.lastError = new RingletError('DATA_CORRUPT', reason, { vnode: this.assignments[ordinal]!.base.id });
+    this.tell(ordinal, incarnation.port, { type: 'fence', reason });
+  }
+
   private readonly lookForHung = (): void => {
     const nowMs = performance.now();
     const late = nowMs - this.lastWatchMs > 2 * this.watchMs;
@@ -308,6 +434,7 @@ export class Supervisor {
   terminate(ordinal: number): boolean {
     const incarnation = this.current.get(ordinal);
     if (incarnation?.isReady !== true) return false;
+    incarnation.wanted = true;
     incarnation.abort.abort();
     return true;
   }
@@ -316,6 +443,7 @@ export class Supervisor {
   inject(ordinal: number, fault: ThreadFault, place: FaultPlace = 'loop'): boolean {
     const incarnation = this.current.get(ordinal);
     if (this.internals.faults !== true || incarnation?.isReady !== true) return false;
+    incarnation.wanted = true;
     this.tell(ordinal, incarnation.port, { type: 'fault', fault, place });
     return true;
   }
@@ -379,4 +507,18 @@ export class Supervisor {
     this.current.forEach(({ mark }, ordinal) => (marks[ordinal] = mark));
     return marks;
   }
+}
+
+/** Why the data that a thread has left counts as lost; undefined when the next one can go on with it. */
+function lossOf({ lost, error }: Incarnation): string | undefined {
+  return lost ?? (error?.code === 'DATA_CORRUPT' ? error.message : undefined);
+}
+
+/** What the disk is to the thread after the one that was given this. */
+function nextDisk(disk: VnodeDisk | undefined): VnodeDisk | undefined {
+  return disk && { ...disk, mayCreate: false, clean: undefined, restarted: true, emptyBuffer: false };
+}
+
+function withoutLoss(disk: VnodeDisk | undefined): VnodeDisk | undefined {
+  return disk && { ...disk, loss: undefined };
 }

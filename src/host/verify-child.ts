@@ -1,10 +1,12 @@
 import { symlinkSync, writeSync } from 'node:fs';
+import type { EngineIdentity } from '../storage/engine.js';
 import { decodeMeta, type DecodedMeta, META_KEY } from '../storage/engine-meta.js';
 import { dataFileOf, type LmdbEnvironment, openEnvironment } from '../storage/lmdb-environment.js';
 import {
   aligned,
   bucketAt,
   contentCheckOf,
+  HINT_BUCKET,
   keyAt,
   keyLengthAt,
   partitionAt,
@@ -27,6 +29,10 @@ export interface Inspection {
   readonly reason?: string;
   readonly count: number;
   readonly root: number;
+  /** Hints among the records, by their keys; absent when not everything could be read. */
+  readonly hints?: number;
+  /** Whose data it says that it is, if that is intact. */
+  readonly identity?: EngineIdentity;
 }
 
 const PREFIX_BYTES = 4;
@@ -43,8 +49,10 @@ function inspectRows(env: LmdbEnvironment): Inspection {
   let count = 0;
   let root = 0;
   let damaged = 0;
+  let hints = 0;
   for (const { key, value } of env.getRange({})) {
     rows++;
+    if (key.length > PREFIX_BYTES && key[2] === HINT_BUCKET >>> 8 && key[3] === (HINT_BUCKET & 0xff)) hints++;
     if (key.length === META_KEY.length && key.every((byte, i) => byte === META_KEY[i])) {
       meta = decodeMeta(value);
     } else if (verifyRecord(value) && belongsTo(key, value)) {
@@ -55,7 +63,13 @@ function inspectRows(env: LmdbEnvironment): Inspection {
     }
   }
   const reason = faultOf(meta, rows, entriesOf(env), count, root, damaged);
-  return { ...(reason === undefined ? {} : { reason }), count, root };
+  return {
+    ...(reason === undefined ? {} : { reason }),
+    ...(rows === entriesOf(env) ? { hints } : {}),
+    ...(meta?.kind === 'ok' ? { identity: meta.identity } : {}),
+    count,
+    root,
+  };
 }
 
 /** Whether a record is where its own content says. */

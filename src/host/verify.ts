@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { dataFileBytes } from '../storage/lmdb-environment.js';
+import type { EngineIdentity } from '../storage/engine.js';
 import type { Inspection } from './verify-child.js';
 
 /** What a process of its own found in an environment. */
@@ -13,6 +14,9 @@ export interface Verdict {
   readonly damage: string | undefined;
   readonly count: number;
   readonly root: number;
+  /** Intact hints in it; undefined when it could not be read to its end. */
+  readonly hints: number | undefined;
+  readonly identity: EngineIdentity | undefined;
 }
 
 /** A slow disk reads more than this; whoever takes longer hangs. */
@@ -62,8 +66,8 @@ function verifyUntilCrash(directories: readonly string[], views: string): Promis
   onLines(child.stdout, (line) => {
     const [word, , ...json] = line.split(' ');
     if (word !== 'end') return;
-    const { reason, count, root } = JSON.parse(json.join(' ')) as Inspection;
-    verdicts.push({ directory: directories[verdicts.length]!, damage: reason, count, root });
+    const { reason, count, root, hints, identity } = JSON.parse(json.join(' ')) as Inspection;
+    verdicts.push({ directory: directories[verdicts.length]!, damage: reason, count, root, hints, identity });
     watch(directories[verdicts.length]);
   });
   return new Promise((resolve, reject) => {
@@ -77,7 +81,7 @@ function verifyUntilCrash(directories: readonly string[], views: string): Promis
       if (directory !== undefined) {
         const how = signal === null ? `with code ${code}` : `by ${signal}`;
         const damage = timedOut ? 'reading it takes for ever' : `reading it ended a process ${how}`;
-        verdicts.push({ directory, damage, count: 0, root: 0 });
+        verdicts.push({ directory, damage, count: 0, root: 0, hints: undefined, identity: undefined });
       }
       resolve(verdicts);
     });

@@ -85,6 +85,8 @@ export const FLAG_SETTLED = 2;
 export const FLAG_STRICT = 4;
 export const FLAG_HINT = 8;
 export const FLAG_WANTED = 16;
+/** A GET_REPLY of a virtual node that is being rebuilt: it counts neither as an absence nor towards R. */
+export const FLAG_PARTIAL = 32;
 
 export const NO_CALLER = -1;
 

@@ -64,13 +64,28 @@ export const VNODE_RING_REVISION = 11;
 export const VNODE_COUNTERS = 16;
 export const VNODE_WORDS = 128;
 
-export const STATE_NAMES = ['starting', 'recovering', 'serving', 'fenced', 'stopped', 'faulted'] as const;
+export const STATE_NAMES = [
+  'starting',
+  'recovering',
+  'serving',
+  'fenced',
+  'stopped',
+  'faulted',
+  'rebuilding',
+] as const;
 export const STATE_STARTING = 0;
 export const STATE_RECOVERING = 1;
 export const STATE_SERVING = 2;
 export const STATE_FENCED = 3;
 export const STATE_STOPPED = 4;
 export const STATE_FAULTED = 5;
+/** It lost its data and takes requests while its peers give it theirs: what it lacks proves nothing. */
+export const STATE_REBUILDING = 6;
+
+/** Whether a virtual node in this state is sent requests. */
+export function takesRequests(state: number): boolean {
+  return state === STATE_SERVING || state === STATE_REBUILDING;
+}
 
 /** Words of a caller's block; its claim words follow. */
 export const CALLER_READER_EPOCH = 0;

@@ -48,9 +48,12 @@ export class ConditionalPuts {
   /** Travels with every question and back: answers meant for an earlier thread count for nothing. */
   private readonly actor: number;
   private next = 1;
+  private readonly partial: () => boolean;
 
-  constructor(env: VnodeEnvironment, puts: PutCoordinator, actor: number) {
+  /** @param partial this virtual node is being rebuilt: its own copy counts for nothing */
+  constructor(env: VnodeEnvironment, puts: PutCoordinator, actor: number, partial: () => boolean) {
     this.actor = actor | 0;
+    this.partial = partial;
     this.env = env;
     this.puts = puts;
   }
@@ -95,7 +98,9 @@ export class ConditionalPuts {
     const owners: number[] = [];
     const holders = new Set<number>();
     for (const owner of list.slice(0, n)) {
-      if (owner !== env.ordinal && !env.isServing(owner)) continue;
+      // What has lost its data and is being rebuilt does not count.
+      const whole = owner === env.ordinal ? !this.partial() : env.isServing(owner) && env.isWhole(owner);
+      if (!whole) continue;
       const waiting = list.filter((other) => other !== env.ordinal && env.hasHintsFor(other, owner));
       if (!waiting.every((holder) => env.isServing(holder))) continue;
       owners.push(owner);
@@ -133,12 +138,21 @@ export class ConditionalPuts {
     outbox.end();
   }
 
-  /** A peer's copy is merged by now. Returns the frame that can go on, once enough have come. */
-  answered(id: number, from: number, good: boolean): { from: number; words: Int32Array } | undefined {
+  /**
+   * A peer's copy is merged by now. Returns the frame that can go on, once enough have come.
+   * @param partial it is being rebuilt: what it lacks proves nothing
+   */
+  answered(
+    id: number,
+    from: number,
+    good: boolean,
+    partial = false,
+  ): { from: number; words: Int32Array } | undefined {
     const reading = this.readings.get(id);
     if (reading === undefined || !reading.open.includes(from)) return undefined;
     reading.open = reading.open.filter((vnode) => vnode !== from);
-    if (!good || --reading.missing > 0) return undefined;
+    const counts = good && !(partial && reading.rest === undefined);
+    if (!counts || --reading.missing > 0) return undefined;
     this.readings.delete(id);
     if (reading.rest === undefined || reading.rest.need <= 0) return reading;
     this.askOwners(reading);

@@ -57,6 +57,8 @@ export interface VnodeEnvironment {
   tick(): number;
   /** Whether another virtual node serves requests now: its state word; inside a virtual node also what that one suspects. */
   isServing(vnode: number): boolean;
+  /** Whether it has all that it must have: it serves, and is not being rebuilt. */
+  isWhole(vnode: number): boolean;
   /** n of a bucket, 0 if there is none of that number; it never changes. */
   replicasOf(bucket: number): number;
   /** Conflict rule of a bucket (RULE_…). */

@@ -55,6 +55,8 @@ export interface Applied {
 /** Hears of every record that was appended, and of the one whose place it takes; both valid during the call. */
 export interface Witness {
   replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void;
+  /** The record appended last took the place of one that cannot be read any more. */
+  tookUnknown(): void;
 }
 
 export type ApplyOutcome = Applied | Refusal | 'wait';
@@ -68,7 +70,7 @@ export class Replica {
   private readonly tick: () => number;
   private readonly maxRecordBytes: number;
   private readonly witness: Witness | undefined;
-  /** A damaged record was replaced: its clock is forgotten, and with it maybe dots of our actor. */
+  /** A damaged record was replaced: its clock is forgotten, and with it maybe dots of our actor. Whoever takes another one clears it. */
   forgotClock = false;
   siblingsMax = 0;
   actorsMax = 0;
@@ -222,7 +224,10 @@ export class Replica {
       corruption(error);
       // What stands here is damaged, what came is whole: take it.
       const applied = this.append(from, at, keyWords, undefined, 0);
-      if (typeof applied === 'object' && 'sequence' in applied) this.forgotClock = true;
+      if (typeof applied === 'object' && 'sequence' in applied) {
+        this.forgotClock = true;
+        this.witness?.tookUnknown();
+      }
       return applied;
     }
     if (current < 0) return this.append(from, at, keyWords, undefined, 0);

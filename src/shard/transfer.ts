@@ -15,6 +15,7 @@ import { HANDED, type Moves, STAYS } from '../ring/ring.js';
 import { DURABLE, type Pipeline } from '../storage/pipeline.js';
 import type { Completions } from './completions.js';
 import type { VnodeEnvironment } from './environment.js';
+import type { Rebuilding } from './rebuilding.js';
 import type { RingSource } from './ring-source.js';
 import type { Service } from './service.js';
 import type { AntiEntropy } from './trees/anti-entropy.js';
@@ -59,6 +60,7 @@ export interface TransferParts {
   readonly completions: Completions;
   readonly trees: Trees;
   readonly repair: AntiEntropy;
+  readonly rebuilding: Rebuilding;
 }
 
 /**
@@ -109,7 +111,9 @@ export class Transfer implements Service {
 
   poll(nowMs: number): number {
     if (this.tasks.length === 0) return Number.POSITIVE_INFINITY;
-    if (nowMs < this.nextMs || !this.parts.trees.usable) return Math.max(this.nextMs, nowMs + LOOK_MS);
+    // What has lost its data is certain of nothing, on either side.
+    if (nowMs < this.nextMs || !this.parts.trees.usable || this.parts.rebuilding.partial)
+      return Math.max(this.nextMs, nowMs + LOOK_MS);
     this.nextMs = nowMs + LOOK_MS;
     let left = QUESTIONS;
     for (const task of this.tasks) {
@@ -174,7 +178,7 @@ export class Transfer implements Service {
     const partition = range & 0xffff;
     const replicas = range >>> 16;
     const root = nodeOf(replicas, partition, 0, 0);
-    if (!trees.usable || !trees.set.shares(from, root)) {
+    if (!trees.usable || this.parts.rebuilding.partial || !trees.set.shares(from, root)) {
       this.answer(from, since, range, OUT_NO_TREES);
       return;
     }

@@ -9,6 +9,7 @@ import {
   frameRequest,
   frameType,
   FLAG_HINT,
+  FLAG_PARTIAL,
   FLAG_REPAIR,
   FLAG_SETTLED,
   GET,
@@ -60,6 +61,7 @@ import { Hints, type Taken } from './hints.js';
 import { OldCopies } from './old-copies.js';
 import { PutCoordinator } from './put-coordinator.js';
 import { readPut } from './put-request.js';
+import { type Loss, Rebuilding } from './rebuilding.js';
 import { Replica } from './replica.js';
 import { Scanner } from './scanner.js';
 import type { Service } from './service.js';
@@ -87,6 +89,9 @@ export interface VirtualNodeParts {
   readonly engine: Engine | undefined;
   readonly actor: number;
   readonly maxRecordBytes: number;
+  /** It lost its data and is to be rebuilt from its peers; `onWhole` is called when it is. */
+  readonly loss?: Loss | undefined;
+  readonly onWhole?: () => void;
 }
 
 /**
@@ -111,6 +116,7 @@ export class VirtualNode {
   private readonly conditional: ConditionalPuts;
   private readonly scanner: Scanner;
   private readonly detector: FailureDetector;
+  private readonly rebuilding: Rebuilding;
   private readonly services: readonly Service[];
   private readonly serviceOf = new Map<number, Service>();
   private readonly parked: Parked[] = [];
@@ -133,6 +139,8 @@ export class VirtualNode {
     this.engine = engine;
     this.completions = completions;
     const trees = this.makeTrees(env, parts);
+    const { loss, onWhole = () => undefined } = parts;
+    this.rebuilding = new Rebuilding({ env, pipeline, completions, sets: trees.set, loss, onWhole });
     const replica = this.makeReplica(parts, trees);
     const guest = this.makeGuestActor(() => env.freshActor());
     const hints = new Hints(env, pipeline, replica, guest);
@@ -150,9 +158,9 @@ export class VirtualNode {
       own: this.own,
       actor,
     });
-    this.conditional = new ConditionalPuts(env, this.puts, actor);
+    this.conditional = new ConditionalPuts(env, this.puts, actor, () => this.rebuilding.partial);
     this.scanner = new Scanner(env, pipeline, engine);
-    this.repair = new AntiEntropy(env, pipeline, engine, completions, replica, trees);
+    this.repair = new AntiEntropy(env, pipeline, engine, completions, replica, trees, this.rebuilding);
     const services: Service[] = [
       this.detector,
       new Gossip(this.world),
@@ -161,7 +169,8 @@ export class VirtualNode {
     ];
     const source = env.ringSource;
     if (source !== undefined) {
-      this.transfer = this.makeTransfer({ env, source, pipeline, completions, trees, repair: this.repair });
+      const { rebuilding, repair } = this;
+      this.transfer = this.makeTransfer({ env, source, pipeline, completions, trees, repair, rebuilding });
       services.push(this.transfer);
       services.push(new OldCopies({ env, source, pipeline, engine, completions, hints, loader }));
       if (env.ring.cleaning !== undefined) this.own.renew();
@@ -204,9 +213,9 @@ export class VirtualNode {
     source.announce(ring.revision);
   }
 
-  /** The actor of its dots, if it has one at the moment. */
+  /** The actor of its dots, if it has one at the moment that has forgotten nothing. */
   get actor(): number | undefined {
-    return this.own.inUse;
+    return this.replica.forgotClock ? undefined : this.own.inUse;
   }
 
   /** One turn. Returns the monotonic time of the next one, at the latest; a message may come first. */
@@ -240,14 +249,6 @@ export class VirtualNode {
     this.held = [];
     // Once the journal has failed for good, what it owes cannot be acknowledged: the deadline answers.
     if (this.pipeline.journalWhole) for (const take of held) take();
-  }
-
-  /**
-   * A record that this thread could not read was replaced by a peer's: dots of ours may be
-   * forgotten, and the next one must be made under a fresh actor (versions.md, trap 3).
-   */
-  get forgotClock(): boolean {
-    return this.replica.forgotClock;
   }
 
   /** Keys whose copy here must still go to an owner. */
@@ -484,10 +485,11 @@ export class VirtualNode {
       }
     }
     const source = record < 0 ? words : this.replica.wordsOf(record);
+    const flags = this.rebuilding.partial ? FLAG_PARTIAL : 0;
     const length = record < 0 ? 0 : lengthAt(source, record);
     const request = frameRequest(words, at);
     const reply = outbox.begin(RECORD_AT * 4 + length);
-    writeHeader(outbox.words, reply, GET_REPLY, 0, request, this.env.ring.epoch, 0);
+    writeHeader(outbox.words, reply, GET_REPLY, flags, request, this.env.ring.epoch, 0);
     outbox.words[reply + 6] = outcome;
     outbox.words[reply + 7] = words[at + 6]!;
     copyWords(source, record, outbox.words, reply + RECORD_AT, length >>> 2);
@@ -504,7 +506,8 @@ export class VirtualNode {
       const merged = this.replica.apply(words, bytes, at + RECORD_AT, rule);
       good = typeof merged === 'object' && 'sequence' in merged;
     }
-    const ready = this.conditional.answered(id, from, good);
+    const partial = (frameFlags(words, at) & FLAG_PARTIAL) !== 0;
+    const ready = this.conditional.answered(id, from, good, partial);
     if (ready === undefined) return;
     const request = readPut(ready.words, bytesOf(ready.words), 0);
     const put = frameRequest(ready.words, 0);
@@ -516,6 +519,11 @@ export class VirtualNode {
   }
 
   private scan(from: number, words: Int32Array, bytes: Uint8Array, at: number, deadlineMs: number): void {
+    // It was asked of an earlier thread, which had everything; the caller asks again.
+    if (this.rebuilding.partial) {
+      this.env.count(COUNT_DROPPED, 1);
+      return;
+    }
     const afterBytes = words[at + 9]! & 0xffff;
     const start = (at + GET_FIXED_WORDS) * 4;
     const partition = words[at + 8]! >>> 16;

@@ -1,6 +1,7 @@
 import type { ErrorFields } from '../base/errors.js';
 import type { SharedBuffers } from '../messaging/layout.js';
 import type { RingFact } from '../ring/change.js';
+import type { Loss } from './rebuilding.js';
 import type { FaultPlace, ThreadFault } from './thread-faults.js';
 import type { BufferShape } from '../storage/buffer-layout.js';
 
@@ -33,12 +34,18 @@ export interface VnodeDisk {
   readonly sameBoot: boolean;
   /** A new thread of the same process: the object buffer holds what the last one left. */
   readonly restarted: boolean;
+  /** Its data was lost: it begins with an empty directory, and its peers give it what they have. */
+  readonly loss: Loss | undefined;
+  /** The object buffer still has what belonged to a directory that is gone. */
+  readonly emptyBuffer: boolean;
 }
 
 export type ToVnode =
   | { readonly type: 'stop' }
   | { readonly type: 'actors'; readonly actors: readonly number[] }
   | { readonly type: 'fault'; readonly fault: ThreadFault; readonly place: FaultPlace }
+  /** Its files are gone, and nobody else has what is in them: it may be read, and takes nothing more. */
+  | { readonly type: 'fence'; readonly reason: string }
   | { readonly type: 'hang'; readonly forMs: number };
 
 export type FromVnode =
@@ -49,6 +56,8 @@ export type FromVnode =
     }
   /** What it is certain of in a ring change, to be made durable. */
   | { readonly type: 'facts'; readonly facts: readonly RingFact[] }
+  /** It was rebuilt: everything that it lost is there again, and synced. */
+  | { readonly type: 'whole' }
   /** It needs fresh actor numbers. */
   | { readonly type: 'actors' }
   | { readonly type: 'failed'; readonly error: ErrorFields }

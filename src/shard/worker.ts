@@ -13,9 +13,11 @@ import {
   ruleOfFacts,
   SharedLayout,
   STATE_FAULTED,
+  STATE_REBUILDING,
   STATE_RECOVERING,
   STATE_SERVING,
   STATE_STOPPED,
+  takesRequests,
   VNODE_CONTROL,
   VNODE_COUNTERS,
   VNODE_HEARTBEAT,
@@ -37,10 +39,11 @@ import type { Engine } from '../storage/engine.js';
 import { type JournalDisk, openJournalDisk } from '../storage/journal-files.js';
 import { Journal } from '../storage/journal.js';
 import { openLmdbEngine } from '../storage/lmdb-open.js';
-import { ObjectBuffer } from '../storage/object-buffer.js';
+import { freeAll, ObjectBuffer, unlinkAll } from '../storage/object-buffer.js';
 import { Pipeline } from '../storage/pipeline.js';
 import { Reclaimer } from '../storage/readers.js';
 import { recoverJournal, type Recovered } from '../storage/recovery.js';
+import { ownerTag } from '../storage/segment-header.js';
 import { Completions } from './completions.js';
 import { COUNT_JOURNAL_FAILURES } from './environment.js';
 import { SharedRingSource } from './ring-source.js';
@@ -79,6 +82,7 @@ class VnodeThread {
   private askedForActors = false;
   /** A fault to commit inside the next put. */
   private armed: ThreadFault | undefined;
+  private pipeline: Pipeline | undefined;
   /** When engine or journal were first seen to have failed; 0: they have not. */
   private failedMs = 0;
 
@@ -106,6 +110,7 @@ class VnodeThread {
     const { task } = this;
     const started = this.clock.nowMs();
     const reclaimer = new Reclaimer(this.control, this.layout);
+    if (task.disk?.emptyBuffer === true) await this.emptyBuffer(reclaimer);
     const buffer = new ObjectBuffer(task.buffer, new BufferLayout(task.bufferShape), reclaimer);
     const storage = task.disk && (await this.openDisk(task.disk, buffer));
     const completions = new Completions();
@@ -117,10 +122,12 @@ class VnodeThread {
     };
     const pipeline = new Pipeline(buffer, storage, options, (token) => completions.reached(token));
     completions.pipeline = pipeline;
+    this.pipeline = pipeline;
     if (task.disk?.restarted === true) {
       storage!.journal.adopt();
       while (pipeline.rehoming) await this.sleeper.onEventLoop(HEARTBEAT_MS);
     }
+    const loss = task.disk?.loss;
     const vnode = new VirtualNode({
       env: this.environment(),
       pipeline,
@@ -128,8 +135,13 @@ class VnodeThread {
       engine: storage?.engine,
       actor: task.actor,
       maxRecordBytes: task.maxRecordBytes,
+      loss,
+      onWhole: () => {
+        this.setState(STATE_SERVING);
+        this.send({ type: 'whole' });
+      },
     });
-    this.setState(STATE_SERVING);
+    this.setState(loss === undefined ? STATE_SERVING : STATE_REBUILDING);
     this.send({
       type: 'ready',
       recoveredRecords: storage?.recovered.records ?? 0,
@@ -141,8 +153,18 @@ class VnodeThread {
     this.send({ type: 'stopped', mark });
   }
 
+  /** Readers of other threads may still look at a record: nothing is written over before they are done. */
+  private async emptyBuffer(reclaimer: Reclaimer): Promise<void> {
+    const layout = new BufferLayout(this.task.bufferShape);
+    unlinkAll(this.task.buffer, layout);
+    const epoch = reclaimer.retire();
+    while (!reclaimer.passed(epoch)) await this.sleeper.onEventLoop(1);
+    freeAll(this.task.buffer, layout);
+  }
+
   private async openDisk(disk: VnodeDisk, buffer: ObjectBuffer): Promise<DiskStorage> {
     const { directory, storeId, nodeId } = disk;
+    buffer.owner = ownerTag(storeId, this.task.id);
     const identity = { storeId, nodeId, vnodeId: this.task.id };
     const engine = await openLmdbEngine({
       directory: join(directory, 'engine'),
@@ -154,7 +176,13 @@ class VnodeThread {
     const journal = new Journal(buffer, files, this.sleeper.wake);
     let recovered: Recovered = { records: 0, lastSequence: 0, lastSerial: 0, lastGeneration: 0 };
     if (!disk.restarted) {
-      recovered = await recoverJournal(files.existing(), engine, disk.sameBoot, journalDirectory);
+      recovered = await recoverJournal(
+        files.existing(),
+        engine,
+        disk.sameBoot,
+        journalDirectory,
+        buffer.owner,
+      );
       files.removeExisting();
       const lastSequence = Math.max(recovered.lastSequence, (disk.clean?.nextSequence ?? 1) - 1);
       buffer.startAt(
@@ -178,10 +206,6 @@ class VnodeThread {
       const now = clock.nowMs();
       const next = vnode.poll(now);
       Atomics.add(control, this.base + VNODE_HEARTBEAT, 1);
-      // A damaged record was replaced by a peer's: the next dot needs another actor .
-      if (vnode.forgotClock) {
-        throw new RingletError('DATA_CORRUPT', `virtual node ${this.task.id} lost a clock and starts anew`);
-      }
       if (this.stopping) {
         if (stopBy === Number.POSITIVE_INFINITY) stopBy = now + STOP_MS;
         if ((!vnode.waiting && this.endpoint.idle()) || now > stopBy) return;
@@ -216,7 +240,7 @@ class VnodeThread {
    * @throws the failure, when it is time
    */
   private giveUpIfFailed(pipeline: Pipeline, { journal }: DiskStorage, nowMs: number): void {
-    if (!pipeline.engineFailed && journal.health !== 'failed') return;
+    if (pipeline.fenced !== undefined || (!pipeline.engineFailed && journal.health !== 'failed')) return;
     if (this.failedMs === 0) this.failedMs = nowMs;
     if (this.stopping || nowMs - this.failedMs < REOPEN_MS) return;
     this.failedMs = nowMs;
@@ -250,7 +274,7 @@ class VnodeThread {
     await storage.engine.close();
     storage.files.close();
     const actor = vnode.actor ?? this.freshActor();
-    if (!progress.settled || actor === undefined) return undefined;
+    if (!progress.settled || actor === undefined || pipeline.fenced !== undefined) return undefined;
     const { count, root } = storage.engine.state;
     return {
       generation: buffer.generation,
@@ -264,6 +288,7 @@ class VnodeThread {
   private environment(): ConstructorParameters<typeof VirtualNode>[0]['env'] {
     const { control, layout, base, task, endpoint, clock } = this;
     const hybrid = new HybridClock(task.shared.control, () => clock.wallMs());
+    const stateOf = (vnode: number): number => Atomics.load(control, layout.vnodeWord(vnode) + VNODE_STATE);
     const factsOf = (bucket: number): number =>
       bucket <= LIMITS.buckets ? Atomics.load(control, layout.bucketWord(bucket)) : 0;
     return {
@@ -284,7 +309,8 @@ class VnodeThread {
         if (this.armed !== undefined) commitFault(this.armed);
         return hybrid.tick();
       },
-      isServing: (vnode) => Atomics.load(control, layout.vnodeWord(vnode) + VNODE_STATE) === STATE_SERVING,
+      isServing: (vnode) => takesRequests(stateOf(vnode)),
+      isWhole: (vnode) => stateOf(vnode) === STATE_SERVING,
       replicasOf: (bucket) => replicasOfFacts(factsOf(bucket)),
       ruleOf: (bucket) => ruleOfFacts(factsOf(bucket)),
       random: () => Math.random(),
@@ -333,6 +359,8 @@ class VnodeThread {
       else if (message.type === 'actors') {
         this.askedForActors = false;
         this.freshActors.push(...message.actors);
+      } else if (message.type === 'fence') {
+        this.pipeline?.fence(new RingletError('IO', message.reason, { vnode: this.task.id }));
       } else if (!this.task.faults) continue;
       else if (message.type === 'hang') hangFor(message.forMs);
       else if (message.place === 'loop') commitFault(message.fault);

@@ -37,6 +37,7 @@ export class SimCaller {
       endpoint: this.endpoint,
       claims,
       isServing: (vnode) => process.isServing(vnode),
+      isWhole: (vnode) => process.isWhole(vnode),
       incarnation: (vnode) => process.incarnation(vnode),
       publishSuspicion: () => undefined,
       holdsHintsFor: (holder, owner) => process.holdsHintsFor(holder, owner),

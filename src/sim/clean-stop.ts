@@ -16,7 +16,6 @@ interface Stopping {
   readonly completions: Completions;
   readonly journal: Journal;
   readonly endpoint: SimEndpoint;
-  readonly actor: number;
   readonly deadlineMs: number;
   readonly done: (mark: CleanMark | undefined) => void;
 }
@@ -47,9 +46,14 @@ export class CleanStop {
   }
 
   private end(): number {
-    const { actor, pipeline, done } = this.parts;
+    const { node, pipeline, done } = this.parts;
+    const { actor } = node;
     this.phase = 'over';
-    done(this.settled ? { nextSequence: pipeline.buffer.lastSequence + 1, actor } : undefined);
+    done(
+      this.settled && actor !== undefined
+        ? { nextSequence: pipeline.buffer.lastSequence + 1, actor }
+        : undefined,
+    );
     return Number.POSITIVE_INFINITY;
   }
 }

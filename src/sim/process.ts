@@ -10,6 +10,7 @@ import {
   STATE_SERVING,
   STATE_STARTING,
   STORE_READER_EPOCH,
+  takesRequests,
   VNODE_HEARTBEAT,
   VNODE_HINTED,
   VNODE_INCARNATION,
@@ -140,6 +141,9 @@ export class SimProcess {
     return Atomics.load(this.control, this.layout.vnodeWord(vnode) + word);
   }
   isServing(vnode: number): boolean {
+    return takesRequests(this.word(vnode, VNODE_STATE));
+  }
+  isWhole(vnode: number): boolean {
     return this.word(vnode, VNODE_STATE) === STATE_SERVING;
   }
   incarnation(vnode: number): number {
@@ -196,6 +200,7 @@ export class SimProcess {
         sameBoot: this.sameBoot,
         incarnation: this.incarnation(vnode),
         isServing: (other) => this.isServing(other),
+        isWhole: (other) => this.isWhole(other),
         freshActor: () => machine.assign(machine.freshActor(), vnode),
         holdsHintsFor: (owner, holds) => this.setHolds(vnode, owner, holds),
         hasHintsFor: (holder, owner) => this.holdsHintsFor(holder, owner),

@@ -52,6 +52,7 @@ export interface ThreadWorld {
   readonly clean: CleanMark | undefined;
   readonly incarnation: number;
   isServing(vnode: number): boolean;
+  isWhole(vnode: number): boolean;
   /** A number that nobody has had, for puts of a fallback. */
   freshActor(): number;
   holdsHintsFor(owner: number, holds: boolean): void;
@@ -158,6 +159,7 @@ export class VnodeThread {
         clock: world.clock,
         tick: () => world.hybrid.tick(),
         isServing: (vnode) => world.isServing(vnode),
+        isWhole: (vnode) => world.isWhole(vnode),
         replicasOf: (number) => world.buckets.find((bucket) => bucket.number === number)?.n ?? 0,
         ruleOf: (number) => world.buckets.find((bucket) => bucket.number === number)?.rule ?? 0,
         incarnation: world.incarnation,
@@ -191,14 +193,13 @@ export class VnodeThread {
     }
     if (this.stopping !== undefined) return this.stopping.turn(nowMs);
     const next = this.poll(this.node, nowMs);
-    if (this.node.forgotClock) throw new Stopped('lost a clock and starts anew');
     this.giveUpIfFailed(nowMs);
     return Math.min(next, nowMs + HEARTBEAT_MS);
   }
 
   /** Requests under way end, then everything goes to the engine; no mark if it cannot. */
   stop(done: (mark: CleanMark | undefined) => void): void {
-    const { node, pipeline, completions, journal, endpoint, actor } = this;
+    const { node, pipeline, completions, journal, endpoint } = this;
     if (node === undefined) {
       done(undefined);
       return;
@@ -210,7 +211,6 @@ export class VnodeThread {
       completions,
       journal,
       endpoint,
-      actor,
       deadlineMs,
       done,
     });

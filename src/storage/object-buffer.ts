@@ -9,6 +9,7 @@ import {
   GENERATION,
   loadCounter,
   LOG_SEGMENT,
+  MIN_TABLE_BITS,
   NEXT_SERIAL,
   SEG_CLEAN,
   SEG_FIRST,
@@ -23,6 +24,7 @@ import {
   SEGMENT_HEADER_BYTES,
   storeCounter,
   SYNCED,
+  TABLE,
   WRITTEN,
 } from './buffer-layout.js';
 import { KeyIndex } from './key-index.js';
@@ -43,6 +45,8 @@ export class ObjectBuffer {
   private readonly reclaimer: Reclaimer;
   private sequence: number;
   private tableRetired = 0;
+  /** Stands in the header of every segment that is opened (segment-header.ts). */
+  owner = 0;
 
   constructor(buffer: SharedArrayBuffer, layout: BufferLayout, reclaimer: Reclaimer) {
     this.layout = layout;
@@ -126,6 +130,8 @@ export class ObjectBuffer {
         serial,
         generation: this.generation,
         firstSequence,
+        confirmed: loadCounter(words, CONFIRMED),
+        owner: this.owner,
       });
       Atomics.store(words, at + SEG_USED, SEGMENT_HEADER_BYTES);
       Atomics.store(words, at + SEG_STATE, head === LOG_SEGMENT ? SEG_LOG : SEG_CLEAN);
@@ -292,4 +298,30 @@ export class ObjectBuffer {
     }
     return last;
   }
+}
+
+/**
+ * What a buffer holds belongs to a directory that is gone. First nobody finds anything in it any more;
+ * once all readers have moved on ({@link freeAll}) its memory may be used again. By the thread that
+ * takes it over, before it makes an {@link ObjectBuffer} of it.
+ */
+export function unlinkAll(buffer: SharedArrayBuffer, layout: BufferLayout): void {
+  const words = new Int32Array(buffer);
+  const named = words[TABLE]!;
+  if (named === 0) return;
+  const base = layout.tableWord(named & 1);
+  for (let slot = 0; slot < 1 << (named >>> 1); slot++) Atomics.store(words, base + slot * 2 + 1, 0);
+}
+
+/** All readers have moved on: the buffer is as new. */
+export function freeAll(buffer: SharedArrayBuffer, layout: BufferLayout): void {
+  const words = new Int32Array(buffer);
+  const named = words[TABLE]!;
+  if (named !== 0) {
+    const base = layout.tableWord(named & 1);
+    words.fill(0, base, base + (2 << (named >>> 1)));
+    // The first table of a new buffer stands here.
+    words.fill(0, layout.tableWord(0), layout.tableWord(0) + (2 << MIN_TABLE_BITS));
+  }
+  words.fill(0, 0, layout.segmentWord(layout.shape.segments));
 }

@@ -65,6 +65,7 @@ export class Pipeline {
   /** A checkpoint of everything was asked for: a scan, or the end. */
   private drainTo = 0;
   private nowMs = 0;
+  fenced: Error | undefined;
 
   constructor(
     buffer: ObjectBuffer,
@@ -81,9 +82,17 @@ export class Pipeline {
     this.cleaner = new Cleaner(buffer, backing === undefined);
   }
 
+  /**
+   * What is stored here is in no file that anybody finds again: it can be read, and goes its way, but
+   * nothing more is taken or acknowledged.
+   */
+  fence(error: Error): void {
+    this.fenced = error;
+  }
+
   /** The error behind a `failed`, or behind a `full` that the disk causes. */
   get error(): Error | undefined {
-    return this.checkpoint?.error ?? this.backing?.journal.error;
+    return this.fenced ?? this.checkpoint?.error ?? this.backing?.journal.error;
   }
   get engineFailed(): boolean {
     return this.checkpoint?.error !== undefined;
@@ -105,7 +114,9 @@ export class Pipeline {
 
   /** Whether acknowledgements may leave: they may not while the journal is being written anew, or has failed. */
   get journalWhole(): boolean {
-    return this.backing === undefined || this.backing.journal.health === 'healthy';
+    return (
+      this.fenced === undefined && (this.backing === undefined || this.backing.journal.health === 'healthy')
+    );
   }
 
   /** Opens a turn: nothing is acknowledged before a record that is older than the window is written. */
@@ -127,7 +138,7 @@ export class Pipeline {
    */
   room(bytes: number, shrinks = false): Room {
     const { buffer, backing } = this;
-    if (backing?.journal.health === 'failed') return 'failed';
+    if (backing?.journal.health === 'failed' || this.fenced !== undefined) return 'failed';
     if (backing?.journal.health === 'rehoming') return 'wait';
     if (buffer.index.exhausted) return 'wait';
     if (buffer.hasRoom(LOG_SEGMENT, bytes + this.cleaner.owed))

@@ -1,12 +1,20 @@
 import { RingletError } from '../base/errors.js';
-import { Memory } from '../base/memory.js';
+import type { Memory } from '../base/memory.js';
+import { sync } from '../versions/dvvs.js';
 import type { Engine, EngineMark } from './engine.js';
 import type { ExistingJournalFile } from './journal-files.js';
 import {
+  type Headless,
+  type Image,
+  readImages,
+  refuseHole,
+  visitAfter,
+  visitHeadless,
+  walk,
+} from './journal-images.js';
+import {
   aligned,
   bucketAt,
-  contentIntact,
-  headIntact,
   HINT_BUCKET,
   keyAt,
   keyLengthAt,
@@ -22,9 +30,6 @@ import {
   W_SYNCED,
 } from './record.js';
 import { compareClocks, decodeClock, encodeRecord } from './record-codec.js';
-import { readSegmentHeader, type SegmentHeader } from './segment-header.js';
-import { sync } from '../versions/dvvs.js';
-import { SEGMENT_HEADER_BYTES } from './buffer-layout.js';
 
 export interface Recovered {
   /** Records replayed into the engine. */
@@ -34,23 +39,97 @@ export interface Recovered {
   readonly lastGeneration: number;
 }
 
-/**
- * One log segment as the disk has it, in one file or, when the journal was written anew after a
- * failure, in several: any of them may lack what another has.
- */
-interface Image {
-  readonly name: string;
-  readonly header: SegmentHeader;
-  readonly copies: Memory[];
-}
-
-/** Where the records of an image end, and the last sequence number in it. */
-interface Extent {
-  readonly endWord: number;
+/** What a journal has that the engine has not confirmed. */
+export interface JournalScan {
+  /** The newest record of each key. */
+  readonly newest: readonly { readonly memory: Memory; readonly at: number }[];
   readonly lastSequence: number;
+  readonly lastSerial: number;
+  readonly lastGeneration: number;
 }
 
 const COMMIT_EVERY = 4_096;
+
+/**
+ * Reads a journal and changes nothing.
+ * @param state of the engine that it belongs to
+ * @param owner as in the headers of its segments (ownerTag), 0 for whoever's
+ * @throws RingletError DATA_CORRUPT, DATA_FOREIGN
+ */
+export function scanJournal(
+  files: readonly ExistingJournalFile[],
+  state: EngineMark,
+  sameBoot: boolean,
+  directory: string,
+  owner = 0,
+): JournalScan {
+  const { images, headless } = readImages(files, directory, owner);
+  const newest = new Map<string, { memory: Memory; at: number }>();
+  let lastSequence = 0;
+  let expected = 0;
+  let torn: { name: string; sequence: number } | undefined;
+  for (const image of images) {
+    if (image.header.serial <= state.confirmedSerial) continue;
+    if (expected !== 0 && image.header.firstSequence > expected)
+      torn ??= { name: image.name, sequence: expected };
+    const extent = walk(image, (memory, at) => {
+      const { words, bytes } = memory;
+      if (torn !== undefined) refuseHole(words, at, torn, sameBoot, directory);
+      const key = keyAt(words, at) * 4;
+      const name = Buffer.from(bytes.buffer, key, keyLengthAt(words, at)).toString('latin1');
+      newest.set(`${bucketAt(words, at)}/${name}`, { memory, at });
+    });
+    visitAfter(image, extent, (memory, at) => {
+      // The earliest hole: whatever proves a later one proves it too.
+      torn ??= { name: image.name, sequence: extent.lastSequence + 1 };
+      refuseHole(memory.words, at, torn, sameBoot, directory);
+    });
+    expected = extent.lastSequence + 1;
+    lastSequence = Math.max(lastSequence, extent.lastSequence);
+  }
+  const lastSerial = Math.max(images.at(-1)?.header.serial ?? 0, state.confirmedSerial);
+  const lastGeneration = Math.max(state.generation, ...images.map((image) => image.header.generation));
+  const found = { newest: [...newest.values()], lastSequence, lastSerial, lastGeneration };
+  for (const one of headless) refuseUnknown(one, images, found, state, sameBoot, directory);
+  return found;
+}
+
+/**
+ * A file without a header is a spare, or was given up after its first write had failed: then what is in
+ * it is older than that segment's other file, and in the engine. Anything else in it was lost with
+ * the header.
+ */
+function refuseUnknown(
+  file: Headless,
+  images: readonly Image[],
+  { lastSequence, lastGeneration }: Pick<JournalScan, 'lastSequence' | 'lastGeneration'>,
+  state: EngineMark,
+  sameBoot: boolean,
+  directory: string,
+): void {
+  let confirmed = 0;
+  let first = Number.POSITIVE_INFINITY;
+  for (const image of images) {
+    const { serial, generation, firstSequence } = image.header;
+    if (generation !== lastGeneration) continue;
+    confirmed = Math.max(confirmed, image.header.confirmed);
+    if (serial <= state.confirmedSerial)
+      confirmed = Math.max(confirmed, walk(image, () => undefined).lastSequence);
+    else first = Math.min(first, firstSequence);
+  }
+  const unknown: number[] = [];
+  let sequenceLost = Number.POSITIVE_INFINITY;
+  visitHeadless(file, (generation, at) => {
+    const sequence = sequenceAt(file.memory.words, at);
+    if (generation < lastGeneration) return;
+    if (generation === lastGeneration && sequence <= confirmed) return;
+    if (generation === lastGeneration && sequence >= first && sequence <= lastSequence) return;
+    unknown.push(at);
+    sequenceLost = Math.min(sequenceLost, sequence);
+  });
+  for (const at of unknown)
+    refuseHole(file.memory.words, at, { name: file.name, sequence: sequenceLost }, sameBoot, directory);
+}
 
 /**
  * Replays the journal of a virtual node into its engine after an unclean stop: the newest record
@@ -66,8 +145,9 @@ export async function recoverJournal(
   engine: Engine,
   sameBoot: boolean,
   directory: string,
+  owner = 0,
 ): Promise<Recovered> {
-  const steps = recoverySteps(files, engine, sameBoot, directory);
+  const steps = recoverySteps(files, engine, sameBoot, directory, owner);
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
@@ -93,131 +173,12 @@ export function* recoverySteps(
   engine: Engine,
   sameBoot: boolean,
   directory: string,
+  owner = 0,
 ): Generator<EngineMark, Recovered, void> {
-  const images = readImages(files, directory);
-  const newest = new Map<string, { memory: Memory; at: number }>();
-  let lastSequence = 0;
-  let expected = 0;
-  let torn: { name: string; sequence: number } | undefined;
-  for (const image of images) {
-    if (image.header.serial <= engine.state.confirmedSerial) continue;
-    if (expected !== 0 && image.header.firstSequence > expected)
-      torn ??= { name: image.name, sequence: expected };
-    const extent = walk(image, (memory, at) => {
-      const { words, bytes } = memory;
-      if (torn !== undefined) refuseHole(words, at, torn, sameBoot, directory);
-      const key = keyAt(words, at) * 4;
-      const name = Buffer.from(bytes.buffer, key, keyLengthAt(words, at)).toString('latin1');
-      newest.set(`${bucketAt(words, at)}/${name}`, { memory, at });
-    });
-    visitAfter(image, extent, (memory, at) => {
-      // The earliest hole: whatever proves a later one proves it too.
-      torn ??= { name: image.name, sequence: extent.lastSequence + 1 };
-      refuseHole(memory.words, at, torn, sameBoot, directory);
-    });
-    expected = extent.lastSequence + 1;
-    lastSequence = Math.max(lastSequence, extent.lastSequence);
-  }
-  const lastSerial = Math.max(images.at(-1)?.header.serial ?? 0, engine.state.confirmedSerial);
-  const lastGeneration = Math.max(engine.state.generation, ...images.map((image) => image.header.generation));
-  yield* replay([...newest.values()], engine, { generation: lastGeneration, confirmedSerial: lastSerial });
-  return { records: newest.size, lastSequence, lastSerial, lastGeneration };
-}
-
-function readImages(files: readonly ExistingJournalFile[], directory: string): Image[] {
-  const images: Image[] = [];
-  for (const file of files) {
-    const bytes = file.read();
-    const memory = Memory.allocate(Math.ceil(bytes.length / 8) * 8);
-    memory.bytes.set(bytes);
-    const outcome = readSegmentHeader(memory.words);
-    if (outcome.kind === 'blank') continue;
-    if (outcome.kind === 'unknown-format') {
-      throw new RingletError(
-        'DATA_FOREIGN',
-        `${directory}/${file.name} has journal format ${outcome.format}, made by another version of Ringlet; open it with that one`,
-        {
-          format: outcome.format,
-        },
-      );
-    }
-    if (outcome.kind === 'damaged') {
-      throw corrupt(directory, file.name, 0, 'its header does not match its checksum');
-    }
-    const { header } = outcome;
-    const same = images.find((image) => image.header.serial === header.serial);
-    if (same === undefined) images.push({ name: file.name, header, copies: [memory] });
-    else if (isSame(same.header, header)) same.copies.push(memory);
-    else
-      throw corrupt(
-        directory,
-        file.name,
-        header.firstSequence,
-        `another file has its serial ${header.serial}`,
-      );
-  }
-  return images.sort((a, b) => a.header.serial - b.header.serial);
-}
-
-function isSame(a: SegmentHeader, b: SegmentHeader): boolean {
-  return a.serial === b.serial && a.generation === b.generation && a.firstSequence === b.firstSequence;
-}
-
-/** Visits the unbroken run of records at the start of an image. */
-function walk({ header, copies }: Image, visit: (memory: Memory, at: number) => void): Extent {
-  let at = SEGMENT_HEADER_BYTES >>> 2;
-  let sequence = header.firstSequence;
-  for (;;) {
-    const memory = copies.find(
-      ({ words }) =>
-        isRecordOf(words, at, header.generation) &&
-        sequenceAt(words, at) === sequence &&
-        contentIntact(words, at),
-    );
-    if (memory === undefined) return { endWord: at, lastSequence: sequence - 1 };
-    visit(memory, at);
-    at += lengthAt(memory.words, at) >>> 2;
-    sequence++;
-  }
-}
-
-/** Visits the intact records behind the end of the run that were appended later in this segment's life. */
-function visitAfter(
-  { header, copies }: Image,
-  extent: Extent,
-  visit: (memory: Memory, at: number) => void,
-): void {
-  for (const memory of copies) {
-    const { words } = memory;
-    for (let at = extent.endWord; at < words.length; at += 2) {
-      if (!isRecordOf(words, at, header.generation)) continue;
-      if (sequenceAt(words, at) > extent.lastSequence && contentIntact(words, at)) visit(memory, at);
-    }
-  }
-}
-
-function isRecordOf(words: Int32Array, at: number, generation: number): boolean {
-  return words[at + W_GENERATION] === generation && headIntact(words, at, words.length);
-}
-
-/** A later record proves that the missing one was there, unless a power cut may have lost it unsynced. */
-function refuseHole(
-  words: Int32Array,
-  later: number,
-  hole: { name: string; sequence: number },
-  sameBoot: boolean,
-  directory: string,
-): void {
-  const synced = words[later + W_SYNCED]! >>> 0;
-  const wasSynced = ((synced - hole.sequence) | 0) >= 0 && synced !== 0;
-  if (sameBoot || wasSynced) {
-    throw corrupt(
-      directory,
-      hole.name,
-      hole.sequence,
-      `record ${hole.sequence} is damaged although later ones are whole`,
-    );
-  }
+  const scan = scanJournal(files, engine.state, sameBoot, directory, owner);
+  const { lastSequence, lastSerial, lastGeneration } = scan;
+  yield* replay(scan.newest, engine, { generation: lastGeneration, confirmedSerial: lastSerial });
+  return { records: scan.newest.length, lastSequence, lastSerial, lastGeneration };
 }
 
 function* replay(
@@ -266,12 +227,4 @@ function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
   );
   sealHead(merged.words, 0, sequenceAt(words, at), words[at + W_GENERATION]!, words[at + W_SYNCED]!);
   engine.put(partition, bucket, key, merged.bytes.subarray(0, lengthAt(merged.words, 0)));
-}
-
-function corrupt(directory: string, file: string, sequence: number, reason: string): RingletError {
-  return new RingletError(
-    'DATA_CORRUPT',
-    `${directory}/${file}: ${reason}; restore the directory from a backup or move it away`,
-    { file, sequence },
-  );
 }

@@ -1,11 +1,14 @@
 import { hashWords } from '../base/hash.js';
+import { paddedWords } from '../base/memory.js';
 
 /**
  * The first 64 bytes of a log segment, and so of its journal file:
  *
  *   word 0 magic "RLOG"     1 format      2 serial      3 generation
  *        4 first sequence number, low     5 the same, high
- *        6…14 zero          15 checksum of words 0…14
+ *        6 what was in the engine when it was opened: everything up to this sequence number, low
+ *        7 the same, high   8 whose it is (ownerTag), 0 if nobody said
+ *        9…14 zero          15 checksum of words 0…14
  *
  * `serial` counts segments of a virtual node over its whole life; `generation` counts starts of the
  * process on this directory.
@@ -18,6 +21,17 @@ export interface SegmentHeader {
   readonly serial: number;
   readonly generation: number;
   readonly firstSequence: number;
+  /** Everything up to this sequence number was in the engine when the segment was opened. */
+  readonly confirmed: number;
+  /** Whose segment it is; 0 if nobody said. */
+  readonly owner: number;
+}
+
+/** Tells the journals of virtual nodes apart, should their files be mixed up. Never 0. */
+export function ownerTag(storeId: string, vnodeId: string): number {
+  const bytes = new TextEncoder().encode(`${storeId} ${vnodeId}`);
+  const words = paddedWords(bytes);
+  return hashWords(words, 0, words.length, MAGIC) || 1;
 }
 
 export function writeSegmentHeader(words: Int32Array, at: number, header: SegmentHeader): void {
@@ -28,6 +42,9 @@ export function writeSegmentHeader(words: Int32Array, at: number, header: Segmen
   words[at + 3] = header.generation;
   words[at + 4] = header.firstSequence | 0;
   words[at + 5] = Math.floor(header.firstSequence / 0x1_0000_0000);
+  words[at + 6] = header.confirmed | 0;
+  words[at + 7] = Math.floor(header.confirmed / 0x1_0000_0000);
+  words[at + 8] = header.owner;
   words[at + WORDS - 1] = hashWords(words, at, at + WORDS - 1, MAGIC);
 }
 
@@ -45,5 +62,10 @@ export function readSegmentHeader(words: Int32Array): HeaderOutcome {
     return { kind: 'damaged' };
   if (words[1] !== SEGMENT_FORMAT) return { kind: 'unknown-format', format: words[1]! };
   const firstSequence = (words[4]! >>> 0) + words[5]! * 0x1_0000_0000;
-  return { kind: 'header', header: { serial: words[2]!, generation: words[3]!, firstSequence } };
+  const confirmed = (words[6]! >>> 0) + words[7]! * 0x1_0000_0000;
+  const owner = words[8]!;
+  return {
+    kind: 'header',
+    header: { serial: words[2]!, generation: words[3]!, firstSequence, confirmed, owner },
+  };
 }

@@ -9,6 +9,7 @@ const fresh: StartupReport = {
   recoveryMs: 0,
   recoveredRecords: 0,
   totalMs: 99.6,
+  rebuilding: [],
 };
 
 function ring(nodes: number, partitions: number): RingDescription {

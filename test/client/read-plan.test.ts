@@ -5,6 +5,7 @@ import { planRead, type ReadPlan, type Standing } from '../../src/client/read-pl
 /** Virtual nodes by number, in the order of the preference list: 0, 1, 2 own the key, 3 and 4 are fallbacks. */
 interface World {
   readonly serving: readonly boolean[];
+  readonly rebuilding: readonly number[];
   readonly standing: readonly Standing[];
   /** [holder, owner] */
   readonly hints: readonly (readonly [number, number])[];
@@ -18,6 +19,7 @@ interface World {
 
 const fresh: World = {
   serving: [true, true, true, true, true],
+  rebuilding: [],
   standing: ['unasked', 'unasked', 'unasked', 'unasked', 'unasked'],
   hints: [],
   suspected: [],
@@ -29,7 +31,7 @@ const fresh: World = {
 };
 
 function fullPlan(world: Partial<World>): ReadPlan {
-  const { serving, standing, hints, suspected, versions, r, strict, unheard, holders } = {
+  const { serving, rebuilding, standing, hints, suspected, versions, r, strict, unheard, holders } = {
     ...fresh,
     ...world,
   };
@@ -40,6 +42,7 @@ function fullPlan(world: Partial<World>): ReadPlan {
     list: [0, 1, 2, 3, 4],
     versions,
     isServing: (vnode) => serving[vnode]!,
+    isWhole: (vnode) => serving[vnode]! && !rebuilding.includes(vnode),
     standing: (vnode) => standing[vnode]!,
     suspects: (vnode) => suspected.includes(vnode),
     holdsHintsFor: (holder, owner) => hints.some(([h, o]) => h === holder && o === owner),
@@ -128,10 +131,37 @@ describe('whom a get asks (owners 0 to 2, fallbacks 3 and 4, R=2)', () => {
   });
 });
 
+describe('a get while owners are being rebuilt (owners 0 to 2, R=2)', () => {
+  it('whole owners are asked, and R of them are a whole answer', () => {
+    expect(plan({ rebuilding: [0] })).toEqual({ ask: [1, 2], end: 'wait' });
+    const standing: Standing[] = ['unasked', 'answered', 'answered', 'unasked', 'unasked'];
+    expect(plan({ rebuilding: [0], standing })).toEqual({ ask: [], end: 'complete' });
+  });
+
+  it('below R whole ones it is asked like a fallback: its version is a degraded answer, its absence none', () => {
+    expect(plan({ rebuilding: [0, 1] })).toEqual({ ask: [2, 0, 1, 3, 4], end: 'wait' });
+    const standing: Standing[] = ['partial', 'refused', 'answered', 'answered', 'answered'];
+    expect(plan({ rebuilding: [0, 1], standing, versions: true })).toEqual({ ask: [], end: 'degraded' });
+    const lost: Standing[] = ['refused', 'refused', 'refused', 'answered', 'answered'];
+    expect(plan({ rebuilding: [0, 1, 2], standing: lost })).toEqual({ ask: [], end: 'wait' });
+  });
+
+  it('one that became whole after it had answered partly does not count', () => {
+    const standing: Standing[] = ['partial', 'answered', 'unasked', 'unasked', 'unasked'];
+    expect(plan({ standing, versions: true })).toEqual({ ask: [2], end: 'wait' });
+  });
+});
+
+/** Whether one that serves may still count. */
+function isOpen(standing: Standing): boolean {
+  return standing !== 'refused' && standing !== 'partial';
+}
+
 const worlds = fc.record<World>({
   serving: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
+  rebuilding: fc.uniqueArray(fc.nat(2), { maxLength: 2 }),
   standing: fc.array(
-    fc.constantFrom<Standing[]>('unasked', 'asked', 'slow', 'doubted', 'answered', 'refused'),
+    fc.constantFrom<Standing[]>('unasked', 'asked', 'slow', 'doubted', 'answered', 'partial', 'refused'),
     {
       minLength: 5,
       maxLength: 5,
@@ -175,14 +205,18 @@ describe('any state of a get', () => {
       fc.property(worlds, (world) => {
         const standing = [...world.standing].map<Standing>((one, i) => (world.serving[i] ? one : 'unasked'));
         fc.pre(
-          !world.strict && world.serving.slice(0, 3).some((serves, i) => serves && standing[i] !== 'refused'),
+          !world.strict &&
+            world.serving
+              .slice(0, 3)
+              .some((serves, i) => serves && !world.rebuilding.includes(i) && isOpen(standing[i]!)),
         );
         for (let round = 0; round < 10; round++) {
           const { ask, end } = plan({ ...world, standing });
           if (end !== 'wait') return;
           for (const vnode of ask) standing[vnode] = 'asked';
           standing.forEach((one, i) => {
-            if (one === 'asked' || one === 'slow' || one === 'doubted') standing[i] = 'answered';
+            if (one !== 'asked' && one !== 'slow' && one !== 'doubted') return;
+            standing[i] = world.rebuilding.includes(i) ? 'partial' : 'answered';
           });
         }
         throw new Error('it waits for ever');

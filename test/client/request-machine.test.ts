@@ -62,6 +62,7 @@ class World {
       endpoint: this.caller,
       claims: this.claims,
       isServing: () => true,
+      isWhole: () => true,
       incarnation: () => 1,
       publishSuspicion: () => undefined,
       holdsHintsFor: () => false,

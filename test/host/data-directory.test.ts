@@ -78,11 +78,11 @@ async function openEngines(data: DataDirectory): Promise<Map<string, Engine>> {
 }
 
 /** A store of three virtual nodes with 200 records each, that has served. */
-async function makeStore(end: 'clean' | 'unclean'): Promise<void> {
+async function makeStore(end: 'clean' | 'unclean', n = 2): Promise<void> {
   const data = await openIt();
   const engines = await openEngines(data);
   data.reserveActors();
-  data.saveBuckets([BUCKET]);
+  data.saveBuckets([{ ...BUCKET, properties: { ...BUCKET.properties, n } }]);
   data.markServing();
   for (const [vnodeId, engine] of engines) {
     for (let i = 0; i < 200; i++) {
@@ -112,6 +112,24 @@ async function expectRefusal(code: string, change: Record<string, unknown> = {})
   const before = treeHash(path);
   await expect(openIt()).rejects.toMatchObject({ code, ...change });
   expect(treeHash(path)).toBe(before);
+}
+
+/** It opens, and what is left of the virtual node stands beside a fresh directory that says so. */
+async function expectRebuild(vnode: string, left: 'quarantine' | 'kept' | 'nothing'): Promise<void> {
+  const data = await openIt();
+  for (const [id, { loss, mayCreate }] of data.vnodes) {
+    expect([id, loss !== undefined, mayCreate]).toEqual([id, id === vnode, id === vnode]);
+  }
+  const names = readdirSync(join(path, 'nodes', vnode.split('.')[0]!)).filter((name) =>
+    name.startsWith(`${vnode}.`),
+  );
+  expect(names.map((name) => name.slice(vnode.length + 1).split('-')[0])).toEqual(
+    left === 'nothing' ? [] : [left],
+  );
+  expect(existsSync(vnodePath(vnode, 'rebuild.json'))).toBe(true);
+  expect(readdirSync(vnodePath(vnode, 'journal'))).toEqual([]);
+  for (const engine of (await openEngines(data)).values()) await engine.close();
+  await data.release();
 }
 
 const vnodePath = (vnode: string, ...rest: string[]): string =>
@@ -232,7 +250,7 @@ describe('data directory: what is refused stays as it was', () => {
 
   it('a file with a changed byte, cut short, or empty is DATA_CORRUPT', async () => {
     await makeStore('clean');
-    for (const name of ['ringlet.json', 'actors', 'nodes/n2/node.json']) {
+    for (const name of ['ringlet.json', 'actors']) {
       const file = join(path, name);
       const good = readFileSync(file, 'utf8');
       const swapped = good.replace(/[0-9a-f](?="\n\}\n$)/, (digit) => (digit === '0' ? '1' : '0'));
@@ -255,18 +273,20 @@ describe('data directory: what is refused stays as it was', () => {
     }
   });
 
-  it.each([
-    ['nodes/n2'],
-    ['nodes/n2/node.json'],
-    ['nodes/n1/n1.1'],
-    ['nodes/n1/n1.1/engine'],
-    ['nodes/n1/n1.1/engine/data.mdb'],
-    ['nodes/n1/n1.1/journal'],
-    ['actors'],
-  ])('a deleted %s is DATA_CORRUPT, not a new member', async (name) => {
+  it('a deleted file of actor numbers is DATA_CORRUPT', async () => {
     await makeStore('clean');
-    rmSync(join(path, name), { recursive: true });
+    rmSync(join(path, 'actors'));
     await expectRefusal('DATA_CORRUPT');
+  });
+
+  it('with a bucket of n = 1 a lost directory is DATA_CORRUPT, and so are all owners of one with n = 2', async () => {
+    await makeStore('clean', 1);
+    rmSync(vnodePath('n1.1'), { recursive: true });
+    await expectRefusal('DATA_CORRUPT', { details: expect.objectContaining({ vnode: 'n1.1', n: 1 }) });
+    path = join(root, 'another');
+    await makeStore('unclean');
+    for (const vnode of ['n1.0', 'n1.1', 'n2.0']) rmSync(vnodePath(vnode, 'engine', 'data.mdb'));
+    await expectRefusal('DATA_CORRUPT', { details: expect.objectContaining({ n: 2, lost: 3 }) });
   });
 
   it('a deleted manifest is DATA_FOREIGN', async () => {
@@ -294,44 +314,103 @@ describe('data directory: what is refused stays as it was', () => {
 describe('data directory: damaged environments', () => {
   const dataFile = (): string => vnodePath('n1.1', 'engine', 'data.mdb');
 
-  it('an emptied data file is DATA_CORRUPT', async () => {
+  it('an emptied data file is a loss', async () => {
     await makeStore('clean');
     truncateSync(dataFile());
-    await expectRefusal('DATA_CORRUPT');
+    await expectRebuild('n1.1', 'quarantine');
   });
 
   it.each([8_192, 20_000])(
-    'one cut at %i bytes is DATA_CORRUPT and ends no process but the child',
+    'one cut at %i bytes is a loss, and ends no process but the child',
     async (bytes) => {
       await makeStore('clean');
       truncateSync(dataFile(), bytes);
-      await expectRefusal('DATA_CORRUPT', {
-        details: expect.objectContaining({ path: vnodePath('n1.1', 'engine'), damaged: 1 }),
-      });
+      await expectRebuild('n1.1', 'kept');
     },
   );
 
-  it('one flipped bit of a record is DATA_CORRUPT', async () => {
+  it('one flipped bit of a record is a loss', async () => {
     await makeStore('unclean');
     const bytes = readFileSync(dataFile());
     bytes[bytes.lastIndexOf('v199v199') + 20]! ^= 4;
     writeFileSync(dataFile(), bytes);
-    await expectRefusal('DATA_CORRUPT', {
-      details: expect.objectContaining({ reason: '1 of 201 records are damaged' }),
+    await expectRebuild('n1.1', 'quarantine');
+    expect(JSON.parse(readFileSync(vnodePath('n1.1', 'rebuild.json'), 'utf8'))).toMatchObject({
+      reason: expect.stringContaining('1 of 201 records are damaged'),
+      buckets: 1,
     });
   });
 
-  it('pages of zeros and overwritten headers are DATA_CORRUPT', async () => {
+  it.each([
+    [0, 8_192],
+    [16_384, 32_768],
+    [8_192, Infinity],
+  ])('zeros from byte %i to %f are a loss', async (from, to) => {
     await makeStore('unclean');
     const good = readFileSync(dataFile());
-    for (const [from, to] of [
-      [0, 8_192],
-      [16_384, 32_768],
-      [8_192, good.length],
-    ] as const) {
-      writeFileSync(dataFile(), Buffer.from(good).fill(0, from, to));
-      await expectRefusal('DATA_CORRUPT');
+    writeFileSync(dataFile(), Buffer.from(good).fill(0, from, Math.min(to, good.length)));
+    await expectRebuild('n1.1', 'kept');
+  });
+
+  it.each(['engine', 'engine/data.mdb', 'journal', ''])(
+    'a deleted n1.1/%s is a loss, not a new member',
+    async (part) => {
+      await makeStore('clean');
+      rmSync(vnodePath('n1.1', part), { recursive: true });
+      await expectRebuild('n1.1', part === '' ? 'nothing' : part === 'journal' ? 'kept' : 'quarantine');
+    },
+  );
+
+  it('a deleted or damaged manifest of a node is written anew; a deleted node is a loss', async () => {
+    await makeStore('clean');
+    const manifest = readFileSync(join(path, 'nodes/n2/node.json'), 'utf8');
+    for (const damage of ['', '{', undefined]) {
+      if (damage === undefined) rmSync(join(path, 'nodes/n2/node.json'));
+      else writeFileSync(join(path, 'nodes/n2/node.json'), damage);
+      const data = await openIt();
+      expect(data.vnodes.get('n2.0')!.loss).toBeUndefined();
+      await data.release();
+      expect(readFileSync(join(path, 'nodes/n2/node.json'), 'utf8')).toBe(manifest);
     }
+    rmSync(join(path, 'nodes/n2'), { recursive: true });
+    await expectRebuild('n2.0', 'nothing');
+    expect(readFileSync(join(path, 'nodes/n2/node.json'), 'utf8')).toBe(manifest);
+  });
+
+  it('the mark stays over starts until the peers have proven; then it goes, and what was put aside', async () => {
+    await makeStore('clean');
+    truncateSync(dataFile());
+    await expectRebuild('n1.1', 'quarantine');
+    const data = await openIt();
+    expect(data.vnodes.get('n1.1')!.loss).toMatchObject({ buckets: 1, discarded: false });
+    await data.markWhole('n1.1');
+    await data.release();
+    expect(readdirSync(join(path, 'nodes', 'n1')).sort()).toEqual([
+      'buckets.json',
+      'n1.0',
+      'n1.1',
+      'node.json',
+    ]);
+    const again = await openIt();
+    expect(again.vnodes.get('n1.1')!.loss).toBeUndefined();
+    await again.release();
+  });
+
+  it('what is being rebuilt counts as lost for the others, but not for buckets that came later', async () => {
+    await makeStore('clean');
+    truncateSync(dataFile());
+    const data = await openIt();
+    data.saveBuckets([
+      BUCKET,
+      { ...BUCKET, number: 2, name: 'later', properties: { ...BUCKET.properties, n: 1 } },
+    ]);
+    for (const engine of (await openEngines(data)).values()) await engine.close();
+    await data.release();
+    const again = await openIt();
+    expect(again.vnodes.get('n1.1')!.loss).toBeDefined();
+    await again.release();
+    rmSync(vnodePath('n2.0'), { recursive: true });
+    await expectRefusal('DATA_CORRUPT');
   });
 
   it('a changed time or size distrusts the clean mark, and a whole environment is opened all the same', async () => {

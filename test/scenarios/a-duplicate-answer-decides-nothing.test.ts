@@ -23,12 +23,13 @@ it('a conditional put with R=3 waits for two other owners, however often one of 
     endpoint: { to: () => outbox },
     isServing: () => true,
     hasHintsFor: () => false,
+    isWhole: () => true,
   } as unknown as VnodeEnvironment;
   const puts = {
     owner: (_partition: number, i: number) => i,
     servingOwners: () => 5,
   } as unknown as PutCoordinator;
-  const conditional = new ConditionalPuts(env, puts, 7);
+  const conditional = new ConditionalPuts(env, puts, 7, () => false);
   const words = new Int32Array(PUT_FIXED_WORDS + 2);
   words[0] = words.byteLength;
   writeHeader(words, 0, PUT, 0, 1, 1, 1_000);

@@ -38,6 +38,7 @@ it('two absences around a handing over are a degraded answer (N=1, R=1)', () => 
     endpoint: new RingEndpoint(shared, layout.callerParty(0)),
     claims: new Claims(new Int32Array(shared.control), layout),
     isServing: () => true,
+    isWhole: () => true,
     incarnation: () => 1,
     holdsHintsFor: (holder, of) => hinted && holder === fallback && of === owner,
     publishSuspicion: () => undefined,

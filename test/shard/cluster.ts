@@ -22,6 +22,7 @@ import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
 import type { Endpoint } from '../../src/messaging/transport.js';
 import { buildRing, type Ring } from '../../src/ring/ring.js';
 import { Completions } from '../../src/shard/completions.js';
+import type { Loss } from '../../src/shard/rebuilding.js';
 import { VirtualNode } from '../../src/shard/virtual-node.js';
 import { type BufferShape, BufferLayout } from '../../src/storage/buffer-layout.js';
 import { ObjectBuffer } from '../../src/storage/object-buffer.js';
@@ -106,6 +107,8 @@ export class Cluster {
   rule = 0;
   /** Whether a frame is lost on its way; nobody hears of it. */
   loses: (from: number, to: number, type: number) => boolean = () => false;
+  /** Virtual nodes that lost their data and are not whole yet. */
+  readonly rebuilding = new Set<number>();
   /** Per virtual node those who may hold hints for it. */
   readonly hinted: Set<number>[] = [];
 
@@ -153,7 +156,8 @@ export class Cluster {
     return new FaultyEndpoint(rings, world);
   }
 
-  start(v: number, fresh = false): void {
+  /** @param lost it was there before, and lost everything */
+  start(v: number, fresh = false, lost?: Loss): void {
     const vnode = this.vnodes[v]!;
     const reclaimer = new Reclaimer(this.control, this.layout);
     const buffer = new ObjectBuffer(vnode.memory, new BufferLayout(this.shape), reclaimer);
@@ -170,6 +174,7 @@ export class Cluster {
       drain(budget, (from, words, bytes, at) => {
         if (!this.loses(from, v, frameType(words, at))) handle(from, words, bytes, at);
       });
+    if (lost !== undefined) this.rebuilding.add(v);
     this.suspicions[v] = new Set();
     vnode.node = new VirtualNode({
       env: {
@@ -180,6 +185,7 @@ export class Cluster {
         clock: { nowMs: () => this.nowMs, wallMs: () => this.nowMs },
         tick: () => ++this.ticks,
         isServing: (other) => this.isServing(other),
+        isWhole: (other) => this.isServing(other) && !this.rebuilding.has(other),
         replicasOf: (bucket) => (bucket === 1 ? this.n : 0),
         ruleOf: () => this.rule,
         count: (counter, by) => {
@@ -207,6 +213,8 @@ export class Cluster {
       engine: undefined,
       actor: this.nextActor++,
       maxRecordBytes: this.shape.segmentBytes - 64,
+      loss: lost,
+      onWhole: () => this.rebuilding.delete(v),
     });
   }
 

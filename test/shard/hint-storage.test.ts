@@ -60,6 +60,7 @@ function owner(
     freshActor: () => undefined,
     replicasOf: () => 2,
     isServing: () => true,
+    isWhole: () => true,
     holdsHintsFor: () => undefined,
     hasHintsFor: () => false,
     count: () => undefined,

@@ -4,11 +4,12 @@ import { LOG_SEGMENT, SEG_LOG } from '../../src/storage/buffer-layout.js';
 import type { ExistingJournalFile } from '../../src/storage/journal-files.js';
 import type { ObjectBuffer } from '../../src/storage/object-buffer.js';
 import { decodeVector } from '../../src/storage/record-codec.js';
-import { recoverJournal, type Recovered } from '../../src/storage/recovery.js';
+import { recoverJournal, type Recovered, scanJournal } from '../../src/storage/recovery.js';
+import { ownerTag } from '../../src/storage/segment-header.js';
 import { aligned, lengthAt } from '../../src/storage/record.js';
 import { FakeEngine, image, Later } from './fakes.js';
 import { keyBytesOf, shared, version } from './support.js';
-import { storeCounter, SYNCED } from '../../src/storage/buffer-layout.js';
+import { CONFIRMED, storeCounter, SYNCED } from '../../src/storage/buffer-layout.js';
 
 /** `segments` log segments of a few records each: record s of the log is version s of key `k(s mod 5)`. */
 function log(
@@ -224,5 +225,86 @@ describe('recovery of the journal', () => {
       details: { format: 2 },
     });
     await expect(recover([damage(existing[0]!, 9)], true)).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
+  });
+});
+
+describe('a journal file without a header that can be read', () => {
+  /** Its first so many bytes are of another time. */
+  const broken = (file: ExistingJournalFile, bytes: number, fill: number): ExistingJournalFile =>
+    image(file.name, file.read().slice().fill(fill, 0, bytes));
+
+  it('that was given up after its first write had failed is nothing: its segment stands in another file', async () => {
+    const whole = files(log(3, 4));
+    for (const bytes of [4, 20, 60]) {
+      // A half-written header, and nothing behind it.
+      const half = new Uint8Array(4_096);
+      half.set(whole[2]!.read().subarray(0, bytes));
+      const { found, recovered } = await recover([...whole, image('given up', half)], true);
+      expect(found).toEqual(ALL);
+      expect(recovered.lastSequence).toBe(12);
+    }
+  });
+
+  it('is nothing also with what a spare had in it, which was in the engine by then', async () => {
+    const buffer = log(1, 4);
+    const spare = files(buffer)[0]!;
+    storeCounter(buffer.words, CONFIRMED, buffer.lastSequence);
+    buffer.seal(LOG_SEGMENT);
+    buffer.open(LOG_SEGMENT);
+    append(buffer);
+    const engine = new FakeEngine(new Later());
+    engine.commit({ generation: 4, confirmedSerial: 11 }, () => undefined);
+    engine['resolveOldest']();
+    const stale = broken(spare, 30, 0x55);
+    const { recovered } = await recover([stale, files(buffer)[1]!], true, engine);
+    expect(recovered).toMatchObject({ records: 1, lastSequence: 5 });
+  });
+
+  it.each([
+    ['flipped', 1, 0x55],
+    ['of zeros', 64, 0],
+  ])('but with records that are nowhere else (header %s) it is DATA_CORRUPT', async (_, bytes, fill) => {
+    for (const lost of [0, 1, 2]) {
+      const existing = files(log(3, 4)).map((file, i) => (i === lost ? broken(file, bytes, fill) : file));
+      await expect(recover(existing, true), `segment ${lost}`).rejects.toMatchObject({
+        code: 'DATA_CORRUPT',
+      });
+    }
+    await expect(recover([broken(files(log(1, 4))[0]!, bytes, fill)], true)).rejects.toMatchObject({
+      code: 'DATA_CORRUPT',
+    });
+  });
+
+  it('after a power cut the header may be missing of a segment that was not synced, and of no other', async () => {
+    const existing = files(log(3, 4));
+    const { recovered } = await recover([existing[0]!, existing[1]!, broken(existing[2]!, 64, 0)], false);
+    expect(recovered.lastSequence).toBe(8);
+    const buffer = log(2, 4);
+    storeCounter(buffer.words, SYNCED, buffer.lastSequence);
+    append(buffer);
+    const synced = files(buffer);
+    await expect(recover([synced[0]!, broken(synced[1]!, 64, 0)], false)).rejects.toMatchObject({
+      code: 'DATA_CORRUPT',
+    });
+  });
+
+  it("another virtual node's journal is DATA_FOREIGN", async () => {
+    const buffer = shared().open();
+    buffer.owner = ownerTag('store', 'n1.0');
+    buffer.startAt(0, 4, 10);
+    buffer.open(LOG_SEGMENT);
+    append(buffer);
+    const engine = new FakeEngine(new Later());
+    const own = ownerTag('store', 'n1.0');
+    expect(scanJournal(files(buffer), engine.state, true, 'dir', own).newest).toHaveLength(1);
+    for (const [store, vnode] of [
+      ['store', 'n2.0'],
+      ['other', 'n1.0'],
+    ] as const) {
+      const other = ownerTag(store, vnode);
+      expect(() => scanJournal(files(buffer), engine.state, true, 'dir', other)).toThrow(
+        /another virtual node/,
+      );
+    }
   });
 });

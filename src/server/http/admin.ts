@@ -27,7 +27,7 @@ export function adminRoutes(app: FastifyInstance, store: Store, instance: string
   );
   const health: Handler = async (_request, reply) => {
     const vnodes = store.ring().nodes.flatMap((node) => node.vnodes);
-    const down = vnodes.filter((vnode) => vnode.state !== 'serving');
+    const down = vnodes.filter(({ state }) => state !== 'serving' && state !== 'rebuilding');
     if (down.length === 0) return reply.send({ status: 'serving', instance, vnodes: vnodes.length });
     const names = down.map((vnode) => `${vnode.id} (${vnode.state})`).join(', ');
     const body = problem(

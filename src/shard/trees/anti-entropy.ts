@@ -22,6 +22,7 @@ import {
   GAUGE_TREES,
   type VnodeEnvironment,
 } from '../environment.js';
+import type { Rebuilding } from '../rebuilding.js';
 import type { Replica } from '../replica.js';
 import type { Service } from '../service.js';
 import { Exchange } from './exchange.js';
@@ -72,6 +73,8 @@ export class AntiEntropy implements Service {
   private nodeLimit: number = LIMITS.treeNodes;
   private nextMs = 0;
   private wasUsable = false;
+  /** The peer of the exchange under way, when it began. */
+  private peerWasWhole = false;
 
   constructor(
     env: VnodeEnvironment,
@@ -80,10 +83,11 @@ export class AntiEntropy implements Service {
     completions: Completions,
     replica: Replica,
     trees: Trees,
+    rebuilding: Rebuilding,
   ) {
     const frames = new TreeFrames(env, trees.set);
     const inflow = new Inflow(env, replica, trees.set);
-    this.world = { env, pipeline, engine, completions, replica, trees, frames, inflow };
+    this.world = { env, pipeline, engine, completions, replica, trees, frames, inflow, rebuilding };
     this.responder = new Responder(this.world);
     this.meetAll();
     // Answers to a predecessor's questions are not ours.
@@ -140,6 +144,7 @@ export class AntiEntropy implements Service {
     inflow.poll(nowMs);
     const listMs = this.responder.poll(nowMs);
     if (!trees.usable) {
+      if (this.wasUsable) this.begunAnew(nowMs);
       if (nowMs < this.nextMs) return Math.min(listMs, this.nextMs);
       const { admission } = this.world.pipeline;
       admission.slice('trees', nowMs, () => trees.step());
@@ -152,11 +157,22 @@ export class AntiEntropy implements Service {
       this.nextMs = nowMs;
     }
     this.lookForPeers(nowMs);
+    this.world.rebuilding.poll();
     if (this.exchange === undefined && nowMs >= this.nextMs) this.begin(nowMs);
     const exchangeMs = this.exchange?.poll(nowMs) ?? this.nextMs;
     if (this.exchange?.end !== undefined) this.ended(this.exchange, nowMs);
     const next = this.exchange === undefined ? this.nextMs : exchangeMs;
     return Math.min(listMs, next, inflow.busy ? nowMs + 1 : Infinity);
+  }
+
+  /** The trees are made anew: what was compared so far counts for nothing. */
+  private begunAnew(nowMs: number): void {
+    this.wasUsable = false;
+    this.world.env.gauge(GAUGE_TREES, TREES_REBUILDING);
+    this.nextMs = nowMs;
+    this.exchange?.abandon();
+    if (this.exchange !== undefined) this.ended(this.exchange, nowMs);
+    this.nextMs = nowMs;
   }
 
   private lookForPeers(nowMs: number): void {
@@ -170,24 +186,33 @@ export class AntiEntropy implements Service {
     }
   }
 
+  /** A whole peer has what we have lost. */
+  private wants(peer: number): boolean {
+    const { env, rebuilding } = this.world;
+    return rebuilding.needs(peer) && env.isWhole(peer);
+  }
+
   private begin(nowMs: number): void {
+    const { env } = this.world;
     this.nextMs = nowMs + LIMITS.exchangeMs * (0.5 + this.world.env.random());
     if (this.world.pipeline.engineFailed) return;
     const waiting = this.peers.filter(({ served }) => served);
-    waiting.sort((a, b) => Number(b.soon) - Number(a.soon) || a.triedMs - b.triedMs);
+    const urgency = ({ vnode, soon }: Peer): number => (this.wants(vnode) ? 2 : 0) + (soon ? 1 : 0);
+    waiting.sort((a, b) => urgency(b) - urgency(a) || a.triedMs - b.triedMs);
     for (const peer of waiting) {
       const roots = this.world.trees.set.sharedRoots(peer.vnode);
       peer.shares = roots.length > 0;
       peer.soon = false;
       if (!peer.shares) continue;
       peer.triedMs = nowMs;
+      this.peerWasWhole = env.isWhole(peer.vnode);
       this.exchange = new Exchange(this.world, peer.vnode, roots, this.request, this.nodeLimit, nowMs);
       return;
     }
   }
 
   private ended(exchange: Exchange, nowMs: number): void {
-    const { env } = this.world;
+    const { env, rebuilding } = this.world;
     this.exchange = undefined;
     this.request = exchange.lastRequest;
     if (exchange.end === 'failed') env.count(COUNT_EXCHANGES_FAILED, 1);
@@ -196,9 +221,14 @@ export class AntiEntropy implements Service {
     else if (exchange.end === 'equal') this.nodeLimit = LIMITS.treeNodes;
     const peer = this.peers.find(({ vnode }) => vnode === exchange.peer)!;
     if (exchange.end === 'equal') peer.inSyncMs = nowMs;
+    const ended = exchange.end === 'equal' || exchange.end === 'repaired';
+    if (ended && this.peerWasWhole && env.isWhole(peer.vnode)) rebuilding.prove(peer.vnode);
     if (exchange.end === 'more' || exchange.end === 'refused') peer.soon = true;
     if (exchange.end === 'refused') this.nextMs = nowMs + LIMITS.exchangeSettleMs * (1 + env.random());
-    else if (this.peers.some(({ soon, served }) => soon && served)) this.nextMs = nowMs;
+    else if (
+      this.peers.some(({ vnode, soon, served, shares }) => served && (soon || (shares && this.wants(vnode))))
+    )
+      this.nextMs = nowMs;
     const oldest = Math.min(...this.peers.filter(({ shares }) => shares).map(({ inSyncMs }) => inSyncMs));
     env.gauge(GAUGE_IN_SYNC_AT, oldest === 0 ? 0 : Math.floor(oldest) & 0x7fffffff || 1);
   }

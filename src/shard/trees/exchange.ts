@@ -110,6 +110,11 @@ export class Exchange {
     this.compareNext();
   }
 
+  /** It cannot go on: our trees are made anew. */
+  abandon(): void {
+    if (this.end === undefined) this.finish('failed');
+  }
+
   /** The number of the last question, so that the next exchange takes another one. */
   get lastRequest(): number {
     return this.request;
@@ -226,7 +231,9 @@ export class Exchange {
 
   private compareLists(ours: Listing): void {
     this.cut ||= ours.cut;
-    if (this.cut && this.found.length > 1) {
+    // Whoever lacks nearly everything takes what was listed: every record brings it further.
+    const greedy = this.world.rebuilding.partial;
+    if (this.cut && this.found.length > 1 && !greedy) {
       this.tooMany = true;
       this.finish('more');
       return;
@@ -238,6 +245,7 @@ export class Exchange {
       known.add(digest);
       if (!this.theirDigests.has(digest)) this.surplus.push(i);
     }
+    if (this.cut && greedy) this.surplus = [];
     this.theirs.forEach((digest, i) => {
       if (!known.has(digest)) this.wanted.push(i);
     });

@@ -1,6 +1,6 @@
 import { bucketAt, partitionAt, W_KEY_HASH } from '../../storage/record.js';
 import { LIMITS } from '../../base/limits.js';
-import { keepsCopies } from '../../ring/live-ring.js';
+import { isOwner, keepsCopies } from '../../ring/live-ring.js';
 import { STAYS } from '../../ring/ring.js';
 import type { VnodeEnvironment } from '../environment.js';
 import { Digest } from './digest.js';
@@ -156,14 +156,32 @@ export class TreeSet {
     return roots;
   }
 
-  private replicasInUse(): Set<number> {
+  /**
+   * Visits the owners of each replica set that this virtual node owns, for every n that buckets up to a
+   * number have, until `visit` returns false.
+   */
+  everySet(buckets: number, visit: (owners: readonly number[]) => boolean): boolean {
+    const { ring, ordinal } = this.env;
+    for (const replicas of this.replicasInUse(buckets)) {
+      if (replicas === 1) continue;
+      for (let partition = 0; partition < ring.partitions; partition++) {
+        if (!isOwner(ring, partition, replicas, ordinal)) continue;
+        const first = partition * ring.preferenceLength;
+        if (!visit(Array.from(ring.preference.subarray(first, first + replicas)))) return false;
+      }
+    }
+    return true;
+  }
+
+  private replicasInUse(buckets = Number.POSITIVE_INFINITY): Set<number> {
     const inUse = new Set<number>();
     // Bucket numbers are given out without a gap.
-    for (let bucket = 1; ; bucket++) {
+    for (let bucket = 1; bucket <= buckets; bucket++) {
       const replicas = this.env.replicasOf(bucket);
-      if (replicas === 0) return inUse;
+      if (replicas === 0) break;
       if (replicas > 1 || this.env.ring.moves !== undefined) inUse.add(replicas);
     }
+    return inUse;
   }
 
   clear(): void {

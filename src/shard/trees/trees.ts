@@ -6,11 +6,15 @@ import type { Witness } from '../replica.js';
 import { EngineRebuild, IndexRebuild, type Rebuild } from './rebuild.js';
 import { TreeSet } from './tree-set.js';
 
-/** The trees of a virtual node through its life: rebuilt after a start, then kept with every append. */
+/**
+ * The trees of a virtual node through its life: rebuilt after a start, then kept with every append,
+ * and rebuilt from what is stored whenever they may count what cannot be read any more.
+ */
 export class Trees implements Witness {
   readonly set: TreeSet;
   private rebuild: Rebuild | undefined;
   private readonly rebuildAll: () => Rebuild;
+  private doubted = false;
 
   constructor(
     env: VnodeEnvironment,
@@ -36,7 +40,7 @@ export class Trees implements Witness {
 
   /** Whether they stand for everything that is stored here; before, nobody may compare them. */
   get usable(): boolean {
-    return this.rebuild === undefined;
+    return this.rebuild === undefined && !this.doubted;
   }
 
   replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void {
@@ -48,8 +52,21 @@ export class Trees implements Witness {
     else this.set.replace(before, beforeAt, words, at);
   }
 
+  tookUnknown(): void {
+    this.doubt();
+  }
+
+  /** They may count records that are not there: they are made anew from what is. */
+  doubt(): void {
+    this.doubted = true;
+  }
+
   /** Moves a rebuild on by a slice. */
   step(): void {
     if (this.rebuild?.step() === true) this.rebuild = undefined;
+    if (this.rebuild !== undefined || !this.doubted) return;
+    this.doubted = false;
+    this.set.clear();
+    this.rebuild = this.rebuildAll();
   }
 }

@@ -2,6 +2,7 @@ import type { Engine } from '../../storage/engine.js';
 import type { Pipeline } from '../../storage/pipeline.js';
 import type { Completions } from '../completions.js';
 import type { VnodeEnvironment } from '../environment.js';
+import type { Rebuilding } from '../rebuilding.js';
 import type { Replica } from '../replica.js';
 import type { TreeFrames } from './tree-frames.js';
 import type { Inflow } from './inflow.js';
@@ -17,4 +18,5 @@ export interface TreeWorld {
   readonly trees: Trees;
   readonly frames: TreeFrames;
   readonly inflow: Inflow;
+  readonly rebuilding: Rebuilding;
 }

@@ -1,0 +1,17 @@
+import type { VnodePaths } from './data-layout.js';
+import type { Finding, Losses } from './losses.js';
+import { quarantine } from './quarantine.js';
+import type { RebuildMark } from './rebuild-mark.js';
+
+/** Durably, before the first record of the virtual node is made anew. */
+export function putAside(vnode: VnodePaths, { reason, kept }: Finding, losses: Losses): RebuildMark {
+  const mark = {
+    since: new Date().toISOString(),
+    reason,
+    buckets: losses.lastBucket,
+    discarded: false,
+  };
+  quarantine(vnode, mark, kept);
+  losses.began(vnode.vnodeId, mark);
+  return mark;
+}

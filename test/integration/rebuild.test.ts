@@ -1,0 +1,118 @@
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { failure, openSmall, temporary, text, until } from './support.js';
+
+type OpenStore = Awaited<ReturnType<typeof openSmall>>;
+
+const KEYS = 400;
+const valueOf = (i: number): string => `value ${i} `.repeat(1 + (i % 20));
+
+async function fill(store: OpenStore): Promise<void> {
+  await Promise.all(Array.from({ length: KEYS }, (_, i) => store.put(`k${i}`, valueOf(i))));
+  const { context } = await store.get('k0');
+  await store.delete('k0', { context: context! });
+  for (let i = 0; i < 10; i++) await store.increment('counter', i);
+}
+
+/** Every answer that is not degraded is right; strictly, none is degraded. */
+async function check(store: OpenStore, strict = false): Promise<void> {
+  for (let i = 1; i < KEYS; i++) {
+    const { value, degraded } = await store.get(`k${i}`, { strict });
+    if (!degraded || value !== undefined) expect(text(value), `k${i}`).toBe(valueOf(i));
+  }
+  const counter = await store.get('counter', { strict });
+  if (!counter.degraded) expect(text(counter.value)).toBe('45');
+  expect((await store.get('k0', { strict })).found).toBe(false);
+}
+
+const state = (store: OpenStore, id: string): string =>
+  store.stats().vnodes.find((vnode) => vnode.id === id)!.state;
+const whole = (store: OpenStore): Promise<void> =>
+  until('all are whole', () => store.stats().vnodes.every((vnode) => vnode.state === 'serving'), 30_000);
+
+const directory = (data: string, vnode: string, ...rest: string[]): string =>
+  join(data, 'nodes', vnode.split('.')[0]!, vnode, ...rest);
+
+const DAMAGES: readonly (readonly [string, (data: string, vnode: string) => void])[] = [
+  ['deleted', (data, vnode) => rmSync(directory(data, vnode), { recursive: true })],
+  ['emptied', (data, vnode) => truncateSync(directory(data, vnode, 'engine', 'data.mdb'))],
+  [
+    'cut in half',
+    (data, vnode) => {
+      const file = directory(data, vnode, 'engine', 'data.mdb');
+      truncateSync(file, Math.floor(readFileSync(file).length / 2));
+    },
+  ],
+];
+
+test('directories that are lost one after the other are rebuilt: at the end nothing is of the first ones (N=3)', async () => {
+  const data = join(temporary(), 'data');
+  const first = await openSmall('lmdb', { data });
+  await fill(first);
+  await first.close();
+  for (const [i, [, damage]] of DAMAGES.entries()) {
+    const vnode = `n${i + 1}.0`;
+    damage(data, vnode);
+    const store = await openSmall('lmdb', { data });
+    await check(store);
+    await whole(store);
+    await check(store, true);
+    await until('its mark is gone', () => !existsSync(directory(data, vnode, 'rebuild.json')));
+    await store.close();
+    expect(
+      readdirSync(join(data, 'nodes', `n${i + 1}`)).filter((name) => name.includes('quarantine')),
+    ).toEqual([]);
+  }
+});
+
+test('a virtual node that is being rebuilt gives versions and no absence, and takes writes (N=3, its peers hang)', async () => {
+  const data = join(temporary(), 'data');
+  const first = await openSmall('lmdb', { data, allowFaults: true });
+  await fill(first);
+  await first.close();
+  rmSync(directory(data, 'n1.0'), { recursive: true });
+  const store = await openSmall('lmdb', { data, allowFaults: true });
+  // No exchange can end: it stays as it is.
+  store.faults.inject({ kind: 'link', from: 'n1', to: 'n2', cut: true });
+  store.faults.inject({ kind: 'link', from: 'n1', to: 'n3', cut: true });
+  expect(state(store, 'n1.0')).toBe('rebuilding');
+  store.faults.inject({ kind: 'stop', at: 'n3', forMs: 60_000 });
+  await until('n3 is down', () => state(store, 'n3.0') === 'stopped');
+  for (let i = 1; i < 30; i++) {
+    const { value, degraded } = await store.get(`k${i}`);
+    expect([text(value), degraded]).toEqual([valueOf(i), true]);
+  }
+  const lost = await failure(store.get('k1', { strict: true, timeoutMs: 200 }));
+  expect(lost.code).toBe('QUORUM_NOT_MET');
+  store.faults.clear();
+  await whole(store);
+  await check(store, true);
+});
+
+test('two of three are rebuilt from the third, also when the process ends in between (N=3, W=2)', async () => {
+  const data = join(temporary(), 'data');
+  const first = await openSmall('lmdb', { data, allowFaults: true });
+  await fill(first);
+  await first.close();
+  rmSync(directory(data, 'n1.0'), { recursive: true });
+  writeFileSync(directory(data, 'n2.0', 'engine', 'data.mdb'), Buffer.alloc(65_536));
+  const second = await openSmall('lmdb', { data, allowFaults: true });
+  second.faults.inject({ kind: 'stop', at: 'n3', forMs: 60_000 });
+  await until('n3 is down', () => state(second, 'n3.0') === 'stopped');
+  // Acknowledged by the two that are being rebuilt: they are all that have it.
+  await second.put('new', 'here', { durability: 'committed' });
+  expect(state(second, 'n2.0')).toBe('rebuilding');
+  await second.close();
+  expect(existsSync(directory(data, 'n1.0', 'rebuild.json'))).toBe(true);
+  const third = await openSmall('lmdb', { data });
+  expect(state(third, 'n1.0')).toBe('rebuilding');
+  await whole(third);
+  await check(third, true);
+  expect(text((await third.get('new', { strict: true })).value)).toBe('here');
+  await third.close();
+  rmSync(directory(data, 'n3.0'), { recursive: true });
+  const fourth = await openSmall('lmdb', { data });
+  await whole(fourth);
+  await check(fourth, true);
+});
