@@ -110,12 +110,13 @@ export async function assess(
     if (clean === undefined && bytes > 0) doubtful.push(vnode);
   }
   if (doubtful.length === 0) return marks;
-  const verdicts = await verifyEnvironments(doubtful.map(({ engineDirectory }) => engineDirectory));
-  verdicts.forEach(({ damage, hints, identity }, i) => {
+  const verdicts = await verifyEnvironments(doubtful, found.session.sameBoot);
+  verdicts.forEach(({ damage, foreign, hints, identity }, i) => {
     const vnode = doubtful[i]!;
+    if (foreign !== undefined) throw new RingletError('DATA_FOREIGN', foreign, { path: vnode.directory });
     if (identity !== undefined) assertIdentity(vnode, found.manifest.storeId, identity);
     if (damage === undefined) return;
-    found.lost.set(vnode.vnodeId, { reason: `${vnode.engineDirectory}: ${damage}`, kept: hints !== 0 });
+    found.lost.set(vnode.vnodeId, { reason: `${vnode.directory}: ${damage}`, kept: hints !== 0 });
   });
   return marks;
 }

@@ -1,6 +1,8 @@
 import { symlinkSync, writeSync } from 'node:fs';
-import type { EngineIdentity } from '../storage/engine.js';
+import { RingletError } from '../base/errors.js';
+import type { EngineIdentity, EngineMark } from '../storage/engine.js';
 import { decodeMeta, type DecodedMeta, META_KEY } from '../storage/engine-meta.js';
+import { existingJournalFiles } from '../storage/journal-files.js';
 import { dataFileOf, type LmdbEnvironment, openEnvironment } from '../storage/lmdb-environment.js';
 import {
   aligned,
@@ -9,15 +11,20 @@ import {
   HINT_BUCKET,
   keyAt,
   keyLengthAt,
+  KIND_REMOVED,
+  kindAt,
   partitionAt,
   verifyRecord,
 } from '../storage/record.js';
+import { scanJournal } from '../storage/recovery.js';
+import { ownerTag } from '../storage/segment-header.js';
 
 /**
  * Entry of the verifying process. Damage that LMDB does not notice ends a process by SIGBUS or
  * SIGSEGV: this one, instead of the store's.
  *
- * Arguments: pairs of an environment's directory and an empty one. Output, a line each, written
+ * Arguments: whether all was written in this boot of the machine ("same-boot" or "any-boot"), then per
+ * virtual node its directory of LMDB, an empty one, and its journal's. Output, a line each, written
  * before the next step so that a crash names the environment: "begin <n>", "end <n> <json>".
  *
  * The environment is opened with the engine's own settings, since these decide which snapshot
@@ -27,23 +34,52 @@ import {
 export interface Inspection {
   /** Why it is damaged; absent when it is not. */
   readonly reason?: string;
+  /** Why it is not ours, or of a version that we do not know. */
+  readonly foreign?: string;
   readonly count: number;
   readonly root: number;
   /** Hints among the records, by their keys; absent when not everything could be read. */
   readonly hints?: number;
+  /** Keys whose newest record is only in the journal. */
+  readonly journalled: number;
   /** Whose data it says that it is, if that is intact. */
   readonly identity?: EngineIdentity;
 }
 
-const PREFIX_BYTES = 4;
+type Rows = Omit<Inspection, 'journalled' | 'foreign'> & { readonly state?: EngineMark };
 
-function inspect(directory: string, view: string): Inspection {
-  if (process.platform === 'win32') return inspectRows(openEnvironment(directory));
-  symlinkSync(dataFileOf(directory), dataFileOf(view));
-  return inspectRows(openEnvironment(view));
+const PREFIX_BYTES = 4;
+/** What the journal of a new engine is read behind. */
+const NOTHING: EngineMark = { generation: 0, confirmedSerial: 0 };
+
+function inspect(directory: string, view: string, journal: string, sameBoot: boolean): Inspection {
+  if (process.platform !== 'win32') symlinkSync(dataFileOf(directory), dataFileOf(view));
+  const { state = NOTHING, ...rows } = inspectRows(
+    openEnvironment(process.platform === 'win32' ? directory : view),
+  );
+  const { identity } = rows;
+  const owner = identity === undefined ? 0 : ownerTag(identity.storeId, identity.vnodeId);
+  try {
+    const { newest } = scanJournal(existingJournalFiles(journal), state, sameBoot, journal, owner);
+    const hints = newest.filter(
+      ({ memory: { words }, at }) =>
+        bucketAt(words, at) === HINT_BUCKET && kindAt(words, at) !== KIND_REMOVED,
+    );
+    const seen = rows.hints === undefined ? {} : { hints: rows.hints + hints.length };
+    return { ...rows, ...seen, journalled: newest.length };
+  } catch (error) {
+    const { hints: _, ...known } = rows;
+    const message = error instanceof Error ? error.message : String(error);
+    const foreign = error instanceof RingletError && error.code === 'DATA_FOREIGN';
+    return {
+      ...known,
+      journalled: 0,
+      ...(foreign ? { foreign: message } : { reason: rows.reason ?? message }),
+    };
+  }
 }
 
-function inspectRows(env: LmdbEnvironment): Inspection {
+function inspectRows(env: LmdbEnvironment): Rows {
   let meta: DecodedMeta | undefined;
   let rows = 0;
   let count = 0;
@@ -66,7 +102,7 @@ function inspectRows(env: LmdbEnvironment): Inspection {
   return {
     ...(reason === undefined ? {} : { reason }),
     ...(rows === entriesOf(env) ? { hints } : {}),
-    ...(meta?.kind === 'ok' ? { identity: meta.identity } : {}),
+    ...(meta?.kind === 'ok' ? { identity: meta.identity, state: meta.state } : {}),
     count,
     root,
   };
@@ -108,16 +144,17 @@ function faultOf(
   return undefined;
 }
 
-function main(args: readonly string[]): void {
-  for (let i = 0; i < args.length; i += 2) {
-    writeSync(1, `begin ${i / 2}\n`);
+function main([boot, ...args]: readonly string[]): void {
+  for (let i = 0; i < args.length; i += 3) {
+    writeSync(1, `begin ${i / 3}\n`);
     let inspection: Inspection;
     try {
-      inspection = inspect(args[i]!, args[i + 1]!);
+      inspection = inspect(args[i]!, args[i + 1]!, args[i + 2]!, boot === 'same-boot');
     } catch (error) {
-      inspection = { reason: error instanceof Error ? error.message : String(error), count: 0, root: 0 };
+      const reason = error instanceof Error ? error.message : String(error);
+      inspection = { reason, count: 0, root: 0, journalled: 0 };
     }
-    writeSync(1, `end ${i / 2} ${JSON.stringify(inspection)}\n`);
+    writeSync(1, `end ${i / 3} ${JSON.stringify(inspection)}\n`);
   }
 }
 

@@ -7,33 +7,54 @@ import { dataFileBytes } from '../storage/lmdb-environment.js';
 import type { EngineIdentity } from '../storage/engine.js';
 import type { Inspection } from './verify-child.js';
 
-/** What a process of its own found in an environment. */
+/** What of a virtual node is looked at. */
+export interface Verified {
+  readonly engineDirectory: string;
+  readonly journalDirectory: string;
+}
+
+/** What a process of its own found in the environment and the journal of a virtual node. */
 export interface Verdict {
-  readonly directory: string;
   /** Why it must not be opened; undefined when it is whole. */
   readonly damage: string | undefined;
+  /** Why it is not ours to open. */
+  readonly foreign: string | undefined;
   readonly count: number;
   readonly root: number;
   /** Intact hints in it; undefined when it could not be read to its end. */
   readonly hints: number | undefined;
+  /** Keys whose newest record is only in the journal. */
+  readonly journalled: number;
   readonly identity: EngineIdentity | undefined;
 }
+
+const UNREADABLE = {
+  foreign: undefined,
+  count: 0,
+  root: 0,
+  hints: undefined,
+  journalled: 0,
+  identity: undefined,
+};
 
 /** A slow disk reads more than this; whoever takes longer hangs. */
 const LEAST_BYTES_PER_MS = 4_096;
 const LEAST_MS = 60_000;
 
 /**
- * Looks at LMDB environments in a child process, one after the other, before they are opened in
- * this one. A child that dies of one is started again for the rest.
+ * Looks at LMDB environments and their journals in a child process, one after the other, before they
+ * are opened in this one. A child that dies of one is started again for the rest.
  */
-export async function verifyEnvironments(directories: readonly string[]): Promise<readonly Verdict[]> {
+export async function verifyEnvironments(
+  all: readonly Verified[],
+  sameBoot: boolean,
+): Promise<readonly Verdict[]> {
   const views = mkdtempSync(join(tmpdir(), 'ringlet-verify-'));
   try {
     const verdicts: Verdict[] = [];
-    while (verdicts.length < directories.length) {
-      const rest = directories.slice(verdicts.length);
-      verdicts.push(...(await verifyUntilCrash(rest, join(views, String(verdicts.length)))));
+    while (verdicts.length < all.length) {
+      const rest = all.slice(verdicts.length);
+      verdicts.push(...(await verifyUntilCrash(rest, join(views, String(verdicts.length)), sameBoot)));
     }
     return verdicts;
   } finally {
@@ -42,12 +63,18 @@ export async function verifyEnvironments(directories: readonly string[]): Promis
 }
 
 /** At least one verdict; fewer than asked for when the child died. */
-function verifyUntilCrash(directories: readonly string[], views: string): Promise<readonly Verdict[]> {
-  const args = directories.flatMap((directory, i) => {
+function verifyUntilCrash(
+  all: readonly Verified[],
+  views: string,
+  sameBoot: boolean,
+): Promise<readonly Verdict[]> {
+  const directories = all.map(({ engineDirectory }) => engineDirectory);
+  const args = all.flatMap(({ engineDirectory, journalDirectory }, i) => {
     const view = join(views, String(i));
     mkdirSync(view, { recursive: true, mode: 0o700 });
-    return [directory, view];
+    return [engineDirectory, view, journalDirectory];
   });
+  args.unshift(sameBoot ? 'same-boot' : 'any-boot');
   const entry = fileURLToPath(new URL('./verify-child.js', import.meta.url));
   const child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   const verdicts: Verdict[] = [];
@@ -66,8 +93,8 @@ function verifyUntilCrash(directories: readonly string[], views: string): Promis
   onLines(child.stdout, (line) => {
     const [word, , ...json] = line.split(' ');
     if (word !== 'end') return;
-    const { reason, count, root, hints, identity } = JSON.parse(json.join(' ')) as Inspection;
-    verdicts.push({ directory: directories[verdicts.length]!, damage: reason, count, root, hints, identity });
+    const { reason, ...found } = JSON.parse(json.join(' ')) as Inspection;
+    verdicts.push({ foreign: undefined, hints: undefined, identity: undefined, ...found, damage: reason });
     watch(directories[verdicts.length]);
   });
   return new Promise((resolve, reject) => {
@@ -81,7 +108,7 @@ function verifyUntilCrash(directories: readonly string[], views: string): Promis
       if (directory !== undefined) {
         const how = signal === null ? `with code ${code}` : `by ${signal}`;
         const damage = timedOut ? 'reading it takes for ever' : `reading it ended a process ${how}`;
-        verdicts.push({ directory, damage, count: 0, root: 0, hints: undefined, identity: undefined });
+        verdicts.push({ ...UNREADABLE, damage });
       }
       resolve(verdicts);
     });

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   fdatasync,
   mkdirSync,
   readdirSync,
@@ -211,6 +212,12 @@ class DirectoryJournalDisk implements JournalDisk {
 function existingFile(directory: string, name: string): ExistingJournalFile {
   const path = join(directory, name);
   return { name, bytes: statSync(path).size, read: () => readFileSync(path) };
+}
+
+/** The files of a journal that nobody has open, by age; changes nothing. */
+export function existingJournalFiles(directory: string): readonly ExistingJournalFile[] {
+  const names = existsSync(directory) ? readdirSync(directory).filter(isJournalFileName) : [];
+  return names.toSorted().map((name) => existingFile(directory, name));
 }
 
 /** Opens the journal directory of a virtual node, and makes it if it is not there. */
