@@ -9,6 +9,8 @@ import { scanCommand } from './scan.js';
 import { serveCommand } from './serve.js';
 import { statusCommand } from './status.js';
 import { packageVersion } from '../server/version.js';
+import { verifyCommand } from './verify.js';
+import { packageVersion } from './version.js';
 
 const EXAMPLES = `
 Examples:
@@ -20,7 +22,7 @@ Examples:
   ringlet status
 
 Commands other than serve use --url, else the store that runs in the data directory (--data), else
-they open the directory themselves; status and fault need a store that runs. Exit codes: 0 done, 1 failed or not found, 2 wrong use.`;
+they open the directory themselves; status and fault need a store that runs, repair and verify one that is stopped. Exit codes: 0 done, 1 failed or not found, 2 wrong use.`;
 
 /** The command line. It throws instead of exiting, so that what is open can be closed. */
 export function buildProgram(): Command {
@@ -38,6 +40,7 @@ export function buildProgram(): Command {
     statusCommand(),
     faultCommand(),
     repairCommand(),
+    verifyCommand(),
   ]) {
     program.addCommand(command);
   }

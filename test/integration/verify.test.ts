@@ -1,0 +1,89 @@
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { run } from '../cli/spawn.js';
+import { failure, openSmall, temporary, text, until } from './support.js';
+
+const dist = new URL('../../dist/', import.meta.url).href;
+const { verifyStore } = (await import(
+  `${dist}src/host/offline.js`
+)) as typeof import('../../src/host/offline.js');
+
+const directory = (data: string, vnode: string, ...rest: string[]): string =>
+  join(data, 'nodes', vnode.split('.')[0]!, vnode, ...rest);
+
+/** A store of three nodes whose process ended without a clean stop, as far as its files tell. */
+async function unclean(): Promise<string> {
+  const data = join(temporary(), 'data');
+  const store = await openSmall('lmdb', { data, memoryMiB: 24, valueBytes: 4_096 });
+  for (let i = 0; i < 200; i++) await store.put(`k${i}`, `value ${i}`, { durability: 'committed', w: 'all' });
+  // Its files as a kill leaves them: the journal has what LMDB has not.
+  const copy = join(temporary(), 'data');
+  await run(['--version']);
+  const { cpSync } = await import('node:fs');
+  cpSync(data, copy, { recursive: true });
+  await store.close();
+  return copy;
+}
+
+const journalOf = (data: string, vnode: string): string => {
+  const files = readdirSync(directory(data, vnode, 'journal')).map((name) =>
+    directory(data, vnode, 'journal', name),
+  );
+  return files.find((file) => readFileSync(file).readUInt32LE(0) === 0x474f4c52)!;
+};
+
+test('verify reads LMDB and journals, names what is damaged, and changes nothing that a start needs', async () => {
+  const data = await unclean();
+  const whole = await verifyStore(data);
+  expect(whole.map(({ damage }) => damage)).toEqual([null, null, null]);
+  expect(
+    whole.reduce((sum, { records, journalled }) => sum + records + journalled, 0),
+  ).toBeGreaterThanOrEqual(600);
+  const file = journalOf(data, 'n2.0');
+  const bytes = readFileSync(file);
+  bytes[4_000]! ^= 1;
+  writeFileSync(file, bytes);
+  const { code, stdout, stderr } = await run(['verify', '--data', data]);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/n1\.0 +whole/);
+  expect(stdout).toMatch(/n2\.0 +DAMAGED/);
+  expect(stderr).toMatch(/^ringlet: DATA_CORRUPT: 1 of 3 /);
+});
+
+test('a damaged journal is put aside at the start and rebuilt; all damaged ones are DATA_CORRUPT and stay (N=3)', async () => {
+  const data = await unclean();
+  const damage = (vnode: string): void => {
+    const file = journalOf(data, vnode);
+    const bytes = readFileSync(file);
+    bytes[4_000]! ^= 1;
+    writeFileSync(file, bytes);
+  };
+  damage('n1.0');
+  const store = await openSmall('lmdb', { data });
+  expect(store.startup.rebuilding).toEqual([
+    { vnode: 'n1.0', reason: expect.stringContaining('is damaged although later ones are whole') },
+  ]);
+  await until('all are whole', () => store.stats().vnodes.every(({ state }) => state === 'serving'), 30_000);
+  for (let i = 0; i < 200; i++)
+    expect(text((await store.get(`k${i}`, { strict: true, r: 3 })).value)).toBe(`value ${i}`);
+  await store.close();
+  const other = await unclean();
+  for (const vnode of ['n1.0', 'n2.0', 'n3.0']) {
+    const file = journalOf(other, vnode);
+    const bytes = readFileSync(file);
+    bytes[4_000]! ^= 1;
+    writeFileSync(file, bytes);
+  }
+  expect((await failure(openSmall('lmdb', { data: other }))).code).toBe('DATA_CORRUPT');
+  expect(existsSync(directory(other, 'n1.0', 'rebuild.json'))).toBe(false);
+});
+
+test('journals of two virtual nodes that changed places are DATA_FOREIGN', async () => {
+  const data = await unclean();
+  const [one, two] = ['n1.0', 'n2.0'].map((vnode) => directory(data, vnode, 'journal'));
+  renameSync(one!, `${one}.x`);
+  renameSync(two!, one!);
+  renameSync(`${one}.x`, two!);
+  expect((await failure(openSmall('lmdb', { data }))).code).toBe('DATA_FOREIGN');
+});
