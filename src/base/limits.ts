@@ -97,6 +97,16 @@ export const LIMITS = {
   admissionWindowMs: 100,
   foregroundP99Ms: 2,
   backgroundShare: 0.1,
+  /** The scrub: records and bytes of a slice, the pause between two, and between two passes; the first comes sooner. */
+  scrubRecords: 256,
+  scrubBytes: 128 << 10,
+  scrubPauseMs: 50,
+  scrubEveryMs: 6 * 3_600_000,
+  scrubFirstMs: 120_000,
+  /** At the end of a pass trees are made anew, unless they are younger than this. */
+  scrubTreesMs: 60_000,
+  /** Damaged keys that a virtual node remembers, so that it makes its trees anew once for each. */
+  knownDamage: 4_096,
   memoryMiB: 512,
   minMemoryMiB: 16,
   /** HTTP: connections of one door, and the bytes of all headers of a request: two contexts and the longest key fit. */

@@ -10,7 +10,6 @@ import { serveCommand } from './serve.js';
 import { statusCommand } from './status.js';
 import { packageVersion } from '../server/version.js';
 import { verifyCommand } from './verify.js';
-import { packageVersion } from './version.js';
 
 const EXAMPLES = `
 Examples:

@@ -52,6 +52,17 @@ export function backgroundLines({ vnodes }: StoreStats): string[] {
   ];
 }
 
+/** What was read again, and what was wrong with it. */
+export function scrubLine({ vnodes }: StoreStats): string {
+  const records = vnodes.reduce((sum, { scrub }) => sum + scrub.records, 0);
+  const damaged = vnodes.reduce((sum, { scrub }) => sum + scrub.damaged, 0);
+  const unread = vnodes.filter(({ scrub }) => scrub.lastPassMs === null).length;
+  const longest = vnodes.reduce((most, { scrub }) => Math.max(most, scrub.lastPassMs ?? 0), 0);
+  const passes =
+    unread === 0 ? `all were through within the last ${seconds(longest)}` : `${unread} are not through yet`;
+  return `Scrub: ${records} records read again, ${damaged} damaged; ${passes}`;
+}
+
 function named(ids: readonly string[]): string {
   return ids.length <= 3 ? ids.join(', ') : `${ids.slice(0, 2).join(', ')} and ${ids.length - 2} more`;
 }

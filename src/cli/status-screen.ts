@@ -1,5 +1,5 @@
 import type { ArmedLink, RingDescription, StoreStats } from '../client/api.js';
-import { backgroundLines, hintLines, treeLines } from './repair-lines.js';
+import { backgroundLines, hintLines, scrubLine, treeLines } from './repair-lines.js';
 
 const COLUMNS = 80;
 /** Broken links are listed up to here; --json has all. */
@@ -28,6 +28,7 @@ export function statusScreen(ring: RingDescription, stats: StoreStats): string {
     membership(stats),
     ...hintLines(stats),
     ...treeLines(stats),
+    scrubLine(stats),
     ...backgroundLines(stats),
     ...linkLines(stats.faults),
   ];

@@ -332,6 +332,8 @@ export interface VnodeStats {
   readonly repairKeysSent: number;
   readonly repairBytesSent: number;
   readonly journalFailures: number;
+  /** The scrub reads everything again and again, slowly. */
+  readonly scrub: ScrubStats;
   readonly restarts: number;
   /** Bytes that wait in its inbox, the rings from all others together. */
   readonly inboxBytes: number;
@@ -357,6 +359,14 @@ export interface BackgroundStats {
   /** Slices granted, and how often one was asked for in vain, by this thread; both modulo 2^32. */
   readonly slices: number;
   readonly held: number;
+}
+
+export interface ScrubStats {
+  /** Since the start: records that were read, and what was found to be damaged (records, and pieces of the journal). */
+  readonly records: number;
+  readonly damaged: number;
+  /** ms since everything was last read; null: not yet since the start. */
+  readonly lastPassMs: number | null;
 }
 
 export interface HintStats {

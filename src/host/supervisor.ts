@@ -16,6 +16,7 @@ import {
 } from '../messaging/layout.js';
 import { clearVnodeBits } from '../messaging/vnode-bits.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
+import type { ScrubPace } from '../shard/scrub.js';
 import type { FaultPlace, ThreadFault } from '../shard/thread-faults.js';
 import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
 import { pathsIn } from './data-layout.js';
@@ -46,11 +47,12 @@ export interface Internals {
   readonly watchMs?: number;
   /** Ends of a thread after which its data counts as damaged (endings.ts); those that are asked for count too. */
   readonly hopelessEnds?: number;
+  readonly scrub?: ScrubPace;
 }
 
 /** What stays the same through all threads that serve a virtual node, and the disk of the first. */
 export interface Assignment {
-  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'freshActors' | 'disk' | 'faults'>;
+  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'freshActors' | 'disk' | 'faults' | 'scrub'>;
   readonly disk: VnodeDisk | undefined;
   /** The actor of the first thread; every later one takes a fresh number. */
   readonly firstActor: number;
@@ -224,6 +226,7 @@ export class Supervisor {
     const task: VnodeTask = {
       ...base,
       faults: this.internals.faults ?? false,
+      scrub: this.internals.scrub,
       actor: count === 1 ? firstActor : this.freshActor(),
       freshActors: this.freshActors(),
       disk,

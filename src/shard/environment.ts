@@ -43,6 +43,11 @@ export const COUNT_GCS = 104;
 export const COUNT_GC_US = 106;
 export const GAUGE_LONGEST_TURN_US = 108;
 
+/** The scrub: records read, what was damaged, and when it was through last, in seconds of the time of day. */
+export const COUNT_SCRUBBED = 42;
+export const COUNT_SCRUB_DAMAGED = 44;
+export const GAUGE_SCRUBBED_AT = 46;
+
 /** Everything a virtual node knows of the world: no clock, thread, timer or promise besides. */
 export interface VnodeEnvironment {
   readonly ordinal: number;

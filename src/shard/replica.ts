@@ -55,8 +55,10 @@ export interface Applied {
 /** Hears of every record that was appended, and of the one whose place it takes; both valid during the call. */
 export interface Witness {
   replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void;
-  /** The record appended last took the place of one that cannot be read any more. */
-  tookUnknown(): void;
+  /** A key's record cannot be read. */
+  unreadable(bucket: number, key: Uint8Array): void;
+  /** A whole record took the place of one that could not be read. */
+  tookUnknown(bucket: number, key: Uint8Array): void;
 }
 
 export type ApplyOutcome = Applied | Refusal | 'wait';
@@ -94,7 +96,12 @@ export class Replica {
 
   /** First word of the key's record (see {@link wordsOf}), −1 if there is none; throws DATA_CORRUPT. */
   read(hash: number, partition: number, bucket: number, keyWords: Int32Array, key: Uint8Array): number {
-    return this.pipeline.read(hash, partition, bucket, keyWords, key);
+    try {
+      return this.pipeline.read(hash, partition, bucket, keyWords, key);
+    } catch (error) {
+      this.witness?.unreadable(bucket, key);
+      throw error;
+    }
   }
 
   /**
@@ -226,7 +233,7 @@ export class Replica {
       const applied = this.append(from, at, keyWords, undefined, 0);
       if (typeof applied === 'object' && 'sequence' in applied) {
         this.forgotClock = true;
-        this.witness?.tookUnknown();
+        this.witness?.tookUnknown(place.bucket, key);
       }
       return applied;
     }

@@ -64,6 +64,7 @@ import { readPut } from './put-request.js';
 import { type Loss, Rebuilding } from './rebuilding.js';
 import { Replica } from './replica.js';
 import { Scanner } from './scanner.js';
+import { Scrub, type ScrubPace } from './scrub.js';
 import type { Service } from './service.js';
 import { Transfer, type TransferParts } from './transfer.js';
 import { AntiEntropy } from './trees/anti-entropy.js';
@@ -89,6 +90,8 @@ export interface VirtualNodeParts {
   readonly engine: Engine | undefined;
   readonly actor: number;
   readonly maxRecordBytes: number;
+  /** How fast what is stored is read again; default: as in LIMITS. */
+  readonly scrub?: ScrubPace | undefined;
   /** It lost its data and is to be rebuilt from its peers; `onWhole` is called when it is. */
   readonly loss?: Loss | undefined;
   readonly onWhole?: () => void;
@@ -175,6 +178,11 @@ export class VirtualNode {
       services.push(new OldCopies({ env, source, pipeline, engine, completions, hints, loader }));
       if (env.ring.cleaning !== undefined) this.own.renew();
       source.announce(env.ring.revision);
+    }
+    if (engine !== undefined) {
+      const onPass = (): void => trees.doubt();
+      const { damage } = trees;
+      services.push(new Scrub({ env, pipeline, engine, damage, pace: parts.scrub, onPass }));
     }
     this.services = services;
     for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);

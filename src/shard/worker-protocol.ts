@@ -2,6 +2,7 @@ import type { ErrorFields } from '../base/errors.js';
 import type { SharedBuffers } from '../messaging/layout.js';
 import type { RingFact } from '../ring/change.js';
 import type { Loss } from './rebuilding.js';
+import type { ScrubPace } from './scrub.js';
 import type { FaultPlace, ThreadFault } from './thread-faults.js';
 import type { BufferShape } from '../storage/buffer-layout.js';
 
@@ -18,6 +19,8 @@ export interface VnodeTask {
   /** Further numbers that nobody has had; more of them are asked for. */
   readonly freshActors: readonly number[];
   readonly disk: VnodeDisk | undefined;
+  /** How fast what is stored is read again; absent: as in LIMITS. */
+  readonly scrub?: ScrubPace | undefined;
   /** Whether it obeys `fault` and `hang` messages. */
   readonly faults: boolean;
   /** Control messages; closes when the thread is gone. */

@@ -135,6 +135,7 @@ class VnodeThread {
       engine: storage?.engine,
       actor: task.actor,
       maxRecordBytes: task.maxRecordBytes,
+      scrub: task.scrub,
       loss,
       onWhole: () => {
         this.setState(STATE_SERVING);

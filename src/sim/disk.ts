@@ -47,6 +47,9 @@ class OpenFile implements JournalFile {
   sync(done: (error?: Error) => void): void {
     this.disk.sync(this.file, done);
   }
+  read(into: Uint8Array, position: number, done: (error?: Error) => void): void {
+    this.disk.read(this.file, into, position, done);
+  }
   close(): void {
     // Nothing to give back: the file stays in its directory.
   }
@@ -118,6 +121,13 @@ export class SimDisk implements JournalDisk {
       throw new RingletError('IO', 'the simulated write failed');
     }
     file.write(view, position);
+  }
+
+  read(file: SimFile, into: Uint8Array, position: number, done: (error?: Error) => void): void {
+    this.later(0.1, 2, () => {
+      into.set(file.contents().subarray(position, position + into.length));
+      done();
+    });
   }
 
   sync(file: SimFile, done: (error?: Error) => void): void {

@@ -3,6 +3,7 @@ import {
   existsSync,
   fdatasync,
   mkdirSync,
+  read,
   readdirSync,
   readFileSync,
   statSync,
@@ -36,7 +37,9 @@ export interface JournalFile {
   write(view: Uint8Array, position: number): void;
   /** Makes everything written so far durable; `done` is called exactly once, never within this call. */
   sync(done: (error?: Error) => void): void;
-  /** Closes it, after the syncs that are under way; the file stays on the disk. */
+  /** Fills `into` with what stands in the file from a position on; `done` is called exactly once, never within this call. */
+  read(into: Uint8Array, position: number, done: (error?: Error) => void): void;
+  /** Closes it, after what is under way; the file stays on the disk. */
   close(): void;
 }
 
@@ -75,7 +78,7 @@ class OpenJournalFile implements JournalFile {
   readonly path: string;
   readonly bytes: number;
   readonly #fd: number;
-  #syncs = 0;
+  #underWay = 0;
   #closed = false;
 
   constructor(name: string, path: string, bytes: number, fd: number) {
@@ -104,20 +107,35 @@ class OpenJournalFile implements JournalFile {
 
   sync(done: (error?: Error) => void): void {
     assert(!this.#closed, 'a closed journal file is not synced');
-    this.#syncs++;
+    this.#underWay++;
     fdatasync(this.#fd, (error) => {
-      this.#syncs--;
-      if (this.#closed && this.#syncs === 0) closeSync(this.#fd);
+      this.#ended();
       if (error === null) done();
       else done(writeError(error, this.path));
     });
+  }
+
+  read(into: Uint8Array, position: number, done: (error?: Error) => void): void {
+    assert(!this.#closed, 'a closed journal file is not read');
+    this.#underWay++;
+    read(this.#fd, into, 0, into.length, position, (error, bytes) => {
+      this.#ended();
+      if (error !== null) done(error);
+      else if (bytes < into.length) done(new RingletError('DATA_CORRUPT', `${this.path} ends too early`));
+      else done();
+    });
+  }
+
+  #ended(): void {
+    this.#underWay--;
+    if (this.#closed && this.#underWay === 0) closeSync(this.#fd);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     // A descriptor closed under a sync could be another file's by the time the sync runs.
-    if (this.#syncs === 0) closeSync(this.#fd);
+    if (this.#underWay === 0) closeSync(this.#fd);
   }
 }
 

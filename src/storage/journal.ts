@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.js';
+import { RingletError } from '../base/errors.js';
 import {
   APPENDED,
   APPENDED_BYTES,
@@ -40,6 +41,10 @@ export class Journal {
   /** Files written to since their last sync. */
   private readonly unsynced = new Set<Home>();
   private syncing = false;
+  private scrubbing = false;
+  /** How far the scrub has come. */
+  private scrubSegment = 0;
+  private scrubByte = 0;
   health: JournalHealth = 'healthy';
   failures = 0;
   error: Error | undefined;
@@ -63,7 +68,7 @@ export class Journal {
   }
 
   get inFlight(): boolean {
-    return this.syncing || this.allocating || this.health === 'rehoming';
+    return this.syncing || this.allocating || this.scrubbing || this.health === 'rehoming';
   }
   get rehoming(): boolean {
     return this.health === 'rehoming';
@@ -148,6 +153,48 @@ export class Journal {
       }
       this.onProgress();
     });
+  }
+
+  /**
+   * Reads a piece of what was written and compares it with the buffer that it was written from. What is
+   * damaged is written anew, like everything after a failed sync. False at the end of all of it.
+   */
+  scrub(bytes: number, done: (damaged: boolean) => void): boolean {
+    if (this.scrubbing || this.health !== 'healthy') return true;
+    const home = this.nextToScrub();
+    if (home === undefined) return false;
+    const segment = this.scrubSegment;
+    const from = this.scrubByte;
+    const found = Buffer.alloc(Math.min(bytes, home.written - from));
+    this.scrubByte += found.length;
+    this.scrubbing = true;
+    home.file.read(found, from, (error) => {
+      this.scrubbing = false;
+      // It may have been given back meanwhile.
+      if (this.homes.get(segment) === home && this.health === 'healthy') {
+        const at = this.buffer.layout.segmentByte(segment) + from;
+        const written = this.buffer.memory.bytes.subarray(at, at + found.length);
+        const damaged = error !== undefined || found.compare(written) !== 0;
+        done(damaged);
+        if (damaged)
+          this.fail(error ?? new RingletError('DATA_CORRUPT', `${home.file.name} is not what was written`));
+      }
+      this.onProgress();
+    });
+    return true;
+  }
+
+  /** The segment in which the scrub goes on; at the end it begins anew next time. */
+  private nextToScrub(): Home | undefined {
+    const home = this.homes.get(this.scrubSegment);
+    if (home !== undefined && home.written > this.scrubByte) return home;
+    const rest = Array.from(this.homes).filter(
+      ([segment, { written }]) => segment > this.scrubSegment && written > 0,
+    );
+    const next = rest.sort(([a], [b]) => a - b)[0];
+    this.scrubByte = 0;
+    this.scrubSegment = next?.[0] ?? 0;
+    return next?.[1];
   }
 
   private allocateSpare(): void {

@@ -119,6 +119,11 @@ export class Pipeline {
     );
   }
 
+  /** Compares a piece of the journal with what was written to it; false at the end of all of it. */
+  scrubJournal(bytes: number, done: (damaged: boolean) => void): boolean {
+    return this.backing?.journal.scrub(bytes, done) ?? false;
+  }
+
   /** Opens a turn: nothing is acknowledged before a record that is older than the window is written. */
   begin(nowMs: number): void {
     this.nowMs = nowMs;

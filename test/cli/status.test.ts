@@ -13,6 +13,7 @@ const HEALTHY: Partial<VnodeStats> = {
   inSyncMs: 1_200,
   repairKeysSent: 3,
   readRepairs: 2,
+  scrub: { records: 20, damaged: 1, lastPassMs: 1_500 },
   background: { share: 1, foregroundP99Ms: 0, slices: 0, held: 0 },
 };
 
@@ -62,6 +63,7 @@ Membership: all agree (00000abc)
 Hints: none wait
 Trees: usable; all peers were found equal within the last 2 s
 Repair: 6 keys sent because trees differed, 4 merged after reads
+Scrub: 40 records read again, 2 damaged; all were through within the last 2 s
 Background work: not held back
 Faults: allowed, no link is broken
 `,

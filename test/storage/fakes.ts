@@ -59,6 +59,13 @@ export class FakeFile implements JournalFile {
     this.cached.set(view, position);
   }
 
+  read(into: Uint8Array, position: number, done: (error?: Error) => void): void {
+    this.disk.later.add(() => {
+      into.set(this.cached.subarray(position, position + into.length));
+      done();
+    });
+  }
+
   sync(done: (error?: Error) => void): void {
     const taken = this.cached.slice();
     const { disk } = this;

@@ -1,6 +1,7 @@
 import type { Engine } from '../../storage/engine.js';
 import type { Pipeline } from '../../storage/pipeline.js';
 import type { Completions } from '../completions.js';
+import { Damage } from '../damage.js';
 import type { VnodeEnvironment } from '../environment.js';
 import type { Witness } from '../replica.js';
 import { EngineRebuild, IndexRebuild, type Rebuild } from './rebuild.js';
@@ -15,6 +16,7 @@ export class Trees implements Witness {
   private rebuild: Rebuild | undefined;
   private readonly rebuildAll: () => Rebuild;
   private doubted = false;
+  readonly damage = new Damage(() => this.doubt());
 
   constructor(
     env: VnodeEnvironment,
@@ -52,13 +54,17 @@ export class Trees implements Witness {
     else this.set.replace(before, beforeAt, words, at);
   }
 
-  tookUnknown(): void {
-    this.doubt();
+  unreadable(bucket: number, key: Uint8Array): void {
+    this.damage.found(bucket, key);
   }
 
-  /** They may count records that are not there: they are made anew from what is. */
+  tookUnknown(bucket: number, key: Uint8Array): void {
+    this.damage.replaced(bucket, key);
+  }
+
+  /** They may count records that are not there: they are made anew from what is, unless that is under way. */
   doubt(): void {
-    this.doubted = true;
+    if (this.rebuild === undefined) this.doubted = true;
   }
 
   /** Moves a rebuild on by a slice. */
