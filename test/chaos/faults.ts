@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Fault, HostStore } from '../../src/client/api.js';
 import type { Random } from '../../src/sim/random.js';
 import type { SmallDisk } from './disk.js';
@@ -8,6 +10,7 @@ export const DISK_NODE = 'n5';
 /** What a run may break. */
 export interface Target {
   readonly store: HostStore;
+  readonly data: string;
   /** Those that are members now. */
   readonly nodes: readonly string[];
   /** Of {@link DISK_NODE}. */
@@ -35,6 +38,15 @@ export const OF_ONE_NODE: Readonly<Record<string, Breaking>> = {
   'cut off for 2 s': ({ store, nodes, random }) => {
     inject(store, { kind: 'link', from: random.pick(nodes), to: 'all', cut: true, forMs: 2_000 });
     return 2_500;
+  },
+  'data deleted': ({ store, data, nodes, random }) => {
+    const { vnodes } = store.stats();
+    const { id } = random.pick(vnodes.filter((one) => !one.id.startsWith(DISK_NODE)));
+    const node = nodes.find((name) => id.startsWith(`${name}.`));
+    // One at a time: what is being rebuilt needs the others.
+    if (node !== undefined && vnodes.every(({ state }) => state === 'serving'))
+      rmSync(join(data, 'nodes', node, id), { recursive: true });
+    return 5_000;
   },
   'disk full for 2 s': ({ disk }) => {
     disk?.fill();

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from '../../src/index.js';
-import type { HostStore, OpenOptions } from '../../src/client/api.js';
+import type { OpenOptions } from '../../src/client/api.js';
 import { startHttp } from '../../src/server/http/start.js';
 import { Random } from '../../src/sim/random.js';
 import { Books } from './books.js';
@@ -53,7 +53,7 @@ export async function round({ seed, seconds, directReads }: RoundOptions): Promi
   try {
     const store = await open(options);
     try {
-      return await run(store, disk, new Random(seed), seconds);
+      return await run({ store, data, disk, random: new Random(seed) }, seconds);
     } finally {
       await store.close();
     }
@@ -63,12 +63,7 @@ export async function round({ seed, seconds, directReads }: RoundOptions): Promi
   }
 }
 
-async function run(
-  store: HostStore,
-  disk: SmallDisk | undefined,
-  random: Random,
-  seconds: number,
-): Promise<Books> {
+async function run({ store, data, disk, random }: Omit<Target, 'nodes'>, seconds: number): Promise<Books> {
   const books = new Books();
   const timing = new Timing();
   const server = await startHttp(store, { listen: { host: '127.0.0.1', port: 0 }, valueBytes: 1 << 20 });
@@ -87,6 +82,7 @@ async function run(
   ];
   const target: Target = {
     store,
+    data,
     disk,
     random,
     get nodes() {
@@ -103,13 +99,12 @@ async function run(
     store.faults.clear();
     disk?.free();
     await pause(HEAL_MS);
-    const errors = countOf(timing);
     const fromMs = performance.now();
     await pause(HEALED_MS);
     timing.window('healed', fromMs);
     await changes.end(books);
-    if (countOf(timing) > errors)
-      books.violation(`${countOf(timing) - errors} requests failed after healing`);
+    const failed = timing.failedSince(fromMs);
+    if (failed > 0) books.violation(`${failed} requests failed that began after healing`);
   } finally {
     for (const client of clients) client.stop();
     await Promise.all(clients.map(({ done }) => done));
@@ -125,10 +120,6 @@ async function run(
       `converged ${convergedMs.toFixed(0)} ms after the load`,
   );
   return books;
-}
-
-function countOf({ errors }: Timing): number {
-  return [...errors.values()].reduce((sum, count) => sum + count, 0);
 }
 
 async function healthy(timing: Timing, ms: number): Promise<void> {

@@ -31,6 +31,11 @@ export class Timing {
     this.windows.push({ name, fromMs, toMs: performance.now() });
   }
 
+  /** Requests that began then or later and did not succeed. */
+  failedSince(fromMs: number): number {
+    return this.requests.filter((one) => one.fromMs >= fromMs && one.ending !== 'ok').length;
+  }
+
   get size(): number {
     return this.requests.length;
   }

@@ -78,6 +78,15 @@ describe.each(ENGINES)('a ring change (%s)', (engine) => {
     await until('clients still go on', () => load.puts > after + 200);
     await load.stop();
     await load.check(store);
+    const stoppedMs = performance.now();
+    await until(
+      'all replicas that are left have been found equal',
+      () =>
+        store
+          .stats()
+          .vnodes.every(({ inSyncMs }) => inSyncMs !== null && inSyncMs < performance.now() - stoppedMs),
+      20_000,
+    );
   }, 60_000);
 });
 

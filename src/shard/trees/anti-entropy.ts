@@ -107,7 +107,10 @@ export class AntiEntropy implements Service {
   /** There may be new peers, and other trees to compare. */
   ringChanged(): void {
     this.meetAll();
-    if (this.world.trees.usable) return;
+    // Whoever shares nothing any more, or has left, is not waited for.
+    const { set, usable } = this.world.trees;
+    for (const peer of this.peers) peer.shares = set.sharedRoots(peer.vnode).length > 0;
+    if (usable) return;
     this.wasUsable = false;
     this.world.env.gauge(GAUGE_TREES, TREES_REBUILDING);
   }
