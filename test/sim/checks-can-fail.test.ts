@@ -5,7 +5,7 @@ const { run } = await built<typeof import('../../src/sim/run.js')>('src/sim/run'
 const { WRONG } = await built<typeof import('./wrong-parts.js')>('test/sim/wrong-parts');
 
 /** Each mistake shows within so many runs of so many minutes. */
-const SEEDS = 20;
+const SEEDS = 40;
 const MINUTES = 3;
 const FAULTS_PER_MINUTE = 16;
 
