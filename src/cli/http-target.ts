@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import type { BucketProperties, Fault, RingDescription, Sibling, StoreStats } from '../client/api.js';
+import type { JoinRequest, RingPlan, RingProgress } from '../client/ring-api.js';
 import { type Call, type Credentials, HttpCaller, problemError, readBody } from './http-call.js';
 import type { Found, Listed, Target, WriteOptions } from './target.js';
 
@@ -123,6 +124,35 @@ export class HttpTarget implements Target {
     return this.#json({ method: 'POST', path: '/admin/faults', body }, this.#admin);
   }
 
+  plan(request: Readonly<Record<string, unknown>>): Promise<RingPlan> {
+    const body = Buffer.from(JSON.stringify(request));
+    return this.#json({ method: 'POST', path: '/admin/ring/plan', body }, this.#admin);
+  }
+
+  join(request: JoinRequest): Promise<RingProgress> {
+    return this.#change('/admin/ring/join', request);
+  }
+
+  leave(node: string): Promise<RingProgress> {
+    return this.#change('/admin/ring/leave', { node });
+  }
+
+  async #change(path: string, request: object): Promise<RingProgress> {
+    const body = Buffer.from(JSON.stringify(request));
+    return (await this.#json<{ change: RingProgress }>({ method: 'POST', path, body }, this.#admin)).change;
+  }
+
+  /** The change under way, or the last one. */
+  async ringProgress(): Promise<RingProgress | undefined> {
+    const call = { method: 'GET', path: '/admin/ring' } as const;
+    return (await this.#json<{ change: RingProgress | null }>(call, this.#admin)).change ?? undefined;
+  }
+
+  async rollBack(): Promise<RingProgress> {
+    const call = { method: 'DELETE', path: '/admin/ring' } as const;
+    return (await this.#json<{ change: RingProgress }>(call, this.#admin)).change;
+  }
+
   clearFaults(): Promise<StoreStats['faults']> {
     return this.#json({ method: 'DELETE', path: '/admin/faults' }, this.#admin);
   }
@@ -134,7 +164,8 @@ export class HttpTarget implements Target {
 
   async #json<T>(call: Call, caller = this.#caller): Promise<T> {
     const response = await caller.send(call);
-    if (response.statusCode !== 200) throw await failure(response);
+    const { statusCode = 0 } = response;
+    if (statusCode !== 200 && statusCode !== 202) throw await failure(response);
     return JSON.parse((await readBody(response)).toString()) as T;
   }
 }

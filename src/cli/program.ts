@@ -5,6 +5,7 @@ import { getCommand } from './get.js';
 import { loadCommand } from './load.js';
 import { putCommand } from './put.js';
 import { repairCommand } from './repair.js';
+import { joinCommand, leaveCommand } from './ring-change.js';
 import { scanCommand } from './scan.js';
 import { serveCommand } from './serve.js';
 import { statusCommand } from './status.js';
@@ -21,7 +22,7 @@ Examples:
   ringlet status
 
 Commands other than serve use --url, else the store that runs in the data directory (--data), else
-they open the directory themselves; status and fault need a store that runs, repair and verify one that is stopped. Exit codes: 0 done, 1 failed or not found, 2 wrong use.`;
+they open the directory themselves; status, join, leave and fault need a store that runs, repair and verify one that is stopped. Exit codes: 0 done, 1 failed or not found, 2 wrong use.`;
 
 /** The command line. It throws instead of exiting, so that what is open can be closed. */
 export function buildProgram(): Command {
@@ -37,6 +38,8 @@ export function buildProgram(): Command {
     deleteCommand(),
     scanCommand(),
     statusCommand(),
+    joinCommand(),
+    leaveCommand(),
     faultCommand(),
     repairCommand(),
     verifyCommand(),

@@ -64,6 +64,7 @@ async function serve(resolved: Resolved): Promise<void> {
       access,
       valueBytes: settings.valueBytes,
       faults: store.faults,
+      members: store.members,
     });
     const { startResp } = await import('../server/resp/start.js');
     const resp =

@@ -25,6 +25,7 @@ export function statusScreen(ring: RingDescription, stats: StoreStats): string {
       ),
     ),
     '',
+    ...changeLines(ring),
     membership(stats),
     ...hintLines(stats),
     ...treeLines(stats),
@@ -55,6 +56,14 @@ function fitted(names: readonly string[], width: number): string {
   const text = (): string => [...names.slice(0, shown), `${names.length - shown} more`].join(', ');
   while (shown > 0 && text().length > width) shown--;
   return text();
+}
+
+/** How far a ring change has come, if one is under way. */
+function changeLines({ change }: RingDescription): string[] {
+  if (change === undefined) return [];
+  if (change.phase === 'cleaning') return [`Ring change: old copies go at ${change.cleaning.join(', ')}`];
+  const { partitions, handed, compared } = change;
+  return [`Ring change: ${handed} of ${partitions} partitions handed over, ${compared} compared`];
 }
 
 function membership({ vnodes }: StoreStats): string {

@@ -20,8 +20,11 @@ export function addStoreOptions(command: Command, heading: string, without: read
   command.addOption(new Option('--config <FILE>', config).helpGroup(heading));
 }
 
-export function settingsOf(command: Command): Resolved {
-  return resolveSettings(command.opts(), process.env);
+/** @param without flags of the command that mean something else than the options of these names */
+export function settingsOf(command: Command, without: readonly OptionKey[] = []): Resolved {
+  const flags = Object.entries(command.opts<Record<string, unknown>>());
+  const meant = flags.filter(([name]) => !without.some((key) => key === name));
+  return resolveSettings(Object.fromEntries(meant), process.env);
 }
 
 /** What a directory decides by what it has already, unless somebody asks for something else. */

@@ -125,7 +125,8 @@ export function credentialOptions(): Option[] {
 /** Runs with the store that such a command means, and lets go of it whatever happens. */
 export async function withRunning<T>(command: Command, run: (target: HttpTarget) => Promise<T>): Promise<T> {
   const { url } = command.opts<{ url?: string }>();
-  const { settings } = settingsOf(command);
+  // A node that joins has a capacity of its own.
+  const { settings } = settingsOf(command, ['capacity', 'vnodes']);
   const target =
     url === undefined ? await runningIn(settings) : new HttpTarget(checkUrl(url), credentialsOf(settings));
   if (target === undefined) {

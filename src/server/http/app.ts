@@ -2,6 +2,7 @@ import type { RequestListener, Server } from 'node:http';
 import { fastify, type FastifyInstance } from 'fastify';
 import { assert } from '../../base/assert.js';
 import type { FaultControl, Store } from '../../client/api.js';
+import type { RingControl } from '../../client/ring-api.js';
 import type { Secret } from '../security/secret.js';
 import { routedUrl } from './address.js';
 import { adminRoutes } from './admin.js';
@@ -9,6 +10,7 @@ import { Bodies } from './bodies.js';
 import { bucketRoutes } from './buckets.js';
 import { faultRoutes } from './faults.js';
 import { guard } from './guard.js';
+import { memberRoutes } from './members.js';
 import { keyRoutes } from './keys.js';
 import { metricsRoute } from './metrics.js';
 import { openapiRoute } from './openapi/route.js';
@@ -24,6 +26,7 @@ export interface AppOptions {
   readonly valueBytes: number;
   readonly instance: string;
   readonly faults: FaultControl | undefined;
+  readonly members: RingControl | undefined;
   /** Gets every error that the client is told nothing about. */
   readonly report: (error: unknown) => void;
 }
@@ -69,6 +72,7 @@ export async function buildApp(
   if (options.part !== 'data') {
     faultRoutes(app, store, options.faults);
     metricsRoute(app, store);
+    memberRoutes(app, options.members);
   }
   openapiRoute(app);
   await app.ready();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import type { FaultControl, Store } from '../../client/api.js';
+import type { RingControl } from '../../client/ring-api.js';
 import type { HostPort } from '../../config/parse.js';
 import type { Access } from '../security/access.js';
 import { buildApp } from './app.js';
@@ -19,6 +20,8 @@ export interface HttpOptions {
   readonly instance?: string;
   /** What `/admin/faults` acts on: `store.faults` of the store that was opened. */
   readonly faults?: FaultControl;
+  /** What `/admin/ring` acts on: `store.members` of the store that was opened. */
+  readonly members?: RingControl;
   /** How long requests in flight may take once `close` is called; default 5,000 ms. */
   readonly graceMs?: number;
   /** Gets errors that a client is told nothing about; default: stderr. */
@@ -50,6 +53,7 @@ export async function startHttp(store: Store, options: HttpOptions): Promise<Htt
       valueBytes: options.valueBytes,
       instance,
       faults: options.faults,
+      members: options.members,
       report: options.report ?? ((error) => console.error('ringlet: INTERNAL:', error)),
     });
     listener.attach(handler);

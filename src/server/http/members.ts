@@ -1,0 +1,91 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { RingletError } from '../../base/errors.js';
+import type { JoinRequest, RingControl, RingProgress } from '../../client/ring-api.js';
+import { Query } from './query.js';
+import { resource } from './routes.js';
+
+/** A node's name and two numbers. */
+const BODY_BYTES = 4 << 10;
+const EXAMPLE = '{"node":"n5","capacity":2}';
+
+/**
+ * `/admin/ring`: the ring change under way or the last one (GET), take it back (DELETE); below it
+ * `/join`, `/leave` and `/plan` (POST). Changes are answered at once with 202; they go on by themselves.
+ */
+export function memberRoutes(app: FastifyInstance, members: RingControl | undefined): void {
+  const control = (): RingControl => {
+    if (members !== undefined) return members;
+    throw new RingletError('BAD_REQUEST', 'the ring is changed only where the store was opened', {});
+  };
+  const shown = (progress: RingProgress | undefined): { change: RingProgress | null } => ({
+    change: progress ?? null,
+  });
+  resource(app, '/admin/ring', {
+    GET: async (request, reply) => {
+      void new Query(request.originalUrl, []);
+      return reply.send(shown(control().progress));
+    },
+    DELETE: async (request, reply) => {
+      void new Query(request.originalUrl, []);
+      return reply.send(shown(await control().rollBack()));
+    },
+  });
+  const post = (path: string, status: number, act: (body: Body) => Promise<object>): void =>
+    resource(
+      app,
+      path,
+      {
+        POST: async (request, reply) => {
+          void new Query(request.originalUrl, []);
+          return reply.code(status).send(await act(bodyOf(request)));
+        },
+      },
+      { bodyLimit: BODY_BYTES },
+    );
+  post('/admin/ring/join', 202, async (body) => shown(await control().join(joinOf(body))));
+  post('/admin/ring/leave', 202, async (body) => shown(await control().leave(nodeOf(body))));
+  post('/admin/ring/plan', 200, async (body) => {
+    const { change, ...rest } = body;
+    if (change === 'join') return control().planJoin(joinOf(rest));
+    if (change === 'leave') return control().planLeave(nodeOf(rest));
+    throw misuse('change', change, 'join or leave');
+  });
+}
+
+type Body = Readonly<Record<string, unknown>>;
+
+function bodyOf(request: FastifyRequest): Body {
+  try {
+    const body: unknown = JSON.parse(String(request.body));
+    if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Body;
+  } catch {
+    // Said below.
+  }
+  throw new RingletError('BAD_REQUEST', `the body is no JSON object, expected ${EXAMPLE} or the like`, {
+    field: 'body',
+  });
+}
+
+/** What the values may be is for the store to say. */
+function joinOf(body: Body): JoinRequest {
+  const unknown = Object.keys(body).find((field) => !['node', 'capacity', 'vnodes'].includes(field));
+  if (unknown !== undefined)
+    throw misuse(unknown.slice(0, 80), body[unknown], 'node, capacity and vnodes only');
+  return body as unknown as JoinRequest;
+}
+
+function nodeOf({ node, ...rest }: Body): string {
+  const unknown = Object.keys(rest)[0];
+  if (unknown !== undefined) throw misuse(unknown.slice(0, 80), rest[unknown], 'node only');
+  if (typeof node === 'string') return node;
+  throw misuse('node', node, 'the name of a node');
+}
+
+function misuse(field: string, given: unknown, expected: string): RingletError {
+  const shown = (JSON.stringify(given) ?? 'nothing').slice(0, 100);
+  return new RingletError('BAD_REQUEST', `${field}: got ${shown}, expected ${expected}`, {
+    field,
+    given: shown,
+    expected,
+  });
+}
