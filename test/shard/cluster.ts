@@ -17,10 +17,22 @@ import {
 } from '../../src/messaging/frames.js';
 import { FaultTable } from '../../src/messaging/fault-table.js';
 import { FaultyEndpoint } from '../../src/messaging/faults.js';
-import { allocateShared, SharedLayout } from '../../src/messaging/layout.js';
+import { allocateShared, SharedLayout, STATE_SERVING, VNODE_STATE } from '../../src/messaging/layout.js';
+import { RingTable } from '../../src/messaging/ring-table.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
 import type { Endpoint } from '../../src/messaging/transport.js';
-import { buildRing, type Ring } from '../../src/ring/ring.js';
+import {
+  beginJoin,
+  beginLeave,
+  firstState,
+  type RingFact,
+  type RingState,
+  startMoving,
+  withFacts,
+} from '../../src/ring/change.js';
+import { ringOfState } from '../../src/ring/live-ring.js';
+import type { Ring } from '../../src/ring/ring.js';
+import { SharedRingSource } from '../../src/shard/ring-source.js';
 import { Completions } from '../../src/shard/completions.js';
 import type { Loss } from '../../src/shard/rebuilding.js';
 import { VirtualNode } from '../../src/shard/virtual-node.js';
@@ -90,13 +102,16 @@ class Stopped extends Error {}
 /** Virtual nodes of the memory engine and one caller, connected by rings, in one thread and virtual time. */
 export class Cluster {
   nowMs = 1_000;
-  readonly ring: Ring;
+  ring: Ring;
+  /** What a store would have in its manifest: it changes before anybody hears of it. */
+  state: RingState;
   readonly vnodes: Vnode[] = [];
   readonly endpoints: Endpoint[] = [];
   private readonly shared;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
   private readonly claims: Claims;
+  private readonly table: RingTable;
   private caller: Endpoint;
   private readonly pending = new Map<number, Pending>();
   private slot = 0;
@@ -119,16 +134,27 @@ export class Cluster {
   readonly faults: FaultTable | undefined;
   private readonly hash: (name: string) => number;
 
-  /** @param hash of a key's name; the default has few values, so that keys collide */
-  constructor(count: number, n: number, shape: BufferShape = BUFFER, hash = hashOf, allowFaults = false) {
+  /**
+   * @param hash of a key's name; the default has few values, so that keys collide
+   * @param room for virtual nodes that join
+   */
+  constructor(
+    count: number,
+    n: number,
+    shape: BufferShape = BUFFER,
+    hash = hashOf,
+    allowFaults = false,
+    room = 0,
+  ) {
     this.n = n;
     this.shape = shape;
     this.hash = hash;
     const nodes = Array.from({ length: count }, (_, i) => ({ id: `n${i}`, capacity: 1, vnodes: 1 }));
-    this.ring = buildRing({ nodes, partitions: 16, spacing: n });
+    this.state = firstState({ nodes, partitions: 16, spacing: n });
+    this.ring = ringOfState(this.state);
     this.shared = allocateShared(
       {
-        vnodes: count,
+        vnodes: count + room,
         callers: 1,
         claimsPerCaller: 4_096,
         callerRingBytes: 64 << 10,
@@ -136,17 +162,68 @@ export class Cluster {
       },
       allowFaults,
     );
-    this.faults = this.shared.faults && new FaultTable(this.shared.faults, count);
+    this.faults = this.shared.faults && new FaultTable(this.shared.faults, count + room);
     this.layout = new SharedLayout(this.shared.shape);
     this.control = new Int32Array(this.shared.control);
     this.claims = new Claims(this.control, this.layout);
-    this.caller = this.endpointOf(count);
+    this.caller = this.endpointOf(count + room);
+    this.table = new RingTable(this.shared.control, this.shared.topology);
+    this.table.publish(this.state);
     for (let v = 0; v < count; v++) this.hinted.push(new Set());
-    for (let v = 0; v < count; v++) {
-      const memory = new SharedArrayBuffer(new BufferLayout(shape).totalBytes);
-      this.vnodes.push({ node: undefined, pipeline: undefined as never, memory, incarnation: 0, counts: [] });
-      this.start(v, true);
-    }
+    for (let v = 0; v < count; v++) this.add();
+  }
+
+  /** The next virtual node. */
+  private add(): void {
+    const memory = new SharedArrayBuffer(new BufferLayout(this.shape).totalBytes);
+    this.hinted[this.vnodes.length] ??= new Set();
+    this.vnodes.push({ node: undefined, pipeline: undefined as never, memory, incarnation: 0, counts: [] });
+    this.start(this.vnodes.length - 1, true);
+  }
+
+  /** Durable, but nobody knows it until {@link publish}. */
+  private reported: RingFact[] = [];
+
+  /** Everybody can see the state that is durable, with the facts that were reported. */
+  publish(): void {
+    this.state = withFacts(this.state, this.reported.splice(0));
+    if (this.state.revision === this.table.revision) return;
+    this.table.publish(this.state);
+    this.ring = ringOfState(this.state);
+  }
+
+  /** A node joins: its thread starts, then everybody hears of it. */
+  join(id: string, capacity = 1): void {
+    this.state = beginJoin(this.state, { id, capacity, vnodes: 1 }, [this.n], this.shared.shape.vnodes);
+    this.publish();
+    this.add();
+    this.state = startMoving(this.state);
+    this.publish();
+  }
+
+  leave(id: string): void {
+    this.state = beginLeave(this.state, id, [this.n]);
+    this.publish();
+  }
+
+  private ringSource(v: number, reclaimer: Reclaimer): SharedRingSource {
+    const source = new SharedRingSource(this.control, this.layout, this.table, v, reclaimer, (facts) => {
+      this.reported.push(...facts);
+    });
+    // Here a state word is whether there is a node, and hints are told by sets.
+    source.hinted = (vnode) => this.hinted[vnode]!.size > 0;
+    const announced = source.announced.bind(source);
+    source.announced = (revision) => {
+      this.vnodes.forEach(({ node }, other) =>
+        store(
+          this.control,
+          this.layout.vnodeWord(other) + VNODE_STATE,
+          node === undefined ? 0 : STATE_SERVING,
+        ),
+      );
+      return announced(revision);
+    };
+    return source;
   }
 
   private endpointOf(party: number): Endpoint {
@@ -179,7 +256,8 @@ export class Cluster {
     vnode.node = new VirtualNode({
       env: {
         ordinal: v,
-        ring: this.ring,
+        ring: ringOfState(this.table.read()),
+        ringSource: this.ringSource(v, reclaimer),
         endpoint,
         claims: this.claims,
         clock: { nowMs: () => this.nowMs, wallMs: () => this.nowMs },
