@@ -9,8 +9,10 @@ export function ringOfState(state: RingState): Ring {
   const to = change === undefined || change.phase === 'starting' ? from : walks(state, 'to');
   // Lists have one length. Whoever is in one placement only is the last resort of the other.
   const length = Math.max(from[0]!.length, to[0]!.length);
-  const old = flat(from, to, length);
-  const next = flat(to, from, length);
+  const vnodes = vnodesOf(state);
+  const nodeOf = (slot: number): number => vnodes[slot]!.nodeIndex;
+  const old = flat(from, to, length, nodeOf);
+  const next = flat(to, from, length, nodeOf);
   const moves = moving ? movesOf(state, old, next, length) : undefined;
   const isNew = (p: number): boolean =>
     change?.phase === 'cleaning' || (moving && moves!.state[p] !== MOVING);
@@ -21,9 +23,9 @@ export function ringOfState(state: RingState): Ring {
     partitions,
     partitionBits: Math.log2(partitions),
     nodes,
-    vnodes: vnodesOf(state),
+    vnodes,
     owner,
-    preference: trimmed ? flat(to, to, to[0]!.length) : preference,
+    preference: trimmed ? flat(to, to, to[0]!.length, nodeOf) : preference,
     preferenceLength: trimmed ? to[0]!.length : length,
     epoch: epochOfState(state),
     revision,
@@ -35,7 +37,7 @@ export function ringOfState(state: RingState): Ring {
             since: change.since,
             slots: slotsToClean(state).filter((slot) => !change.cleaned.includes(slot)),
             leaver: change.kind === 'leave' ? change.node : undefined,
-            before: flat(from, from, from[0]!.length),
+            before: flat(from, from, from[0]!.length, nodeOf),
             beforeLength: from[0]!.length,
           },
         }),
@@ -60,11 +62,18 @@ function vnodesOf({ nodes }: RingState): VnodeRef[] {
   return vnodes;
 }
 
-function flat(lists: readonly number[][], others: readonly number[][], length: number): Int32Array {
+/** Lists of one length: a node that is in the other list alone comes last. */
+function flat(
+  lists: readonly number[][],
+  others: readonly number[][],
+  length: number,
+  nodeOf: (slot: number) => number,
+): Int32Array {
   const table = new Int32Array(lists.length * length);
   lists.forEach((list, p) => {
-    const missing = list.length === length ? [] : others[p]!.filter((slot) => !list.includes(slot));
-    table.set([...list, ...missing].slice(0, length), p * length);
+    const nodes = new Set(list.map(nodeOf));
+    const missing = list.length === length ? [] : others[p]!.filter((slot) => !nodes.has(nodeOf(slot)));
+    table.set([...list, ...missing], p * length);
   });
   return table;
 }

@@ -30,6 +30,7 @@ import {
   writeHeader,
 } from '../messaging/frames.js';
 import { keepsCopies, ringOfState } from '../ring/live-ring.js';
+import type { Ring } from '../ring/ring.js';
 import type { Engine } from '../storage/engine.js';
 import type { Level, Pipeline } from '../storage/pipeline.js';
 import { bucketAt, lengthAt, partitionAt, W_KEY_HASH } from '../storage/record.js';
@@ -219,6 +220,11 @@ export class VirtualNode {
     this.puts.ringChanged();
     this.transfer?.ringChanged();
     source.announce(ring.revision);
+  }
+
+  /** As it knows it. */
+  get ring(): Ring {
+    return this.world.ring;
   }
 
   /** The actor of its dots, if it has one at the moment that has forgotten nothing. */

@@ -1,8 +1,10 @@
+import { CallerRing } from '../client/caller-ring.js';
 import { KeyRouter } from '../client/key-router.js';
 import type { Repairs } from '../client/repairs.js';
 import type { RequestMachine } from '../client/request-machine.js';
 import type { LocatedKey, Task } from '../client/request.js';
-import { CALLER_READER_EPOCH } from '../messaging/layout.js';
+import { CALLER_READER_EPOCH, CALLER_RING_REVISION } from '../messaging/layout.js';
+import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { SimEndpoint } from './network.js';
 import type { SimProcess } from './process.js';
@@ -26,13 +28,20 @@ export class SimCaller {
     this.process = process;
     this.slot = slot;
     this.party = layout.callerParty(slot);
-    const rings = new RingEndpoint(shared, this.party);
-    rings.skipAll();
-    this.endpoint = new SimEndpoint(rings, process.network);
+    const endpoint = new RingEndpoint(shared, this.party, ring.vnodes.length);
+    endpoint.skipAll();
+    this.endpoint = new SimEndpoint(endpoint, process.network);
+    const table = new RingTable(shared.control, shared.topology);
+    const rings = new CallerRing(ring, process.control, layout, slot, table, ({ vnodes }) =>
+      endpoint.grow(vnodes.length),
+    );
     this.router = new KeyRouter(ring);
     this.machine = process.parts.machine({
       caller: slot,
-      ring,
+      get ring() {
+        return rings.current;
+      },
+      rings,
       router: this.router,
       endpoint: this.endpoint,
       claims,
@@ -43,7 +52,14 @@ export class SimCaller {
       holdsHintsFor: (holder, owner) => process.holdsHintsFor(holder, owner),
     });
     this.repairs = process.parts.repairs({
-      frames: { endpoint: this.endpoint, epoch: ring.epoch, caller: slot, router: this.router },
+      frames: {
+        endpoint: this.endpoint,
+        get epoch() {
+          return rings.current.epoch;
+        },
+        caller: slot,
+        router: this.router,
+      },
       isServing: (vnode) => process.isServing(vnode),
       nowMs: () => process.scheduler.nowMs,
       after: (milliseconds, action) => {
@@ -97,8 +113,9 @@ export class SimCaller {
   release(): void {
     const { control, layout, shared, network } = this.process;
     Atomics.store(control, layout.callerWord(this.slot) + CALLER_READER_EPOCH, 0);
+    Atomics.store(control, layout.callerWord(this.slot) + CALLER_RING_REVISION, 0);
     Atomics.store(control, layout.doorbellWord(this.party), 0);
-    new RingEndpoint(shared, this.party).skipAll();
+    new RingEndpoint(shared, this.party, this.process.ring.vnodes.length).skipAll();
     network.clearFor(this.party);
   }
 }

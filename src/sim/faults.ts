@@ -77,7 +77,7 @@ export const FAULTS: Readonly<Record<string, Begin>> = {
   },
   'process sleeps': (world) => {
     const forMs = world.random.between(100, 8_000);
-    for (const { ordinal } of world.ring.vnodes) stall(world, ordinal, forMs);
+    for (const vnode of world.process.members) stall(world, vnode, forMs);
     return undefined;
   },
   partition: (world) => {
@@ -109,8 +109,8 @@ export const FAULTS: Readonly<Record<string, Begin>> = {
 /** As host/supervisor.ts: a thread that stands still for so long is terminated. */
 const HUNG_MS = 10_000;
 
-function victim({ random, ring }: World): number {
-  return random.below(ring.vnodes.length);
+function victim({ random, process }: World): number {
+  return random.pick(process.members);
 }
 
 function crash(world: World, why: string): void {

@@ -13,6 +13,9 @@ interface Final {
 
 /** After healing: no hint waits, and all replicas of every key are equal. */
 export function checkConvergence(world: World): void {
+  const { change } = world.machine.ring;
+  if (change !== undefined)
+    world.violation(`the ${change.kind} of ${change.node} is not over after healing: ${change.phase}`);
   world.process.threads.forEach((thread, vnode) => {
     const waiting = thread?.node?.hintsWaiting ?? 0;
     if (waiting > 0) world.violation(`virtual node ${vnode} still holds ${waiting} hints after healing`);

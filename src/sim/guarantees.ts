@@ -55,7 +55,9 @@ export class Guarantees {
   /** The process has ended: its buffers are still there to look at, its engines have what they have. */
   close(process: SimProcess, end: End): void {
     const { ring, history } = this.world;
-    const all = ring.vnodes.map(({ ordinal }): Promises => {
+    const all = ring.vnodes.map(({ ordinal, gone }): Promises => {
+      if (gone === true || process.memoryWords[ordinal] === undefined)
+        return { now: new Map(), stable: new Map() };
       const stable = this.promisesOf(process, ordinal, SYNCED, this.open[ordinal]?.stable);
       if (end === 'power cut') return { now: stable, stable };
       return { now: this.promisesOf(process, ordinal, WATERMARK[end], this.open[ordinal]?.now), stable };
@@ -93,12 +95,16 @@ export class Guarantees {
 
   /** Which acknowledged writes of a key may be gone from now on. */
   private settle(key: SimKey, promised: readonly Promised[], end: End): void {
-    const places = this.placesOf(key, promised);
+    const places = this.placesOf(key, promised, this.world.owners(key));
+    const others = this.placesOf(key, promised, this.world.others(key));
     let taken = false;
     for (const write of key.writes) {
       if (!mustBeThere(write)) continue;
       const { actor, n } = write;
-      const holders = places.filter((vectors) => vectors.some((vector) => seenBy(vector, actor) >= n)).length;
+      const has = (vectors: Clock<never>[]): boolean => vectors.some((vector) => seenBy(vector, actor) >= n);
+      const readable = places.filter(has).length;
+      // Before a handover is known everywhere the owners of the other list count as well.
+      const holders = readable + others.filter(has).length;
       const level = key.bucket.level as Level;
       const mayGo = level < LEAST_LEVEL[end];
       // One that an earlier crash took from some owners is still promised by the others.
@@ -108,7 +114,7 @@ export class Guarantees {
           `a ${end} leaves ${nameOf(write)} at ${holders} owners or fallbacks for them, it was acknowledged with W=${key.bucket.w} and level ${level}`,
         );
       }
-      if (holders >= key.bucket.w) continue;
+      if (readable >= key.bucket.w) continue;
       write.thin = true;
       write.exempt = holders === 0;
       taken = true;
@@ -117,15 +123,20 @@ export class Guarantees {
   }
 
   /** Per owner the version vectors that stand for it: its own, and those of fallbacks that hold a hint for it. */
-  private placesOf(key: SimKey, promised: readonly Promised[]): Clock<never>[][] {
+  private placesOf(key: SimKey, promised: readonly Promised[], owners: readonly number[]): Clock<never>[][] {
     const { world } = this;
     const fallbacks = world.fallbacks(key);
-    return world.owners(key).map((owner) => {
+    return owners.map((owner) => {
       const hint = world.hintFor(owner, key).row;
       return [owner, ...fallbacks.filter((vnode) => promised[vnode]!.has(hint))]
         .map((vnode) => promised[vnode]!.get(key.stored.row))
         .map((record) => (record === undefined ? [] : decodeVector(record, 0)));
     });
+  }
+
+  /** A virtual node has left, with all its files. */
+  forget(vnode: number): void {
+    this.open[vnode] = undefined;
   }
 
   /** A virtual node has recovered: everything promised must be in its engine. */

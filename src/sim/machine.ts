@@ -1,3 +1,4 @@
+import { type RingNode, type RingState, slotsOf } from '../ring/change.js';
 import { TICKS_PER_MS } from '../base/time.js';
 import type { CleanMark } from './clean-stop.js';
 import { type DiskCondition, healthyDisk } from './disk.js';
@@ -14,11 +15,18 @@ export interface VnodeFiles {
   readonly engine: EngineFiles;
 }
 
+function noFiles(): VnodeFiles {
+  return { journal: new SimDirectory(), engine: new EngineFiles() };
+}
+
 /** The machine under the process: disks, the time of day, and what the host keeps beside the data. */
 export class Machine {
-  readonly vnodes: readonly VnodeFiles[];
+  /** By slot. */
+  readonly vnodes: VnodeFiles[];
   /** Per node. */
-  readonly disks: readonly DiskCondition[];
+  readonly disks: DiskCondition[];
+  /** What stands in the manifest. */
+  ring: RingState;
   /** Added to the monotonic time. */
   wallOffsetMs = 1_700_000_000_000;
   private nextActor = 256;
@@ -30,12 +38,22 @@ export class Machine {
   /** Boots under which the data was used since it was last whole (host/session-mark.ts). */
   private boots = new Set<number>();
 
-  constructor(vnodes: number, nodes: number) {
-    this.vnodes = Array.from({ length: vnodes }, () => ({
-      journal: new SimDirectory(),
-      engine: new EngineFiles(),
-    }));
-    this.disks = Array.from({ length: nodes }, healthyDisk);
+  constructor(ring: RingState) {
+    this.ring = ring;
+    this.vnodes = Array.from({ length: slotsOf(ring) }, noFiles);
+    this.disks = ring.nodes.map(healthyDisk);
+  }
+
+  /** A node that joins, with a disk of its own. */
+  add({ firstSlot, vnodes }: RingNode): void {
+    for (let i = 0; i < vnodes; i++) this.vnodes[firstSlot + i] = noFiles();
+    this.disks.push(healthyDisk());
+  }
+
+  /** The directory of a virtual node that has left, or did not join after all. */
+  forget(slot: number): void {
+    this.vnodes[slot] = noFiles();
+    this.marks[slot] = undefined;
   }
 
   /** A number nobody has had, from blocks that are durable before their use (host/actor-blocks.ts). */
@@ -62,8 +80,9 @@ export class Machine {
   }
 
   /** A clean shutdown: marks of the virtual nodes that are whole, the clock, and no open session. */
-  stopped(marks: readonly (CleanMark | undefined)[], time: number): void {
-    this.marks = [...marks];
+  stopped(marks: ReadonlyMap<number, CleanMark | undefined>, time: number): void {
+    this.marks = [];
+    for (const [vnode, mark] of marks) this.marks[vnode] = mark;
     this.boots.clear();
     this.clockMark = time;
   }

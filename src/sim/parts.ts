@@ -2,7 +2,9 @@ import { type RepairWorld, Repairs } from '../client/repairs.js';
 import { type MachineWorld, RequestMachine } from '../client/request-machine.js';
 import { Claims } from '../messaging/claims.js';
 import type { SharedLayout } from '../messaging/layout.js';
-import { buildRing, type Ring, type RingSpec } from '../ring/ring.js';
+import type { RingState } from '../ring/change.js';
+import { ringOfState } from '../ring/live-ring.js';
+import type { Ring } from '../ring/ring.js';
 import { VirtualNode, type VirtualNodeParts } from '../shard/virtual-node.js';
 import type { BufferLayout } from '../storage/buffer-layout.js';
 import type { JournalDisk } from '../storage/journal-files.js';
@@ -16,7 +18,8 @@ import type { Reclaimer } from '../storage/readers.js';
  * fail hands in a wrong part; the product knows nothing of this.
  */
 export interface Parts {
-  ring(spec: RingSpec): Ring;
+  /** The ring as everybody begins with it; what they follow later is the product's. */
+  ring(state: RingState): Ring;
   claims(control: Int32Array, layout: SharedLayout): Claims;
   buffer(memory: SharedArrayBuffer, layout: BufferLayout, reclaimer: Reclaimer): ObjectBuffer;
   journal(buffer: ObjectBuffer, disk: JournalDisk, onProgress: () => void): Journal;
@@ -34,7 +37,7 @@ export interface Parts {
 }
 
 export const PRODUCT: Parts = {
-  ring: buildRing,
+  ring: ringOfState,
   claims: (control, layout) => new Claims(control, layout),
   buffer: (memory, layout, reclaimer) => new ObjectBuffer(memory, layout, reclaimer),
   journal: (buffer, disk, onProgress) => new Journal(buffer, disk, onProgress),

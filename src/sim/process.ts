@@ -9,6 +9,7 @@ import {
   STATE_RECOVERING,
   STATE_SERVING,
   STATE_STARTING,
+  STATE_STOPPED,
   STORE_READER_EPOCH,
   takesRequests,
   VNODE_HEARTBEAT,
@@ -18,9 +19,13 @@ import {
   type SharedBuffers,
 } from '../messaging/layout.js';
 import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
+import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
+import { slotsOf } from '../ring/change.js';
+import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import { BufferLayout, type BufferShape } from '../storage/buffer-layout.js';
+import { SharedRingSource } from '../shard/ring-source.js';
 import { Reclaimer, VNODE_READER_EPOCH } from '../storage/readers.js';
 import { SimCaller } from './caller.js';
 import type { CleanMark } from './clean-stop.js';
@@ -28,6 +33,7 @@ import type { SimBucket } from './history.js';
 import type { Machine } from './machine.js';
 import { Network, SimEndpoint } from './network.js';
 import type { Parts } from './parts.js';
+import { RingKeeper } from './ring-keeper.js';
 import type { Random } from './random.js';
 import type { Planned, Scheduler } from './scheduler.js';
 import { Turns } from './turns.js';
@@ -40,6 +46,8 @@ export const BUFFER: BufferShape = {
   maxTableBits: 14,
 };
 const CLAIMS = 4_096;
+/** Room for virtual nodes: those of the start, and some that join. */
+export const SLOTS = 22;
 
 /** What a process tells the simulation. */
 export interface ProcessWorld {
@@ -49,8 +57,9 @@ export interface ProcessWorld {
   readonly random: Random;
   readonly machine: Machine;
   readonly network: Network;
-  readonly ring: Ring;
   readonly callers: number;
+  /** n of every bucket, ascending. */
+  readonly replicas: readonly number[];
   readonly checkpointMs: number;
   readonly commitMs: number;
   /** Zeros. */
@@ -59,6 +68,8 @@ export interface ProcessWorld {
   violation(text: string): void;
   /** A virtual node has recovered its journal and begins to serve. */
   onRecovered(vnode: number): void;
+  /** A virtual node has left, with all its files. */
+  onGone(vnode: number): void;
   onStartFailed(error: Error): void;
 }
 
@@ -67,15 +78,21 @@ export class SimProcess {
   readonly parts: Parts;
   readonly scheduler: Scheduler;
   readonly network: Network;
-  readonly ring: Ring;
   readonly shared: SharedBuffers;
   readonly control: Int32Array;
   readonly layout: SharedLayout;
   readonly bufferLayout = new BufferLayout(BUFFER);
   readonly claims: Claims;
   readonly threads: (VnodeThread | undefined)[] = [];
-  readonly memories: SharedArrayBuffer[];
-  readonly memoryWords: Int32Array[];
+  /** By slot. */
+  readonly memories: SharedArrayBuffer[] = [];
+  readonly memoryWords: Int32Array[] = [];
+  readonly keeper: RingKeeper;
+  private readonly table: RingTable;
+  private known: Ring | undefined;
+  private readonly retired = new Set<number>();
+  /** Those of the start that do not serve yet. */
+  private readonly starting: Set<number>;
   readonly callers: (SimCaller | undefined)[] = [];
   private readonly world: ProcessWorld;
   private readonly random: Random;
@@ -84,25 +101,23 @@ export class SimProcess {
   private readonly endpoints: (SimEndpoint | undefined)[] = [];
   private readonly turns: Turns;
   /** No thread is started for a virtual node before this time. */
-  private readonly downUntilMs: number[];
+  private readonly downUntilMs: number[] = [];
   private readonly launches: (Planned | undefined)[] = [];
   private readonly sameBoot: boolean;
-  private recovered = 0;
   private stopping: ((vnode: number, mark: CleanMark | undefined) => void) | undefined;
   /** All virtual nodes have served. */
   isOpen = false;
   dead = false;
 
   constructor(world: ProcessWorld) {
-    const { ring, machine, scheduler } = world;
+    const { machine, scheduler } = world;
     this.world = world;
     this.parts = world.parts;
     this.scheduler = scheduler;
     this.network = world.network;
     this.random = world.random;
-    this.ring = ring;
     this.shared = allocateShared({
-      vnodes: ring.vnodes.length,
+      vnodes: SLOTS,
       callers: world.callers,
       claimsPerCaller: CLAIMS,
       callerRingBytes: 16 << 10,
@@ -118,8 +133,20 @@ export class SimProcess {
     };
     this.hybrid = new HybridClock(this.shared.control, () => this.clock.wallMs());
     this.hybrid.observe(machine.leastTime);
-    this.memories = ring.vnodes.map(({ ordinal }) => world.memoryFor(ordinal, this.bufferLayout.totalBytes));
-    this.memoryWords = this.memories.map((memory) => new Int32Array(memory));
+    this.table = new RingTable(this.shared.control, this.shared.topology);
+    this.keeper = new RingKeeper({
+      machine,
+      scheduler,
+      random: world.random,
+      table: this.table,
+      replicas: world.replicas,
+      slots: SLOTS,
+      isDead: () => this.dead || this.stopping !== undefined,
+      isServing: (vnode) => this.isServing(vnode),
+      launch: (vnode) => this.welcome(vnode),
+      retire: (vnode) => this.retire(vnode),
+      note: (text) => world.note(text),
+    });
     this.turns = new Turns({
       scheduler,
       random: world.random,
@@ -129,12 +156,60 @@ export class SimProcess {
       stallOf: (party) => this.threads[party]?.stalledUntilMs ?? 0,
       turn: (party, nowMs) => this.turn(party, nowMs),
     });
-    this.downUntilMs = ring.vnodes.map(() => 0);
     this.sameBoot = machine.begin();
-    for (const { ordinal } of ring.vnodes) {
+    this.starting = new Set(this.members);
+    for (const ordinal of this.members) this.prepare(ordinal);
+    for (const ordinal of this.members) {
       this.launch(ordinal, false);
       if (this.dead) return;
     }
+  }
+
+  /** As it is published. */
+  get ring(): Ring {
+    const { revision } = this.table;
+    if (this.known?.revision !== revision) {
+      const state = this.table.read();
+      this.known = this.known === undefined ? this.parts.ring(state) : ringOfState(state);
+    }
+    return this.known;
+  }
+
+  /** Virtual nodes that have not left. */
+  get members(): readonly number[] {
+    return this.ring.vnodes.flatMap(({ ordinal, gone }) => (gone === true ? [] : [ordinal]));
+  }
+
+  roomFor(vnodes: number): boolean {
+    return slotsOf(this.machine.ring) + vnodes <= SLOTS;
+  }
+
+  private prepare(vnode: number): void {
+    this.memories[vnode] = this.world.memoryFor(vnode, this.bufferLayout.totalBytes);
+    this.memoryWords[vnode] = new Int32Array(this.memories[vnode]);
+    this.downUntilMs[vnode] = 0;
+  }
+
+  private welcome(vnode: number): void {
+    this.prepare(vnode);
+    this.launch(vnode, false);
+  }
+
+  /** The thread of one that has left ends in good order; its directory goes. */
+  private retire(vnode: number): void {
+    const end = (): void => {
+      if (this.dead || this.stopping !== undefined) return;
+      this.threads[vnode]?.die();
+      this.threads[vnode] = undefined;
+      this.endpoints[vnode] = undefined;
+      this.setState(vnode, STATE_STOPPED);
+      this.machine.forget(vnode);
+      this.world.onGone(vnode);
+    };
+    this.retired.add(vnode);
+    const thread = this.threads[vnode];
+    if (thread?.node === undefined) end();
+    else thread.stop(end);
   }
 
   private word(vnode: number, word: number): number {
@@ -165,7 +240,10 @@ export class SimProcess {
     this.setState(vnode, STATE_STARTING);
     Atomics.store(control, base + VNODE_INCARNATION, this.word(vnode, VNODE_INCARNATION) + 1);
     Atomics.store(control, base + VNODE_READER_EPOCH, 0);
-    const endpoint = new SimEndpoint(new RingEndpoint(this.shared, vnode), this.network);
+    const endpoint = new SimEndpoint(
+      new RingEndpoint(this.shared, vnode, this.ring.vnodes.length),
+      this.network,
+    );
     this.endpoints[vnode] = endpoint;
     this.setState(vnode, STATE_RECOVERING);
     const { nodeIndex } = this.ring.vnodes[vnode]!;
@@ -176,6 +254,14 @@ export class SimProcess {
       const thread: VnodeThread = new VnodeThread({
         parts: this.parts,
         ring: this.ring,
+        ringSource: new SharedRingSource(
+          control,
+          layout,
+          this.table,
+          vnode,
+          new Reclaimer(control, layout),
+          this.keeper.facts,
+        ),
         claims: this.claims,
         hybrid: this.hybrid,
         clock: this.clock,
@@ -225,7 +311,8 @@ export class SimProcess {
     this.world.note(`vnode ${vnode} serves${tookOver ? ' again' : ''}`);
     if (tookOver) return;
     this.world.onRecovered(vnode);
-    if (++this.recovered < this.ring.vnodes.length) return;
+    this.starting.delete(vnode);
+    if (this.isOpen || this.starting.size > 0) return;
     this.isOpen = true;
     this.machine.recovered();
     for (let slot = 0; slot < this.world.callers; slot++) this.connect(slot);
@@ -253,7 +340,7 @@ export class SimProcess {
       return;
     }
     scheduler.after(random.between(0.5, 20), () => {
-      if (this.dead || this.stopping !== undefined) return;
+      if (this.dead || this.stopping !== undefined || this.retired.has(vnode)) return;
       this.setState(vnode, STATE_FAULTED);
       this.relaunch(vnode);
     });
@@ -263,7 +350,7 @@ export class SimProcess {
     const atMs = Math.max(this.downUntilMs[vnode]!, this.scheduler.nowMs + this.random.between(5, 100));
     this.launches[vnode] = this.scheduler.at(atMs, () => {
       this.launches[vnode] = undefined;
-      if (this.dead || this.stopping !== undefined) return;
+      if (this.dead || this.stopping !== undefined || this.retired.has(vnode)) return;
       if (this.downUntilMs[vnode]! > this.scheduler.nowMs) this.relaunch(vnode);
       else this.launch(vnode, true);
     });
@@ -306,8 +393,7 @@ export class SimProcess {
   }
 
   private turn(party: number, nowMs: number): number {
-    const { vnodes } = this.ring;
-    return party < vnodes.length ? this.turnOf(party, nowMs) : this.callerTurn(party - vnodes.length, nowMs);
+    return party < SLOTS ? this.turnOf(party, nowMs) : this.callerTurn(party - SLOTS, nowMs);
   }
 
   private turnOf(vnode: number, nowMs: number): number {
@@ -333,7 +419,7 @@ export class SimProcess {
    * A clean stop: callers end, then every virtual node moves what it has into its engine. Whoever
    * cannot leaves no mark.
    */
-  stop(done: (marks: readonly (CleanMark | undefined)[], time: number) => void): void {
+  stop(done: (marks: ReadonlyMap<number, CleanMark | undefined>, time: number) => void): void {
     this.isOpen = false;
     for (const caller of this.callers) {
       caller?.machine.abortAll(
@@ -342,18 +428,15 @@ export class SimProcess {
       caller?.die();
     }
     const marks = new Map<number, CleanMark | undefined>();
-    const { length } = this.ring.vnodes;
+    const { members } = this;
     this.stopping = (vnode, mark) => {
       if (this.dead || marks.has(vnode)) return;
       marks.set(vnode, mark);
-      if (marks.size === length) {
-        done(
-          Array.from({ length }, (_, i) => marks.get(i)),
-          this.hybrid.last(),
-        );
+      if (marks.size === members.length) {
+        done(marks, this.hybrid.last());
       }
     };
-    for (let vnode = 0; vnode < length; vnode++) {
+    for (const vnode of members) {
       const thread = this.threads[vnode];
       if (thread === undefined) this.stopping(vnode, undefined);
       else thread.stop((mark) => this.stopping!(vnode, mark));

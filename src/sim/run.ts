@@ -2,6 +2,7 @@ import type { Coverage } from './coverage.js';
 import { FaultDriver } from './fault-driver.js';
 import { checkConvergence, checkKeys } from './final-checks.js';
 import { checkLimits } from './running-checks.js';
+import { RingDriver } from './ring-driver.js';
 import { type Parts, PRODUCT } from './parts.js';
 import { checkTrees } from './tree-check.js';
 import { World } from './world.js';
@@ -48,10 +49,13 @@ export function run(options: RunOptions): Verdict {
   load();
   lookAtTrees(world, 0);
   const faults = new FaultDriver(world, options.faultsPerMinute ?? 1);
+  // As often as faults ask for: about one change to ten faults.
+  const changes = new RingDriver(world, (options.faultsPerMinute ?? 1) / 10);
   pass(world, minutes * 60_000);
   if (isGood(world)) {
     world.note('HEALING');
     faults.heal();
+    changes.stop();
     pass(world, HEAL_MS);
   }
   if (isGood(world)) {
@@ -72,7 +76,7 @@ export function run(options: RunOptions): Verdict {
     simulatedMs: scheduler.nowMs,
     operations: world.workload.operations,
     outcomes: world.workload.counts,
-    faults: faults.counts,
+    faults: new Map([...faults.counts, ...changes.counts]),
     coverage: faults.coverage,
     violations: world.violations,
   };

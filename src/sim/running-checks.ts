@@ -1,4 +1,5 @@
 import { LIMITS } from '../base/limits.js';
+import type { Outbox } from '../messaging/transport.js';
 import { SYNCED, WRITTEN } from '../storage/buffer-layout.js';
 import { BUFFERED, DURABLE } from '../storage/pipeline.js';
 import { decodeVector } from '../storage/record-codec.js';
@@ -24,22 +25,26 @@ export function checkAcknowledgement(
 ): void {
   const { key } = write;
   const { w } = key.bucket;
-  const nodes = new Set<number>();
-  const count = (vnode: number): unknown => nodes.add(world.ring.vnodes[vnode]!.nodeIndex);
-  for (const vnode of world.owners(key)) if (holds(world, vnode, write, vector)) count(vnode);
-  if (nodes.size >= w) return;
-  for (const vnode of ownersOnly ? [] : world.fallbacks(key)) {
-    if (holds(world, vnode, write, vector) && holdsHint(world, vnode, write)) count(vnode);
-  }
-  if (nodes.size >= w) return;
-  world.violation(`${nameOf(write)} was acknowledged with W=${w} while ${nodes.size} nodes held it`);
+  // Whoever has not heard of a handover goes by the other list; both have W.
+  const found = [world.owners(key), world.otherList(key)].map((owners) => {
+    const nodes = new Set<number>();
+    const count = (vnode: number): unknown => nodes.add(world.ring.vnodes[vnode]!.nodeIndex);
+    for (const vnode of owners) if (holds(world, vnode, write, vector)) count(vnode);
+    if (nodes.size >= w) return nodes.size;
+    for (const vnode of ownersOnly ? [] : world.fallbacks(key)) {
+      if (holds(world, vnode, write, vector) && holdsHint(world, vnode, write)) count(vnode);
+    }
+    return nodes.size;
+  });
+  if (found.some((nodes) => nodes >= w)) return;
+  world.violation(`${nameOf(write)} was acknowledged with W=${w} while ${found.join(' and ')} nodes held it`);
 }
 
 /** Some time later W nodes hold it still, whoever has let a copy go meanwhile. */
 export function checkKept(world: World, write: Write): void {
   const { key, exempt, thin } = write;
   if (exempt || thin || !world.process.isOpen || world.process.dead) return;
-  const keepers = [...world.owners(key), ...world.fallbacks(key)].filter((vnode) =>
+  const keepers = [...world.owners(key), ...world.others(key), ...world.fallbacks(key)].filter((vnode) =>
     keeps(world, vnode, write),
   );
   const nodes = new Set(keepers.map((vnode) => world.ring.vnodes[vnode]!.nodeIndex)).size;
@@ -91,7 +96,8 @@ export function checkLimits(world: World): void {
   for (const endpoint of process.allEndpoints) {
     for (const { ordinal } of world.ring.vnodes) {
       if (ordinal === endpoint.party) continue;
-      const { waitingBytes } = endpoint.to(ordinal);
+      // Whoever has not heard of a joiner sends it nothing.
+      const waitingBytes = (endpoint.to(ordinal) as Outbox | undefined)?.waitingBytes ?? 0;
       if (waitingBytes > most) {
         world.violation(`${waitingBytes} bytes wait from party ${endpoint.party} to ${ordinal}`);
       }

@@ -11,7 +11,9 @@ import type { World } from './world.js';
 export function checkTrees(world: World, vnode: number): void {
   const trees = world.process.threads[vnode]?.node?.trees;
   if (trees?.usable !== true) return;
-  const { ring, buckets } = world;
+  const { buckets } = world;
+  // As the virtual node knows it.
+  const { ring } = world.process.threads[vnode]!.node!;
   const replicasOf = (number: number): number => buckets.find((bucket) => bucket.number === number)?.n ?? 0;
   const { set } = trees;
   const anew = new TreeSet({ ordinal: vnode, ring, replicasOf });
@@ -33,7 +35,7 @@ export function checkTrees(world: World, vnode: number): void {
   }
   for (const replicas of new Set(buckets.map(({ n }) => n))) {
     for (let partition = 0; partition < ring.partitions; partition++) {
-      if (!differ(nodeOf(replicas, partition, 0, 0))) continue;
+      if (!anew.covers(replicas, partition) || !differ(nodeOf(replicas, partition, 0, 0))) continue;
       world.violation(`virtual node ${vnode} has a tree of something that it does not store`);
       return;
     }

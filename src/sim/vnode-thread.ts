@@ -2,6 +2,7 @@ import type { Clock } from '../base/time.js';
 import type { Claims } from '../messaging/claims.js';
 import type { HybridClock } from '../messaging/hybrid-clock.js';
 import type { Ring } from '../ring/ring.js';
+import type { RingSource } from '../shard/ring-source.js';
 import { Completions } from '../shard/completions.js';
 import type { VirtualNode } from '../shard/virtual-node.js';
 import type { BufferLayout } from '../storage/buffer-layout.js';
@@ -31,6 +32,7 @@ export class Stopped extends Error {}
 export interface ThreadWorld {
   readonly parts: Parts;
   readonly ring: Ring;
+  readonly ringSource: RingSource;
   readonly claims: Claims;
   readonly hybrid: HybridClock;
   readonly clock: Clock;
@@ -154,6 +156,7 @@ export class VnodeThread {
       env: {
         ordinal: world.ordinal,
         ring: world.ring,
+        ringSource: world.ringSource,
         endpoint: world.endpoint,
         claims: world.claims,
         clock: world.clock,

@@ -254,7 +254,7 @@ export class Workload {
   ): void {
     const { world } = this;
     const id = timeline.findLast(({ event }) => event === 'answered')!.vnode;
-    const coordinator = world.ring.vnodes.find((vnode) => vnode.id === id)!.ordinal;
+    const coordinator = world.ring.vnodes.findLast((vnode) => vnode.id === id)!.ordinal;
     // It makes dots under the last actor it was given; those of its earlier threads are lower.
     const own = vector.filter(({ actor }) => world.machine.ownerOf(actor) === coordinator).at(-1);
     if (own === undefined) {

@@ -1,5 +1,7 @@
 import type { RingletError } from '../base/errors.js';
-import type { Ring } from '../ring/ring.js';
+import { firstState } from '../ring/change.js';
+import { otherOwners, ringOfState } from '../ring/live-ring.js';
+import { type Ring, STAYS } from '../ring/ring.js';
 import { type OwnerName, ownerName } from '../shard/hint-record.js';
 import { KIND_REMOVED, kindAt } from '../storage/record.js';
 import { drawBuckets } from './buckets.js';
@@ -32,7 +34,6 @@ export class World {
   readonly random: Random;
   readonly scheduler = new Scheduler(START_MS);
   readonly parts: Parts;
-  readonly ring: Ring;
   readonly machine: Machine;
   readonly network: Network;
   readonly buckets: readonly SimBucket[];
@@ -51,7 +52,9 @@ export class World {
   mustSucceed = false;
   private readonly trace: ((line: string) => void) | undefined;
   private readonly memories: SharedArrayBuffer[] = [];
-  private readonly ownerNames: readonly OwnerName[];
+  private readonly ownerNames: OwnerName[] = [];
+  private first: Ring | undefined;
+  private known: Ring | undefined;
   private views: { of: SimProcess; list: BufferView[] } | undefined;
 
   constructor({ seed, parts, trace }: WorldOptions) {
@@ -65,13 +68,12 @@ export class World {
       capacity: 1 + random.below(2),
       vnodes: 1 + random.below(2),
     }));
-    this.ring = parts.ring({ nodes, partitions: PARTITIONS, spacing: 3 });
-    this.ownerNames = this.ring.vnodes.map(({ id }) => ownerName(id));
+    const ring = firstState({ nodes, partitions: PARTITIONS, spacing: 3 });
     this.checkpointMs = random.pick([1_000, 3_000, 10_000]);
     this.commitMs = random.pick([10, 60, 600]);
     this.valueBytes = random.pick([120, 120, 1_500]);
     this.buckets = drawBuckets(random, nodes.length);
-    this.machine = new Machine(this.ring.vnodes.length, nodes.length);
+    this.machine = new Machine(ring);
     this.history = new History((text) => this.violation(text));
     this.workload = new Workload(this);
     this.guarantees = new Guarantees(this);
@@ -107,7 +109,7 @@ export class World {
       random: this.random,
       machine: this.machine,
       network: this.network,
-      ring: this.ring,
+      replicas: this.replicas,
       buckets: this.buckets,
       callers: CALLERS,
       checkpointMs: this.checkpointMs,
@@ -115,6 +117,7 @@ export class World {
       memoryFor: (vnode, bytes) => this.memoryFor(vnode, bytes),
       note: (text) => this.note(text),
       violation: (text) => this.violation(text),
+      onGone: (vnode) => this.guarantees.forget(vnode),
       onRecovered: (vnode) => this.guarantees.redeem(vnode),
       onStartFailed: (error) => {
         this.note(`the start fails: ${error.message}`);
@@ -145,7 +148,7 @@ export class World {
     const { process } = this;
     this.note('the process is asked to stop');
     process.stop((marks, time) => {
-      const whole = marks.every((mark) => mark !== undefined);
+      const whole = Array.from(marks.values()).every((mark) => mark !== undefined);
       this.closeBooks(process, whole ? 'clean stop' : 'process kill');
       this.machine.stopped(marks, time);
       this.startAfter(downMs);
@@ -162,6 +165,33 @@ export class World {
     this.scheduler.after(milliseconds, () => {
       this.process = this.startProcess();
     });
+  }
+
+  /** n of every bucket, ascending. */
+  get replicas(): readonly number[] {
+    return [...new Set(this.buckets.map(({ n }) => n))].sort((a, b) => a - b);
+  }
+
+  /** The ring that is durable: who follows it may be a moment behind. */
+  get ring(): Ring {
+    const { ring } = this.machine;
+    this.first ??= this.parts.ring(ring);
+    if (this.first.revision === ring.revision) return this.first;
+    if (this.known?.revision !== ring.revision) this.known = ringOfState(ring);
+    return this.known;
+  }
+
+  /** Owners of the other list of a partition that moves. */
+  others({ bucket, stored }: SimKey): readonly number[] {
+    return otherOwners(this.ring, stored.partition, bucket.n);
+  }
+
+  /** First n of the other list, the common ones included; none where nothing moves. */
+  otherList({ bucket, stored }: SimKey): number[] {
+    const { moves, preferenceLength } = this.ring;
+    if (moves === undefined || moves.state[stored.partition] === STAYS) return [];
+    const first = stored.partition * preferenceLength;
+    return Array.from(moves.other.subarray(first, first + bucket.n));
   }
 
   owners(key: SimKey): number[] {
@@ -182,18 +212,14 @@ export class World {
 
   /** The hint for an owner of a key, at whoever may hold it. */
   hintFor(owner: number, key: SimKey): StoredKey {
-    return hintKey(this.ownerNames[owner]!, key.stored);
+    const name = (this.ownerNames[owner] ??= ownerName(this.ring.vnodes[owner]!.id));
+    return hintKey(name, key.stored);
   }
 
   view(vnode: number): BufferView {
     const { process } = this;
-    if (this.views?.of !== process) {
-      this.views = {
-        of: process,
-        list: process.memoryWords.map((words) => new BufferView(words, process.bufferLayout)),
-      };
-    }
-    return this.views.list[vnode]!;
+    if (this.views?.of !== process) this.views = { of: process, list: [] };
+    return (this.views.list[vnode] ??= new BufferView(process.memoryWords[vnode]!, process.bufferLayout));
   }
 
   /** A virtual node's copy of a key, or a hint that it holds, wherever it stands. */

@@ -94,6 +94,7 @@ test('it is OpenAPI 3.1, and every route of the server is in it', async () => {
     valueBytes: 1,
     instance: 'x',
     faults: undefined,
+    members: undefined,
     report: () => undefined,
   });
   expect(routesOf(app).filter(({ operation }) => operation === undefined)).toEqual([]);

@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { RingletError } from '../../base/errors.js';
 import type { JoinRequest, RingControl, RingProgress } from '../../client/ring-api.js';
 import { Query } from './query.js';
-import { resource } from './routes.js';
+import type { Operation } from './openapi/document.js';
+import { getRingChange, joinRing, leaveRing, planRing, rollBackRing } from './openapi/operations.js';
+import { type Handler, resource } from './routes.js';
 
 /** A node's name and two numbers. */
 const BODY_BYTES = 4 << 10;
@@ -20,7 +22,7 @@ export function memberRoutes(app: FastifyInstance, members: RingControl | undefi
   const shown = (progress: RingProgress | undefined): { change: RingProgress | null } => ({
     change: progress ?? null,
   });
-  resource(app, '/admin/ring', {
+  const ring: { GET: Handler; DELETE: Handler } = {
     GET: async (request, reply) => {
       void new Query(request.originalUrl, []);
       return reply.send(shown(control().progress));
@@ -29,8 +31,14 @@ export function memberRoutes(app: FastifyInstance, members: RingControl | undefi
       void new Query(request.originalUrl, []);
       return reply.send(shown(await control().rollBack()));
     },
-  });
-  const post = (path: string, status: number, act: (body: Body) => Promise<object>): void =>
+  };
+  resource(app, '/admin/ring', ring, { operations: { GET: getRingChange, DELETE: rollBackRing } });
+  const post = (
+    path: string,
+    status: number,
+    operation: Operation,
+    act: (body: Body) => Promise<object>,
+  ): void =>
     resource(
       app,
       path,
@@ -40,11 +48,11 @@ export function memberRoutes(app: FastifyInstance, members: RingControl | undefi
           return reply.code(status).send(await act(bodyOf(request)));
         },
       },
-      { bodyLimit: BODY_BYTES },
+      { bodyLimit: BODY_BYTES, operations: { POST: operation } },
     );
-  post('/admin/ring/join', 202, async (body) => shown(await control().join(joinOf(body))));
-  post('/admin/ring/leave', 202, async (body) => shown(await control().leave(nodeOf(body))));
-  post('/admin/ring/plan', 200, async (body) => {
+  post('/admin/ring/join', 202, joinRing, async (body) => shown(await control().join(joinOf(body))));
+  post('/admin/ring/leave', 202, leaveRing, async (body) => shown(await control().leave(nodeOf(body))));
+  post('/admin/ring/plan', 200, planRing, async (body) => {
     const { change, ...rest } = body;
     if (change === 'join') return control().planJoin(joinOf(rest));
     if (change === 'leave') return control().planLeave(nodeOf(rest));

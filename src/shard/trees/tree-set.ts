@@ -60,10 +60,15 @@ export class TreeSet {
     return keepsCopies(ring, partition, n, vnode);
   }
 
+  /** Whether there is a tree here for a partition and an n. */
+  covers(replicas: number, partition: number): boolean {
+    return (((this.covered[partition] ?? 0) >>> replicas) & 1) === 1;
+  }
+
   /** n of the tree that covers a record; 0 if none does here. */
   replicasFor(bucket: number, partition: number): number {
     const replicas = this.env.replicasOf(bucket);
-    return (((this.covered[partition] ?? 0) >>> replicas) & 1) === 1 ? replicas : 0;
+    return this.covers(replicas, partition) ? replicas : 0;
   }
 
   /** @param by 1 takes a record in, −1 takes it out again */
@@ -136,8 +141,7 @@ export class TreeSet {
   }
 
   private shared(peer: number, partition: number, replicas: number): boolean {
-    const covered = (this.covered[partition]! >>> replicas) & 1;
-    return covered === 1 && this.keeps(peer, partition, replicas);
+    return this.covers(replicas, partition) && this.keeps(peer, partition, replicas);
   }
 
   /** How many records a tree stands for. */

@@ -139,7 +139,10 @@ export const setProperties: Operation = {
   },
 };
 
-const json = (schema: 'Ring' | 'Stats' | 'Health' | 'Faults', description: string): Answer => ({
+const json = (
+  schema: 'Ring' | 'Stats' | 'Health' | 'Faults' | 'RingChange' | 'RingPlan',
+  description: string,
+): Answer => ({
   description,
   content: { 'application/json': schema },
 });
@@ -179,6 +182,35 @@ export const clearFaults: Operation = {
   id: 'clearFaults',
   summary: 'Heal all links and start what is stopped',
   answers: { 200: json('Faults', 'none') },
+};
+const CHANGING: Answer = problemAnswer('a ring change is under way, or there is no room for the node');
+export const getRingChange: Operation = {
+  id: 'getRingChange',
+  summary: 'The ring change under way, or the last one',
+  answers: { 200: json('RingChange', 'how far it is') },
+};
+export const rollBackRing: Operation = {
+  id: 'rollBackRing',
+  summary: 'Take back the ring change under way, if it has handed nothing over',
+  answers: { 200: json('RingChange', 'how it ended'), 409: CHANGING },
+};
+export const joinRing: Operation = {
+  id: 'joinRing',
+  summary: 'A node joins; goes on by itself',
+  body: 'Join',
+  answers: { 202: json('RingChange', 'it has begun'), 409: CHANGING, 413: TOO_LARGE },
+};
+export const leaveRing: Operation = {
+  id: 'leaveRing',
+  summary: 'A node leaves; goes on by itself',
+  body: 'Leave',
+  answers: { 202: json('RingChange', 'it has begun'), 409: CHANGING, 413: TOO_LARGE },
+};
+export const planRing: Operation = {
+  id: 'planRing',
+  summary: 'What a join or leave would move',
+  body: 'RingPlanRequest',
+  answers: { 200: json('RingPlan', 'partitions and about how many keys'), 409: CHANGING, 413: TOO_LARGE },
 };
 export const getMetrics: Operation = {
   id: 'getMetrics',

@@ -109,6 +109,30 @@ export const SCHEMAS = {
     required: ['kind'],
     description: 'docs/operations.md has the members of each kind',
   },
+  Join: {
+    type: 'object',
+    properties: { node: text, capacity: whole, vnodes: whole },
+    required: ['node'],
+  },
+  Leave: object({ node: text }),
+  RingPlanRequest: {
+    type: 'object',
+    properties: {
+      change: { type: 'string', enum: ['join', 'leave'] },
+      node: text,
+      capacity: whole,
+      vnodes: whole,
+    },
+    required: ['change', 'node'],
+  },
+  RingPlan: object({
+    change: { type: 'string', enum: ['join', 'leave'] },
+    node: text,
+    partitions: array({ type: 'object' }),
+    keys: whole,
+    allKeys: whole,
+  }),
+  RingChange: object({ change: { type: ['object', 'null'] } }),
   Faults: object({ allowed: { type: 'boolean' }, links: array({ type: 'object' }) }),
 } as const satisfies Record<string, Schema>;
 export type SchemaName = keyof typeof SCHEMAS;
