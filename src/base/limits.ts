@@ -107,6 +107,17 @@ export const LIMITS = {
   scrubTreesMs: 60_000,
   /** Damaged keys that a virtual node remembers, so that it makes its trees anew once for each. */
   knownDamage: 4_096,
+  /**
+   * The longest that a frame with a record may be on its way, from the moment the record was read:
+   * afterwards nobody takes it. Tombstones are reaped in the trust on it.
+   */
+  replicaFrameMs: 10_000,
+  /** Tombstones of which a virtual node knows that they wait to be reaped; a walk finds the others later. */
+  tombstones: 1 << 16,
+  /** Keys, and bytes of frame, in one batch of a reaper, and batches under way. */
+  reapKeys: 512,
+  reapFrameBytes: 32 << 10,
+  reapBatches: 32,
   memoryMiB: 512,
   minMemoryMiB: 16,
   /** HTTP: connections of one door, and the bytes of all headers of a request: two contexts and the longest key fit. */
@@ -129,6 +140,7 @@ assert(
 );
 assert(LIMITS.buckets < 0xffff, 'the highest bucket number is the one of hints');
 assert(LIMITS.valueBytes <= LIMITS.maxValueBytes, 'the default value limit is within its range');
+assert(LIMITS.timeoutMs <= LIMITS.replicaFrameMs, 'a put of default length need not send its copies twice');
 assert(LIMITS.siblingsWarn < LIMITS.siblings, 'siblings warn before they refuse');
 assert((LIMITS.partitions & (LIMITS.partitions - 1)) === 0, 'partitions are a power of two');
 assert(LIMITS.keyBytes + 64 < LIMITS.callerRingBytes / 8, 'a key fits into one ring frame');

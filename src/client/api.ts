@@ -331,6 +331,9 @@ export interface VnodeStats {
   /** Records sent to peers because trees differed. */
   readonly repairKeysSent: number;
   readonly repairBytesSent: number;
+  /** Tombstones that this virtual node, as their first owner, waits to reap; those it has let go since the start. */
+  readonly tombstones: number;
+  readonly reaped: number;
   readonly journalFailures: number;
   /** The scrub reads everything again and again, slowly. */
   readonly scrub: ScrubStats;

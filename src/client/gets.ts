@@ -187,7 +187,7 @@ export class Gets {
     // A fallback need not have everything: what it lacks is no reason to send it a copy.
     const stale = merged.stale.filter((vnode) => this.owns(vnode, key, policy));
     if (merged.clock !== undefined && stale.length > 0) {
-      this.repairs.later(key, policy, merged.clock, merged.kind, stale);
+      this.repairs.later(key, policy, merged.clock, merged.kind, stale, startedMs);
     }
     const reconciled = resultOf(merged.clock, merged.kind, degraded);
     const tookMs = connection.clock.nowMs() - startedMs;

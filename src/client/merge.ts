@@ -38,8 +38,10 @@ export function mergeContributions(contributions: readonly Contribution[], rule:
   }
   if (clock === undefined) return { clock, kind, stale: [] };
   const merged = clock;
+  // Whoever lacks a tombstone may have reaped it, a moment before the others do.
+  const live = values(merged).some(isLive);
   const stale = contributions
-    .filter(({ clock: theirs }) => theirs === undefined || !equal(theirs, merged))
+    .filter(({ clock: theirs }) => (theirs === undefined ? live : !equal(theirs, merged)))
     .map(({ vnode }) => vnode);
   return { clock, kind, stale };
 }

@@ -15,6 +15,8 @@ interface Repair {
   readonly clock: Clock<StoredValue>;
   readonly kind: number;
   readonly stale: readonly number[];
+  /** The copies were read after this. */
+  readonly readMs: number;
 }
 
 /** What repairs know of their thread. */
@@ -51,9 +53,10 @@ export class Repairs {
     clock: Clock<StoredValue>,
     kind: number,
     stale: readonly number[],
+    readMs: number,
   ): void {
     if (this.waiting.length >= WAITING) return;
-    this.waiting.push({ key, policy, clock, kind, stale });
+    this.waiting.push({ key, policy, clock, kind, stale, readMs });
     if (this.scheduled) return;
     this.scheduled = true;
     this.world.after(DELAY_MS, this.send);
@@ -64,11 +67,14 @@ export class Repairs {
     const { world } = this;
     const { frames } = world;
     for (const repair of this.waiting.splice(0)) {
+      const nowMs = world.nowMs();
+      // A thread that stood still may hold what was deleted, and reaped, long ago.
+      const deadlineMs = Math.min(nowMs + LIFETIME_MS, repair.readMs + LIMITS.replicaFrameMs);
+      if (deadlineMs < nowMs) continue;
       for (const vnode of repair.stale) {
         if (!world.isServing(vnode)) continue;
         // A slow one is spared: requests need the room, and the next get repairs as well.
         if (frames.endpoint.to(vnode).waitingBytes > LIMITS.outboxBytes / 8) continue;
-        const deadlineMs = world.nowMs() + LIFETIME_MS;
         writeRepair(frames, vnode, repair.key, repair.policy, repair.kind, repair.clock, deadlineMs);
       }
     }

@@ -29,6 +29,8 @@ import {
   COUNT_SCRUBBED,
   COUNT_TREE_BYTES,
   COUNT_TREE_KEYS,
+  COUNT_REAPED,
+  GAUGE_TOMBSTONES,
   GAUGE_ACTORS_MAX,
   GAUGE_BACKGROUND_SHARE,
   GAUGE_FOREGROUND_P99_US,
@@ -173,6 +175,8 @@ export function readStats(view: StoreView): StoreStats {
       exchangeBytes: counter(COUNT_EXCHANGE_BYTES),
       repairKeysSent: counter(COUNT_TREE_KEYS),
       repairBytesSent: counter(COUNT_TREE_BYTES),
+      tombstones: gauge(GAUGE_TOMBSTONES),
+      reaped: counter(COUNT_REAPED),
       journalFailures: gauge(COUNT_JOURNAL_FAILURES),
       scrub: {
         records: counter(COUNT_SCRUBBED),

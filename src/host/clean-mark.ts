@@ -12,6 +12,8 @@ export interface CleanMark {
   /** The actor in use, and the next number that it may give out. */
   readonly actor: number;
   readonly nextSequence: number;
+  /** The greatest dot that the actor has forgotten; missing is 0. */
+  readonly dotFloor?: number;
 }
 
 /** `clean.json`, with the look of the engine's file when it was written. */
@@ -27,7 +29,7 @@ const FORMAT = 1;
 
 /** Writes the mark of a virtual node whose engine is closed. @throws RingletError IO, STORE_FULL */
 export function writeCleanMark(vnodeDirectory: string, engineDirectory: string, mark: CleanMark): void {
-  const { generation, count, root, actor, nextSequence } = mark;
+  const { generation, count, root, actor, nextSequence, dotFloor } = mark;
   const file: CleanFile = {
     format: FORMAT,
     ...lookOf(engineDirectory),
@@ -36,6 +38,7 @@ export function writeCleanMark(vnodeDirectory: string, engineDirectory: string, 
     root,
     actor,
     nextSequence,
+    ...(dotFloor === undefined ? {} : { dotFloor }),
   };
   writeSealed(join(vnodeDirectory, CLEAN_FILE), file);
 }
@@ -47,10 +50,11 @@ export function writeCleanMark(vnodeDirectory: string, engineDirectory: string, 
 export function readCleanMark(vnodeDirectory: string, engineDirectory: string): CleanMark | undefined {
   const file = readSealed<CleanFile>(join(vnodeDirectory, CLEAN_FILE), FORMAT);
   if (file.kind !== 'ok') return undefined;
-  const { generation, count, root, actor, nextSequence, engineBytes, engineModifiedNs } = file.value;
+  const { generation, count, root, actor, nextSequence, dotFloor = 0 } = file.value;
+  const { engineBytes, engineModifiedNs } = file.value;
   const look = lookOf(engineDirectory);
   if (look.engineBytes !== engineBytes || look.engineModifiedNs !== engineModifiedNs) return undefined;
-  return { generation, count, root, actor, nextSequence };
+  return { generation, count, root, actor, nextSequence, dotFloor };
 }
 
 /** Removes the mark durably: whatever happens from now on, it vouches for nothing any more. */

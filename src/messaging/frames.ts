@@ -43,6 +43,9 @@ import { membersWithin } from './member-rows.js';
  *   RANGE_ANSWER  6 outcome   7 partition | n <<16
  *   HANDOFF       6 rule <<8  7 actor of the sender   8 record
  *   HANDOFF_ACK   6 outcome   7 actor as sent
+ *   REAP          6 round (1 prove, 2 hide, 3 remove)   7 keys   8 per key: key hash, bucket | partition <<16,
+ *                 key bytes, digest (2 words), key
+ *   REAP_ANSWER   6 outcome   7 keys as asked   8 a bit per key, 1 for yes, lowest first
  *
  * Flags: REPAIR on a REPLICATE that read repair sent; SETTLED on a SCAN whose earlier page has
  * already waited for the engine; STRICT on a PUT that only owners may take; HINT on a REPLICATE to a
@@ -80,6 +83,10 @@ export const HANDOFF_ACK = 21;
 export const RANGE_COMPARE = 50;
 export const RANGE_ANSWER = 51;
 
+/** Reaping has 40 to 49. */
+export const REAP = 40;
+export const REAP_ANSWER = 41;
+
 export const FLAG_REPAIR = 1;
 export const FLAG_SETTLED = 2;
 export const FLAG_STRICT = 4;
@@ -103,6 +110,10 @@ export const TREE_WORDS_AT = 8;
 export const TREE_RECORDS_AT = 10;
 /** Words of a node with its hash, and of a key with its digest. */
 export const TREE_ENTRY_WORDS = 3;
+
+export const REAP_KEYS_AT = 8;
+/** Words of a key of a REAP frame, in front of the key itself. */
+export const REAP_KEY_WORDS = 5;
 
 export const LIST_GOES_ON = 0;
 export const LIST_ENDS = 1;
@@ -198,6 +209,8 @@ const MIN_WORDS: Readonly<Record<number, number>> = {
   [RANGE_ANSWER]: RECORD_AT,
   [HANDOFF]: RECORD_AT,
   [HANDOFF_ACK]: RECORD_AT,
+  [REAP]: REAP_KEYS_AT,
+  [REAP_ANSWER]: REAP_KEYS_AT,
 };
 
 function padded(bytes: number): number {
@@ -229,6 +242,19 @@ function recordsWithin(words: Int32Array, from: number, records: number, end: nu
 /** Whether so many entries of so many words (or a part of one) fit between two words, and no more than a frame may have. */
 function entriesWithin(entries: number, words: number, from: number, end: number): boolean {
   return entries >= 0 && entries <= LIMITS.treeNodes && from + entries * words <= end;
+}
+
+function reapKeysWithin(words: Int32Array, at: number, end: number): boolean {
+  const keys = words[at + 7]!;
+  if (keys < 0 || keys > LIMITS.reapKeys) return false;
+  let word = at + REAP_KEYS_AT;
+  for (let i = 0; i < keys; i++) {
+    if (word + REAP_KEY_WORDS > end) return false;
+    const bytes = words[word + 2]!;
+    if (bytes <= 0 || bytes > LIMITS.keyBytes) return false;
+    word += REAP_KEY_WORDS + padded(bytes);
+  }
+  return word <= end;
 }
 
 /**
@@ -275,6 +301,10 @@ export function frameIntact(words: Int32Array, at: number): boolean {
       return entriesWithin(words[at + 6]!, 1, TREE_WORDS_AT, have);
     case TREE_KEYS:
       return entriesWithin(words[at + 7]!, TREE_ENTRY_WORDS, TREE_RECORDS_AT, have);
+    case REAP:
+      return reapKeysWithin(words, at, at + have);
+    case REAP_ANSWER:
+      return entriesWithin(words[at + 7]!, 1 / 32, REAP_KEYS_AT, have);
     case TREE_RECORDS:
     case TREE_PUSH:
       return recordsWithin(words, at + TREE_RECORDS_AT, words[at + 7]!, at + have);

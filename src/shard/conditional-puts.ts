@@ -19,6 +19,8 @@ interface Reading {
   /** A copy of the frame: the ring's own bytes are gone by the time the answers arrive. */
   readonly words: Int32Array;
   readonly deadlineMs: number;
+  /** What is answered later was read too long ago to be merged. */
+  readonly answersUntilMs: number;
   /** Who was asked and has not answered: each counts once, whatever arrives twice. */
   open: readonly number[];
   missing: number;
@@ -83,6 +85,7 @@ export class ConditionalPuts {
       from,
       words: frame.slice(at, at + (frame[at]! >>> 2)),
       deadlineMs,
+      answersUntilMs: env.clock.nowMs() + LIMITS.replicaFrameMs,
       open: [],
       missing: 0,
       rest: { owners: others, need: missing },
@@ -161,7 +164,8 @@ export class ConditionalPuts {
 
   ruleOf(id: number, actor: number): number | undefined {
     const reading = actor === this.actor ? this.readings.get(id) : undefined;
-    return reading && readPut(reading.words, bytesOf(reading.words), 0).rule;
+    if (reading === undefined || this.env.clock.nowMs() > reading.answersUntilMs) return undefined;
+    return readPut(reading.words, bytesOf(reading.words), 0).rule;
   }
 
   sweep(nowMs: number): void {

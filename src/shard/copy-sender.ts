@@ -1,5 +1,7 @@
+import { LIMITS } from '../base/limits.js';
 import { copyWords } from '../base/memory.js';
 import { FLAG_HINT, FRAME_HEADER_WORDS, RECORD_AT, REPLICATE, writeHeader } from '../messaging/frames.js';
+import type { Pipeline } from '../storage/pipeline.js';
 import { lengthAt } from '../storage/record.js';
 import type { VnodeEnvironment } from './environment.js';
 
@@ -27,11 +29,13 @@ export interface CopyTerms {
 /** Sends copies of records to owners, and to fallbacks in their place. */
 export class CopySender {
   private readonly env: VnodeEnvironment;
+  private readonly pipeline: Pipeline;
   /** Travels with every copy and back: an acknowledgement meant for an earlier thread counts for nothing. */
   readonly actor: number;
 
-  constructor(env: VnodeEnvironment, actor: number) {
+  constructor(env: VnodeEnvironment, pipeline: Pipeline, actor: number) {
     this.env = env;
+    this.pipeline = pipeline;
     this.actor = actor | 0;
   }
 
@@ -46,9 +50,10 @@ export class CopySender {
     const bytes = lengthAt(words, record);
     const owner = ownerOf(copy);
     const hinted = holderOf(copy) !== owner;
+    const untilMs = Math.min(deadlineMs, this.pipeline.turnMs + LIMITS.replicaFrameMs);
     const outbox = this.env.endpoint.to(holderOf(copy));
     const at = outbox.begin(RECORD_AT * 4 + bytes);
-    writeHeader(outbox.words, at, REPLICATE, hinted ? FLAG_HINT : 0, id, this.env.ring.epoch, deadlineMs);
+    writeHeader(outbox.words, at, REPLICATE, hinted ? FLAG_HINT : 0, id, this.env.ring.epoch, untilMs);
     outbox.words[at + FRAME_HEADER_WORDS] = level | (rule << 8) | (hinted ? (owner << 16) | (n << 24) : 0);
     outbox.words[at + 7] = this.actor;
     copyWords(words, record, outbox.words, at + RECORD_AT, bytes >>> 2);

@@ -48,6 +48,10 @@ export const COUNT_SCRUBBED = 42;
 export const COUNT_SCRUB_DAMAGED = 44;
 export const GAUGE_SCRUBBED_AT = 46;
 
+/** Tombstones that this virtual node, as first owner, waits to reap; those that it has reaped as any owner. */
+export const GAUGE_TOMBSTONES = 26;
+export const COUNT_REAPED = 28;
+
 /** Everything a virtual node knows of the world: no clock, thread, timer or promise besides. */
 export interface VnodeEnvironment {
   readonly ordinal: number;

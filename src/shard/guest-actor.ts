@@ -24,21 +24,43 @@ export class GuestActor {
 
   /** A copy is about to be let go. */
   forget(words: Int32Array, record: number): void {
-    if (this.current !== undefined && hasDots(words, record, this.current)) this.current = undefined;
+    if (this.current !== undefined && dotsOf(words, record, this.current) > 0) this.current = undefined;
   }
 }
 
 /**
  * The actor of keys that the virtual node owns. Copies of a partition that it owns no more go, clocks
  * and all; should it own the partition again one day, its dots must be others.
+ *
+ * When a tombstone is reaped, the dots of its clock are forgotten for this one key. The actor stays,
+ * and the next dot of a key without values of it is made above the *floor*, the greatest dot that it
+ * has ever forgotten: a fresh actor each time would cost every key an entry, however often something
+ * is reaped (docs/decisions/0026).
  */
 export class OwnActor {
   private readonly fresh: () => number | undefined;
   private current: number | undefined;
+  private greatest: number;
 
-  constructor(first: number, fresh: () => number | undefined) {
+  /** @param floor what the same actor had forgotten before a clean stop */
+  constructor(first: number, fresh: () => number | undefined, floor = 0) {
     this.current = first;
     this.fresh = fresh;
+    this.greatest = floor;
+  }
+
+  get floor(): number {
+    return this.greatest;
+  }
+
+  floorOf(actor: number): number {
+    return actor === this.current ? this.greatest : 0;
+  }
+
+  /** A tombstone is about to be reaped. */
+  forget(words: Int32Array, record: number): void {
+    if (this.current !== undefined)
+      this.greatest = Math.max(this.greatest, dotsOf(words, record, this.current));
   }
 
   /** For the next dot; undefined when there is no fresh number at the moment. */
@@ -54,13 +76,15 @@ export class OwnActor {
   /** A copy is about to be let go, or partitions come whose keys it may have forgotten. */
   renew(): void {
     this.current = undefined;
+    this.greatest = 0;
   }
 }
 
-function hasDots(words: Int32Array, record: number, actor: number): boolean {
+/** n of an actor in a record's clock, 0 if it is not there. */
+function dotsOf(words: Int32Array, record: number, actor: number): number {
   const end = record + FIXED_WORDS + entriesAt(words, record) * ENTRY_WORDS;
   for (let entry = record + FIXED_WORDS; entry < end; entry += ENTRY_WORDS) {
-    if (words[entry]! >>> 0 === actor) return true;
+    if (words[entry]! >>> 0 === actor) return words[entry + 1]! >>> 0;
   }
-  return false;
+  return 0;
 }

@@ -60,7 +60,7 @@ export class PutCoordinator {
     this.hints = hints;
     this.guest = guest;
     this.replies = new PutReplies(env);
-    this.sender = new CopySender(env, actor);
+    this.sender = new CopySender(env, pipeline, actor);
     this.progress = new PutProgress(
       env,
       replica,
@@ -166,6 +166,7 @@ export class PutCoordinator {
       request: id,
       need: request.w,
       deadlineMs,
+      framesUntilMs: this.pipeline.turnMs + LIMITS.replicaFrameMs,
       words: trailOf(words, outcome.at, entries, request.keyWords),
       entries,
       total: outcome.total,

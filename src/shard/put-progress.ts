@@ -1,3 +1,4 @@
+import { LIMITS } from '../base/limits.js';
 import { OK, OUT_QUORUM } from '../messaging/frames.js';
 import { isOtherOwner, isOwner, keepsCopies, otherOwners } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
@@ -25,6 +26,8 @@ export interface InProgress extends CopyTerms {
   readonly request: number;
   readonly need: number;
   readonly deadlineMs: number;
+  /** Nobody takes the copies that were sent first any more: frames do not live longer. */
+  framesUntilMs: number;
   /** The version vector, `entries` pairs, and behind it the key in words. */
   readonly words: Int32Array;
   readonly entries: number;
@@ -51,8 +54,8 @@ export interface InProgress extends CopyTerms {
 
 /**
  * The puts of one coordinator that are not acknowledged by all. All copies are followed up to the
- * deadline, also when the caller is gone: one that is refused, or whose receiver stops serving, goes
- * to the next fallback, and an owner that has not acknowledged by then is owed a hint.
+ * deadline, also when the caller is gone: one that is refused, or whose
+ * frame must have died, or whose receiver stops serving, goes to the next fallback, and an owner that has not acknowledged by then is owed a hint.
  */
 export class PutProgress {
   private readonly env: VnodeEnvironment;
@@ -207,7 +210,7 @@ export class PutProgress {
         if (noted && !isOwner(this.env.ring, entry.partition, entry.n, owner)) entry.acksThere++;
       }
       if (nowMs >= entry.deadlineMs) this.giveUp(entry);
-      else this.replaceGone(id, entry);
+      else this.replaceGone(id, entry, nowMs);
       this.settle(id, entry);
     }
   }
@@ -217,10 +220,12 @@ export class PutProgress {
     for (const copy of entry.open.splice(0)) this.note(entry, ownerOf(copy));
   }
 
-  private replaceGone(id: number, entry: InProgress): void {
+  private replaceGone(id: number, entry: InProgress, nowMs: number): void {
+    const late = nowMs > entry.framesUntilMs;
+    if (late) entry.framesUntilMs = nowMs + LIMITS.replicaFrameMs;
     for (let i = entry.open.length - 1; i >= 0; i--) {
       const holder = holderOf(entry.open[i]!);
-      if (holder === this.env.ordinal || this.env.isServing(holder)) continue;
+      if (holder === this.env.ordinal || (!late && this.env.isServing(holder))) continue;
       const [copy] = entry.open.splice(i, 1);
       this.replace(id, entry, copy!);
     }

@@ -27,6 +27,7 @@ import {
 import {
   bucketAt,
   entriesAt,
+  isTombstone,
   keyAt,
   keyLengthAt,
   KIND_COUNTER,
@@ -40,6 +41,7 @@ import {
 import { increment } from '../versions/counter.js';
 import { type Clock, equal, join, sync, update, values } from '../versions/dvvs.js';
 import { reduceToGreatest } from '../versions/lww.js';
+import type { OwnActor } from './guest-actor.js';
 import { buildSuperseding } from './superseding.js';
 import { contentTypeOf, type PutRequest } from './put-request.js';
 import { refuse, type Refusal } from './outcome.js';
@@ -72,12 +74,22 @@ export class Replica {
   private readonly tick: () => number;
   private readonly maxRecordBytes: number;
   private readonly witness: Witness | undefined;
+  private readonly own: OwnActor | undefined;
+  /** Hears of every tombstone that was appended, in place. */
+  onTombstone: ((words: Int32Array, at: number) => void) | undefined;
   /** A damaged record was replaced: its clock is forgotten, and with it maybe dots of our actor. Whoever takes another one clears it. */
   forgotClock = false;
   siblingsMax = 0;
   actorsMax = 0;
 
-  constructor(pipeline: Pipeline, tick: () => number, maxRecordBytes: number, witness?: Witness) {
+  constructor(
+    pipeline: Pipeline,
+    tick: () => number,
+    maxRecordBytes: number,
+    witness?: Witness,
+    own?: OwnActor,
+  ) {
+    this.own = own;
     this.pipeline = pipeline;
     this.tick = tick;
     this.maxRecordBytes = maxRecordBytes;
@@ -133,7 +145,7 @@ export class Replica {
     if (refused !== undefined) return refused;
     if (request.operation === OP_INCREMENT) return this.increment(request, actor, words, current);
 
-    const quick = buildSuperseding(request, words, current, actor, this.tick());
+    const quick = buildSuperseding(request, words, current, actor, this.tick(), this.floorOf(actor));
     if (quick !== undefined) {
       return (
         this.checkEntries(entriesAt(quick.words, 0)) ??
@@ -147,7 +159,7 @@ export class Replica {
       time: this.tick(),
       deleted: request.operation === OP_DELETE,
     };
-    const next = update(request.context, value, clock, actor);
+    const next = update(request.context, value, clock, actor, this.floorOf(actor));
     // A tombstone beside subtotals leaves a counter one.
     const kind = words !== undefined && value.deleted ? kindAt(words, current) : KIND_PLAIN;
     return (
@@ -155,6 +167,10 @@ export class Replica {
       this.checkSize(next) ??
       this.store(request, kind, next, words, current)
     );
+  }
+
+  private floorOf(actor: number): number {
+    return this.own?.floorOf(actor) ?? 0;
   }
 
   /** More entries than a context can carry back would make the key unreadable. */
@@ -193,6 +209,7 @@ export class Replica {
       (subtotal) => textValue(String(subtotal), this.tick()),
       (value) =>
         value.deleted ? 0 : plain ? undefined : Number(Buffer.from(value.bytes).toString('latin1')),
+      this.floorOf(actor),
     );
     if (!outcome.ok) return refuse(OUT_NOT_A_COUNTER, outcome.reason === 'overflow' ? 1 : 0, 0);
     const refused = this.checkEntries(outcome.clock.length);
@@ -291,8 +308,11 @@ export class Replica {
         break;
     }
     const sequence = this.pipeline.append(from, at, keyWords);
-    this.witness?.replaced(before, beforeAt, this.pipeline.buffer.words, this.pipeline.lastPlace);
-    return { at: this.pipeline.lastPlace, sequence, total: 0 };
+    const { words } = this.pipeline.buffer;
+    const place = this.pipeline.lastPlace;
+    this.witness?.replaced(before, beforeAt, words, place);
+    if (isTombstone(words, place)) this.onTombstone?.(words, place);
+    return { at: place, sequence, total: 0 };
   }
 }
 

@@ -36,6 +36,7 @@ export function buildSuperseding(
   at: number,
   actor: number,
   time: number,
+  floor: number,
 ): Memory | undefined {
   const { context } = request;
   if (current !== undefined) {
@@ -51,7 +52,7 @@ export function buildSuperseding(
   const memory = stagingFor(recordBytes(most, 1, request.key.length, payload));
   const { words, bytes } = memory;
 
-  const entries = writeEntries(words, current, first, end, context, actor);
+  const entries = writeEntries(words, current, first, end, context, actor, floor);
   if (entries < 0) return undefined;
   const length = recordBytes(entries, 1, request.key.length, payload);
   words[W_LENGTH] = length;
@@ -94,7 +95,7 @@ function seesAll(context: PutRequest['context'], words: Int32Array, at: number):
   return true;
 }
 
-/** Merges the counters of record and context, without values, and makes the actor's next dot. −1: no dot left. */
+/** Merges the counters of record and context, without values, and makes the actor's next dot, above `floor`. −1: no dot left. */
 function writeEntries(
   words: Int32Array,
   current: Int32Array | undefined,
@@ -102,6 +103,7 @@ function writeEntries(
   end: number,
   context: PutRequest['context'],
   actor: number,
+  floor: number,
 ): number {
   let count = 0;
   let i = first;
@@ -118,7 +120,8 @@ function writeEntries(
     const right = j < context.length ? context[j]!.actor : Infinity;
     const who = Math.min(left, right);
     if (!own && actor < who) {
-      put(actor, 1, 1);
+      if (floor >= MAX_N) return -1;
+      put(actor, floor + 1, 1);
       own = true;
     }
     if (who === Infinity) return count;
@@ -132,8 +135,9 @@ function writeEntries(
       j++;
     }
     if (who === actor) {
-      if (n >= MAX_N) return -1;
-      put(actor, n + 1, 1);
+      const known = Math.max(n, floor);
+      if (known >= MAX_N) return -1;
+      put(actor, known + 1, 1);
       own = true;
     } else if (n > 0) {
       put(who, n, 0);

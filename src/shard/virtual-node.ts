@@ -63,6 +63,8 @@ import { OldCopies } from './old-copies.js';
 import { PutCoordinator } from './put-coordinator.js';
 import { readPut } from './put-request.js';
 import { type Loss, Rebuilding } from './rebuilding.js';
+import { Reaper } from './reaping/reaper.js';
+import type { StandParts } from './reaping/witness-stand.js';
 import { Replica } from './replica.js';
 import { Scanner } from './scanner.js';
 import { Scrub, type ScrubPace } from './scrub.js';
@@ -90,6 +92,8 @@ export interface VirtualNodeParts {
   readonly completions: Completions;
   readonly engine: Engine | undefined;
   readonly actor: number;
+  /** The greatest dot that the same actor had forgotten before a clean stop. */
+  readonly dotFloor?: number;
   readonly maxRecordBytes: number;
   /** How fast what is stored is read again; default: as in LIMITS. */
   readonly scrub?: ScrubPace | undefined;
@@ -110,6 +114,7 @@ export class VirtualNode {
   /** For whoever compares them with what is stored. */
   readonly trees: Trees;
   private readonly repair: AntiEntropy;
+  private readonly reaper: { ringChanged(): void };
   private readonly transfer: Transfer | undefined;
   private readonly pipeline: Pipeline;
   private readonly engine: Engine | undefined;
@@ -138,14 +143,14 @@ export class VirtualNode {
     this.detector = new FailureDetector(this.world);
     const env = judgedBy(this.detector, this.world);
     this.env = env;
-    this.own = new OwnActor(actor, () => env.freshActor());
+    this.own = new OwnActor(actor, () => env.freshActor(), parts.dotFloor);
     this.pipeline = pipeline;
     this.engine = engine;
     this.completions = completions;
     const trees = this.makeTrees(env, parts);
     const { loss, onWhole = () => undefined } = parts;
     this.rebuilding = new Rebuilding({ env, pipeline, completions, sets: trees.set, loss, onWhole });
-    const replica = this.makeReplica(parts, trees);
+    const replica = this.makeReplica(parts, trees, this.own);
     const guest = this.makeGuestActor(() => env.freshActor());
     const hints = new Hints(env, pipeline, replica, guest);
     const loader = new HintLoader(env, pipeline, engine, hints);
@@ -165,11 +170,27 @@ export class VirtualNode {
     this.conditional = new ConditionalPuts(env, this.puts, actor, () => this.rebuilding.partial);
     this.scanner = new Scanner(env, pipeline, engine);
     this.repair = new AntiEntropy(env, pipeline, engine, completions, replica, trees, this.rebuilding);
+    const reaper = this.makeReaper(
+      {
+        env,
+        pipeline,
+        completions,
+        replica,
+        hints,
+        loader,
+        trees,
+        own: this.own,
+        partial: () => this.rebuilding.partial,
+      },
+      engine,
+    );
+    this.reaper = reaper;
     const services: Service[] = [
       this.detector,
       new Gossip(this.world),
       this.makeHandoff({ env, pipeline, replica, completions, hints, loader, actor }),
       this.repair,
+      reaper,
     ];
     const source = env.ringSource;
     if (source !== undefined) {
@@ -190,8 +211,15 @@ export class VirtualNode {
   }
 
   /** These are called once each, by the constructor: a test puts something else in. */
-  protected makeReplica({ env, pipeline, maxRecordBytes }: VirtualNodeParts, trees: Trees): Replica {
-    return new Replica(pipeline, () => env.tick(), maxRecordBytes, trees);
+  protected makeReplica(
+    { env, pipeline, maxRecordBytes }: VirtualNodeParts,
+    trees: Trees,
+    own: OwnActor,
+  ): Replica {
+    return new Replica(pipeline, () => env.tick(), maxRecordBytes, trees, own);
+  }
+  protected makeReaper(parts: StandParts, engine: Engine | undefined): Service & { ringChanged(): void } {
+    return new Reaper(parts, engine);
   }
   protected makeTrees(env: VnodeEnvironment, { pipeline, engine, completions }: VirtualNodeParts): Trees {
     return new Trees(env, pipeline, engine, completions);
@@ -217,6 +245,7 @@ export class VirtualNode {
     if (this.trees.ringChanged() || ring.cleaning?.slots.includes(this.env.ordinal) === true)
       this.own.renew();
     this.repair.ringChanged();
+    this.reaper.ringChanged();
     this.puts.ringChanged();
     this.transfer?.ringChanged();
     source.announce(ring.revision);
@@ -263,6 +292,11 @@ export class VirtualNode {
     this.held = [];
     // Once the journal has failed for good, what it owes cannot be acknowledged: the deadline answers.
     if (this.pipeline.journalWhole) for (const take of held) take();
+  }
+
+  /** For a successor that goes on with the same actor; see {@link VirtualNodeParts}. */
+  get dotFloor(): number {
+    return this.own.floor;
   }
 
   /** Keys whose copy here must still go to an owner. */

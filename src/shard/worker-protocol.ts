@@ -33,7 +33,9 @@ export interface VnodeDisk {
   readonly nodeId: string;
   readonly mayCreate: boolean;
   /** Numbering continues from a clean shutdown; otherwise the journal is replayed. */
-  readonly clean: { readonly generation: number; readonly nextSequence: number } | undefined;
+  readonly clean:
+    | { readonly generation: number; readonly nextSequence: number; readonly dotFloor?: number }
+    | undefined;
   readonly sameBoot: boolean;
   /** A new thread of the same process: the object buffer holds what the last one left. */
   readonly restarted: boolean;
@@ -73,4 +75,6 @@ export interface CleanState {
   readonly count: number;
   readonly root: number;
   readonly nextSequence: number;
+  /** What the actor has forgotten (guest-actor.ts). */
+  readonly dotFloor: number;
 }

@@ -134,6 +134,7 @@ class VnodeThread {
       completions,
       engine: storage?.engine,
       actor: task.actor,
+      dotFloor: task.disk?.clean?.dotFloor ?? 0,
       maxRecordBytes: task.maxRecordBytes,
       scrub: task.scrub,
       loss,
@@ -274,6 +275,7 @@ class VnodeThread {
     if (progress.settled) pipeline.begin(this.clock.nowMs());
     await storage.engine.close();
     storage.files.close();
+    const { dotFloor } = vnode;
     const actor = vnode.actor ?? this.freshActor();
     if (!progress.settled || actor === undefined || pipeline.fenced !== undefined) return undefined;
     const { count, root } = storage.engine.state;
@@ -283,6 +285,7 @@ class VnodeThread {
       root,
       nextSequence: buffer.lastSequence + 1,
       actor,
+      dotFloor,
     };
   }
 

@@ -8,6 +8,7 @@ import type { SimEndpoint } from './network.js';
 export interface CleanMark {
   readonly nextSequence: number;
   readonly actor: number;
+  readonly dotFloor: number;
 }
 
 interface Stopping {
@@ -47,11 +48,11 @@ export class CleanStop {
 
   private end(): number {
     const { node, pipeline, done } = this.parts;
-    const { actor } = node;
+    const { actor, dotFloor } = node;
     this.phase = 'over';
     done(
       this.settled && actor !== undefined
-        ? { nextSequence: pipeline.buffer.lastSequence + 1, actor }
+        ? { nextSequence: pipeline.buffer.lastSequence + 1, actor, dotFloor }
         : undefined,
     );
     return Number.POSITIVE_INFINITY;

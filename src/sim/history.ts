@@ -2,7 +2,7 @@ import type { Contribution } from '../client/merge.js';
 import type { KeyRouter } from '../client/key-router.js';
 import type { Policy } from '../client/request.js';
 import type { StoredValue } from '../storage/record-codec.js';
-import type { Clock } from '../versions/dvvs.js';
+import { type Clock, equal } from '../versions/dvvs.js';
 import { type StoredKey, storedKey } from './stored-key.js';
 
 /** A bucket of the simulated store. */
@@ -46,6 +46,8 @@ export class SimKey {
   /** Dot → the write that made it, as far as that is known. */
   readonly made = new Map<string, Write>();
   attempted = 0;
+  /** Version vectors of tombstones that were reaped. */
+  readonly reaped: Clock<never>[] = [];
 
   constructor(name: string, bucket: SimBucket, router: KeyRouter) {
     router.locate(name);
@@ -61,6 +63,10 @@ export class SimKey {
     for (const write of this.writes) if (mustBeThere(write) && !write.thin) this.raise(write);
   }
 
+  isReaped(vector: Clock<never>): boolean {
+    return this.reaped.some((other) => equal(other, vector));
+  }
+
   raise({ actor, n }: Write): void {
     if (n > (this.acknowledged.get(actor) ?? 0)) this.acknowledged.set(actor, n);
   }
@@ -72,6 +78,19 @@ export function mustBeThere(write: Write): boolean {
 
 export function seenBy(clock: Clock<unknown>, actor: number): number {
   return clock.find((entry) => entry.actor === actor)?.n ?? 0;
+}
+
+/** A live value that a vector knows. */
+export function firstKnown(
+  clock: Clock<{ readonly deleted: boolean }>,
+  vector: Clock<unknown>,
+): string | undefined {
+  for (const { actor, n, values } of clock) {
+    for (let i = 0; i < values.length; i++) {
+      if (!values[i]!.deleted && n - i <= seenBy(vector, actor)) return `${actor}:${n - i}`;
+    }
+  }
+  return undefined;
 }
 
 /** What clients did and saw: checked as it comes, and as a whole at the end. */
@@ -131,6 +150,11 @@ export class History {
   }
 
   observeClock(key: SimKey, clock: Clock<StoredValue>): void {
+    for (const vector of key.reaped) {
+      const back = firstKnown(clock, vector);
+      if (back !== undefined)
+        this.violation(`value ${back} of ${key.name} is back after its tombstone was reaped`);
+    }
     for (const { actor, n, values } of clock) {
       values.forEach((value, i) => this.observeValue(key, actor, n - i, value));
     }

@@ -26,6 +26,7 @@ import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import { BufferLayout, type BufferShape } from '../storage/buffer-layout.js';
 import { SharedRingSource } from '../shard/ring-source.js';
+import type { Place } from '../storage/record-codec.js';
 import { Reclaimer, VNODE_READER_EPOCH } from '../storage/readers.js';
 import { SimCaller } from './caller.js';
 import type { CleanMark } from './clean-stop.js';
@@ -70,6 +71,7 @@ export interface ProcessWorld {
   onRecovered(vnode: number): void;
   /** A virtual node has left, with all its files. */
   onGone(vnode: number): void;
+  onRemove(vnode: number, place: Place, key: Uint8Array): void;
   onStartFailed(error: Error): void;
 }
 
@@ -291,6 +293,7 @@ export class SimProcess {
         holdsHintsFor: (owner, holds) => this.setHolds(vnode, owner, holds),
         hasHintsFor: (holder, owner) => this.holdsHintsFor(holder, owner),
         onServing: () => this.serving(vnode, takesOver),
+        onRemove: (place, key) => world.onRemove(vnode, place, key),
         onFailed: (error) => world.onStartFailed(error),
         wake: () => this.wake(vnode, this.scheduler.nowMs + 0.01),
       });

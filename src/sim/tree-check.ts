@@ -24,7 +24,8 @@ export function checkTrees(world: World, vnode: number): void {
   );
   for (const { stored } of keys) {
     const copy = world.copyAt(vnode, stored);
-    if (copy !== undefined) anew.change(1, copy.words, copy.at);
+    // A tombstone that is about to be reaped is in no tree.
+    if (copy !== undefined && !trees.hides(copy.words, copy.at)) anew.change(1, copy.words, copy.at);
   }
   for (const { name, bucket, stored } of keys) {
     for (let level = set.depth; level >= 0; level--) {

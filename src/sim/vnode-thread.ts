@@ -9,6 +9,7 @@ import type { BufferLayout } from '../storage/buffer-layout.js';
 import type { Journal } from '../storage/journal.js';
 import type { ObjectBuffer } from '../storage/object-buffer.js';
 import type { Pipeline } from '../storage/pipeline.js';
+import type { Place } from '../storage/record-codec.js';
 import type { Reclaimer } from '../storage/readers.js';
 import { recoverySteps, type Recovered } from '../storage/recovery.js';
 import { type CleanMark, CleanStop } from './clean-stop.js';
@@ -63,6 +64,8 @@ export interface ThreadWorld {
   onServing(): void;
   /** Recovery could not write: the whole start has failed. */
   onFailed(error: Error): void;
+  /** A key is about to be let go. */
+  onRemove(place: Place, key: Uint8Array): void;
   /** Something completed: another turn, soon. */
   wake(): void;
 }
@@ -106,6 +109,11 @@ export class VnodeThread {
     const backing = { journal: this.journal, engine: this.engine };
     this.pipeline = parts.pipeline(this.buffer, backing, options, (token) => this.completions.reached(token));
     this.completions.pipeline = this.pipeline;
+    const remove = this.pipeline.remove.bind(this.pipeline);
+    this.pipeline.remove = (place, keyWords, key) => {
+      world.onRemove(place, key);
+      return remove(place, keyWords, key);
+    };
   }
 
   /** @throws what recovery throws */
@@ -179,6 +187,7 @@ export class VnodeThread {
       completions,
       engine,
       actor,
+      dotFloor: world.clean?.dotFloor ?? 0,
       maxRecordBytes: world.maxRecordBytes,
     });
     world.onServing();

@@ -46,7 +46,7 @@ export class Workload {
     this.sessions = Array.from({ length: SESSIONS }, () => new Map());
   }
 
-  private count(what: string): void {
+  count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
@@ -128,7 +128,7 @@ export class Workload {
         const owners = this.world.owners(key);
         const stale = merged.stale.filter((vnode) => owners.includes(vnode));
         if (merged.clock !== undefined && stale.length > 0) {
-          caller.repairs.later(located, policy, merged.clock, merged.kind, stale);
+          caller.repairs.later(located, policy, merged.clock, merged.kind, stale, startedMs);
           this.world.note(`get ${key.name}: ${stale.length} stale copies, repair`);
         }
         const { siblings } = resultOf(merged.clock, merged.kind, degraded);

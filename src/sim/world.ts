@@ -13,6 +13,7 @@ import { Network } from './network.js';
 import type { Parts } from './parts.js';
 import { SimProcess } from './process.js';
 import { Random } from './random.js';
+import { checkReaping } from './reaped.js';
 import { Scheduler } from './scheduler.js';
 import { hintKey, type StoredKey } from './stored-key.js';
 import { Workload } from './workload.js';
@@ -119,6 +120,7 @@ export class World {
       violation: (text) => this.violation(text),
       onGone: (vnode) => this.guarantees.forget(vnode),
       onRecovered: (vnode) => this.guarantees.redeem(vnode),
+      onRemove: (vnode, place, key) => checkReaping(this, vnode, place, key),
       onStartFailed: (error) => {
         this.note(`the start fails: ${error.message}`);
         this.endProcess('process kill', 1_000);

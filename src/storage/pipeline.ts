@@ -64,6 +64,7 @@ export class Pipeline {
   private lastCheckpointMs = 0;
   /** A checkpoint of everything was asked for: a scan, or the end. */
   private drainTo = 0;
+  /** When the turn began. */
   private nowMs = 0;
   fenced: Error | undefined;
 
@@ -107,6 +108,9 @@ export class Pipeline {
   }
   get journalFailures(): number {
     return this.backing?.journal.failures ?? 0;
+  }
+  get turnMs(): number {
+    return this.nowMs;
   }
   get rehoming(): boolean {
     return this.backing?.journal.rehoming ?? false;

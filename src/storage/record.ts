@@ -89,6 +89,14 @@ export function valuesAt(words: Int32Array, at: number): number {
 export function kindAt(words: Int32Array, at: number): number {
   return words[at + W_VALUES]! >>> 16;
 }
+/** Whether a key that was not removed has no live value: a tombstone. */
+export function isTombstone(words: Int32Array, at: number): boolean {
+  const key = keyAt(words, at);
+  for (let meta = metasAt(words, at); meta < key; meta += META_WORDS) {
+    if (((words[meta + 1]! >>> 16) & VALUE_DELETED) === 0) return false;
+  }
+  return kindAt(words, at) !== KIND_REMOVED;
+}
 /** Word at which the value descriptors begin. */
 export function metasAt(words: Int32Array, at: number): number {
   return at + FIXED_WORDS + entriesAt(words, at) * ENTRY_WORDS;

@@ -26,6 +26,7 @@ export type IncrementOutcome<V> =
  *
  * @param by a safe integer, may be negative
  * @param make the value that stands for a subtotal
+ * @param floor as in dvvs.ts: the new subtotal takes the place of all dots of the actor
  * @throws RingletError BAD_REQUEST when `by` is no safe integer
  */
 export function increment<V>(
@@ -34,6 +35,7 @@ export function increment<V>(
   by: number,
   make: (subtotal: number) => V,
   subtotalOf: SubtotalOf<V>,
+  floor = 0,
 ): IncrementOutcome<V> {
   if (!Number.isSafeInteger(by)) {
     throw new RingletError('BAD_REQUEST', 'An increment must be a safe integer', { by });
@@ -45,7 +47,7 @@ export function increment<V>(
   const subtotal = before.total + by;
   if (!Number.isSafeInteger(subtotal)) return { ok: false, reason: 'overflow' };
 
-  const next = withEntry(clock, { actor, n: nextDot(actor, own), values: [make(subtotal)] });
+  const next = withEntry(clock, { actor, n: nextDot(actor, own, floor), values: [make(subtotal)] });
   const after = total(next, subtotalOf);
   return after.ok ? { ok: true, clock: next, total: after.total } : after;
 }

@@ -9,7 +9,10 @@ import { RingletError } from '../base/errors.js';
  * superseded. Hence the floor n - values.length: dots up to it are dead, the ones above it live.
  *
  * Because a replica only ever copies whole clocks, and a coordinator extends an actor only without
- * a gap, the known dots of an actor are always the run 1..n; one counter describes them.
+ * a gap, the known dots of an actor are always the run 1..n; one counter describes them. A
+ * coordinator that may have forgotten dots of its actor (a reaped tombstone) passes the greatest of
+ * them as `floor`: an entry without values goes on above it, and so calls dots known that were
+ * superseded everywhere, or that nobody has ever made.
  */
 export interface Entry<V> {
   /** Unsigned 32-bit; a clock is sorted by it, ascending, each at most once. */
@@ -42,12 +45,16 @@ export function discard<V>(clock: Clock<V>, context: Clock<unknown>): Clock<V> {
 /**
  * Makes the actor's next dot for `value` and keeps every other value.
  *
+ * @param floor dots of the actor up to it may have been made for this key and forgotten
  * @throws RingletError BAD_CONTEXT when the actor has no dot left. Counting there takes 2^32 puts,
  * so only a forged context gets a key this far, and a client's forgery must not stop a coordinator.
  */
-export function event<V>(clock: Clock<V>, actor: number, value: V): Clock<V> {
+export function event<V>(clock: Clock<V>, actor: number, value: V, floor = 0): Clock<V> {
   const own = clock.find((entry) => entry.actor === actor);
-  return withEntry(clock, { actor, n: nextDot(actor, own), values: [value, ...(own?.values ?? [])] });
+  const values = own?.values ?? [];
+  // Values end a run of dots: their entry is one that was never forgotten.
+  const n = nextDot(actor, own, values.length === 0 ? floor : 0);
+  return withEntry(clock, { actor, n, values: [value, ...values] });
 }
 
 /** Merges what two replicas know: commutative, associative, idempotent; equal dots carry equal values. */
@@ -81,8 +88,14 @@ export function sync<V>(a: Clock<V>, b: Clock<V>): Clock<V> {
  * the context are carried forward, also of actors unknown here, or what they stand for would come
  * back as a sibling with the next sync.
  */
-export function update<V>(context: Clock<unknown>, value: V, clock: Clock<V>, actor: number): Clock<V> {
-  return event(sync<V>(join(context), clock), actor, value);
+export function update<V>(
+  context: Clock<unknown>,
+  value: V,
+  clock: Clock<V>,
+  actor: number,
+  floor = 0,
+): Clock<V> {
+  return event(sync<V>(join(context), clock), actor, value, floor);
 }
 
 /** True iff `a` knows every dot that `b` knows; it may still hold values that `b` has superseded. */
@@ -115,10 +128,10 @@ export function withEntry<V>(clock: Clock<V>, entry: Entry<V>): Clock<V> {
   return [...clock.slice(0, at), entry, ...clock.slice(at + replaced)];
 }
 
-/** The counter of the actor's next dot, given its entry if it has one; throws as {@link event} does. */
-export function nextDot(actor: number, own: Entry<unknown> | undefined): number {
+/** The counter of the actor's next dot, above its entry if it has one and `floor`; throws as {@link event} does. */
+export function nextDot(actor: number, own: Entry<unknown> | undefined, floor = 0): number {
   assert(actor >>> 0 === actor, 'an actor is an unsigned 32-bit number');
-  const n = own?.n ?? 0;
+  const n = Math.max(own?.n ?? 0, floor);
   if (n >= MAX_U32) {
     throw new RingletError('BAD_CONTEXT', 'The actor has no dot left', { actor, n, limit: MAX_U32 });
   }

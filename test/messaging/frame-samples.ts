@@ -178,6 +178,20 @@ export const FRAME_SAMPLES: readonly FrameSample[] = [
     words: [F.OUT_OVERLOADED, 7],
     hex: packed(headOf('20', '15') + '08000000 07000000'),
   },
+  {
+    name: 'REAP',
+    type: F.REAP,
+    words: [2, 1, 7, 1 | (3 << 16), 2, 0x11, 0x22, 0x6261],
+    hex: packed(
+      headOf('38', '28') + '02000000 01000000 07000000 01000300 02000000 11000000 22000000 61620000',
+    ),
+  },
+  {
+    name: 'REAP_ANSWER',
+    type: F.REAP_ANSWER,
+    words: [F.OK, 3, 0b101, 0],
+    hex: packed(headOf('28', '29') + '00000000 03000000 05000000 00000000'),
+  },
 ];
 
 export function frameOf({ type, words }: FrameSample, at = 0): Int32Array {

@@ -51,6 +51,7 @@ describe('the quick way of a put', () => {
       const type = ['application/json', 'x/odd', 'application/octet-stream'][random(3)]!;
       const code = CONTENT_TYPES.indexOf(type as (typeof CONTENT_TYPES)[number]);
       const operation = random(5) === 0 ? OP_DELETE : OP_PUT;
+      const floor = random(3) === 0 ? random(6) : 0;
       const text = operation === OP_DELETE ? '' : 'v'.repeat(random(12));
       const key = keyBytesOf('k'.repeat(1 + random(9)));
       const request: PutRequest = {
@@ -76,7 +77,7 @@ describe('the quick way of a put', () => {
       };
       const stored = clock && encodeRecord(request, key, 0, clock);
       const current = stored && stored.words.slice(0, lengthAt(stored.words, 0) >>> 2);
-      const built = buildSuperseding(request, current, 0, OWN, 77);
+      const built = buildSuperseding(request, current, 0, OWN, 77, floor);
 
       // In an lww bucket a put supersedes all that its coordinator knows.
       const seen = rule === RULE_LWW ? mergeContext(context, join(clock ?? [])) : context;
@@ -86,7 +87,7 @@ describe('the quick way of a put', () => {
         time: 77,
         deleted: operation === OP_DELETE,
       };
-      const expected = update(seen, put, clock ?? [], OWN);
+      const expected = update(seen, put, clock ?? [], OWN, floor);
       if (values(expected).length === 1) expect(built, `seed ${seed}`).toBeDefined();
       if (built === undefined) {
         general++;

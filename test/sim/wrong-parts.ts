@@ -11,6 +11,8 @@ import type { Hints, WaitingHint } from '../../src/shard/hints.js';
 import type { PutRequest } from '../../src/shard/put-request.js';
 import { type ApplyOutcome, Replica } from '../../src/shard/replica.js';
 import { Trees } from '../../src/shard/trees/trees.js';
+import type { StandParts } from '../../src/shard/reaping/witness-stand.js';
+import type { Service } from '../../src/shard/service.js';
 import { VirtualNode, type VirtualNodeParts } from '../../src/shard/virtual-node.js';
 import { type Parts, PRODUCT } from '../../src/sim/parts.js';
 import { LOG_SEGMENT, SEG_LOG } from '../../src/storage/buffer-layout.js';
@@ -18,6 +20,16 @@ import { Journal } from '../../src/storage/journal.js';
 import { ObjectBuffer } from '../../src/storage/object-buffer.js';
 import { Pipeline } from '../../src/storage/pipeline.js';
 import { decodeVector, type StoredValue } from '../../src/storage/record-codec.js';
+import {
+  bucketAt,
+  isTombstone,
+  keyAt,
+  keyLengthAt,
+  lengthAt,
+  partitionAt,
+  W_KEY_HASH,
+} from '../../src/storage/record.js';
+import { paddedWords } from '../../src/base/memory.js';
 import { type Clock, values, withEntry } from '../../src/versions/dvvs.js';
 
 /** A put supersedes whatever its coordinator has made, seen or not: versions.md, "The trap". */
@@ -128,8 +140,8 @@ function withoutSiblings(clock: Clock<StoredValue>): Clock<StoredValue> {
 }
 
 class Overwriting extends Repairs {
-  override later(...[key, policy, clock, kind, stale]: Parameters<Repairs['later']>): void {
-    super.later(key, policy, withoutSiblings(clock), kind, stale);
+  override later(...[key, policy, clock, kind, stale, readMs]: Parameters<Repairs['later']>): void {
+    super.later(key, policy, withoutSiblings(clock), kind, stale, readMs);
   }
 }
 
@@ -153,6 +165,51 @@ class CutEarly extends Journal {
     const open = this.log.segment(LOG_SEGMENT);
     for (const full of this.log.segmentsIn(SEG_LOG)) if (good && full !== open) this.release(full);
     return good;
+  }
+}
+
+/** Each owner lets a tombstone go when it is old enough, whatever the others have. */
+class ByTime implements Service {
+  readonly frames = [];
+  private readonly parts: StandParts;
+  private readonly queue: { record: Int32Array; dueMs: number }[] = [];
+  constructor(parts: StandParts) {
+    this.parts = parts;
+    parts.replica.onTombstone = (words, at) => {
+      const record = words.slice(at, at + (lengthAt(words, at) >>> 2));
+      this.queue.push({ record, dueMs: parts.env.clock.nowMs() + 10_000 });
+    };
+  }
+  receive(): void {}
+  ringChanged(): void {}
+  poll(nowMs: number): number {
+    for (; this.queue.length > 0 && this.queue[0]!.dueMs <= nowMs; this.queue.shift())
+      this.remove(this.queue[0]!.record);
+    return this.queue[0]?.dueMs ?? Infinity;
+  }
+  private remove(record: Int32Array): void {
+    const { replica, trees, own, pipeline } = this.parts;
+    const key = new Uint8Array(record.buffer).slice(
+      keyAt(record, 0) * 4,
+      keyAt(record, 0) * 4 + keyLengthAt(record, 0),
+    );
+    const place = {
+      hash: record[W_KEY_HASH]!,
+      partition: partitionAt(record, 0),
+      bucket: bucketAt(record, 0),
+    };
+    const at = replica.read(place.hash, place.partition, place.bucket, paddedWords(key), key);
+    if (at < 0 || !isTombstone(replica.wordsOf(at), at)) return;
+    const words = replica.wordsOf(at);
+    own.forget(words, at);
+    trees.hide(words, at);
+    if (pipeline.remove(place, paddedWords(key), key) === 'ready') trees.forget(words, at);
+  }
+}
+
+class ByTimeNode extends VirtualNode {
+  protected override makeReaper(parts: StandParts): ByTime {
+    return new ByTime(parts);
   }
 }
 
@@ -200,6 +257,7 @@ export const WRONG: Readonly<Record<string, Parts>> = {
   'a fallback’s absence counted': { ...PRODUCT, machine: (world) => new Anybody(world) },
   'a flush that forgets a record': { ...PRODUCT, buffer: (...parts) => new Forgetful(...parts) },
   'a journal cut too early': { ...PRODUCT, journal: (...parts) => new CutEarly(...parts) },
+  'tombstones reaped by time': { ...PRODUCT, virtualNode: (parts) => new ByTimeNode(parts) },
   'an acknowledgement before the write': { ...PRODUCT, pipeline: (...parts) => new Hasty(...parts) },
   'a retry after a claim': { ...PRODUCT, claims: (...parts) => new Unclaimed(...parts) },
   'preference lists with two virtual nodes of one node': {

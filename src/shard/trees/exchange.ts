@@ -1,5 +1,6 @@
 import { LIMITS } from '../../base/limits.js';
 import {
+  frameDeadline,
   frameRequest,
   frameType,
   LIST_GOES_ON,
@@ -291,7 +292,8 @@ export class Exchange {
     }
     this.phase = 'taking';
     this.wanted.splice(0, done);
-    this.world.inflow.take(words, bytes, at + TREE_RECORDS_AT, words[at + 7]!, this.deadlineMs, (good) => {
+    const deadlineMs = frameDeadline(words, at);
+    this.world.inflow.take(words, bytes, at + TREE_RECORDS_AT, words[at + 7]!, deadlineMs, (good) => {
       if (this.end !== undefined) return;
       if (good) this.nextPage();
       else this.finish('failed');

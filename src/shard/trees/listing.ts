@@ -8,7 +8,7 @@ import type { Completions } from '../completions.js';
 import type { Replica } from '../replica.js';
 import { Digest } from './digest.js';
 import { partitionOfNode } from './nodes.js';
-import type { TreeSet } from './tree-set.js';
+import type { Trees } from './trees.js';
 import { EngineWalk, IndexWalk } from './walks.js';
 
 interface Named {
@@ -21,7 +21,7 @@ interface Named {
 }
 
 interface Parts {
-  readonly trees: { readonly set: TreeSet };
+  readonly trees: Trees;
   readonly pipeline: Pipeline;
   readonly engine: Engine | undefined;
   readonly completions: Completions;
@@ -98,7 +98,8 @@ export class Listing {
   }
 
   private readonly visit = (words: Int32Array, at: number): void => {
-    if (!this.parts.trees.set.isBelow(this.nodes, words, at)) return;
+    const { trees } = this.parts;
+    if (!trees.set.isBelow(this.nodes, words, at) || trees.hides(words, at)) return;
     if (this.entries.length >= LIMITS.treeListedKeys || this.keyBytes >= LIMITS.treeListedBytes) {
       this.cut = true;
       return;
@@ -118,7 +119,7 @@ export class Listing {
 
   /** A copy of what is stored for a key of the list now; undefined if it cannot be read. */
   recordAt(i: number): Int32Array | undefined {
-    const { replica } = this.parts;
+    const { replica, trees } = this.parts;
     const entry = this.entries[i];
     if (entry === undefined) return undefined;
     const { hash, partition, bucket, key } = entry;
@@ -126,6 +127,7 @@ export class Listing {
       const at = replica.read(hash, partition, bucket, paddedWords(key), key);
       if (at < 0) return undefined;
       const words = replica.wordsOf(at);
+      if (trees.hides(words, at)) return undefined;
       return Int32Array.from(words.subarray(at, at + (lengthAt(words, at) >>> 2)));
     } catch (error) {
       if (error instanceof RingletError && error.code === 'DATA_CORRUPT') return undefined;

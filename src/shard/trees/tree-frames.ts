@@ -1,3 +1,4 @@
+import { LIMITS } from '../../base/limits.js';
 import { copyWords } from '../../base/memory.js';
 import {
   TREE_COMPARE,
@@ -120,7 +121,9 @@ export class TreeFrames {
     const total = records.reduce((sum, record) => sum + record.length, 0);
     this.env.count(COUNT_TREE_KEYS, records.length);
     this.env.count(COUNT_TREE_BYTES, total * 4);
-    this.write(envelope, type, TREE_RECORDS_AT + total, (words, at) => {
+    // The records were read just now.
+    const deadlineMs = Math.min(envelope.deadlineMs, this.env.clock.nowMs() + LIMITS.replicaFrameMs);
+    this.write({ ...envelope, deadlineMs }, type, TREE_RECORDS_AT + total, (words, at) => {
       words[at + 6] = outcome;
       words[at + 7] = records.length;
       words[at + 8] = done;

@@ -4,6 +4,7 @@ import type { Completions } from '../completions.js';
 import { Damage } from '../damage.js';
 import type { VnodeEnvironment } from '../environment.js';
 import type { Witness } from '../replica.js';
+import { Digest } from './digest.js';
 import { EngineRebuild, IndexRebuild, type Rebuild } from './rebuild.js';
 import { TreeSet } from './tree-set.js';
 
@@ -17,6 +18,9 @@ export class Trees implements Witness {
   private readonly rebuildAll: () => Rebuild;
   private doubted = false;
   readonly damage = new Damage(() => this.doubt());
+  /** Stored records that count in no tree, by digest: tombstones about to go (shard/reaping). */
+  private readonly hidden = new Set<number>();
+  private readonly digest = new Digest();
 
   constructor(
     env: VnodeEnvironment,
@@ -36,6 +40,7 @@ export class Trees implements Witness {
   ringChanged(): boolean {
     if (!this.set.ringChanged()) return false;
     this.set.clear();
+    this.hidden.clear();
     this.rebuild = this.rebuildAll();
     return true;
   }
@@ -50,6 +55,7 @@ export class Trees implements Witness {
       this.rebuild.replaced(before, beforeAt, words, at);
       return;
     }
+    if (this.hidden.size > 0 && before !== undefined && this.forget(before, beforeAt)) before = undefined;
     if (before === undefined) this.set.change(1, words, at);
     else this.set.replace(before, beforeAt, words, at);
   }
@@ -67,12 +73,39 @@ export class Trees implements Witness {
     if (this.rebuild === undefined) this.doubted = true;
   }
 
+  /** Takes a stored record out of the trees; it comes back with {@link show}, or is replaced or {@link forget}ten. */
+  hide(words: Int32Array, at: number): void {
+    if (this.isHidden(words, at)) return;
+    this.hidden.add(this.digest.number);
+    this.set.change(-1, words, at);
+  }
+
+  show(words: Int32Array, at: number): void {
+    if (this.forget(words, at)) this.set.change(1, words, at);
+  }
+
+  /** The hidden record is gone; false if it was not hidden. */
+  forget(words: Int32Array, at: number): boolean {
+    return this.isHidden(words, at) && this.hidden.delete(this.digest.number);
+  }
+
+  /** Whether a record counts in no tree: nobody is to be sent it. */
+  hides(words: Int32Array, at: number): boolean {
+    return this.hidden.size > 0 && this.isHidden(words, at);
+  }
+
+  private isHidden(words: Int32Array, at: number): boolean {
+    this.digest.ofRecord(words, at);
+    return this.hidden.has(this.digest.number);
+  }
+
   /** Moves a rebuild on by a slice. */
   step(): void {
     if (this.rebuild?.step() === true) this.rebuild = undefined;
     if (this.rebuild !== undefined || !this.doubted) return;
     this.doubted = false;
     this.set.clear();
+    this.hidden.clear();
     this.rebuild = this.rebuildAll();
   }
 }

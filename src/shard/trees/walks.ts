@@ -5,6 +5,8 @@ import {
   bucketAt,
   keyAt,
   keyLengthAt,
+  KIND_REMOVED,
+  kindAt,
   partitionAt,
   sequenceAt,
   verifyRecord,
@@ -64,7 +66,7 @@ export class EngineWalk {
     const byte = buffer.find(stored[W_KEY_HASH]!, bucketAt(stored, 0), key, keyLengthAt(stored, 0));
     // A copy that was read back has the number 0: the stored one is the same, with its number.
     if (byte === 0 || sequenceAt(buffer.words, byte >>> 2) === 0) visit(stored, 0);
-    else visit(buffer.words, byte >>> 2);
+    else if (kindAt(buffer.words, byte >>> 2) !== KIND_REMOVED) visit(buffer.words, byte >>> 2);
   }
 
   /** Whether the walk has been where this key stands, or would stand, in the engine. */
