@@ -1,14 +1,31 @@
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
-import type { BucketProperties, Fault, RingDescription, Sibling, StoreStats } from '../client/api.js';
+import type {
+  BucketProperties,
+  Fault,
+  RingDescription,
+  Sibling,
+  StoreStats,
+  TimelineEvent,
+} from '../client/api.js';
 import type { JoinRequest, RingPlan, RingProgress } from '../client/ring-api.js';
 import { type Call, type Credentials, HttpCaller, problemError, readBody } from './http-call.js';
-import type { Found, Listed, Target, WriteOptions } from './target.js';
+import type { Found, Inspected, Listed, Target, WriteOptions } from './target.js';
 
 interface SiblingLine {
   readonly value: string;
   readonly contentType: string;
   readonly modifiedAt: string;
+}
+
+interface InspectionAnswer extends Omit<Inspected, 'degraded' | 'deleted' | 'siblings' | 'timeline'> {
+  readonly result: {
+    readonly found: boolean;
+    readonly degraded: boolean;
+    readonly context?: string;
+    readonly siblings: readonly SiblingLine[];
+    readonly timeline?: readonly TimelineEvent[];
+  };
 }
 
 interface KeyLine {
@@ -108,6 +125,20 @@ export class HttpTarget implements Target {
     const path = `/buckets/${encodeURIComponent(name)}/props`;
     const body = Buffer.from(JSON.stringify(properties));
     return this.#json({ method: 'PUT', path, body });
+  }
+
+  async inspect(bucket: string, key: string): Promise<Inspected> {
+    const query = new URLSearchParams({ bucket, key });
+    const path = `/admin/inspect?${query.toString()}`;
+    const { result, ...where } = await this.#json<InspectionAnswer>({ method: 'GET', path }, this.#admin);
+    const siblings = result.siblings.map(({ value, contentType, modifiedAt }) => ({
+      bytes: Buffer.from(value, 'base64').length,
+      contentType,
+      modifiedAt,
+    }));
+    const deleted = !result.found && result.context !== undefined;
+    const { degraded, timeline = [] } = result;
+    return { ...where, degraded, deleted, siblings, timeline };
   }
 
   ring(): Promise<RingDescription> {

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { deleteCommand } from './delete.js';
 import { faultCommand } from './fault.js';
 import { getCommand } from './get.js';
+import { inspectCommand } from './inspect.js';
 import { loadCommand } from './load.js';
 import { putCommand } from './put.js';
 import { repairCommand } from './repair.js';
@@ -19,6 +20,7 @@ Examples:
   ringlet get greeting
   ringlet load cities.json --bucket cities --key '{country}/{name}/{lat},{lng}'
   ringlet scan --bucket cities --prefix CH/ --limit 10
+  ringlet inspect greeting
   ringlet status
 
 Commands other than serve use --url, else the store that runs in the data directory (--data), else
@@ -37,6 +39,7 @@ export function buildProgram(): Command {
     putCommand(),
     deleteCommand(),
     scanCommand(),
+    inspectCommand(),
     statusCommand(),
     joinCommand(),
     leaveCommand(),

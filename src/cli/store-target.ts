@@ -1,5 +1,5 @@
 import type { BucketProperties, HostStore, RingDescription } from '../client/api.js';
-import type { Found, Listed, Target, WriteOptions } from './target.js';
+import type { Found, Inspected, Listed, Target, WriteOptions } from './target.js';
 
 /** A store that the command has opened itself, and closes at its end. */
 export class StoreTarget implements Target {
@@ -31,6 +31,24 @@ export class StoreTarget implements Target {
   async ensureBucket(name: string, properties: Partial<BucketProperties>): Promise<BucketProperties> {
     const existing = (await this.#store.buckets()).find((bucket) => bucket.name === name);
     return existing ?? this.#store.bucket(name, properties).setProperties(properties);
+  }
+
+  async inspect(bucket: string, key: string): Promise<Inspected> {
+    const { result, ...where } = await this.#store.bucket(bucket).inspect(key);
+    const siblings = result.siblings.map(({ value, contentType, modifiedAtMs }) => ({
+      bytes: value.length,
+      contentType,
+      modifiedAt: new Date(modifiedAtMs).toISOString(),
+    }));
+    const deleted = !result.found && result.context !== undefined;
+    return {
+      bucket,
+      ...where,
+      degraded: result.degraded,
+      deleted,
+      siblings,
+      timeline: result.timeline ?? [],
+    };
   }
 
   async ring(): Promise<RingDescription> {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { RingletError } from '../base/errors.js';
-import type { BucketProperties, RingDescription, Sibling } from '../client/api.js';
+import type { BucketProperties, Inspection, RingDescription, Sibling, TimelineEvent } from '../client/api.js';
 import { OPTIONS, type Settings } from '../config/options.js';
 import { readToken } from '../config/secret.js';
 import { readEndpoint } from './endpoint.js';
@@ -25,6 +25,19 @@ export interface Listed {
   readonly context: string;
 }
 
+/** Where a key lives; see Inspection in the library. Values themselves are for get. */
+export interface Inspected extends Omit<Inspection, 'result'> {
+  readonly bucket: string;
+  readonly degraded: boolean;
+  readonly deleted: boolean;
+  readonly siblings: readonly {
+    readonly bytes: number;
+    readonly contentType: string;
+    readonly modifiedAt: string;
+  }[];
+  readonly timeline: readonly TimelineEvent[];
+}
+
 export interface WriteOptions {
   readonly context?: string;
   readonly contentType?: string;
@@ -40,6 +53,7 @@ export interface Target {
   list(bucket: string, options: { prefix?: string; limit?: number }): AsyncIterable<Listed>;
   /** The properties of a bucket; one that does not exist is created with these. */
   ensureBucket(name: string, properties: Partial<BucketProperties>): Promise<BucketProperties>;
+  inspect(bucket: string, key: string): Promise<Inspected>;
   ring(): Promise<RingDescription>;
   close(): Promise<void>;
 }

@@ -109,6 +109,38 @@ export interface PutResult {
   readonly timeline?: readonly TimelineEvent[];
 }
 
+export interface Inspection {
+  readonly partition: number;
+  /** How many owners it has in this bucket, and how many a get compares. */
+  readonly n: number;
+  readonly r: number;
+  /** In order of preference: the owners, then those that stand in for them. */
+  readonly preferenceList: readonly KeyCopy[];
+  /** What a get says, with its timeline. */
+  readonly result: GetResult;
+}
+
+export interface KeyCopy {
+  readonly vnode: string;
+  readonly node: string;
+  readonly state: VnodeState;
+  readonly suspectedBy: readonly string[];
+  readonly owner: boolean;
+  /** `none`: it was not asked, or did not answer; `absent`: it has nothing, not even a tombstone. */
+  readonly answer: 'present' | 'absent' | 'none';
+  /** The entries of its copy's clock: an actor's counter, and the values of that actor that are not superseded. */
+  readonly versions: readonly {
+    readonly actor: number;
+    readonly counter: number;
+    readonly values: readonly {
+      readonly deleted: boolean;
+      readonly bytes: number;
+      readonly contentType: string;
+      readonly modifiedAtMs: number;
+    }[];
+  }[];
+}
+
 export interface ScanOptions {
   /** Only keys that begin with these bytes. */
   readonly prefix?: Key;
@@ -151,6 +183,8 @@ export interface Bucket {
   getMany(keys: readonly Key[], options?: GetOptions): Promise<GetResult[]>;
   putMany(entries: readonly PutEntry[], options?: PutOptions): Promise<PutOutcome[]>;
   scan(options?: ScanOptions): AsyncIterableIterator<ScanItem>;
+  /** Where a key lives and what each of its owners has, for people; it asks all of them. */
+  inspect(key: Key): Promise<Inspection>;
   properties(): Promise<BucketProperties>;
   /** Changes r, w, durability or strict; n and conflict are fixed at creation (BUCKET_MISMATCH). */
   setProperties(properties: Partial<BucketProperties>): Promise<BucketProperties>;

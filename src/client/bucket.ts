@@ -10,6 +10,7 @@ import type {
   GetOptions,
   GetResult,
   IncrementOptions,
+  Inspection,
   Key,
   PutEntry,
   PutOptions,
@@ -25,6 +26,7 @@ import { bounded } from './bounded.js';
 import type { Connection } from './connection.js';
 import { VectorContext, vectorOf } from './context.js';
 import { Gets } from './gets.js';
+import { inspectionOf } from './inspect.js';
 import { ERROR, OK } from './latencies.js';
 import { aborted, finished, locateKey } from './located.js';
 import { checkBucketName, checkProperties, policyOf, timeoutOf } from './policy.js';
@@ -46,6 +48,8 @@ type WriteResult = PutResult & { readonly total: number };
 type Wanted = Omit<PutTask, 'kind' | 'policy' | 'startedMs' | 'deadlineMs' | 'timeline' | 'done'>;
 /** Requests of one getMany or putMany in flight at a time. */
 const MANY = 256;
+/** How long an inspection waits for owners that do not answer. */
+const INSPECT_MS = 1_000;
 
 /** A named set of keys as one thread sees it. */
 export class ConnectedBucket implements Bucket {
@@ -273,6 +277,20 @@ export class ConnectedBucket implements Bucket {
     this.connection.assertOpen();
     const definition = this.find();
     if (definition !== undefined) yield* scanBucket(this.connection, definition, options);
+  }
+
+  async inspect(key: Key): Promise<Inspection> {
+    this.connection.assertOpen();
+    const located = locateKey(this.connection, key);
+    const result = await this.get(key, { timeline: true });
+    const definition = this.find();
+    const { n, r, w } = definition?.properties ?? (await this.properties());
+    const policy = definition === undefined ? undefined : policyOf(definition, this.connection.view, {});
+    const nothing = { contributions: [], degraded: true };
+    // An owner that hangs is no reason to show nothing.
+    const copies = policy && (await this.gets.copies(located, policy, INSPECT_MS).catch(() => undefined));
+    const unmade = { bucket: 0, n, r, w, level: 0, rule: 0, strict: false };
+    return inspectionOf(this.connection, located, policy ?? unmade, copies ?? nothing, result);
   }
 
   async properties(): Promise<BucketProperties> {

@@ -242,6 +242,14 @@ export class Gets {
     return found;
   }
 
+  /** The copies of all owners that answer, asked by messages. */
+  async copies(key: LocatedKey, policy: Policy, timeoutMs: number): Promise<GetOutcome> {
+    const startedMs = this.connection.clock.nowMs();
+    const all = { ...policy, r: policy.n, strict: false };
+    const task = { key, policy: all, startedMs, deadlineMs: startedMs + timeoutMs, timeline: undefined };
+    return this.request(task, [], undefined);
+  }
+
   private request(
     base: Pick<GetTask, 'key' | 'policy' | 'startedMs' | 'deadlineMs' | 'timeline'>,
     known: Contribution[],

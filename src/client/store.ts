@@ -8,6 +8,7 @@ import type {
   GetOptions,
   GetResult,
   IncrementOptions,
+  Inspection,
   Key,
   Latency,
   PutEntry,
@@ -96,6 +97,9 @@ export class ConnectedStore implements Store {
   }
   scan(options?: ScanOptions): AsyncIterableIterator<ScanItem> {
     return this.standard.scan(options);
+  }
+  inspect(key: Key): Promise<Inspection> {
+    return this.standard.inspect(key);
   }
   properties(): Promise<BucketProperties> {
     return this.standard.properties();

@@ -242,7 +242,7 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
   admin: {
     flag: 'admin',
     placeholder: 'HOST:PORT',
-    help: 'where /admin/ and /metrics listen instead',
+    help: 'where /admin/, the dashboard and /metrics listen instead',
     expects: 'HOST:PORT, such as 127.0.0.1:8099',
     parse: hostPort,
     fallback: () => undefined,

@@ -32,7 +32,14 @@ function pack() {
     read('npm', ['pack', '--json', '--pack-destination', work], repository),
   );
   const paths = files.map(({ path }) => path);
-  for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'bin/ringlet.cjs', 'dist/src/index.d.ts']) {
+  for (const path of [
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    'bin/ringlet.cjs',
+    'dist/src/index.d.ts',
+    'dashboard/index.html',
+  ]) {
     assert.ok(paths.includes(path), `${path} is in the package`);
   }
   const stray = paths.filter((path) => /^(src|test|bench|dist\/(test|bench))\//.test(path));

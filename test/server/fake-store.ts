@@ -165,6 +165,9 @@ export class FakeBucket implements Bucket {
     }
   }
 
+  inspect(): Promise<never> {
+    throw new RingletError('INTERNAL', 'not part of the fake');
+  }
   increment(): Promise<number> {
     throw new RingletError('INTERNAL', 'not part of the fake');
   }

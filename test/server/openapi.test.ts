@@ -37,6 +37,7 @@ interface SchemaObject {
 interface Parameter {
   readonly name: string;
   readonly in: 'path' | 'query' | 'header';
+  readonly required?: boolean;
   readonly schema: SchemaObject;
 }
 interface OperationObject {
@@ -218,8 +219,10 @@ function expectDescribed(operation: OperationObject, { path, sent }: Request, an
   }
 }
 
+/** All but the feed, which does not end. */
 function operations(): [string, string, OperationObject][] {
-  return Object.entries(document.paths).flatMap(([path, methods]) =>
+  const paths = Object.entries(document.paths).filter(([path]) => path !== '/admin/events');
+  return paths.flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]): [string, string, OperationObject] => [
       path,
       method,
@@ -232,7 +235,7 @@ describe('requests made of the description', () => {
   test('valid ones are answered as it says, and never with 400', async () => {
     for (const [path, method, operation] of operations()) {
       const rows = operation.parameters.map((parameter) =>
-        parameter.in === 'path'
+        parameter.required === true
           ? arbitraryOf(parameter)
           : fc.option(arbitraryOf(parameter), { nil: undefined, freq: 2 }),
       );

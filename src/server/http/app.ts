@@ -8,6 +8,7 @@ import { routedUrl } from './address.js';
 import { adminRoutes } from './admin.js';
 import { Bodies } from './bodies.js';
 import { bucketRoutes } from './buckets.js';
+import { dashboardRoutes } from './dashboard.js';
 import { faultRoutes } from './faults.js';
 import { guard } from './guard.js';
 import { memberRoutes } from './members.js';
@@ -31,11 +32,15 @@ export interface AppOptions {
   readonly report: (error: unknown) => void;
 }
 
-/** The routes, ready to take requests. The app does not listen; `handler` is attached to who does. */
+/**
+ * The routes, ready to take requests. The app does not listen; `handler` is attached to who does.
+ * `stop` ends answers that would go on for ever.
+ */
 export async function buildApp(
   store: Store,
   options: AppOptions,
-): Promise<{ app: FastifyInstance; handler: RequestListener }> {
+): Promise<{ app: FastifyInstance; handler: RequestListener; stop: () => void }> {
+  let stop = (): void => undefined;
   let handler: RequestListener | undefined;
   const app = fastify({
     serverFactory: (listener) => {
@@ -73,9 +78,10 @@ export async function buildApp(
     faultRoutes(app, store, options.faults);
     metricsRoute(app, store);
     memberRoutes(app, options.members);
+    stop = dashboardRoutes(app, store);
   }
   openapiRoute(app);
   await app.ready();
   assert(handler !== undefined, 'fastify asks for its server while it is made');
-  return { app, handler };
+  return { app, handler, stop };
 }

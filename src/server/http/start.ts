@@ -44,8 +44,9 @@ export async function startHttp(store: Store, options: HttpOptions): Promise<Htt
   const bound = (at: HostPort | HttpListener): Promise<HttpListener> | HttpListener =>
     'server' in at ? at : bindHttp(at, options.access?.tls);
   const apps: FastifyInstance[] = [];
+  const stops: (() => void)[] = [];
   const serve = async (listener: HttpListener, part: 'all' | 'data' | 'admin'): Promise<HttpListener> => {
-    const { app, handler } = await buildApp(store, {
+    const { app, handler, stop } = await buildApp(store, {
       server: listener.server,
       host: listener.host,
       secret: options.access?.secret,
@@ -58,6 +59,7 @@ export async function startHttp(store: Store, options: HttpOptions): Promise<Htt
     });
     listener.attach(handler);
     apps.push(app);
+    stops.push(stop);
     return listener;
   };
   const data = await serve(await bound(options.listen), options.admin === undefined ? 'all' : 'data');
@@ -67,6 +69,7 @@ export async function startHttp(store: Store, options: HttpOptions): Promise<Htt
     adminAddress: admin.address,
     instance,
     async close() {
+      for (const stop of stops) stop();
       const graceMs = options.graceMs ?? 5_000;
       await Promise.all([data.close(graceMs), admin.close(graceMs)]);
       await Promise.all(apps.map((app) => app.close()));

@@ -6,6 +6,8 @@ export interface Operation {
   readonly id: string;
   readonly summary: string;
   readonly query?: readonly QueryName[];
+  /** Of these, the ones without which it cannot be asked. */
+  readonly required?: readonly QueryName[];
   readonly headers?: readonly HeaderName[];
   /** A schema's name for JSON; `value` for bytes of any type. */
   readonly body?: SchemaName | 'value';
@@ -68,11 +70,14 @@ export function openapiDocument(routes: readonly DescribedRoute[], version: stri
   };
 }
 
-function describe({ id, summary, query = [], headers = [], body, answers }: Operation, path: string): object {
+function describe(
+  { id, summary, query = [], required = [], headers = [], body, answers }: Operation,
+  path: string,
+): object {
   const inPath = (['bucket', 'key'] as const).filter((name) => path.includes(`{${name}}`));
   const parameters = [
     ...inPath.map((name) => ({ name, in: 'path', required: true, ...PATH[name] })),
-    ...query.map((name) => ({ name, in: 'query', ...QUERY[name] })),
+    ...query.map((name) => ({ name, in: 'query', required: required.includes(name), ...QUERY[name] })),
     ...headers.map((name) => ({ in: 'header', ...HEADERS[name] })),
   ];
   return {

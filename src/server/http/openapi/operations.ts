@@ -212,6 +212,30 @@ export const planRing: Operation = {
   body: 'RingPlanRequest',
   answers: { 200: json('RingPlan', 'partitions and about how many keys'), 409: CHANGING, 413: TOO_LARGE },
 };
+export const INSPECT_QUERY = ['bucket', 'key'] as const satisfies readonly QueryName[];
+
+export const inspectKey: Operation = {
+  id: 'inspectKey',
+  summary: 'Where a key lives, and what each of its owners has',
+  query: INSPECT_QUERY,
+  required: ['key'],
+  answers: { 200: { description: 'for people', content: { 'application/json': 'Inspection' } } },
+};
+export const watchStore: Operation = {
+  id: 'watchStore',
+  summary: 'Server-sent events once a second, for the dashboard: owners, then moment',
+  answers: { 200: { description: 'until the client leaves', content: { 'text/event-stream': 'text' } } },
+};
+export const getDashboard: Operation = {
+  id: 'getDashboard',
+  summary: 'The dashboard',
+  answers: { 200: { description: 'a page', content: { 'text/html': 'text' } } },
+};
+export const getDashboardFile = (name: string): Operation => ({
+  id: `getDashboardFile_${name.replaceAll('.', '_')}`,
+  summary: 'A file of the dashboard',
+  answers: { 200: { description: name, content: { '*/*': 'bytes' } } },
+});
 export const getMetrics: Operation = {
   id: 'getMetrics',
   summary: 'Metrics for Prometheus',

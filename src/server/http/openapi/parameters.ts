@@ -43,6 +43,11 @@ export const QUERY = {
     description: 'at most so many lines; default: all',
     schema: { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
   },
+  bucket: {
+    description: 'name of the bucket; default: default',
+    schema: { type: 'string', examples: ['b1'] },
+  },
+  key: { description: 'the key', schema: { type: 'string', examples: ['a', 'b/c'] } },
   values: flag('lines hold the values too'),
 } as const satisfies Record<string, Described>;
 export type QueryName = keyof typeof QUERY;

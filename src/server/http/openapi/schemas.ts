@@ -102,6 +102,33 @@ export const SCHEMAS = {
     }),
     description: 'docs/operations.md says what to look at',
   },
+  Inspection: object({
+    bucket: text,
+    partition: whole,
+    n: replicas,
+    r: replicas,
+    preferenceList: array(
+      object({
+        vnode: text,
+        node: text,
+        state: text,
+        suspectedBy: array(text),
+        owner: { type: 'boolean' },
+        answer: { type: 'string', enum: ['present', 'absent', 'none'] },
+        versions: array(object({ actor: whole, counter: whole, values: array({ type: 'object' }) })),
+      }),
+    ),
+    result: object(
+      {
+        found: { type: 'boolean' },
+        degraded: { type: 'boolean' },
+        context: text,
+        siblings: array(sibling),
+        timeline: array({ type: 'object' }),
+      },
+      ['context', 'timeline'],
+    ),
+  }),
   Health: object({ status: { const: 'serving' }, instance: text, vnodes: whole }),
   Fault: {
     type: 'object',

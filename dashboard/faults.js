@@ -1,0 +1,59 @@
+import { byId, h, setText } from './dom.js';
+
+/** Injecting faults, where the store allows them. */
+export function startFaults() {
+  byId('fault-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const form = new FormData(event.target);
+    void ask('POST', faultOf(form.get('at'), form.get('what'), Number(form.get('for'))));
+  });
+  byId('fault-clear').addEventListener('click', () => void ask('DELETE'));
+}
+
+function faultOf(at, what, forMs) {
+  if (what === 'crash') return { kind: 'crash', at };
+  if (what === 'stop' || what === 'hang') return { kind: what, at, forMs };
+  const effect = what === 'cut' ? { cut: true } : { delayMs: 20 };
+  return { kind: 'link', from: at, to: 'all', forMs, ...effect };
+}
+
+async function ask(method, fault) {
+  const said = byId('fault-said');
+  try {
+    const response = await fetch('/admin/faults', {
+      method,
+      ...(fault === undefined
+        ? {}
+        : { body: JSON.stringify(fault), headers: { 'Content-Type': 'application/json' } }),
+    });
+    if (!response.ok) throw new Error((await response.json()).detail);
+    setText(
+      said,
+      fault === undefined ? 'Everything is healed.' : `Done: ${fault.kind} at ${fault.at ?? fault.from}.`,
+    );
+  } catch (error) {
+    setText(said, `Refused: ${error.message}`);
+  }
+}
+
+let shown = '';
+
+export function showFaults({ ring, stats }) {
+  byId('faults').hidden = !stats.faults.allowed;
+  if (!stats.faults.allowed) return;
+  const places = ring.nodes.flatMap(({ id, vnodes }) => [id, ...vnodes.map((vnode) => vnode.id)]);
+  const text = JSON.stringify([places, stats.faults.links]);
+  if (text === shown) return;
+  shown = text;
+  const select = byId('fault-at');
+  const chosen = select.value;
+  select.replaceChildren(...places.map((place) => h('option', { value: place }, place)));
+  if (places.includes(chosen)) select.value = chosen;
+  byId('fault-links').replaceChildren(
+    ...stats.faults.links
+      .slice(0, 12)
+      .map(({ from, to, cut, delayMs }) =>
+        h('li', {}, `${from} → ${to}: ${cut ? 'cut' : `delay ${delayMs} ms`}`),
+      ),
+  );
+}

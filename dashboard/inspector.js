@@ -1,0 +1,142 @@
+import { byId, h, rows, s, setText } from './dom.js';
+import { bytes } from './format.js';
+
+export function startInspector() {
+  byId('inspect-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    void inspect(byId('inspect-bucket').value, byId('inspect-key').value);
+  });
+}
+
+async function inspect(bucket, key) {
+  const said = byId('inspect-said');
+  setText(said, 'Asking all owners …');
+  try {
+    const query = new URLSearchParams({ bucket, key });
+    const response = await fetch(`/admin/inspect?${query}`);
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.detail);
+    show(key, answer);
+  } catch (error) {
+    setText(said, `That did not work: ${error.message}`);
+    byId('inspect-result').replaceChildren();
+  }
+}
+
+function show(key, { bucket, partition, n, r, preferenceList, result }) {
+  const copies = preferenceList.filter(({ answer }) => answer === 'present').length;
+  const { siblings } = result;
+  const found =
+    siblings.length === 1
+      ? 'one value'
+      : siblings.length > 1
+        ? `${siblings.length} siblings`
+        : result.context === undefined
+          ? 'never written'
+          : 'deleted';
+  setText(
+    byId('inspect-said'),
+    `“${key}” in bucket ${bucket}: ${found}; partition ${partition}, ${copies} of ${n} copies seen, a get compares ${r}${result.degraded ? '; the answer is degraded' : ''}.`,
+  );
+  const table = h('table');
+  rows(
+    table,
+    'Preference list: the owners, then those that stand in for them',
+    [['Virtual node'], ['Role'], ['State'], ['Copy'], ['Versions (actor : counter)'], ['Values']],
+    preferenceList.map(copyRow),
+  );
+  byId('inspect-result').replaceChildren(
+    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Preference list' }, table),
+    ...(siblings.length === 0
+      ? []
+      : [h('h3', {}, siblings.length === 1 ? 'Value' : 'Siblings'), ...siblings.map(siblingBox)]),
+    h('h3', {}, 'Timeline of the get'),
+    h(
+      'div',
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Timeline' },
+      timeline(result.timeline ?? []),
+    ),
+  );
+}
+
+const ANSWERS = { present: 'has it', absent: 'has nothing', none: 'not asked, or no answer' };
+
+function copyRow({ vnode, owner, state, answer, versions, suspectedBy }, i) {
+  const values = versions.flatMap((version) => version.values);
+  const kind = answer === 'present' ? 'good-text' : owner ? 'bad-text' : 'quiet';
+  return [
+    vnode,
+    owner ? (i === 0 ? 'first owner' : 'owner') : 'fallback',
+    suspectedBy.length > 0 ? `${state}, suspected` : state,
+    [h('span', { class: kind }, ANSWERS[answer])],
+    [
+      h(
+        'span',
+        { class: 'mono' },
+        versions.map(({ actor, counter }) => `${actor}:${counter}`).join('  ') || '–',
+      ),
+    ],
+    values.length === 0
+      ? '–'
+      : values.map((value) => (value.deleted ? 'tombstone' : bytes(value.bytes))).join(', '),
+  ];
+}
+
+function siblingBox({ value, contentType, modifiedAt }) {
+  const raw = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
+  let text;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(raw.subarray(0, 4096));
+  } catch {
+    text = Array.from(raw.subarray(0, 256), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  }
+  const head = `${bytes(raw.length)}, ${contentType}, written ${new Date(modifiedAt).toLocaleString()}`;
+  return h('div', { class: 'sibling' }, h('span', { class: 'quiet' }, head), h('pre', {}, text));
+}
+
+const LANE = 24;
+const LEFT = 92;
+const WIDTH = 720;
+
+/** A lane per virtual node: from the question to the answer, or a mark where memory was read. */
+function timeline(events) {
+  const lanes = [...new Set(events.map(({ vnode }) => vnode).filter((vnode) => vnode !== undefined))];
+  const end = Math.max(1, ...events.map(({ atUs }) => atUs));
+  const x = (us) => LEFT + (us / end) * (WIDTH - LEFT - 14);
+  const height = (lanes.length + 1) * LANE + 8;
+  const words = events.map(({ atUs, event, vnode = '', outcome = '' }) =>
+    `${atUs} µs ${event} ${vnode} ${outcome}`.trim(),
+  );
+  const svg = s('svg', {
+    class: 'timeline',
+    viewBox: `0 0 ${WIDTH} ${height}`,
+    role: 'img',
+    'aria-label': words.join('; '),
+  });
+  lanes.forEach((vnode, lane) => {
+    const y = lane * LANE + 14;
+    svg.append(s('line', { x1: LEFT, x2: WIDTH - 14, y1: y, y2: y }), s('text', { x: 0, y: y + 4 }, vnode));
+    let sent;
+    for (const { atUs, event, outcome = '' } of events.filter((one) => one.vnode === vnode)) {
+      if (event === 'sent' || event === 'retried') sent = atUs;
+      const from = event === 'answered' && sent !== undefined ? sent : atUs;
+      const mark = s('rect', {
+        x: x(from),
+        y: y - 6,
+        width: Math.max(5, x(atUs) - x(from)),
+        height: 12,
+        rx: 3,
+      });
+      mark.style.fill =
+        event === 'timed-out' ? 'var(--bad)' : event === 'sent' ? 'var(--quiet)' : 'var(--accent)';
+      mark.append(s('title', {}, `${event} ${outcome} at ${atUs} µs`));
+      svg.append(mark);
+    }
+  });
+  const base = lanes.length * LANE + 14;
+  svg.append(
+    s('text', { class: 'axis', x: LEFT, y: base + 6 }, '0 µs'),
+    s('text', { class: 'axis', x: WIDTH - 14, y: base + 6, 'text-anchor': 'end' }, `${end} µs`),
+  );
+  return svg;
+}

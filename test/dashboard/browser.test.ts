@@ -1,0 +1,154 @@
+import { existsSync } from 'node:fs';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { HostStore } from '../../src/client/api.js';
+import type { HttpServer } from '../../src/server/http/start.js';
+
+const dist = new URL('../../dist/src/', import.meta.url).href;
+const { open } = (await import(`${dist}index.js`)) as typeof import('../../src/index.js');
+const { startHttp } = (await import(
+  `${dist}server/http/start.js`
+)) as typeof import('../../src/server/http/start.js');
+
+const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
+
+describe.skipIf(executablePath === undefined)('the dashboard in Chromium (apt-get install chromium)', () => {
+  let store: HostStore;
+  let http: HttpServer;
+  let browser: Browser;
+  let page: Page;
+  /** What a user would find in the console, and requests that leave the store. */
+  let complaints: string[];
+
+  beforeAll(async () => {
+    store = await open({ engine: 'memory', nodes: 3, memoryMiB: 64, allowFaults: true });
+    http = await startHttp(store, {
+      listen: { host: '127.0.0.1', port: 0 },
+      valueBytes: 100_000,
+      faults: store.faults,
+    });
+    browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
+  });
+  afterAll(async () => {
+    await browser.close();
+    await http.close();
+    await store.close();
+  });
+
+  beforeEach(async () => {
+    complaints = [];
+    page = await browser.newPage({ viewport: { width: 1200, height: 800 }, colorScheme: 'light' });
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('requestfailed', (request) => {
+      // The feed of a page that closes.
+      if (!request.url().endsWith('/admin/events')) complaints.push(`failed: ${request.url()}`);
+    });
+    page.on('request', (request) => {
+      if (new URL(request.url()).origin !== http.address) complaints.push(`elsewhere: ${request.url()}`);
+    });
+    await page.goto(http.address);
+    await page.waitForSelector('#health.good');
+  });
+  afterEach(async () => {
+    await page.close();
+    expect(complaints).toEqual([]);
+  });
+
+  /** Asked from here: the page's policy lets nobody evaluate text in it. */
+  const becomesTrue = (condition: string): Promise<void> =>
+    expect.poll(() => page.evaluate<boolean>(condition), { timeout: 20_000 }).toBe(true);
+
+  test('draws the ring, and every virtual node is in its table', async () => {
+    await page.waitForSelector('#ring-svg .arc');
+    expect(await page.locator('#ring-svg .arc').count()).toBe(64);
+    expect(await page.locator('#ring-nodes button').allTextContents()).toEqual(['n1', 'n2', 'n3']);
+    expect(await page.locator('#vnodes tbody tr').count()).toBe(3);
+    expect(await page.textContent('#health')).toBe('all 3 virtual nodes serve');
+  });
+
+  test('puts and gets are seen while they happen, and the bucket that they made', async () => {
+    const bucket = store.bucket('seen');
+    const busy = new AbortController();
+    const load = (async () => {
+      for (let i = 0; !busy.signal.aborted; i++) {
+        await bucket.put(`k${i % 50}`, 'v', { timeoutMs: 5_000 });
+        await bucket.get(`k${i % 50}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    })();
+    const tile = (name: string): string =>
+      `[...document.querySelectorAll('#tiles dt')].find((dt) => dt.textContent === '${name}').nextSibling.textContent`;
+    await becomesTrue(`parseFloat(${tile('Writes per second')}) > 0`);
+    await becomesTrue(`parseFloat(${tile('Gets per second')}) > 0`);
+    await becomesTrue(`${tile('p99 of puts')} !== '–'`);
+    await becomesTrue(`document.querySelectorAll('#chart-rate path')[1].getAttribute('d').includes('L')`);
+    await page.waitForSelector('#bucket-table th:text-is("seen")');
+    busy.abort();
+    await load;
+  });
+
+  test('a node that is stopped from the page is seen, and healed from it', async () => {
+    await page.selectOption('#fault-at', 'n2');
+    await page.selectOption('[name=what]', 'stop');
+    await page.selectOption('[name=for]', '60000');
+    await page.click('#fault-form [type=submit]');
+    await page.waitForSelector('#health.bad:has-text("n2.0")');
+    await page.waitForSelector('#ring-nodes .down:has-text("n2")');
+    expect(await page.textContent('#fault-said')).toBe('Done: stop at n2.');
+    await page.click('#fault-clear');
+    await page.waitForSelector('#health.good');
+  });
+
+  test('a key is shown with its owners and siblings; markup in key and value stays text', async () => {
+    const key = '<img src=x onerror="document.title=1">';
+    for (const value of ['<script>document.title = 1</script>', 'two']) await store.put(key, value);
+    await page.fill('#inspect-key', key);
+    await page.press('#inspect-key', 'Enter');
+    await page.waitForSelector('#inspect-result tbody tr');
+    expect(await page.textContent('#inspect-said')).toContain(`“${key}” in bucket default: 2 siblings`);
+    expect((await page.locator('.sibling pre').allTextContents()).toSorted()).toEqual([
+      '<script>document.title = 1</script>',
+      'two',
+    ]);
+    expect(await page.locator('#inspect-result :is(img, script)').count()).toBe(0);
+    expect(await page.title()).toBe('Ringlet');
+    const copies = await page.locator('#inspect-result tbody tr td:nth-child(4)').allTextContents();
+    expect(copies).toEqual(['has it', 'has it', 'has it']);
+    expect(await page.locator('.timeline rect').count()).toBeGreaterThan(0);
+  });
+
+  test('with the keyboard alone a node is chosen; the link to the content comes first', async () => {
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('To the content');
+    await page.focus('#ring-nodes li:nth-child(1) button');
+    await page.keyboard.press('Tab');
+    await becomesTrue(
+      `document.getElementById('ring-detail').textContent.startsWith('n2, capacity 1: first owner of ')`,
+    );
+  });
+
+  test('dark and light, and nothing is wider than a telephone', async () => {
+    const background = (): Promise<string> =>
+      page.evaluate('getComputedStyle(document.body).backgroundColor');
+    const light = await background();
+    await page.click('#theme');
+    expect(await background()).not.toBe(light);
+    await page.reload();
+    await page.waitForSelector('#health.good');
+    expect(await background()).not.toBe(light);
+    await page.setViewportSize({ width: 360, height: 700 });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
+  });
+
+  test('every control has a name, every table heads, every section a title', async () => {
+    const nameless = await page.evaluate(
+      `[...document.querySelectorAll('button, input, select, a')].filter((e) => !(e.textContent.trim() || e.ariaLabel || e.labels?.length)).map((e) => e.outerHTML)`,
+    );
+    expect(nameless).toEqual([]);
+    expect(await page.locator('section:not([aria-labelledby]):not([aria-label])').count()).toBe(0);
+    expect(await page.locator('#vnodes thead th[scope=col]').count()).toBeGreaterThan(5);
+  });
+});
