@@ -1,17 +1,24 @@
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { SuiteOptions } from './suite/experiment.js';
+import type { Experiment, SuiteOptions } from './suite/experiment.js';
 import { loadExperiments, selectExperiments } from './suite/registry.js';
 import { duration } from './suite/progress.js';
 import { runSuite } from './suite/run-suite.js';
 import { noteText } from './report/table.js';
-import type { Mode, Results } from './report/schema.js';
+import { DEFAULT_SLA, parseSla } from './suite/sla.js';
+import { checkResults } from './report/check-results.js';
+import type { Mode, Results, Sla } from './report/schema.js';
+import { writeReport } from './report/write-report.js';
 
-const BUDGET_SECONDS: Readonly<Record<Mode, number>> = { quick: 88, default: 890 };
+const BUDGET_SECONDS: Readonly<Record<Mode, number>> = { quick: 88, default: 890, full: 24 * 3_600 };
 const DEFAULT_SEED = 20_070_914;
 
 interface Flags {
   readonly quick: boolean;
+  readonly full: boolean;
+  readonly sla: Sla;
+  readonly report?: string;
   readonly only: readonly string[];
   readonly out?: string;
   readonly list: boolean;
@@ -23,8 +30,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   const command = new Command('bench')
     .description('measures Ringlet and its peers on this machine')
     .option('--quick', 'at most 90 seconds instead of 15 minutes', false)
+    .option('--full', 'as long as a million samples per point take', false)
     .option('--only <names>', 'comma-separated experiments', names, [])
     .option('--out <dir>', 'folder of the results (default: bench-results/<time>)')
+    .option('--sla <sla>', 'find the highest rate that keeps it', sla, parseSla(DEFAULT_SLA))
+    .option('--report <dir>', 'draw the report of an earlier run again, and stop')
     .option('--list', 'name the experiments and what they ask', false)
     .option('--seed <number>', 'of keys, values and arrival times', wholeNumber, DEFAULT_SEED)
     .addOption(
@@ -49,9 +59,10 @@ async function run(flags: Flags): Promise<number> {
     }
     return 0;
   }
-  const mode: Mode = flags.quick ? 'quick' : 'default';
+  if (flags.report !== undefined) return await drawAgain(resolve(flags.report), all);
+  const mode: Mode = flags.quick ? 'quick' : flags.full ? 'full' : 'default';
   const outDirectory = resolve(flags.out ?? join('bench-results', timestamp()));
-  const { only, seed, engine } = flags;
+  const { only, seed, engine, sla } = flags;
   const options: SuiteOptions = {
     mode,
     only,
@@ -59,6 +70,7 @@ async function run(flags: Flags): Promise<number> {
     engine,
     budgetSeconds: BUDGET_SECONDS[mode],
     outDirectory,
+    sla,
   };
   let experiments: ReturnType<typeof selectExperiments>;
   try {
@@ -68,7 +80,20 @@ async function run(flags: Flags): Promise<number> {
     return 2;
   }
   const results = await runSuite(experiments, options, interruptSignal());
+  await writeReport(outDirectory, results, experiments);
   return conclude(results, outDirectory);
+}
+
+async function drawAgain(directory: string, experiments: readonly Experiment[]): Promise<number> {
+  const results = JSON.parse(await readFile(join(directory, 'results.json'), 'utf8')) as Results;
+  const faults = checkResults(results);
+  if (faults.length > 0) {
+    process.stderr.write(`error: ${directory} holds no results of this version: ${faults[0]}\n`);
+    return 2;
+  }
+  await writeReport(directory, results, experiments);
+  process.stdout.write(`${join(directory, 'report.html')}\n`);
+  return 0;
 }
 
 /** Exit code: 0, 1 after a failure, 130 after Ctrl-C. */
@@ -76,7 +101,8 @@ function conclude(results: Results, outDirectory: string): number {
   const notes = Object.values(results.experiments).flatMap((experiment) => experiment.notes);
   const missing = notes.filter((note) => note.kind === 'missing');
   const failed = notes.filter((note) => note.kind === 'failed');
-  process.stdout.write(`\n${join(outDirectory, 'results.json')} after ${duration(results.seconds)}\n`);
+  const report = join(outDirectory, 'report.html');
+  process.stdout.write(`\n${report} and results.json after ${duration(results.seconds)}\n`);
   if (missing.length > 0) process.stdout.write(`not measured:\n${missing.map(noteText).join('\n')}\n`);
   if (failed.length > 0) process.stdout.write(`failed:\n${failed.map(noteText).join('\n')}\n`);
   if (failed.length > 0) return 1;
@@ -98,6 +124,14 @@ function interruptSignal(): AbortSignal {
 
 function names(value: string): readonly string[] {
   return value.split(',').filter((name) => name !== '');
+}
+
+function sla(value: string): Sla {
+  try {
+    return parseSla(value);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 function wholeNumber(value: string): number {

@@ -38,12 +38,27 @@ export interface ClosedStep extends StepTime {
   readonly op: Operation;
   readonly inFlight: number;
 }
+/** As {@link ClosedStep}, of several operations by their shares; each is timed. */
+export interface MixedStep extends StepTime {
+  readonly kind: 'mixed';
+  readonly mix: Mix;
+  readonly inFlight: number;
+}
+/** Shares of the operations; they sum to 1. An insert is counted as a put. */
+export interface Mix {
+  readonly get: number;
+  readonly put: number;
+  readonly insert: number;
+  readonly rmw: number;
+}
 /** Requests at intended start times, divided among the callers. */
 export interface OpenStep extends StepTime {
   readonly kind: 'open';
   readonly putFraction: number;
   readonly arrivals: Arrivals;
   readonly perSecond: number;
+  /** Histograms of so many equal parts of the window besides the whole. */
+  readonly bins?: number;
 }
 /** A pure computation on so many threads: what two cores are worth here and now. */
 export interface CpuStep {
@@ -51,7 +66,7 @@ export interface CpuStep {
   readonly callers: number;
   readonly seconds: number;
 }
-export type LoadStep = ClosedStep | OpenStep;
+export type LoadStep = ClosedStep | MixedStep | OpenStep;
 export type Step = LoadStep | CpuStep;
 
 /** Requests that each node served during a step, in bins of equal length. */
@@ -68,6 +83,22 @@ export interface StepReport {
   readonly loads: NodeLoads | null;
   /** Only for a CPU step: iterations per second of all threads. */
   readonly cpuPerSecond: number | null;
+  /** Of the whole process, from the start of the step's warm-up to its end. */
+  readonly resources: StepResources | null;
+}
+
+export interface StepResources {
+  readonly voluntarySwitches: number;
+  readonly involuntarySwitches: number;
+  readonly cpuSeconds: number;
+  /** Pauses of garbage collection in any thread; null where they were not traced. */
+  readonly gc: GcPauses | null;
+}
+
+export interface GcPauses {
+  readonly pauses: number;
+  readonly totalMs: number;
+  readonly longestMs: number;
 }
 
 /** What the child sends, in order; a case that ends early has sent what it finished. */

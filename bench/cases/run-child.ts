@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import type { ChildMessage, ChildSpec, StepReport } from './case.js';
+import { GcTrace } from './gc-trace.js';
 
 export interface ChildReport {
   readonly steps: readonly StepReport[];
@@ -19,8 +20,8 @@ const STDERR_KEPT = 4_000;
 /** Runs one case in a fresh process, bounded in time, and keeps what it finished. */
 export async function runChild(spec: ChildSpec, limits: ChildLimits): Promise<ChildReport> {
   const child = fork(new URL('./child.js', import.meta.url), {
-    execArgv: ['--expose-gc'],
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    execArgv: ['--expose-gc', '--trace-gc'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     serialization: 'advanced',
   });
   const collected = new Collector(child, spec);
@@ -43,12 +44,14 @@ export async function runChild(spec: ChildSpec, limits: ChildLimits): Promise<Ch
 class Collector {
   readonly #steps: StepReport[] = [];
   readonly #ended: Promise<string>;
+  readonly #gc = new GcTrace();
   #output: unknown = null;
   #error: string | null = null;
   #done = false;
   #stderr = '';
 
   constructor(child: ChildProcess, spec: ChildSpec) {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#gc.read(text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
     });
@@ -73,10 +76,15 @@ class Collector {
     return { steps: this.#steps, output: this.#output, error: this.#error };
   }
 
+  #withPauses(report: StepReport): StepReport {
+    const gc = this.#gc.take();
+    return report.resources === null ? report : { ...report, resources: { ...report.resources, gc } };
+  }
+
   #take(message: Exclude<ChildMessage, { type: 'ready' }>): void {
     switch (message.type) {
       case 'step':
-        this.#steps.push(message.report);
+        this.#steps.push(this.#withPauses(message.report));
         return;
       case 'output':
         this.#output = message.output;

@@ -1,4 +1,4 @@
-import type { CaseSpec, CpuStep, LoadStep, StepReport } from './case.js';
+import type { CaseSpec, CpuStep, LoadStep, StepReport, StepResources } from './case.js';
 import { NodeLoadSampler } from './node-loads.js';
 import { LoadPool } from '../load/load-pool.js';
 import { runPart } from '../load/load-task.js';
@@ -26,7 +26,7 @@ async function runCpu(step: CpuStep): Promise<StepReport> {
   const pool = new LoadPool(step.callers);
   try {
     const cpuPerSecond = await pool.cpu(step.callers, step.seconds);
-    return { loops: [], lag: null, loads: null, cpuPerSecond };
+    return { loops: [], lag: null, loads: null, cpuPerSecond, resources: null };
   } finally {
     await pool[Symbol.asyncDispose]();
   }
@@ -43,6 +43,7 @@ async function runLoad(
   const disk = store !== null && spec.system.system === 'ringlet' && spec.system.engine === 'lmdb';
   const lag = disk ? new LagSampler(() => lagOf(store.stats())) : null;
   const loads = store && new NodeLoadSampler(store);
+  const before = process.resourceUsage();
   loads?.start(step.warmupSeconds * 1_000, step.seconds * 1_000);
   const { beginMs, loops } =
     step.callers === 'main'
@@ -53,6 +54,18 @@ async function runLoad(
     lag: lag?.stop(beginMs + step.warmupSeconds * 1_000) ?? null,
     loads: loads?.stop() ?? null,
     cpuPerSecond: null,
+    resources: resourcesSince(before),
+  };
+}
+
+function resourcesSince(before: NodeJS.ResourceUsage): StepResources {
+  const now = process.resourceUsage();
+  return {
+    voluntarySwitches: now.voluntaryContextSwitches - before.voluntaryContextSwitches,
+    involuntarySwitches: now.involuntaryContextSwitches - before.involuntaryContextSwitches,
+    cpuSeconds: (now.userCPUTime - before.userCPUTime + now.systemCPUTime - before.systemCPUTime) / 1e6,
+    // The parent has them: only it sees the traces of all threads.
+    gc: null,
   };
 }
 

@@ -1,4 +1,7 @@
 import { redisProblem } from '../cases/redis-server.js';
+import { percentileFigure } from '../figures/curves.js';
+import { tableOf, type Figure } from '../figures/figure.js';
+import { shortNumber } from '../figures/ticks.js';
 import { interleaved } from '../measure/statistics.js';
 import { Collector } from '../peers/collector.js';
 import { peers, ringletContestants, type Contestant } from '../peers/contestants.js';
@@ -7,12 +10,23 @@ import { measureMemory } from '../peers/memory.js';
 import { expectedPeersSeconds } from '../peers/expected-time.js';
 import { PEERS_PARAMETERS } from '../peers/parameters.js';
 import { requirements } from '../peers/requirements.js';
+import type { Row } from '../report/schema.js';
 import { NEEDS_DISK, supportsDurability } from '../suite/defaults.js';
 import { defineExperiment, type ExperimentContext } from '../suite/experiment.js';
 import { betterSqliteProblem } from '../targets/better-sqlite3.js';
 
 export default defineExperiment({
   name: 'peers',
+  title: 'Peers: what you would otherwise use',
+  explanation: {
+    shows:
+      'The same keys and values in Redis (a process of its own, reached by a socket) and in embedded stores (lmdb-js, classic-level, better-sqlite3), beside this store with one copy (N=1) and with three (N=3).',
+    measured:
+      'Every system in a fresh process with its best documented settings and its fastest documented calls, interleaved in one run: 100,000 keys, values of 100 bytes. Closed loop with 1 and 64 in flight; Poisson rates at half of Redis’ own peak. Systems that are not installed are named below.',
+    paper: null,
+    follows:
+      'For reads any store in the process is far ahead of one behind a socket. For writes, one copy is the fair comparison with a single Redis or LMDB; three copies are the price of surviving a dead thread or damaged files, and cost about three times as many wake-ups. A durable write costs a sync of the disk everywhere.',
+  },
   question: 'How does Ringlet compare with what one would otherwise use, on the same work in the same run?',
   parameters: PEERS_PARAMETERS,
   seconds: expectedPeersSeconds,
@@ -42,6 +56,22 @@ export default defineExperiment({
       summary: requirements(rows, memory.start, memory.growth),
     };
   },
+  findings(rows) {
+    const rate = (id: string): number => rows.find((row) => row['id'] === id)?.opsPerSecond ?? 0;
+    const line = (what: string, step: string): string[] => {
+      const [own, redis] = [rate(`ringlet-n3-buffered/${step}`), rate(`redis/${step}`)];
+      if (own === 0 || redis === 0) return [];
+      return [
+        `${what}: ${shortNumber(own)}/s with three copies, ${shortNumber(redis)}/s from Redis without persistence.`,
+      ];
+    };
+    return [
+      ...line('Gets, one at a time', 'get1'),
+      ...line('Puts, one at a time', 'put1'),
+      ...line('Puts, 64 in flight', 'put64'),
+    ];
+  },
+  figures: (rows) => [...peakFigure(rows, 'get'), ...peakFigure(rows, 'put'), ...openFigure(rows)],
 });
 
 async function available(
@@ -60,6 +90,56 @@ async function available(
     context.skip(contestant.id, NEEDS_DISK);
     return false;
   });
+}
+
+function peakFigure(rows: readonly Row[], op: 'get' | 'put'): Figure[] {
+  const chosen = rows.filter((row) => row.op === op && row.callers === 1 && row.inFlight !== null);
+  if (chosen.length === 0) return [];
+  const name = (row: Row): string => String(row['id']).split('/')[0]!;
+  const flights = [...new Set(chosen.map((row) => row.inFlight ?? 0))].sort((a, b) => a - b);
+  return [
+    {
+      id: `peers-${op}`,
+      title: op === 'get' ? 'Gets per second, one calling thread' : 'Puts per second, one calling thread',
+      description: `Closed loop; bars per system for ${flights.join(' and ')} requests in flight, on a logarithmic axis. Systems are in the order of their names.`,
+      x: { label: 'system', scale: 'category' },
+      y: { label: `${op}s/s`, scale: 'log', from: 1_000, to: 2_000_000 },
+      series: flights.map((inFlight) => ({
+        name: `${inFlight} in flight`,
+        kind: 'bars',
+        points: chosen
+          .filter((row) => row.inFlight === inFlight)
+          .map((row) => {
+            const rounds = (row['roundOpsPerSecond'] ?? []) as readonly number[];
+            const range = rounds.length > 1 ? { low: Math.min(...rounds), high: Math.max(...rounds) } : {};
+            return { x: name(row), y: row.opsPerSecond ?? 0, ...range };
+          }),
+      })),
+      table: tableOf(chosen, {
+        system: name,
+        setting: (row) => row.setting,
+        'in flight': (row) => row.inFlight,
+        'per second': (row) => row.opsPerSecond,
+        'p50 µs': (row) => row.p50Us,
+        'p99.9 µs': (row) => row.p999Us,
+        samples: (row) => row.samples,
+        spread: (row) => Number(row['spread'] ?? 0),
+      }),
+    },
+  ];
+}
+
+function openFigure(rows: readonly Row[]): Figure[] {
+  const chosen = rows.filter((row) => String(row['id']).endsWith('-open'));
+  if (chosen.length === 0) return [];
+  return [
+    percentileFigure(
+      'peers-open',
+      'Latency at half of Redis’ peak rate',
+      chosen,
+      (row) => `${row.system}, ${row.op}`,
+    ),
+  ];
 }
 
 function halfOfPeak(collector: Collector): OfferedRates | null {

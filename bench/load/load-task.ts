@@ -1,6 +1,7 @@
 import type { LoadStep } from '../cases/case.js';
 import { runClosedLoop } from '../measure/closed-loop.js';
 import type { LoopReport } from '../measure/loop.js';
+import { runMixedLoop } from '../measure/mixed-loop.js';
 import { runOpenLoop } from '../measure/open-loop.js';
 import type { Workload, WorkloadSpec } from '../measure/workload.js';
 import type { RemoteSystem } from '../targets/open-target.js';
@@ -37,6 +38,7 @@ export async function runPart(target: Target, workload: Workload, part: StepPart
   const { step, caller, callers } = part;
   const { valueBytes, seed } = part.workload;
   if (step.kind === 'closed') return await runClosedLoop(target, workload, { ...step, valueBytes });
+  if (step.kind === 'mixed') return await runMixedLoop(target, workload, step);
   return await runOpenLoop(target, workload, {
     ...step,
     perSecond: step.perSecond / callers,

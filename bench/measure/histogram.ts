@@ -9,6 +9,8 @@ const HIGHEST_NS = 600e9;
 /** The layout of HDR with three significant digits: 2,048 sub-buckets, halved from the second bucket on. */
 const SUB_BUCKET_BITS = 11;
 const HALF = 1 << (SUB_BUCKET_BITS - 1);
+/** Eight points per decade. */
+const CURVE_STEP = 10 ** 0.125;
 const FAST_LIMIT_NS = 0x7fff_ffff;
 const FAST_BUCKETS = (31 - SUB_BUCKET_BITS + 2) * HALF;
 
@@ -66,6 +68,26 @@ export class LatencyHistogram {
       maxUs: hdr.getValueAtPercentile(100) / 1_000,
       samples: hdr.totalCount,
     };
+  }
+
+  /** Points for an axis of percentiles: 1/(1-p) and microseconds, down to the last sample. */
+  curve(): readonly { readonly oneIn: number; readonly us: number }[] {
+    const hdr = this.#flushed();
+    const points: { oneIn: number; us: number }[] = [];
+    for (let oneIn = 1; oneIn <= hdr.totalCount; oneIn *= CURVE_STEP) {
+      points.push({ oneIn, us: this.valueAtUs(oneIn) });
+    }
+    return points;
+  }
+
+  /** The value that all but one in so many stay below, µs. */
+  valueAtUs(oneIn: number): number {
+    return this.#flushed().getValueAtPercentile(100 - 100 / oneIn) / 1_000;
+  }
+
+  /** The text form that HdrHistogram's plotters read, in microseconds. */
+  hgrm(): string {
+    return this.#flushed().outputPercentileDistribution(5, 1_000);
   }
 
   /** HDR's compressed base64 form, in nanoseconds; any HdrHistogram tool reads it. */

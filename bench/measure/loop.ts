@@ -12,12 +12,17 @@ export interface LoopReport {
 }
 
 export type Operation = 'get' | 'put';
+/** `rmw`: a get and then a put of the same key, timed as one. */
+export type MeasuredOperation = Operation | 'rmw';
+export const OPERATIONS: readonly MeasuredOperation[] = ['get', 'put', 'rmw'];
 
 export interface OperationReport {
-  readonly op: Operation;
+  readonly op: MeasuredOperation;
   readonly completed: number;
   readonly failed: number;
   readonly opsPerSecond: number;
   /** HDR, base64, nanoseconds. */
   readonly histogram: string;
+  /** Where the window was cut into bins: the histogram of the requests that were due in each. */
+  readonly bins?: readonly string[];
 }

@@ -1,7 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import { nowMs, sleepUntil } from './clock.js';
 import { LatencyHistogram } from './histogram.js';
-import type { LoopReport, Operation, OperationReport } from './loop.js';
+import {
+  OPERATIONS,
+  type LoopReport,
+  type MeasuredOperation,
+  type Operation,
+  type OperationReport,
+} from './loop.js';
 import { Pacer } from './pacer.js';
 import { schedule, type Arrivals } from './schedule.js';
 import type { Workload } from './workload.js';
@@ -17,6 +23,8 @@ export interface OpenLoopSpec {
   readonly valueBytes: number;
   readonly seed: number;
   readonly stream: number;
+  /** Histograms of so many equal parts of the window besides the whole. */
+  readonly bins?: number;
 }
 
 /** Requests that wait for an answer at the same time; later ones queue, and their wait counts. */
@@ -49,8 +57,13 @@ function nextTurn(): Promise<void> {
 
 class Tally {
   readonly histogram = new LatencyHistogram();
+  readonly bins: readonly LatencyHistogram[];
   completed = 0;
   failed = 0;
+
+  constructor(bins: number) {
+    this.bins = Array.from({ length: bins }, () => new LatencyHistogram());
+  }
 }
 
 class OpenLoop {
@@ -59,7 +72,7 @@ class OpenLoop {
   readonly #spec: OpenLoopSpec;
   readonly #starts: Float64Array;
   readonly #lateness = new LatencyHistogram();
-  readonly #tallies: Record<Operation, Tally> = { get: new Tally(), put: new Tally() };
+  readonly #tallies: Record<MeasuredOperation, Tally>;
   #pacer: Pacer | undefined;
   #beganMs = 0;
   #outstanding = 0;
@@ -68,7 +81,10 @@ class OpenLoop {
     this.#target = target;
     this.#workload = workload;
     this.#spec = spec;
-    this.#starts = schedule({ ...spec, seconds: spec.warmupSeconds / 2 + spec.seconds });
+    const tally = (): Tally => new Tally(spec.bins ?? 0);
+    this.#tallies = { get: tally(), put: tally(), rmw: tally() };
+    const leadSeconds = spec.warmupSeconds / 2;
+    this.#starts = schedule({ ...spec, leadSeconds, seconds: leadSeconds + spec.seconds });
   }
 
   async run(): Promise<LoopReport> {
@@ -147,15 +163,22 @@ class OpenLoop {
     if (this.#outstanding-- >= MAX_OUTSTANDING) this.#pacer?.wake();
     if (!measured) return;
     count();
-    tally.histogram.recordMs(nowMs() - dueMs);
+    const tookMs = nowMs() - dueMs;
+    tally.histogram.recordMs(tookMs);
+    const { bins } = tally;
+    if (bins.length === 0) return;
+    const sinceMs = dueMs - this.#beganMs - this.#spec.warmupSeconds * 500;
+    bins[Math.floor((sinceMs / this.#spec.seconds / 1_000) * bins.length)]?.recordMs(tookMs);
   }
 
   #report(measuredFromMs: number, eventLoopUtilisation: number, unfinished: number): LoopReport {
     const seconds = (nowMs() - measuredFromMs) / 1_000;
-    const operations = (['get', 'put'] as const).flatMap((op): OperationReport[] => {
-      const { completed, failed, histogram } = this.#tallies[op];
+    const operations = OPERATIONS.flatMap((op): OperationReport[] => {
+      const { completed, failed, histogram, bins } = this.#tallies[op];
       if (completed + failed === 0) return [];
-      return [{ op, completed, failed, opsPerSecond: completed / seconds, histogram: histogram.encode() }];
+      const opsPerSecond = completed / seconds;
+      const report = { op, completed, failed, opsPerSecond, histogram: histogram.encode() };
+      return [bins.length === 0 ? report : { ...report, bins: bins.map((bin) => bin.encode()) }];
     });
     return {
       operations,

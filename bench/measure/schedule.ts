@@ -1,14 +1,27 @@
 import { Random } from './random.js';
 
 /** How intended start times are spaced: `poisson` for independent users, `constant` for a metronome. */
-export type Arrivals = 'poisson' | 'constant';
+/** `diurnal`: Poisson at a rate that rises from an eighth of the peak to the peak and falls again (the paper's day). */
+export type Arrivals = 'poisson' | 'constant' | 'diurnal';
 
 export interface ScheduleSpec {
   readonly arrivals: Arrivals;
+  /** Of `diurnal` the peak. */
   readonly perSecond: number;
   readonly seconds: number;
   readonly seed: number;
   readonly stream: number;
+  /** Of `seconds`, so many come before the day begins; they have its first rate. */
+  readonly leadSeconds?: number;
+}
+
+/** Low load over peak load, as in Fig. 6 of the paper. */
+export const NIGHT = 1 / 8;
+
+/** Share of the peak rate at a moment of the day, 0 to 1. */
+export function diurnalShare(dayFraction: number): number {
+  const within = Math.min(1, Math.max(0, dayFraction));
+  return NIGHT + ((1 - NIGHT) * (1 - Math.cos(2 * Math.PI * within))) / 2;
 }
 
 /**
@@ -17,10 +30,29 @@ export interface ScheduleSpec {
  * shared memory, because the pacing thread reads them too.
  */
 export function schedule(spec: ScheduleSpec): Float64Array {
-  const starts = spec.arrivals === 'constant' ? constantStarts(spec) : poissonStarts(spec);
+  const starts = startsOf(spec);
   const shared = new Float64Array(new SharedArrayBuffer(starts.length * Float64Array.BYTES_PER_ELEMENT));
   shared.set(starts);
   return shared;
+}
+
+function startsOf(spec: ScheduleSpec): readonly number[] {
+  switch (spec.arrivals) {
+    case 'constant':
+      return constantStarts(spec);
+    case 'poisson':
+      return poissonStarts(spec);
+    case 'diurnal':
+      return diurnalStarts(spec);
+  }
+}
+
+/** Thinning: arrivals at the peak rate, each kept with the share of its moment. */
+function diurnalStarts(spec: ScheduleSpec): number[] {
+  const random = new Random(spec.seed, spec.stream + 500_000);
+  const leadMs = (spec.leadSeconds ?? 0) * 1_000;
+  const dayMs = spec.seconds * 1_000 - leadMs;
+  return poissonStarts(spec).filter((atMs) => random.next() < diurnalShare((atMs - leadMs) / dayMs));
 }
 
 function constantStarts({ perSecond, seconds }: ScheduleSpec): number[] {

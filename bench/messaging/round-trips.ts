@@ -3,10 +3,11 @@ import { openPortLink } from './port-link.js';
 import { openRingLink } from './ring-link.js';
 import { nowMs } from '../measure/clock.js';
 import { LatencyHistogram } from '../measure/histogram.js';
+import { sum } from '../measure/statistics.js';
 
 export interface RoundTripsInput {
   readonly transport: 'ring' | 'port';
-  readonly points: readonly { readonly bytes: number; readonly inFlight: number }[];
+  readonly points: readonly { readonly bytes: number; readonly inFlight: number; readonly threads: number }[];
   readonly warmupSeconds: number;
   readonly seconds: number;
 }
@@ -16,18 +17,26 @@ export interface RoundTripsReport {
   readonly histogram: string;
 }
 
-/** Runs in a process of its own; one pair of threads per point. */
+/** Runs in a process of its own; one thread that sends, and so many that send back. */
 export default async function roundTrips(input: RoundTripsInput): Promise<readonly RoundTripsReport[]> {
   const reports: RoundTripsReport[] = [];
-  for (const { bytes, inFlight } of input.points) {
-    const link = await (input.transport === 'ring' ? openRingLink(bytes) : openPortLink(bytes));
+  for (const { bytes, inFlight, threads } of input.points) {
+    const open = input.transport === 'ring' ? openRingLink : openPortLink;
+    const links = await Promise.all(Array.from({ length: threads }, () => open(bytes)));
     try {
-      reports.push(await measure(link, inFlight, input));
+      reports.push(together(await Promise.all(links.map((link) => measure(link, inFlight, input)))));
     } finally {
-      await link.close();
+      await Promise.all(links.map((link) => link.close()));
     }
   }
   return reports;
+}
+
+function together(reports: readonly RoundTripsReport[]): RoundTripsReport {
+  return {
+    perSecond: sum(reports.map(({ perSecond }) => perSecond)),
+    histogram: LatencyHistogram.merge(reports.map(({ histogram }) => histogram)).encode(),
+  };
 }
 
 /** Replies come in order of sending, so a queue of send times is enough; an id out of order is a fault. */

@@ -1,3 +1,5 @@
+import type { Mode } from '../report/schema.js';
+
 interface Window {
   readonly warmupSeconds: number;
   readonly seconds: number;
@@ -25,7 +27,7 @@ export const PEERS_PARAMETERS = {
     rounds: 1,
     inFlight: 64,
     closed: { warmupSeconds: 0.1, seconds: 0.3 },
-    sustained: { warmupSeconds: 0.5, seconds: 5 },
+    sustained: { warmupSeconds: 0.5, seconds: 2 },
     compared: { warmupSeconds: 0.2, seconds: 0.8 },
     open: { warmupSeconds: 0.3, seconds: 1 },
     scaling: { warmupSeconds: 0.1, seconds: 0.3 },
@@ -36,11 +38,22 @@ export const PEERS_PARAMETERS = {
     rounds: 3,
     inFlight: 64,
     closed: { warmupSeconds: 0.5, seconds: 1.5 },
-    sustained: { warmupSeconds: 2, seconds: 30 },
+    sustained: { warmupSeconds: 2, seconds: 8 },
     compared: { warmupSeconds: 0.5, seconds: 3 },
     open: { warmupSeconds: 1, seconds: 4 },
     scaling: { warmupSeconds: 0.5, seconds: 1.5 },
     allLevels: true,
     records: 1_000_000,
   },
-} as const satisfies Record<'quick' | 'default', PeersParameters>;
+  full: {
+    rounds: 5,
+    inFlight: 64,
+    closed: { warmupSeconds: 2, seconds: 20 },
+    sustained: { warmupSeconds: 5, seconds: 60 },
+    compared: { warmupSeconds: 2, seconds: 20 },
+    open: { warmupSeconds: 2, seconds: 20 },
+    scaling: { warmupSeconds: 2, seconds: 10 },
+    allLevels: true,
+    records: 1_000_000,
+  },
+} as const satisfies Record<Mode, PeersParameters>;

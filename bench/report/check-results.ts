@@ -49,9 +49,9 @@ const EXPERIMENT: Fields = {
 };
 
 const ROW: Fields = {
-  system: oneOf('ringlet', 'redis', 'lmdb', 'classic-level', 'better-sqlite3', 'node'),
+  system: oneOf('ringlet', 'redis', 'valkey', 'lmdb', 'classic-level', 'better-sqlite3', 'node'),
   setting: isText,
-  op: oneOf('get', 'put', null),
+  op: oneOf('get', 'put', 'rmw', null),
   n: orNull(isCount),
   r: orNull(isCount),
   w: orNull(isCount),

@@ -1,7 +1,7 @@
 import type { Row } from './schema.js';
 import type { LoadStep, StepReport } from '../cases/case.js';
-import { LatencyHistogram } from '../measure/histogram.js';
-import type { LoopReport, Operation } from '../measure/loop.js';
+import { LatencyHistogram, type LatencySummary } from '../measure/histogram.js';
+import { OPERATIONS, type LoopReport, type MeasuredOperation } from '../measure/loop.js';
 import { median, relativeSpread, sum } from '../measure/statistics.js';
 import type { SystemSpec } from '../targets/open-target.js';
 
@@ -46,13 +46,18 @@ export function subjectOf(spec: SystemSpec, setting: string): RowSubject {
  * the histograms of all rounds and callers added together.
  */
 export function rowsOf(subject: RowSubject, step: LoadStep, rounds: readonly StepReport[]): Row[] {
-  return (['get', 'put'] as const).flatMap((op) => {
+  return OPERATIONS.flatMap((op) => {
     const measured = rounds.filter(({ loops }) => loops.some((loop) => operationOf(loop, op) !== undefined));
     return measured.length === 0 ? [] : [rowOf(subject, step, op, measured)];
   });
 }
 
-function rowOf(subject: RowSubject, step: LoadStep, op: Operation, rounds: readonly StepReport[]): Row {
+function rowOf(
+  subject: RowSubject,
+  step: LoadStep,
+  op: MeasuredOperation,
+  rounds: readonly StepReport[],
+): Row {
   const loops = rounds.flatMap((round) => round.loops);
   const operations = loops.flatMap((loop) => operationOf(loop, op) ?? []);
   const histogram = LatencyHistogram.merge(operations.map((operation) => operation.histogram));
@@ -60,11 +65,12 @@ function rowOf(subject: RowSubject, step: LoadStep, op: Operation, rounds: reado
     sum(round.loops.map((loop) => operationOf(loop, op)?.opsPerSecond ?? 0)),
   );
   const summary = histogram.summary();
+  const rounded = rounds.map((round) => roundSummary(round, op));
   return {
     ...subject,
     op,
     callers: step.callers === 'main' ? 1 : step.callers,
-    inFlight: step.kind === 'closed' ? step.inFlight : null,
+    inFlight: step.kind === 'open' ? null : step.inFlight,
     offeredPerSecond: offeredPerSecond(step, op),
     opsPerSecond: median(roundRates),
     ...summary,
@@ -72,6 +78,8 @@ function rowOf(subject: RowSubject, step: LoadStep, op: Operation, rounds: reado
     generatorBound: step.kind === 'open' ? generatorBound(loops) : null,
     p999FewSamples: summary.samples < TRUSTED_P999_SAMPLES,
     roundOpsPerSecond: roundRates,
+    roundP50Us: rounded.map(({ p50Us }) => p50Us),
+    roundP999Us: rounded.map(({ p999Us }) => p999Us),
     spread: relativeSpread(roundRates),
     seconds: step.seconds,
     warmupSeconds: step.warmupSeconds,
@@ -81,16 +89,22 @@ function rowOf(subject: RowSubject, step: LoadStep, op: Operation, rounds: reado
     eventLoopUtilisation: Math.max(...loops.map((loop) => loop.eventLoopUtilisation)),
     lateness: latenessOf(loops),
     lag: rounds.map((round) => round.lag),
+    resources: rounds.map((round) => round.resources),
     histogram: histogram.encode(),
   };
 }
 
-function operationOf(loop: LoopReport, op: Operation): LoopReport['operations'][number] | undefined {
+function roundSummary(round: StepReport, op: MeasuredOperation): LatencySummary {
+  const operations = round.loops.flatMap((loop) => operationOf(loop, op) ?? []);
+  return LatencyHistogram.merge(operations.map((operation) => operation.histogram)).summary();
+}
+
+function operationOf(loop: LoopReport, op: MeasuredOperation): LoopReport['operations'][number] | undefined {
   return loop.operations.find((operation) => operation.op === op);
 }
 
-function offeredPerSecond(step: LoadStep, op: Operation): number | null {
-  if (step.kind === 'closed') return null;
+function offeredPerSecond(step: LoadStep, op: MeasuredOperation): number | null {
+  if (step.kind !== 'open') return null;
   return step.perSecond * (op === 'put' ? step.putFraction : 1 - step.putFraction);
 }
 

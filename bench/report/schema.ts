@@ -1,15 +1,16 @@
 /** The shape of results.json. Described for users in docs/benchmarks.md; raise the version with the shape. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
-export type Mode = 'quick' | 'default';
-export type RowSystem = 'ringlet' | 'redis' | 'lmdb' | 'classic-level' | 'better-sqlite3' | 'node';
+export type Mode = 'quick' | 'default' | 'full';
+export type RowSystem = 'ringlet' | 'redis' | 'valkey' | 'lmdb' | 'classic-level' | 'better-sqlite3' | 'node';
 
 /** One measured point. Null where a field does not apply. Experiments may add fields. */
 export interface Row {
   readonly system: RowSystem;
   /** How the system was set up, in words. */
   readonly setting: string;
-  readonly op: 'get' | 'put' | null;
+  /** `rmw`: a get and then a put of the same key, timed as one. */
+  readonly op: 'get' | 'put' | 'rmw' | null;
   readonly n: number | null;
   readonly r: number | null;
   readonly w: number | null;
@@ -32,6 +33,13 @@ export interface Row {
   /** Open loop: the generator's event loop was busy for more than 0.9 of the time. */
   readonly generatorBound: boolean | null;
   readonly [extra: string]: unknown;
+}
+
+/** A service-level agreement: so many of all requests answered within so long. */
+export interface Sla {
+  /** 1/(1-p): 1,000 for p99.9. */
+  readonly oneIn: number;
+  readonly withinUs: number;
 }
 
 /** A figure that must be reached, and what this run gave. */
@@ -85,6 +93,7 @@ export interface Results {
     readonly only: readonly string[];
     readonly engine: string;
     readonly budgetSeconds: number;
+    readonly sla: Sla;
   };
   readonly startedAt: string;
   readonly seconds: number;

@@ -18,6 +18,13 @@ const ROW_COLUMNS: readonly Column<Row>[] = [
   { title: 'note', cell: remark, left: true },
 ];
 
+export const ROW_TITLES: readonly string[] = ROW_COLUMNS.map(({ title }) => title);
+export const FEW_SAMPLES = '* fewer than 100,000 samples: take this p99.9 as a hint';
+
+export function rowCells(row: Row): readonly Cell[] {
+  return ROW_COLUMNS.map(({ cell }) => cell(row));
+}
+
 const SUMMARY_COLUMNS: readonly Column<SummaryLine>[] = [
   { title: 'requirement', cell: (line) => line.line, left: true },
   { title: 'required', cell: (line) => `${line.better === 'higher' ? '≥' : '≤'} ${figure(line.required)}` },
@@ -31,7 +38,7 @@ export function experimentText(name: string, result: ExperimentResult): string {
   const parts = [`\n${name}: ${result.question}`];
   if (result.rows.length > 0) parts.push(table(ROW_COLUMNS, result.rows));
   if (result.rows.some((row) => row['p999FewSamples'] === true)) {
-    parts.push('* fewer than 100,000 samples: take this p99.9 as a hint');
+    parts.push(FEW_SAMPLES);
   }
   if (result.summary.length > 0) parts.push('', table(SUMMARY_COLUMNS, result.summary));
   parts.push(...result.notes.map(noteText));

@@ -1,6 +1,7 @@
 import type { ChildSpec } from '../cases/case.js';
 import type { ChildReport } from '../cases/run-child.js';
-import type { Mode, Row, SummaryLine } from '../report/schema.js';
+import type { Figure } from '../figures/figure.js';
+import type { ExperimentResult, Mode, Row, Sla, SummaryLine } from '../report/schema.js';
 
 export interface SuiteOptions {
   readonly mode: Mode;
@@ -11,6 +12,7 @@ export interface SuiteOptions {
   /** Wall time of the whole run; what does not fit is named as missing. */
   readonly budgetSeconds: number;
   readonly outDirectory: string;
+  readonly sla: Sla;
 }
 
 /** What the suite offers to an experiment. */
@@ -41,26 +43,44 @@ export interface ExperimentPlan {
   run(context: ExperimentContext): Promise<ExperimentOutput>;
 }
 
-export interface Experiment {
-  readonly name: string;
-  readonly question: string;
-  plan(mode: Mode): ExperimentPlan;
+/** For a reader who never saw the paper. Plain sentences; no markup. */
+export interface Explanation {
+  /** What the figures show. */
+  readonly shows: string;
+  readonly measured: string;
+  /** What the paper had; null where it has nothing of the kind. */
+  readonly paper: string | null;
+  /** What follows for choosing N, R, W, durability, or the size of the store. */
+  readonly follows: string;
 }
 
-interface Definition<P> {
+export interface Experiment {
   readonly name: string;
+  readonly title: string;
   readonly question: string;
+  readonly explanation: Explanation;
+  plan(mode: Mode): ExperimentPlan;
+  /** What this machine gave, in sentences with figures. */
+  findings(result: ExperimentResult): readonly string[];
+  figures(result: ExperimentResult): readonly Figure[];
+}
+
+interface Definition<P> extends Omit<Experiment, 'plan' | 'findings' | 'figures'> {
   readonly parameters: Readonly<Record<Mode, P>>;
   seconds(parameters: P): number;
   run(parameters: P, context: ExperimentContext): Promise<ExperimentOutput>;
+  findings(rows: readonly Row[], parameters: P): readonly string[];
+  figures(rows: readonly Row[], parameters: P): readonly Figure[];
 }
 
 /** The default export of each file in bench/experiments/. */
 export function defineExperiment<P extends object>(definition: Definition<P>): Experiment {
-  const { name, question } = definition;
+  const { name, title, question, explanation } = definition;
   return {
     name,
+    title,
     question,
+    explanation,
     plan(mode) {
       const parameters = definition.parameters[mode];
       return {
@@ -69,5 +89,8 @@ export function defineExperiment<P extends object>(definition: Definition<P>): E
         run: (context) => definition.run(parameters, context),
       };
     },
+    // The parameters of the results, not of this version: a folder may be drawn again later.
+    findings: ({ rows, parameters }) => definition.findings(rows, parameters as P),
+    figures: ({ rows, parameters }) => definition.figures(rows, parameters as P),
   };
 }

@@ -48,6 +48,7 @@ export async function runSuite(
       only: options.only,
       engine: options.engine,
       budgetSeconds: options.budgetSeconds,
+      sla: options.sla,
     },
     startedAt: startedAt.toISOString(),
     seconds: secondsSoFar(),

@@ -1,4 +1,12 @@
-import type { Bucket, BucketProperties, Durability, GetResult, HostStore, Store } from '../../src/index.js';
+import type {
+  Bucket,
+  BucketProperties,
+  Durability,
+  GetResult,
+  HostStore,
+  OpenOptions,
+  Store,
+} from '../../src/index.js';
 import type { Target } from './target.js';
 
 export interface RingletSpec {
@@ -10,6 +18,14 @@ export interface RingletSpec {
   readonly engine: 'lmdb' | 'memory';
   /** The store's default if it is not given. */
   readonly nodes?: number;
+  /** Relative loads of single nodes. */
+  readonly capacity?: Readonly<Record<string, number>>;
+  /** Data may go beyond the object buffers: their size, if it is not the default. */
+  readonly memoryMiB?: number;
+  /** Largest value, if it is not the default. */
+  readonly maxValueBytes?: number;
+  /** False: every get is a message, even one whose record lies in shared memory. */
+  readonly directReads?: boolean;
   /** Data directory; not used by the memory engine. */
   readonly directory: string;
 }
@@ -24,8 +40,21 @@ export function bucketProperties({ n, r, w, durability }: RingletSpec): BucketPr
 
 export async function openRinglet(spec: RingletSpec): Promise<HostStore> {
   const { open } = await import('../../src/index.js');
-  const nodes = spec.nodes === undefined ? {} : { nodes: spec.nodes };
-  return await open({ engine: spec.engine, data: spec.directory, ...nodes });
+  const {
+    engine,
+    directory: data,
+    nodes,
+    capacity,
+    memoryMiB,
+    maxValueBytes: valueBytes,
+    directReads,
+  } = spec;
+  return await open(given({ engine, data, nodes, capacity, memoryMiB, valueBytes, directReads }));
+}
+
+/** Without the options that are not given: an explicit undefined is none of the option's values. */
+function given(options: { [K in keyof OpenOptions]: OpenOptions[K] | undefined }): OpenOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 export function ringletTarget(store: Store, properties: BucketProperties): Target {

@@ -9,7 +9,12 @@ test('every file in bench/experiments is an experiment with its own name and que
   const names = experiments.map(({ name }) => name);
   expect(names).toEqual(expect.arrayContaining(['balance', 'durability', 'latency', 'messaging', 'peers']));
   expect(new Set(names).size).toBe(names.length);
-  for (const { question } of experiments) expect(question).toMatch(/\?$/);
+  for (const { question, explanation } of experiments) {
+    expect(question).toMatch(/\?$/);
+    expect(explanation.shows.length).toBeGreaterThan(100);
+    expect(explanation.measured.length).toBeGreaterThan(100);
+    expect(explanation.follows.length).toBeGreaterThan(50);
+  }
 });
 
 test('together they are planned within 90 seconds in quick mode and 15 minutes by default', async () => {

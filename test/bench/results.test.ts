@@ -30,7 +30,7 @@ function report(getsPerSecond: number, latencyMs: number, eventLoopUtilisation =
     lateness: encoded,
     unfinished: 0,
   } as const;
-  return { loops: [loop, loop], lag: null, loads: null, cpuPerSecond: null };
+  return { loops: [loop, loop], lag: null, loads: null, cpuPerSecond: null, resources: null };
 }
 
 function resultsWith(rows: readonly Row[]): Results {
@@ -48,7 +48,13 @@ function resultsWith(rows: readonly Row[]): Results {
     },
     commit: null,
     seed: 1,
-    options: { mode: 'quick', only: [], engine: 'lmdb', budgetSeconds: 88 },
+    options: {
+      mode: 'quick',
+      only: [],
+      engine: 'lmdb',
+      budgetSeconds: 88,
+      sla: { oneIn: 1_000, withinUs: 2_000 },
+    },
     startedAt: new Date(0).toISOString(),
     seconds: 1,
     complete: true,
@@ -97,7 +103,7 @@ test('the check names a missing field, a wrong type and another version', () => 
   expect(p999Us).toBeNull();
   expect(checkResults(resultsWith([without as Row]))).toEqual(['latency.rows[0].p999Us: undefined']);
   expect(checkResults(resultsWith([{ ...row, opsPerSecond: Number.NaN }]))).toHaveLength(1);
-  expect(checkResults({ ...resultsWith([row]), schemaVersion: 2 })).toEqual(['results.schemaVersion: 2']);
+  expect(checkResults({ ...resultsWith([row]), schemaVersion: 1 })).toEqual(['results.schemaVersion: 1']);
   expect(checkResults(null)).toEqual(['results is not an object']);
 });
 

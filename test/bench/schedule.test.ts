@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { schedule } from '../../bench/measure/schedule.js';
+import { diurnalShare, schedule } from '../../bench/measure/schedule.js';
 
 const SPEC = { perSecond: 10_000, seconds: 20, seed: 7, stream: 0 } as const;
 
@@ -48,4 +48,14 @@ test('the same seed gives the same schedule, another stream another one', () => 
 
 test('a rate so low that nothing is due gives an empty schedule', () => {
   expect(schedule({ ...SPEC, arrivals: 'constant', perSecond: 0.5, seconds: 1 }).length).toBe(0);
+});
+
+test('a day begins and ends at an eighth of its peak, and has the peak at noon', () => {
+  expect([0, 0.5, 1].map(diurnalShare)).toEqual([1 / 8, 1, 1 / 8]);
+  const starts = schedule({ ...SPEC, arrivals: 'diurnal', perSecond: 10_000, seconds: 9, leadSeconds: 1 });
+  const within = (from: number, to: number): number =>
+    starts.filter((atMs) => atMs >= from * 1_000 && atMs < to * 1_000).length / (to - from);
+  expect(within(0, 1) / 10_000).toBeCloseTo(1 / 8, 1);
+  expect(within(4.5, 5.5) / 10_000).toBeCloseTo(1, 1);
+  expect(within(8.8, 9) / 10_000).toBeCloseTo(1 / 8, 1);
 });

@@ -1,0 +1,171 @@
+import { drawFigure, NARROW, WIDE } from '../figures/draw.js';
+import type { Figure, FigureTable } from '../figures/figure.js';
+import { escapeText as escape, textWithCode } from '../figures/text.js';
+import type { Experiment } from '../suite/experiment.js';
+import { duration } from '../suite/progress.js';
+import { slaText } from '../suite/sla.js';
+import { PAGE_STYLE } from './page-style.js';
+import type { ExperimentResult, Results, SummaryLine } from './schema.js';
+import { figure as number, FEW_SAMPLES, noteText, rowCells, ROW_TITLES } from './table.js';
+
+interface Section {
+  readonly experiment: Experiment;
+  readonly result: ExperimentResult;
+}
+
+/** The whole report in one file: no script, no font, no request. */
+export function reportHtml(results: Results, experiments: readonly Experiment[]): string {
+  const sections = experiments.flatMap((experiment): Section[] => {
+    const result = results.experiments[experiment.name];
+    return result === undefined ? [] : [{ experiment, result }];
+  });
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>Ringlet: evaluation of ${escape(results.startedAt.slice(0, 10))}</title>
+<style>${PAGE_STYLE}</style>
+</head>
+<body>
+<a class="skip" href="#contents">To the results</a>
+${header(results)}
+<main id="contents">
+${contents(sections)}
+${requirements(sections)}
+${sections.map((section) => sectionHtml(section, results)).join('\n')}
+${method()}
+</main>
+</body>
+</html>
+`;
+}
+
+function header(results: Results): string {
+  const { machine, options, commit, seed, startedAt, seconds } = results;
+  const facts: readonly (readonly [string, string])[] = [
+    ['Machine', `${machine.cpus} × ${machine.model}, ${(machine.memoryBytes / 2 ** 30).toFixed(1)} GiB`],
+    ['System', `${machine.kernel}, Node ${machine.node}`],
+    ['Disk', `${machine.filesystem}; a write and fdatasync of 4 KiB takes ${number(machine.fsyncUs)} µs`],
+    ['Load before', `${machine.loadAverage.toFixed(2)} (one minute)`],
+    ['Commit', commit ?? 'none'],
+    ['Options', `${options.mode}, engine ${options.engine}, seed ${seed}, SLA ${slaText(options.sla)}`],
+    ['Run', `${startedAt.replace('T', ' ').slice(0, 19)} UTC, ${duration(seconds)}`],
+  ];
+  const list = facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${escape(value)}</dd></div>`).join('');
+  const partial = results.complete
+    ? ''
+    : '<p class="warning">This run was interrupted: what it measured until then is here, the rest is missing.</p>';
+  const quick =
+    options.mode === 'quick'
+      ? '<p class="warning">A quick run: short windows, one round. It shows directions, not figures to quote.</p>'
+      : '';
+  return `<header><p class="kicker">Ringlet · evaluation</p>
+<h1>A Dynamo-style store, measured on this machine</h1>
+<p class="lede">Each section asks one question of the paper “Dynamo: Amazon’s Highly Available Key-value Store” (SOSP 2007), or one of our own, answers it with what this machine gave, and says what follows for setting up a store. The store runs inside one process; its replicas are threads. So times are microseconds where the paper has milliseconds: compare shapes and ratios, not heights.</p>
+${partial}${quick}<dl class="facts">${list}</dl></header>`;
+}
+
+function contents(sections: readonly Section[]): string {
+  const items = sections.map(
+    ({ experiment: { name, title, question } }) =>
+      `<li><a href="#${name}">${escape(title)}</a><span>${escape(question)}</span></li>`,
+  );
+  return `<nav aria-label="Contents"><ul class="contents">${items.join('')}</ul></nav>`;
+}
+
+function requirements(sections: readonly Section[]): string {
+  const lines = sections.flatMap(({ experiment, result }) =>
+    result.summary.map((line) => ({ experiment: experiment.title, line })),
+  );
+  if (lines.length === 0) return '';
+  const rows = lines.map(
+    ({ experiment, line }) =>
+      `<tr class="${verdictClass(line)}"><td>${escape(line.line)}</td><td class="n">${line.better === 'higher' ? '≥' : '≤'} ${number(line.required)}</td><td class="n">${number(line.measured)}</td><td>${escape(line.unit)}</td><td>${verdict(line)}</td><td class="dim">${escape(experiment)}</td></tr>`,
+  );
+  return `<section id="goals"><h2>Goals of the project, judged on this run</h2>
+<div class="scroll" tabindex="0" role="region" aria-label="Goals"><table><thead><tr><th>Goal</th><th class="n">required</th><th class="n">measured</th><th></th><th>met</th><th>from</th></tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`;
+}
+
+function verdict({ met }: SummaryLine): string {
+  return met === null ? 'not measured' : met ? '✓ met' : '✗ missed';
+}
+
+function verdictClass({ met }: SummaryLine): string {
+  return met === null ? 'open' : met ? 'met' : 'missed';
+}
+
+function sectionHtml({ experiment, result }: Section, results: Results): string {
+  const { name, title, question, explanation } = experiment;
+  const findings = experiment.findings(result);
+  const figures = experiment.figures(result);
+  const part = (heading: string, text: string | null): string =>
+    text === null ? '' : `<div><h3>${heading}</h3><p>${textWithCode(text)}</p></div>`;
+  return `<section id="${name}" class="experiment">
+<h2>${escape(title)}</h2>
+<p class="question">${escape(question)}</p>
+${findings.length === 0 ? '' : `<ul class="findings">${findings.map((text) => `<li>${escape(text)}</li>`).join('')}</ul>`}
+${figures.map((figure) => figureHtml(figure, name, results)).join('\n')}
+<div class="explanation">
+${part('What it shows', explanation.shows)}
+${part('How it was measured', explanation.measured)}
+${part('What the paper had', explanation.paper)}
+${part('What follows', explanation.follows)}
+</div>
+${notes(result)}
+${allRows(result)}
+</section>`;
+}
+
+function figureHtml(figure: Figure, experiment: string, results: Results): string {
+  return `<figure id="figure-${figure.id}" class="chart">
+<figcaption>${escape(figure.title)}</figcaption>
+<div class="wide">${drawFigure(figure, WIDE)}</div>
+<div class="narrow">${drawFigure(figure, NARROW, '-narrow')}</div>
+<details><summary>The figures as a table, and how to make them again</summary>
+${tableHtml(figure.table, figure.title)}
+<p class="again"><code>${escape(reproduction(experiment, results))}</code></p></details>
+</figure>`;
+}
+
+/** The command whose results these are, for one experiment. */
+export function reproduction(experiment: string, { options, seed }: Results): string {
+  const mode = options.mode === 'default' ? '' : ` --${options.mode}`;
+  return `npm run bench --${mode} --only ${experiment} --engine ${options.engine} --seed ${seed}`;
+}
+
+function tableHtml({ columns, rows }: FigureTable, label: string): string {
+  const cell = (value: string | number | null): string =>
+    typeof value === 'number' ? `<td class="n">${number(value)}</td>` : `<td>${escape(value ?? '')}</td>`;
+  const body = rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`).join('');
+  const head = columns.map((column, index) => {
+    const numeric = rows.some((row) => typeof row[index] === 'number');
+    return `<th${numeric ? ' class="n"' : ''}>${escape(column)}</th>`;
+  });
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${escape(label)}"><table><thead><tr>${head.join('')}</tr></thead><tbody>${body}</tbody></table></div>`;
+}
+
+function notes({ notes }: ExperimentResult): string {
+  if (notes.length === 0) return '';
+  return `<ul class="notes">${notes.map((note) => `<li>${escape(noteText(note))}</li>`).join('')}</ul>`;
+}
+
+function allRows({ rows, seconds, parameters }: ExperimentResult): string {
+  if (rows.length === 0) return '';
+  const table: FigureTable = { columns: ROW_TITLES, rows: rows.map(rowCells) };
+  const few = rows.some((row) => row['p999FewSamples'] === true) ? `<p class="dim">${FEW_SAMPLES}</p>` : '';
+  return `<details class="rows"><summary>All ${rows.length} rows, ${duration(seconds)} of measuring</summary>${tableHtml(table, 'All rows')}${few}<p class="dim">Parameters: <code>${escape(JSON.stringify(parameters))}</code></p></details>`;
+}
+
+function method(): string {
+  return `<section id="method"><h2>How to read this</h2><div class="explanation">
+<div><h3>Open loop</h3><p>Requests are due at times that were drawn beforehand (Poisson unless stated), and a latency runs from the time a request was due to its answer. So a store that stalls pays for all requests that had to wait, as users would.</p></div>
+<div><h3>Closed loop</h3><p>A fixed number of requests is in flight; a new one starts when one ends. That finds the highest rate, and says little about waiting.</p></div>
+<div><h3>p99.9</h3><p>The time that 999 of 1,000 requests stayed below. Histograms (HDR, three digits) of rounds and threads are added, and percentiles read from the sum; they are never averaged. A star marks a p99.9 from fewer than 100,000 samples: it rests on fewer than 100 values.</p></div>
+<div><h3>N, R, W</h3><p>N replicas are kept of each key; a get waits for R of them, a put for W. R + W &gt; N makes a get meet the last acknowledged put.</p></div>
+<div><h3>Rounds</h3><p>Systems take turns, every second round in reverse order, each in a fresh process. Rates are the median of the rounds; the spread is their range over the median. Warm-up is left out.</p></div>
+<div><h3>The generator</h3><p>Its own lateness is part of the latencies and is in results.json; a row is marked where its event loop was busy more than 0.9 of the time. Pauses of garbage collection and context switches of the process are there too.</p></div>
+</div></section>`;
+}

@@ -1,0 +1,51 @@
+import type { OpenStep, StepReport } from '../cases/case.js';
+import { LatencyHistogram } from '../measure/histogram.js';
+import type { Operation } from '../measure/loop.js';
+
+export interface Window {
+  readonly warmupSeconds: number;
+  readonly seconds: number;
+}
+
+/** Starting and stopping the calling threads of a step. */
+const STEP_OVERHEAD_SECONDS = 0.5;
+/** Starting a process, opening and filling a store. */
+export const PROCESS_SECONDS = 2;
+
+/** Half gets, half puts from one calling thread at Poisson times, unless said otherwise. */
+export function openStep(perSecond: number, window: Window, more: Partial<OpenStep> = {}): OpenStep {
+  const { warmupSeconds, seconds } = window;
+  return {
+    kind: 'open',
+    arrivals: 'poisson',
+    putFraction: 0.5,
+    perSecond,
+    callers: 1,
+    warmupSeconds,
+    seconds,
+    ...more,
+  };
+}
+
+export function caseSeconds(steps: number, { warmupSeconds, seconds }: Window): number {
+  return PROCESS_SECONDS + steps * (warmupSeconds + seconds + STEP_OVERHEAD_SECONDS);
+}
+
+export interface BinSummary {
+  readonly meanUs: number | null;
+  readonly p999Us: number | null;
+  readonly samples: number;
+}
+
+/** The bins of a step's window for one operation, added over callers and rounds. */
+export function binSummaries(rounds: readonly StepReport[], op: Operation): readonly BinSummary[] {
+  const reports = rounds.flatMap(({ loops }) =>
+    loops.flatMap(({ operations }) => operations.filter((report) => report.op === op)),
+  );
+  const count = Math.max(0, ...reports.map(({ bins }) => bins?.length ?? 0));
+  return Array.from({ length: count }, (_, bin) => {
+    const merged = LatencyHistogram.merge(reports.flatMap(({ bins }) => bins?.[bin] ?? []));
+    const { meanUs, p999Us, samples } = merged.summary();
+    return { meanUs, p999Us, samples };
+  });
+}
