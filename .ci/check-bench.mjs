@@ -5,8 +5,12 @@ import { checkResults } from '../dist/bench/report/check-results.js';
 const results = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const faults = checkResults(results);
 if (!results.complete) faults.push('the run is not complete');
-for (const [name, { rows, notes }] of Object.entries(results.experiments)) {
+for (const [name, { rows, summary, notes }] of Object.entries(results.experiments)) {
   if (rows.length === 0) faults.push(`${name} has no rows`);
+  // A figure below what is required is shown; one that was not measured at all is a fault.
+  for (const { line, unit, measured } of summary) {
+    if (measured === null) faults.push(`${name}: ${line} (${unit}) was not measured`);
+  }
   for (const { kind, what, why } of notes) {
     // A peer that is not there, or no time for it, is shown; what broke is a fault.
     if (kind === 'failed') faults.push(`${name}: ${what}: ${why}`);

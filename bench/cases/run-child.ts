@@ -42,6 +42,7 @@ export async function runChild(spec: ChildSpec, limits: ChildLimits): Promise<Ch
 }
 
 class Collector {
+  readonly #child: ChildProcess;
   readonly #steps: StepReport[] = [];
   readonly #ended: Promise<string>;
   readonly #gc = new GcTrace();
@@ -51,6 +52,7 @@ class Collector {
   #stderr = '';
 
   constructor(child: ChildProcess, spec: ChildSpec) {
+    this.#child = child;
     child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#gc.read(text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
@@ -91,6 +93,8 @@ class Collector {
         return;
       case 'done':
         this.#done = true;
+        // Its data is thrown away: closing a store in good order would only move it to the disk first.
+        this.#child.kill('SIGKILL');
         return;
       case 'failed':
         this.fail(message.error);

@@ -8,17 +8,13 @@ import type { LoopReport } from '../measure/loop.js';
 import { Workload } from '../measure/workload.js';
 import { openSystem, remoteSystem, type OpenSystem } from '../targets/open-target.js';
 
-/** Opens the case's system in this process, fills it, runs the steps, and closes it. */
+/** Opens the case's system in this process, fills it, and runs the steps. Its end is that of the process. */
 export async function runSteps(spec: CaseSpec, report: (step: StepReport) => void): Promise<void> {
   const system = await openSystem(spec.system);
-  try {
-    const workload = new Workload(spec.workload);
-    await system.target.writeAll(workload);
-    for (const step of spec.steps) {
-      report(step.kind === 'cpu' ? await runCpu(step) : await runLoad(spec, system, workload, step));
-    }
-  } finally {
-    await system.target.close();
+  const workload = new Workload(spec.workload);
+  await system.target.writeAll(workload);
+  for (const step of spec.steps) {
+    report(step.kind === 'cpu' ? await runCpu(step) : await runLoad(spec, system, workload, step));
   }
 }
 

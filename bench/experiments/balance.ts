@@ -4,7 +4,7 @@ import { balance, IMBALANCE_THRESHOLD, sum } from '../measure/statistics.js';
 import type { Distribution } from '../measure/workload.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
-import { DEFAULT_QUORUM, WORKLOAD } from '../suite/defaults.js';
+import { DEFAULT_QUORUM, QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
 import { caseSeconds, openStep } from '../suite/load-steps.js';
 
@@ -38,6 +38,7 @@ export default defineExperiment({
   },
   parameters: {
     quick: {
+      keys: QUICK_KEYS,
       nodes: 8,
       variants: ['uniform keys'],
       ratesPerSecond: [250, 2_000],
@@ -46,6 +47,7 @@ export default defineExperiment({
       threshold: IMBALANCE_THRESHOLD,
     },
     default: {
+      keys: WORKLOAD.keys,
       nodes: 8,
       variants: VARIANTS.map(({ name }) => name),
       ratesPerSecond: [125, 500, 2_000, 8_000],
@@ -54,6 +56,7 @@ export default defineExperiment({
       threshold: IMBALANCE_THRESHOLD,
     },
     full: {
+      keys: WORKLOAD.keys,
       nodes: 8,
       variants: VARIANTS.map(({ name }) => name),
       ratesPerSecond: [125, 250, 500, 1_000, 2_000, 4_000, 8_000],
@@ -64,7 +67,7 @@ export default defineExperiment({
   },
   seconds: ({ variants, ratesPerSecond, ...window }) =>
     variants.length * caseSeconds(ratesPerSecond.length, window),
-  async run({ nodes, variants, ratesPerSecond, threshold, ...window }, context) {
+  async run({ nodes, variants, ratesPerSecond, threshold, keys, ...window }, context) {
     const { engine, seed } = context.options;
     const rows: Row[] = [];
     for (const variant of VARIANTS.filter(({ name }) => (variants as readonly string[]).includes(name))) {
@@ -79,7 +82,7 @@ export default defineExperiment({
       const report = await context.runCase(name, {
         kind: 'steps',
         system,
-        workload: { ...WORKLOAD, seed, distribution },
+        workload: { ...WORKLOAD, keys, seed, distribution },
         steps,
       });
       const subject = subjectOf(system, `lww bucket, ${nodes} nodes, ${name}`);

@@ -2,7 +2,14 @@ import type { LoadStep, StepReport } from '../cases/case.js';
 import { percentileFigure } from '../figures/curves.js';
 import { interleaved } from '../measure/statistics.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
-import { DEFAULT_QUORUM, DURABILITIES, NEEDS_DISK, supportsDurability, WORKLOAD } from '../suite/defaults.js';
+import {
+  DEFAULT_QUORUM,
+  DURABILITIES,
+  NEEDS_DISK,
+  QUICK_KEYS,
+  supportsDurability,
+  WORKLOAD,
+} from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
 
 interface Parameters {
@@ -11,7 +18,10 @@ interface Parameters {
   readonly perSecond: number;
   readonly warmupSeconds: number;
   readonly seconds: number;
+  readonly keys: number;
 }
+
+const LOAD = { inFlight: 64, perSecond: 4_000 };
 
 /** Fig. 5 of the paper: what waiting for the disk costs, on average and at the tail. */
 export default defineExperiment<Parameters>({
@@ -29,9 +39,9 @@ export default defineExperiment<Parameters>({
   },
   question: 'What do committed and durable puts cost beside buffered ones (N=3, W=2)?',
   parameters: {
-    quick: { rounds: 1, inFlight: 64, perSecond: 4_000, warmupSeconds: 0.15, seconds: 0.6 },
-    default: { rounds: 3, inFlight: 64, perSecond: 4_000, warmupSeconds: 1, seconds: 3 },
-    full: { rounds: 5, inFlight: 64, perSecond: 4_000, warmupSeconds: 2, seconds: 60 },
+    quick: { ...LOAD, rounds: 1, warmupSeconds: 0.15, seconds: 0.5, keys: QUICK_KEYS },
+    default: { ...LOAD, rounds: 3, warmupSeconds: 1, seconds: 3, keys: WORKLOAD.keys },
+    full: { ...LOAD, rounds: 5, warmupSeconds: 2, seconds: 60, keys: WORKLOAD.keys },
   },
   seconds: ({ rounds, warmupSeconds, seconds }) =>
     rounds * DURABILITIES.length * (2 + 2 * (warmupSeconds + seconds)),
@@ -52,7 +62,7 @@ export default defineExperiment<Parameters>({
         const report = await context.runCase(`${durability}, round ${round + 1}`, {
           kind: 'steps',
           system: { ...DEFAULT_QUORUM, durability, engine, directory: context.scratch(durability) },
-          workload: { ...WORKLOAD, seed: seed + round },
+          workload: { ...WORKLOAD, keys: parameters.keys, seed: seed + round },
           steps,
         });
         report?.steps.forEach((step, index) => reports[index]?.push(step));

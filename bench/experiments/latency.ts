@@ -6,7 +6,7 @@ import { LatencyHistogram } from '../measure/histogram.js';
 import { NIGHT } from '../measure/schedule.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
-import { DEFAULT_QUORUM, WORKLOAD } from '../suite/defaults.js';
+import { DEFAULT_QUORUM, QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
 import { binSummaries, caseSeconds, openStep, type BinSummary } from '../suite/load-steps.js';
 import { slaText } from '../suite/sla.js';
@@ -30,6 +30,7 @@ export default defineExperiment({
   },
   parameters: {
     quick: {
+      keys: QUICK_KEYS,
       peakPerSecond: 10_000,
       day: { warmupSeconds: 0.3, seconds: 3 },
       bins: 12,
@@ -38,6 +39,7 @@ export default defineExperiment({
       seconds: 0.5,
     },
     default: {
+      keys: WORKLOAD.keys,
       peakPerSecond: 12_000,
       day: { warmupSeconds: 1, seconds: 120 },
       bins: 48,
@@ -46,6 +48,7 @@ export default defineExperiment({
       seconds: 4,
     },
     full: {
+      keys: WORKLOAD.keys,
       peakPerSecond: 12_000,
       day: { warmupSeconds: 2, seconds: 600 },
       bins: 48,
@@ -56,7 +59,7 @@ export default defineExperiment({
   },
   seconds: ({ day, ratesPerSecond, ...window }) =>
     caseSeconds(1, day) + caseSeconds(ratesPerSecond.length, window),
-  async run({ peakPerSecond, day, bins, ratesPerSecond, ...window }, context) {
+  async run({ peakPerSecond, day, bins, ratesPerSecond, keys, ...window }, context) {
     const { engine, seed, sla } = context.options;
     const system = { ...DEFAULT_QUORUM, durability: 'buffered', engine } as const;
     const subject = subjectOf({ ...system, directory: '' }, 'lww bucket, half gets, half puts');
@@ -64,14 +67,14 @@ export default defineExperiment({
     const dayReport = await context.runCase('a day', {
       kind: 'steps',
       system: { ...system, directory: context.scratch('day') },
-      workload: { ...WORKLOAD, seed },
+      workload: { ...WORKLOAD, keys, seed },
       steps: [dayStep],
     });
     const steps = ratesPerSecond.map((perSecond) => openStep(perSecond, window));
     const report = await context.runCase('offered rates', {
       kind: 'steps',
       system: { ...system, directory: context.scratch('rates') },
-      workload: { ...WORKLOAD, seed },
+      workload: { ...WORKLOAD, keys, seed },
       steps,
     });
     const dayRows = (dayReport?.steps ?? []).flatMap((step) =>

@@ -124,11 +124,11 @@ export function ringlet(
   steps: readonly NamedStep[],
 ): Contestant {
   const quorum = n === 3 ? { n: 3, r: 2, w: 2 } : { n: 1, r: 1, w: 1 };
-  // Without replicas more virtual nodes than cores only cost wake-ups.
-  const nodes = n === 1 ? { nodes: Math.min(availableParallelism(), DEFAULT_NODES) } : {};
+  // Without replicas more busy threads than cores only cost wake-ups, and the caller is one of them.
+  const nodes = n === 1 ? { nodes: Math.min(Math.max(1, availableParallelism() - 1), DEFAULT_NODES) } : {};
   return {
     id: `ringlet-n${n}-${durability}`,
-    setting: n === 1 ? `${nodes.nodes} nodes (one per core), lww bucket` : 'default options, lww bucket',
+    setting: n === 1 ? `a node per core but one (${nodes.nodes}), lww bucket` : 'default options, lww bucket',
     redis: null,
     steps,
     system: ({ directory }) => ({ system: 'ringlet', ...quorum, durability, engine, directory, ...nodes }),

@@ -5,8 +5,8 @@ import type { PeersParameters } from './parameters.js';
 import { stepSeconds } from '../cases/case.js';
 import { sum } from '../measure/statistics.js';
 
-/** Starting a process, opening and filling its system, and ending it. */
-const PROCESS_SECONDS = 1;
+/** Starting a process, opening its system, and filling it. */
+const PROCESS_SECONDS = 0.8;
 const CALLERS_START_SECONDS = 0.4;
 /** Rates do not change the length. */
 const RATES = { getsPerSecond: 1, putsPerSecond: 1 };

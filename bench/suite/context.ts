@@ -5,8 +5,8 @@ import { stepSeconds, type ChildSpec } from '../cases/case.js';
 import { runChild, type ChildReport } from '../cases/run-child.js';
 import type { Note } from '../report/schema.js';
 
-/** Starting a process, opening a system, filling and closing it. */
-const CASE_OVERHEAD_SECONDS = 1.5;
+/** Starting a process, opening a system, and filling it. */
+const CASE_OVERHEAD_SECONDS = 1;
 /** A case may take so many times its expected length, and this much more, before it is stopped. */
 const PATIENCE = 2;
 const PATIENCE_SECONDS = { quick: 6, default: 20, full: 60 } as const;

@@ -59,13 +59,16 @@ export interface Experiment {
   readonly title: string;
   readonly question: string;
   readonly explanation: Explanation;
+  /** It has required figures, so it runs before the others: what does not fit into the time is not among these. */
+  readonly required: boolean;
   plan(mode: Mode): ExperimentPlan;
   /** What this machine gave, in sentences with figures. */
   findings(result: ExperimentResult): readonly string[];
   figures(result: ExperimentResult): readonly Figure[];
 }
 
-interface Definition<P> extends Omit<Experiment, 'plan' | 'findings' | 'figures'> {
+interface Definition<P> extends Omit<Experiment, 'plan' | 'required' | 'findings' | 'figures'> {
+  readonly required?: boolean;
   readonly parameters: Readonly<Record<Mode, P>>;
   seconds(parameters: P): number;
   run(parameters: P, context: ExperimentContext): Promise<ExperimentOutput>;
@@ -75,12 +78,13 @@ interface Definition<P> extends Omit<Experiment, 'plan' | 'findings' | 'figures'
 
 /** The default export of each file in bench/experiments/. */
 export function defineExperiment<P extends object>(definition: Definition<P>): Experiment {
-  const { name, title, question, explanation } = definition;
+  const { name, title, question, explanation, required = false } = definition;
   return {
     name,
     title,
     question,
     explanation,
+    required,
     plan(mode) {
       const parameters = definition.parameters[mode];
       return {

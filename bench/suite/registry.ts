@@ -3,19 +3,20 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Experiment } from './experiment.js';
 
-/** Every file in bench/experiments/ is an experiment: adding one touches nothing else. */
+/** Every file in bench/experiments/ is an experiment: adding one touches nothing else. In the order of a run. */
 export async function loadExperiments(): Promise<readonly Experiment[]> {
   const directory = new URL('../experiments/', import.meta.url);
   const extension = extname(fileURLToPath(import.meta.url));
   const files = (await readdir(directory)).filter(
     (file) => file.endsWith(extension) && !file.endsWith('.d.ts'),
   );
-  return await Promise.all(
+  const experiments = await Promise.all(
     files.sort().map(async (file) => {
       const module = (await import(new URL(file, directory).href)) as { default: Experiment };
       return module.default;
     }),
   );
+  return experiments.sort((a, b) => Number(b.required) - Number(a.required));
 }
 
 /** The named experiments in the order of the registry; all when no name is given. */
