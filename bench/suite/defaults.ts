@@ -5,7 +5,7 @@ export const QUICK_KEYS = 20_000;
 
 export const DEFAULT_QUORUM = { system: 'ringlet', n: 3, r: 2, w: 2 } as const;
 
-export const DURABILITIES = ['buffered', 'committed', 'durable'] as const;
+export const DURABILITIES = ['buffered', 'one-durable', 'committed', 'durable'] as const;
 
 /** Only a store on disk has levels above buffered. */
 export function supportsDurability(

@@ -97,6 +97,8 @@ function atRisk({ engine, durability, flushMs, w }: Settings): string {
   switch (durability) {
     case 'buffered':
       return `${nothing}, a killed process at most the last ${flushMs} ms of writes, a power cut what is not synced yet`;
+    case 'one-durable':
+      return `${nothing}, a killed process or a power cut what no journal has yet: one replica syncs at once, unawaited`;
     case 'committed':
       return `${nothing}, a killed process neither (in ${counted(w, 'journal')} before the answer), a power cut what is not synced yet`;
     case 'durable':

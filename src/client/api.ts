@@ -8,7 +8,7 @@ import type { LinkFault } from '../messaging/fault-table.js';
  */
 
 /** How far a write must have come on W replicas before it is acknowledged. */
-export type Durability = 'buffered' | 'committed' | 'durable';
+export type Durability = 'buffered' | 'one-durable' | 'committed' | 'durable';
 
 /** `siblings`: the application resolves. `lww`: greatest timestamp. Else the name of a resolver given to `open`. */
 export type ConflictRule = 'siblings' | 'lww' | (string & {});

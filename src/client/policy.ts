@@ -1,13 +1,14 @@
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
-import { BUFFERED, COMMITTED, DURABLE } from '../storage/pipeline.js';
+import { BUFFERED, COMMITTED, DURABLE, ONE_DURABLE } from '../storage/pipeline.js';
 import type { BucketProperties, Durability, Quorum } from './api.js';
 import type { Policy } from './request.js';
 import type { BucketDefinition, StoreView } from './view.js';
 
 export const LEVELS: Readonly<Record<Durability, number>> = {
   buffered: BUFFERED,
+  'one-durable': ONE_DURABLE,
   committed: COMMITTED,
   durable: DURABLE,
 };
@@ -74,7 +75,7 @@ function checkStrict(strict: unknown): void {
 
 export function checkDurability(durability: string, engine: 'lmdb' | 'memory'): void {
   if (!Object.hasOwn(LEVELS, durability)) {
-    throw new RingletError('BAD_REQUEST', 'durability is buffered, committed or durable', {
+    throw new RingletError('BAD_REQUEST', `durability is one of ${Object.keys(LEVELS).join(', ')}`, {
       durability: durability,
     });
   }

@@ -49,7 +49,7 @@ export interface Settings {
   readonly n: number;
   readonly r: number;
   readonly w: number;
-  readonly durability: 'buffered' | 'committed' | 'durable';
+  readonly durability: 'buffered' | 'one-durable' | 'committed' | 'durable';
   readonly flushMs: number;
   readonly valueBytes: number;
   readonly maxCallers: number;
@@ -199,9 +199,9 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
   durability: {
     flag: 'durability',
     placeholder: 'LEVEL',
-    help: 'how far a write has come on w replicas when it is acknowledged: buffered, committed, durable',
-    expects: 'buffered, committed or durable',
-    parse: oneOf(['buffered', 'committed', 'durable']),
+    help: 'how far a write has come on w replicas when it is acknowledged: buffered, one-durable, committed, durable',
+    expects: 'buffered, one-durable, committed or durable',
+    parse: oneOf(['buffered', 'one-durable', 'committed', 'durable']),
     fallback: () => 'buffered',
     check: (value, { engine }) =>
       engine === 'memory' && value !== 'buffered'

@@ -3,7 +3,7 @@ import { LIMITS } from '../base/limits.js';
 import { OK, OUT_FULL, OUT_OVERLOADED, OUT_QUORUM, OUT_STALE_RING } from '../messaging/frames.js';
 import { isOtherOwner, isOwner } from '../ring/live-ring.js';
 import { HANDED } from '../ring/ring.js';
-import { BUFFERED, type Pipeline } from '../storage/pipeline.js';
+import { BUFFERED, ONE_DURABLE, type Pipeline } from '../storage/pipeline.js';
 import { ENTRY_WORDS, entriesAt, FIXED_WORDS, recordBytes, wordsFor } from '../storage/record.js';
 import type { Completions } from './completions.js';
 import { planCopies, type CopyPlan } from './copy-plan.js';
@@ -150,8 +150,13 @@ export class PutCoordinator {
     const { words } = this.pipeline.buffer;
     const own = this.nextId;
     const open: Copy[] = this.copiesOf(request, plan);
-    for (const copy of open) this.sender.send(copy, request, own, deadlineMs, words, outcome.at);
     const { level } = request;
+    const [hastened] = open;
+    if (level === ONE_DURABLE && hastened === undefined) this.pipeline.hasten(outcome.sequence);
+    for (const copy of open) {
+      const terms = level === ONE_DURABLE && copy !== hastened ? { ...request, level: BUFFERED } : request;
+      this.sender.send(copy, terms, own, deadlineMs, words, outcome.at);
+    }
     const ownWaits = this.completions.awaitLevel(outcome.sequence, level, () => this.acknowledgeOwn(own));
     const entries = entriesAt(words, outcome.at);
     this.nextId = (this.nextId + 1) >>> 0;

@@ -32,7 +32,7 @@ import {
 import { keepsCopies, ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import type { Engine } from '../storage/engine.js';
-import type { Level, Pipeline } from '../storage/pipeline.js';
+import { ONE_DURABLE, type Level, type Pipeline } from '../storage/pipeline.js';
 import { bucketAt, lengthAt, partitionAt, W_KEY_HASH } from '../storage/record.js';
 import { Completions } from './completions.js';
 import { bytesOf, ConditionalPuts } from './conditional-puts.js';
@@ -465,6 +465,7 @@ export class VirtualNode {
     }
     const reached = (): void => this.acknowledge(from, id, actor, OK);
     const sequence = Math.max(outcome.sequence, hinted);
+    if (level === ONE_DURABLE) this.pipeline.hasten(sequence);
     if (!this.completions.awaitLevel(sequence, level, reached)) reached();
     return true;
   }

@@ -1,5 +1,5 @@
 import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
-import { BUFFERED, COMMITTED, DURABLE, type Level } from '../storage/pipeline.js';
+import { BUFFERED, COMMITTED, DURABLE, type Level, ONE_DURABLE } from '../storage/pipeline.js';
 import type { SimBucket } from './history.js';
 import type { Random } from './random.js';
 
@@ -12,8 +12,10 @@ export function drawBuckets(random: Random, nodes: number): SimBucket[] {
     const n = i < 3 ? 3 : 1 + random.below(Math.min(5, nodes));
     const w = i < 3 ? 2 : 1 + random.below(n);
     const r = i < 3 || random.chance(0.6) ? n - w + 1 : 1 + random.below(n);
-    const level: Level =
+    const drawn: Level =
       i < 3 ? ([BUFFERED, COMMITTED, DURABLE] as const)[i]! : random.pick([BUFFERED, COMMITTED, DURABLE]);
+    // What is promised is the same as of buffered; the disk is asked for more.
+    const level = drawn === BUFFERED && i >= 3 ? ONE_DURABLE : drawn;
     return {
       number: i + 1,
       bucket: i + 1,

@@ -1,5 +1,5 @@
 import { APPENDED, SYNCED, WRITTEN } from '../storage/buffer-layout.js';
-import { BUFFERED, COMMITTED, DURABLE, type Level } from '../storage/pipeline.js';
+import { BUFFERED, COMMITTED, DURABLE, type Level, ONE_DURABLE } from '../storage/pipeline.js';
 import { compareClocks, decodeVector } from '../storage/record-codec.js';
 import {
   bucketAt,
@@ -106,7 +106,7 @@ export class Guarantees {
       // Before a handover is known everywhere the owners of the other list count as well.
       const holders = readable + others.filter(has).length;
       const level = key.bucket.level as Level;
-      const mayGo = level < LEAST_LEVEL[end];
+      const mayGo = (level === ONE_DURABLE ? BUFFERED : level) < LEAST_LEVEL[end];
       // One that an earlier crash took from some owners is still promised by the others.
       const least = write.thin ? 1 : key.bucket.w;
       if (!mayGo && holders < least) {

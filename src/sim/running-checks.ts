@@ -1,7 +1,7 @@
 import { LIMITS } from '../base/limits.js';
 import type { Outbox } from '../messaging/transport.js';
 import { SYNCED, WRITTEN } from '../storage/buffer-layout.js';
-import { BUFFERED, DURABLE } from '../storage/pipeline.js';
+import { BUFFERED, DURABLE, ONE_DURABLE } from '../storage/pipeline.js';
 import { decodeVector } from '../storage/record-codec.js';
 import { sequenceAt } from '../storage/record.js';
 import { type Clock, equal } from '../versions/dvvs.js';
@@ -82,7 +82,7 @@ function reached(
   copy: { readonly words: Int32Array; readonly at: number },
   level: number,
 ): boolean {
-  if (level === BUFFERED) return true;
+  if (level === BUFFERED || level === ONE_DURABLE) return true;
   const view = world.view(vnode);
   if (copy.words !== view.words || !view.isLogged(copy.at)) return true;
   return sequenceAt(copy.words, copy.at) <= view.position(level === DURABLE ? SYNCED : WRITTEN);

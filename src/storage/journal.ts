@@ -67,6 +67,9 @@ export class Journal {
     this.rehome();
   }
 
+  get syncUnderWay(): boolean {
+    return this.syncing;
+  }
   get inFlight(): boolean {
     return this.syncing || this.allocating || this.scrubbing || this.health === 'rehoming';
   }

@@ -24,8 +24,10 @@ import { Waiters } from './waiters.js';
 export const BUFFERED = 0;
 export const COMMITTED = 1;
 export const DURABLE = 2;
-/** How far a write must have come: an index into the levels of the public `Durability`. */
-export type Level = typeof BUFFERED | typeof COMMITTED | typeof DURABLE;
+/** As buffered; besides, one replica journals and syncs the record at once, and nobody waits for that. */
+export const ONE_DURABLE = 3;
+/** How far a write must have come: the numbers of the public `Durability` in frames. */
+export type Level = typeof BUFFERED | typeof COMMITTED | typeof DURABLE | typeof ONE_DURABLE;
 
 export type Room = 'ready' | 'wait' | 'full' | 'failed';
 
@@ -64,6 +66,8 @@ export class Pipeline {
   private lastCheckpointMs = 0;
   /** A checkpoint of everything was asked for: a scan, or the end. */
   private drainTo = 0;
+  /** Up to here the journal is to be synced although nobody waits. */
+  private hastened = 0;
   /** When the turn began. */
   private nowMs = 0;
   fenced: Error | undefined;
@@ -135,6 +139,10 @@ export class Pipeline {
     if (this.backing !== undefined && since !== 0 && elapsed(since, nowMs) >= this.options.flushMs) {
       this.backing.journal.write();
     }
+    if (this.hurried) {
+      this.backing!.journal.write();
+      this.backing!.journal.sync();
+    }
     this.releaseReached();
     this.buffer.reclaim();
   }
@@ -196,10 +204,25 @@ export class Pipeline {
 
   /** Calls back with the token when a record has reached the level; false if it has already. */
   awaitLevel(sequence: number, level: Level, token: number): boolean {
-    if (this.backing === undefined || (level === BUFFERED && this.journalWhole)) return false;
+    const buffered = level === BUFFERED || level === ONE_DURABLE;
+    if (this.backing === undefined || (buffered && this.journalWhole)) return false;
     if (loadCounter(this.buffer.words, level === DURABLE ? SYNCED : WRITTEN) >= sequence) return false;
     (level === DURABLE ? this.synced : this.written).add(sequence, token);
     return true;
+  }
+
+  /**
+   * Journals and syncs a record at once, without anybody waiting for it (paper §6.1): at the
+   * beginning of the next turn, so that the acknowledgements of this one leave before.
+   */
+  hasten(sequence: number): void {
+    if (sequence > this.hastened) this.hastened = sequence;
+  }
+
+  private get hurried(): boolean {
+    return (
+      this.backing?.journal.health === 'healthy' && this.hastened > loadCounter(this.buffer.words, SYNCED)
+    );
   }
 
   /** Calls back when everything appended so far is in the engine; false if it is already. */
@@ -295,6 +318,8 @@ export class Pipeline {
   /** When the pipeline wants its next turn, in monotonic milliseconds. */
   nextMs(nowMs: number): number {
     if (this.cleaner.busy || this.buffer.index.growing) return nowMs;
+    // While a sync is under way, its completion calls; what came meanwhile shares the next one.
+    if (this.hurried && !this.backing!.journal.syncUnderWay) return nowMs;
     let next = Number.POSITIVE_INFINITY;
     if (this.checkpoint?.busy === true) {
       if (this.pressed(this.checkpoint)) return nowMs;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LOG_SEGMENT, SEG_LOG } from '../../src/storage/buffer-layout.js';
-import { BUFFERED, COMMITTED, DURABLE } from '../../src/storage/pipeline.js';
+import { BUFFERED, COMMITTED, DURABLE, ONE_DURABLE } from '../../src/storage/pipeline.js';
 import { seeded } from '../versions/model.js';
 import { StorageWorld } from './storage-world.js';
 
@@ -30,6 +30,31 @@ describe('levels', () => {
     expect(levels(world)).toEqual([BUFFERED, COMMITTED]);
     world.begin();
     expect(levels(world)).toEqual([BUFFERED, COMMITTED, DURABLE]);
+  });
+
+  it('a hastened record is synced from the next turn on, and nobody waits for it', () => {
+    const world = ready();
+    world.begin();
+    world.put('a', ONE_DURABLE);
+    world.put('b', ONE_DURABLE);
+    expect(levels(world)).toEqual([ONE_DURABLE, ONE_DURABLE]);
+    world.pipeline.hasten(world.buffer.lastSequence);
+    world.end();
+    expect(world.positions()).toEqual({ written: 0, synced: 0 });
+    expect(world.pipeline.nextMs(world.nowMs)).toBe(world.nowMs);
+    expect(world.pipeline.urgent).toBe(false);
+    world.begin();
+    expect(world.positions()).toEqual({ written: 2, synced: 0 });
+    // The one that comes during a sync shares the next one.
+    world.put('c', ONE_DURABLE);
+    world.pipeline.hasten(world.buffer.lastSequence);
+    world.end();
+    expect(world.pipeline.nextMs(world.nowMs)).toBeGreaterThan(world.nowMs);
+    world.later.runAll();
+    expect(world.positions()).toEqual({ written: 2, synced: 2 });
+    expect(world.pipeline.nextMs(world.nowMs)).toBe(world.nowMs);
+    world.settle();
+    expect(world.positions()).toEqual({ written: 3, synced: 3 });
   });
 
   it('writers that wait together share one sync', () => {
