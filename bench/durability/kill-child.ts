@@ -22,6 +22,7 @@ export interface KillSaid {
 const NODES = 3;
 const WATERMARK_MS = 1;
 const LOOKING_LANES = 64;
+const MOST_OUTSTANDING = 500;
 const VALUE = 'x'.repeat(100);
 
 async function main(job: KillJob): Promise<void> {
@@ -47,19 +48,23 @@ async function missingOf(bucket: Bucket, round: number, log: string): Promise<re
   return missing;
 }
 
-/** New keys at a constant rate, whether or not earlier puts are answered, until somebody kills us. */
+/** New keys at a constant rate, as long as not too many puts are unanswered, until somebody kills us. */
 async function load(store: HostStore, bucket: Bucket, job: KillJob): Promise<never> {
   const fd = openSync(job.log, 'a');
   const vector = (of: (vnode: VnodeStats) => number): string => store.stats().vnodes.map(of).join(',');
+  let outstanding = 0;
   const put = async (key: number): Promise<void> => {
+    outstanding++;
     await bucket.put(nameOf(job.round, key), VALUE, { durability: job.level, timeoutMs: 30_000 });
+    outstanding--;
     writeSync(fd, `a ${key} ${nowMs()} ${vector((vnode) => vnode.appendedRecords)}\n`);
+    if (key === 0) writeSync(1, 'loading\n');
   };
   const beganMs = nowMs();
   let next = 0;
   for (;;) {
     writeSync(fd, `w ${vector((vnode) => vnode.writtenRecords)}\n`);
-    for (; next < ((nowMs() - beganMs) * job.perSecond) / 1_000; next++) {
+    for (; outstanding < MOST_OUTSTANDING && next < ((nowMs() - beganMs) * job.perSecond) / 1_000; next++) {
       put(next).catch((error: unknown) => writeSync(2, `${String(error)}\n`));
     }
     await new Promise((resolve) => {
