@@ -52,11 +52,10 @@ async function missingOf(bucket: Bucket, round: number, log: string): Promise<re
 async function load(store: HostStore, bucket: Bucket, job: KillJob): Promise<never> {
   const fd = openSync(job.log, 'a');
   const vector = (of: (vnode: VnodeStats) => number): string => store.stats().vnodes.map(of).join(',');
-  let outstanding = 0;
+  let answered = 0;
   const put = async (key: number): Promise<void> => {
-    outstanding++;
     await bucket.put(nameOf(job.round, key), VALUE, { durability: job.level, timeoutMs: 30_000 });
-    outstanding--;
+    answered++;
     writeSync(fd, `a ${key} ${nowMs()} ${vector((vnode) => vnode.appendedRecords)}\n`);
     if (key === 0) writeSync(1, 'loading\n');
   };
@@ -64,8 +63,9 @@ async function load(store: HostStore, bucket: Bucket, job: KillJob): Promise<nev
   let next = 0;
   for (;;) {
     writeSync(fd, `w ${vector((vnode) => vnode.writtenRecords)}\n`);
-    for (; outstanding < MOST_OUTSTANDING && next < ((nowMs() - beganMs) * job.perSecond) / 1_000; next++) {
-      put(next).catch((error: unknown) => writeSync(2, `${String(error)}\n`));
+    const due = ((nowMs() - beganMs) * job.perSecond) / 1_000;
+    while (next < due && next - answered < MOST_OUTSTANDING) {
+      put(next++).catch((error: unknown) => writeSync(2, `${String(error)}\n`));
     }
     await new Promise((resolve) => {
       setTimeout(resolve, WATERMARK_MS);

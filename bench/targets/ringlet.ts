@@ -26,6 +26,8 @@ export interface RingletSpec {
   readonly maxValueBytes?: number;
   /** False: every get is a message, even one whose record lies in shared memory. */
   readonly directReads?: boolean;
+  /** `server`: any virtual node takes a request. */
+  readonly coordination?: 'client' | 'server';
   /** Data directory; not used by the memory engine. */
   readonly directory: string;
 }
@@ -40,16 +42,11 @@ export function bucketProperties({ n, r, w, durability }: RingletSpec): BucketPr
 
 export async function openRinglet(spec: RingletSpec): Promise<HostStore> {
   const { open } = await import('../../src/index.js');
-  const {
-    engine,
-    directory: data,
-    nodes,
-    capacity,
-    memoryMiB,
-    maxValueBytes: valueBytes,
-    directReads,
-  } = spec;
-  return await open(given({ engine, data, nodes, capacity, memoryMiB, valueBytes, directReads }));
+  const { engine, directory: data, maxValueBytes: valueBytes } = spec;
+  const { nodes, capacity, memoryMiB, directReads, coordination } = spec;
+  return await open(
+    given({ engine, data, nodes, capacity, memoryMiB, valueBytes, directReads, coordination }),
+  );
 }
 
 /** Without the options that are not given: an explicit undefined is none of the option's values. */

@@ -481,6 +481,12 @@ export interface OpenOptions {
   readonly flushMs?: number;
   readonly maxCallers?: number;
   readonly resolvers?: Readonly<Record<string, Resolver>>;
+  /**
+   * Who coordinates: the calling thread, which knows the ring (`client`, the default), or any virtual
+   * node, as behind a load balancer (`server`; to measure what that costs: no direct reads, no read
+   * repair, and a get with fewer than R owners fails).
+   */
+  readonly coordination?: 'client' | 'server';
   /** Serve gets from shared memory without a message; default true. */
   readonly directReads?: boolean;
   /** Whether faults may be injected (`store.faults`); default false. */

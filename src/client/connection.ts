@@ -104,6 +104,7 @@ export class Connection {
       router: this.router,
       endpoint: this.endpoint,
       claims: new Claims(this.control, this.layout),
+      serverDriven: view.coordination === 'server',
       isServing: (vnode) => takesRequests(state(vnode, VNODE_STATE)),
       isWhole: (vnode) => state(vnode, VNODE_STATE) === STATE_SERVING,
       incarnation: (vnode) => state(vnode, VNODE_INCARNATION),

@@ -6,6 +6,7 @@ import {
   PING_WORDS,
   PUT,
   PUT_FIXED_WORDS,
+  FLAG_ANY,
   FLAG_REPAIR,
   FLAG_SETTLED,
   FLAG_STRICT,
@@ -32,15 +33,22 @@ export interface FrameContext {
 /** A page asks for at most so many bytes of records. */
 const SCAN_BYTES = 256 << 10;
 
-export function writeGet(frames: FrameContext, vnode: number, request: number, task: GetTask): void {
+/** @param any the virtual node is to coordinate the get, whether or not it owns the key */
+export function writeGet(
+  frames: FrameContext,
+  vnode: number,
+  request: number,
+  task: GetTask,
+  any = false,
+): void {
   const { key } = task;
   const { router } = frames;
   router.locate(key.source);
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin((GET_FIXED_WORDS + router.keyWords) * 4);
   const { words } = outbox;
-  writeHeader(words, at, GET, 0, request, frames.epoch, task.deadlineMs);
-  words[at + 6] = 0;
+  writeHeader(words, at, GET, any ? FLAG_ANY : 0, request, frames.epoch, task.deadlineMs);
+  words[at + 6] = any ? task.policy.r | (task.policy.n << 8) : 0;
   words[at + 7] = key.hash;
   words[at + 8] = task.policy.bucket | (key.partition << 16);
   words[at + 9] = router.keyBytes;
@@ -48,7 +56,14 @@ export function writeGet(frames: FrameContext, vnode: number, request: number, t
   outbox.end();
 }
 
-export function writePut(frames: FrameContext, vnode: number, request: number, task: PutTask): void {
+/** @param any the virtual node is to pass the put on if it does not own the key */
+export function writePut(
+  frames: FrameContext,
+  vnode: number,
+  request: number,
+  task: PutTask,
+  any = false,
+): void {
   const { key, policy, context, value, contentType } = task;
   const { router } = frames;
   router.locate(key.source);
@@ -57,7 +72,8 @@ export function writePut(frames: FrameContext, vnode: number, request: number, t
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin((PUT_FIXED_WORDS + parts) * 4);
   const { words, bytes } = outbox;
-  writeHeader(words, at, PUT, policy.strict ? FLAG_STRICT : 0, request, frames.epoch, task.deadlineMs);
+  const flags = (policy.strict ? FLAG_STRICT : 0) | (any ? FLAG_ANY : 0);
+  writeHeader(words, at, PUT, flags, request, frames.epoch, task.deadlineMs);
   words[at + 6] = frames.caller;
   words[at + 7] = key.hash;
   words[at + 8] = policy.bucket | (key.partition << 16);

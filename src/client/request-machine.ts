@@ -88,6 +88,8 @@ export interface MachineWorld {
   readonly router: KeyRouter;
   readonly endpoint: Endpoint;
   readonly claims: Claims;
+  /** Any virtual node is asked, and coordinates (paper §6.4, Table 2); else this caller does. */
+  readonly serverDriven?: boolean;
   isServing(vnode: number): boolean;
   /** Whether it has all that it must have: it serves, and is not being rebuilt. */
   isWhole(vnode: number): boolean;
@@ -235,6 +237,10 @@ export class RequestMachine {
   }
 
   private advanceGet(active: Active, task: GetTask): void {
+    if (this.world.serverDriven === true) {
+      this.advanceServed(active, task);
+      return;
+    }
     const { ask, unheard, end } = this.plan(this.viewOf(active, task));
     if (unheard.length > 0) active.unheard = [...active.unheard, ...unheard];
     for (const vnode of ask) {
@@ -248,6 +254,35 @@ export class RequestMachine {
   protected plan(view: ReadView): ReadPlan {
     return planRead(view);
   }
+
+  private advanceServed(active: Active, task: GetTask): void {
+    const before = active.asked.at(-1);
+    if (active.contributions.length > 0) {
+      this.answer(active, task, false);
+    } else if (before?.answered === true) {
+      this.finish(active, errorOfOutcome(OUT_QUORUM, 0, task.policy.r, false));
+    } else if (before === undefined || !this.alive(before) || this.nowMs - before.atMs >= ASK_AGAIN_MS) {
+      const vnode = this.anyVnode();
+      if (vnode < 0) return;
+      writeGet(this.frames, vnode, active.request, task, true);
+      this.ask(active, vnode);
+    }
+  }
+
+  /** In turns, as a load balancer does that knows nothing of keys; −1: none serves. */
+  private anyVnode(): number {
+    const { world } = this;
+    const count = world.ring.vnodes.length;
+    let doubted = -1;
+    for (let i = 0; i < count; i++) {
+      const vnode = this.turn++ % count;
+      if (!world.isServing(vnode)) continue;
+      if (!this.suspects(vnode)) return vnode;
+      doubted = vnode;
+    }
+    return doubted;
+  }
+  private turn = 0;
 
   private viewOf(active: Active, task: GetTask): ReadView {
     const { world } = this;
@@ -309,15 +344,17 @@ export class RequestMachine {
       this.sendPut(active, task, next);
       return;
     }
-    const vnode = this.coordinatorFor(active, task);
-    if (vnode >= 0) this.sendPut(active, task, vnode);
+    // Conditions are the first owner's alone; what is tried again goes to owners.
+    const any = this.world.serverDriven === true && task.condition === IF_NOTHING;
+    const vnode = any ? this.anyVnode() : this.coordinatorFor(active, task);
+    if (vnode >= 0) this.sendPut(active, task, vnode, any);
   }
 
   private outOfPatience(asked: Asked): boolean {
     return this.suspects(asked.vnode) || this.nowMs - asked.atMs >= PATIENCE_MS;
   }
 
-  private sendPut(active: Active, task: PutTask, vnode: number): void {
+  private sendPut(active: Active, task: PutTask, vnode: number, any = false): void {
     const { world } = this;
     if (world.endpoint.to(vnode).waitingBytes > LIMITS.outboxBytes) {
       world.claims.cancel(world.caller, active.request);
@@ -327,7 +364,7 @@ export class RequestMachine {
       );
       return;
     }
-    writePut(this.frames, vnode, active.request, task);
+    writePut(this.frames, vnode, active.request, task, any);
     this.ask(active, vnode);
   }
 

@@ -26,6 +26,7 @@ export interface StoreView {
   readonly maxRecordBytes: number;
   readonly maxCallers: number;
   readonly directReads: boolean;
+  readonly coordination: 'client' | 'server';
   readonly defaults: BucketProperties;
   readonly openedAtMs: number;
 }

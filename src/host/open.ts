@@ -193,6 +193,7 @@ function viewOf(options: ResolvedOptions, ring: StoreView['ring']): StoreView {
     maxRecordBytes: options.maxRecordBytes,
     maxCallers: options.maxCallers,
     directReads: options.directReads,
+    coordination: options.coordination,
     defaults: options.defaults,
     openedAtMs: Date.now(),
   };

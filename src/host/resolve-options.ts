@@ -26,6 +26,7 @@ export interface ResolvedOptions {
   readonly flushMs: number;
   readonly maxCallers: number;
   readonly directReads: boolean;
+  readonly coordination: 'client' | 'server';
   readonly allowFaults: boolean;
   readonly resolvers: Readonly<Record<string, Resolver>>;
 }
@@ -52,6 +53,7 @@ const KNOWN = new Set<string>([
   'maxCallers',
   'resolvers',
   'directReads',
+  'coordination',
   'allowFaults',
 ]);
 
@@ -67,6 +69,12 @@ export function resolveOptions(options: OpenOptions, stored?: Topology): Resolve
   const engine = options.engine ?? 'lmdb';
   if (engine !== 'lmdb' && engine !== 'memory') {
     throw new RingletError('BAD_REQUEST', 'engine is lmdb or memory', { engine: String(engine) });
+  }
+  const coordination = options.coordination ?? 'client';
+  if (coordination !== 'client' && coordination !== 'server') {
+    throw new RingletError('BAD_REQUEST', 'coordination is client or server', {
+      coordination: String(coordination),
+    });
   }
   const wanted = whole('nodes', options.nodes ?? stored?.nodes.length ?? 4, 1, LIMITS.nodes);
   const vnodes = whole('vnodes', options.vnodes ?? 1, 1, LIMITS.virtualNodes);
@@ -113,7 +121,9 @@ export function resolveOptions(options: OpenOptions, stored?: Topology): Resolve
     maxRecordBytes: maxRecordBytes(valueBytes),
     flushMs: whole('flushMs', options.flushMs ?? LIMITS.flushMs, 1, LIMITS.maxFlushMs),
     maxCallers: whole('maxCallers', options.maxCallers ?? LIMITS.callers, 1, LIMITS.maxCallers),
-    directReads: options.directReads ?? true,
+    // What the caller reads itself, no virtual node coordinates.
+    directReads: coordination === 'client' && (options.directReads ?? true),
+    coordination,
     allowFaults: options.allowFaults ?? false,
     resolvers: options.resolvers ?? {},
   };

@@ -41,6 +41,7 @@ import { membersWithin } from './member-rows.js';
  * each question; all of it has a deadline.
  *   RANGE_COMPARE 6 partition | n <<16   7 records   8–9 hash of the tree's root
  *   RANGE_ANSWER  6 outcome   7 partition | n <<16
+ *   RELAY         6 party to answer   7 –   8 the PUT
  *   HANDOFF       6 rule <<8  7 actor of the sender   8 record
  *   HANDOFF_ACK   6 outcome   7 actor as sent
  *   REAP          6 round (1 prove, 2 hide, 3 remove)   7 keys   8 per key: key hash, bucket | partition <<16,
@@ -50,7 +51,8 @@ import { membersWithin } from './member-rows.js';
  * Flags: REPAIR on a REPLICATE that read repair sent; SETTLED on a SCAN whose earlier page has
  * already waited for the engine; STRICT on a PUT that only owners may take; HINT on a REPLICATE to a
  * fallback, which keeps the record for the virtual node `owner` of a bucket of `n` copies; WANTED on
- * a GOSSIP that asks for the receiver's members.
+ * a GOSSIP that asks for the receiver's members; ANY on a PUT or GET to whichever virtual node (server-driven
+ * coordination), then a GET has r | n <<8 in word 6.
  */
 export const FRAME_VERSION = 1;
 export const FRAME_HEADER_WORDS = 6;
@@ -78,6 +80,8 @@ export const TREE_PUSHED = 37;
 /** Hinted handoff has 20 to 29. */
 export const HANDOFF = 20;
 export const HANDOFF_ACK = 21;
+/** A put that one virtual node passes on to another. */
+export const RELAY = 60;
 
 /** A ring change has 50 to 59. */
 export const RANGE_COMPARE = 50;
@@ -94,6 +98,7 @@ export const FLAG_HINT = 8;
 export const FLAG_WANTED = 16;
 /** A GET_REPLY of a virtual node that is being rebuilt: it counts neither as an absence nor towards R. */
 export const FLAG_PARTIAL = 32;
+export const FLAG_ANY = 64;
 
 export const NO_CALLER = -1;
 
@@ -101,6 +106,7 @@ export const PUT_FIXED_WORDS = 16;
 export const PUT_REPLY_WORDS = 12;
 export const GET_FIXED_WORDS = 10;
 export const RECORD_AT = 8;
+export const RELAYED_AT = 8;
 export const SCAN_RECORDS_AT = 10;
 export const PING_WORDS = 8;
 export const MEMBERS_AT = 8;
@@ -211,6 +217,7 @@ const MIN_WORDS: Readonly<Record<number, number>> = {
   [HANDOFF_ACK]: RECORD_AT,
   [REAP]: REAP_KEYS_AT,
   [REAP_ANSWER]: REAP_KEYS_AT,
+  [RELAY]: RELAYED_AT + PUT_FIXED_WORDS,
 };
 
 function padded(bytes: number): number {
@@ -257,6 +264,17 @@ function reapKeysWithin(words: Int32Array, at: number, end: number): boolean {
   return word <= end;
 }
 
+/** A PUT, which ends where its envelope does. */
+function relayedIntact(words: Int32Array, at: number, have: number): boolean {
+  const inner = at + RELAYED_AT;
+  return (
+    words[at + 6]! >= 0 &&
+    words[inner]! >>> 2 === have - RELAYED_AT &&
+    frameType(words, inner) === PUT &&
+    frameIntact(words, inner)
+  );
+}
+
 /**
  * Whether a frame is of a known type and version, lies within the memory, and its inner lengths
  * stay within it. Never throws. What is inside of records is for their reader to check.
@@ -288,6 +306,8 @@ export function frameIntact(words: Int32Array, at: number): boolean {
     case REPLICATE:
     case HANDOFF:
       return recordEnd(words, at + RECORD_AT, at + have) > 0;
+    case RELAY:
+      return relayedIntact(words, at, have);
     case SCAN_REPLY:
       return recordsWithin(words, at + SCAN_RECORDS_AT, words[at + 7]!, at + have);
     case GOSSIP:

@@ -8,6 +8,7 @@ import {
   frameIntact,
   frameRequest,
   frameType,
+  FLAG_ANY,
   FLAG_HINT,
   FLAG_PARTIAL,
   FLAG_REPAIR,
@@ -24,6 +25,8 @@ import {
   OUT_STALE_RING,
   PUT,
   RECORD_AT,
+  RELAY,
+  RELAYED_AT,
   REPLICATE,
   REPLICATE_ACK,
   SCAN,
@@ -68,6 +71,7 @@ import type { StandParts } from './reaping/witness-stand.js';
 import { Replica } from './replica.js';
 import { Scanner } from './scanner.js';
 import { Scrub, type ScrubPace } from './scrub.js';
+import { ServedRequests } from './served-requests.js';
 import type { Service } from './service.js';
 import { Transfer, type TransferParts } from './transfer.js';
 import { AntiEntropy } from './trees/anti-entropy.js';
@@ -123,6 +127,7 @@ export class VirtualNode {
   private readonly hints: Hints;
   private readonly puts: PutCoordinator;
   private readonly conditional: ConditionalPuts;
+  private readonly served: ServedRequests;
   private readonly scanner: Scanner;
   private readonly detector: FailureDetector;
   private readonly rebuilding: Rebuilding;
@@ -168,6 +173,7 @@ export class VirtualNode {
       actor,
     });
     this.conditional = new ConditionalPuts(env, this.puts, actor, () => this.rebuilding.partial);
+    this.served = new ServedRequests(env, replica, this.puts, actor, () => this.rebuilding.partial);
     this.scanner = new Scanner(env, pipeline, engine);
     this.repair = new AntiEntropy(env, pipeline, engine, completions, replica, trees, this.rebuilding);
     const reaper = this.makeReaper(
@@ -315,6 +321,7 @@ export class VirtualNode {
     this.nextSweepMs = nowMs + SWEEP_MS;
     this.puts.sweep(nowMs);
     this.conditional.sweep(nowMs);
+    this.served.sweep(nowMs);
     this.env.gauge(GAUGE_SIBLINGS_MAX, this.replica.siblingsMax);
     this.env.gauge(GAUGE_ACTORS_MAX, this.replica.actorsMax);
     this.env.gauge(GAUGE_ENGINE_KEYS, this.engine?.state.count ?? 0);
@@ -354,13 +361,17 @@ export class VirtualNode {
       case PUT:
       case REPLICATE:
         this.requests++;
-        if (this.parked.length > 0)
-          this.park(from, words.slice(at, at + (words[at]! >>> 2)), false, deadlineMs);
-        else this.write(from, words, bytes, at, false, deadlineMs);
+        if (!this.served.passOn(from, words, at)) this.accept(from, words, bytes, at, deadlineMs);
+        return;
+      case RELAY:
+        this.requests++;
+        // As if the one that it came from had sent it here: it hears of the outcome.
+        this.accept(words[at + 6]!, words, bytes, at + RELAYED_AT, deadlineMs);
         return;
       case GET:
         this.requests++;
-        this.get(from, words, bytes, at);
+        if ((frameFlags(words, at) & FLAG_ANY) !== 0) this.served.get(from, words, bytes, at);
+        else this.get(from, words, bytes, at);
         return;
       case SCAN:
         this.scan(from, words, bytes, at, deadlineMs);
@@ -372,6 +383,11 @@ export class VirtualNode {
       }
     }
   };
+
+  private accept(from: number, words: Int32Array, bytes: Uint8Array, at: number, deadlineMs: number): void {
+    if (this.parked.length > 0) this.park(from, words.slice(at, at + (words[at]! >>> 2)), false, deadlineMs);
+    else this.write(from, words, bytes, at, false, deadlineMs);
+  }
 
   private write(
     from: number,
@@ -546,6 +562,7 @@ export class VirtualNode {
   }
 
   private mergeAnswer(from: number, words: Int32Array, bytes: Uint8Array, at: number): void {
+    if (this.served.answered(from, words, at)) return;
     const id = frameRequest(words, at);
     const rule = this.conditional.ruleOf(id, words[at + 7]!);
     if (rule === undefined) return;

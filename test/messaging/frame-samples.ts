@@ -192,6 +192,36 @@ export const FRAME_SAMPLES: readonly FrameSample[] = [
     words: [F.OK, 3, 0b101, 0],
     hex: packed(headOf('28', '29') + '00000000 03000000 05000000 00000000'),
   },
+    name: 'RELAY',
+    type: F.RELAY,
+    // To party 9: a PUT of 72 bytes, key "key", nothing else.
+    words: [
+      9,
+      0,
+      72,
+      F.PUT | (1 << 8),
+      1,
+      2,
+      0,
+      0,
+      3,
+      0x1234,
+      3 | (7 << 16),
+      3,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0x79656b,
+      0,
+    ],
+    hex: packed(
+      headOf('68', '3c') +
+        '09000000 00000000 48000000 01010000 01000000 02000000 0000000000000000 03000000 34120000 03000700 03000000 00000000 00000000 00000000 00000000 0000000000000000 6b657900 00000000',
+    ),
+  },
 ];
 
 export function frameOf({ type, words }: FrameSample, at = 0): Int32Array {

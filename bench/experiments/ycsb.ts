@@ -1,0 +1,202 @@
+import type { Mix, MixedStep, StepReport } from '../cases/case.js';
+import { linesBy, tableOf, type Figure } from '../figures/figure.js';
+import { shortNumber, timeText } from '../figures/ticks.js';
+import { interleaved } from '../measure/statistics.js';
+import type { Distribution } from '../measure/workload.js';
+import { rowsOf, subjectOf } from '../report/rows.js';
+import type { Row } from '../report/schema.js';
+import { DEFAULT_QUORUM } from '../suite/defaults.js';
+import { defineExperiment } from '../suite/experiment.js';
+import { caseSeconds } from '../suite/load-steps.js';
+
+interface YcsbWorkload {
+  readonly name: string;
+  readonly what: string;
+  readonly mix: Mix;
+  readonly distribution: Distribution;
+}
+
+const NOTHING: Mix = { get: 0, put: 0, insert: 0, rmw: 0 };
+const WORKLOADS: readonly YcsbWorkload[] = [
+  { name: 'A', what: 'half updates', mix: { ...NOTHING, get: 0.5, put: 0.5 }, distribution: 'zipfian' },
+  { name: 'B', what: '5 % updates', mix: { ...NOTHING, get: 0.95, put: 0.05 }, distribution: 'zipfian' },
+  { name: 'C', what: 'reads only', mix: { ...NOTHING, get: 1 }, distribution: 'zipfian' },
+  {
+    name: 'D',
+    what: '5 % inserts, the latest read most',
+    mix: { ...NOTHING, get: 0.95, insert: 0.05 },
+    distribution: 'latest',
+  },
+  {
+    name: 'F',
+    what: 'half read-modify-write',
+    mix: { ...NOTHING, get: 0.5, rmw: 0.5 },
+    distribution: 'zipfian',
+  },
+];
+const QUORUMS = [
+  { n: 1, r: 1, w: 1 },
+  { n: 3, r: 2, w: 2 },
+] as const;
+/** YCSB's default: ten fields of 100 bytes. */
+const RECORD_BYTES = 1_000;
+
+export default defineExperiment({
+  name: 'ycsb',
+  title: 'YCSB: the usual mixes of reads and writes',
+  question: 'How many operations per second does the store do under the workloads that other stores publish?',
+  explanation: {
+    shows:
+      'YCSB is the benchmark that most key-value stores quote: A is half reads and half updates, B 95 % reads, C reads only, D 95 % reads of what was inserted last, F half reads and half read-modify-write (a get and then a put). E scans ranges in key order, which a hash ring has not.',
+    measured:
+      'A closed loop of one calling thread with 32 operations in flight, records of 1,000 bytes, keys by YCSB’s scrambled zipfian distribution with the constant 0.99 (D: the latest), buffered writes; with one copy and with three, in turns.',
+    paper: null,
+    follows:
+      'Compare with published figures only by shape: they come from clusters, over networks. Within this store: the share of writes decides, and three copies cost what a write costs three times.',
+  },
+  parameters: {
+    quick: { rounds: 1, workloads: ['A', 'C'], inFlight: 32, keys: 5_000, warmupSeconds: 0.1, seconds: 0.25 },
+    default: {
+      rounds: 3,
+      workloads: ['A', 'B', 'C', 'D', 'F'],
+      inFlight: 32,
+      keys: 20_000,
+      warmupSeconds: 0.2,
+      seconds: 0.6,
+    },
+    full: {
+      rounds: 5,
+      workloads: ['A', 'B', 'C', 'D', 'F'],
+      inFlight: 32,
+      keys: 100_000,
+      warmupSeconds: 2,
+      seconds: 20,
+    },
+  },
+  seconds: ({ rounds, workloads, ...window }) =>
+    rounds * QUORUMS.length * workloads.length * (caseSeconds(1, window) - 0.5),
+  async run({ rounds, workloads, inFlight, keys, ...window }, context) {
+    const { engine, seed } = context.options;
+    const chosen = WORKLOADS.filter(({ name }) => (workloads as readonly string[]).includes(name));
+    const results = QUORUMS.flatMap((quorum) =>
+      chosen.map((workload) => ({ quorum, workload, reports: [] as StepReport[] })),
+    );
+    const stepOf = ({ mix }: YcsbWorkload): MixedStep => ({
+      kind: 'mixed',
+      mix,
+      inFlight,
+      callers: 1,
+      ...window,
+    });
+    for (let round = 0; round < rounds; round++) {
+      for (const { quorum, workload, reports } of interleaved(results, round)) {
+        const { name, distribution } = workload;
+        const report = await context.runCase(`${name} with N=${quorum.n}, round ${round + 1}`, {
+          kind: 'steps',
+          system: {
+            ...DEFAULT_QUORUM,
+            ...quorum,
+            durability: 'buffered',
+            engine,
+            directory: context.scratch(name),
+          },
+          workload: { keys, valueBytes: RECORD_BYTES, seed: seed + round, distribution },
+          steps: [stepOf(workload)],
+        });
+        reports.push(...(report?.steps ?? []));
+      }
+    }
+    return {
+      rows: results.flatMap(({ quorum, workload, reports }) => {
+        const system = {
+          ...DEFAULT_QUORUM,
+          ...quorum,
+          durability: 'buffered',
+          engine,
+          directory: '',
+        } as const;
+        const { name, what } = workload;
+        return rowsOf(subjectOf(system, `YCSB ${name}: ${what}`), stepOf(workload), reports).map((row) => ({
+          ...row,
+          workload: name,
+        }));
+      }),
+    };
+  },
+  findings: (rows) =>
+    QUORUMS.flatMap(({ n }) => {
+      const totals = totalsOf(rows, n);
+      if (totals.length === 0) return [];
+      return [
+        `With N=${n}: ${totals.map(({ name, perSecond }) => `${name} ${shortNumber(perSecond)}/s`).join(', ')}.`,
+      ];
+    }),
+  figures: (rows) => (rows.length === 0 ? [] : [rateFigure(rows), tailFigure(rows)]),
+});
+
+function totalsOf(
+  rows: readonly Row[],
+  n: number,
+): readonly { readonly name: string; readonly perSecond: number }[] {
+  return WORKLOADS.flatMap(({ name }) => {
+    const own = rows.filter((row) => row['workload'] === name && row.n === n);
+    const perSecond = own.reduce((sum, row) => sum + (row.opsPerSecond ?? 0), 0);
+    return own.length === 0 ? [] : [{ name, perSecond }];
+  });
+}
+
+function tableOfYcsb(rows: readonly Row[]): Figure['table'] {
+  return tableOf(rows, {
+    workload: (row) => String(row['workload']),
+    N: (row) => row.n,
+    op: (row) => row.op,
+    'per second': (row) => row.opsPerSecond,
+    'mean µs': (row) => row.meanUs,
+    p50: (row) => row.p50Us,
+    p99: (row) => row.p99Us,
+    'p99.9': (row) => row.p999Us,
+    samples: (row) => row.samples,
+    spread: (row) => Number(row['spread']),
+  });
+}
+
+function rateFigure(rows: readonly Row[]): Figure {
+  return {
+    id: 'ycsb-rate',
+    title: 'Operations per second by workload, one copy and three',
+    description: 'Bars for N=1 and N=3 per YCSB workload; workloads that only read are the fastest.',
+    x: { label: 'workload', scale: 'category' },
+    y: { label: 'operations/s', scale: 'linear' },
+    series: QUORUMS.map(({ n }) => ({
+      name: n === 1 ? 'N=1' : 'N=3, R=2, W=2',
+      kind: 'bars',
+      points: totalsOf(rows, n).map(({ name, perSecond }) => ({ x: name, y: perSecond })),
+    })),
+    table: tableOfYcsb(rows),
+  };
+}
+
+function tailFigure(rows: readonly Row[]): Figure {
+  const three = rows.filter((row) => row.n === 3);
+  const points = linesBy(
+    three,
+    (row) => String(row.op),
+    () => 1,
+    (row) => row.p999Us,
+  ).map(({ name }) => ({
+    name,
+    kind: 'bars' as const,
+    points: three
+      .filter((row) => row.op === name)
+      .map((row) => ({ x: String(row['workload']), y: row.p999Us ?? 0 })),
+  }));
+  return {
+    id: 'ycsb-p999',
+    title: 'p99.9 by workload and operation, three copies',
+    description: `Bars per operation: ${three.map((row) => `${String(row['workload'])} ${row.op} ${timeText(row.p999Us)}`).join(', ')}.`,
+    x: { label: 'workload', scale: 'category' },
+    y: { label: 'p99.9, µs', scale: 'log', from: 1, to: 1_000_000 },
+    series: points,
+    table: tableOfYcsb(three),
+  };
+}
