@@ -1,0 +1,167 @@
+import { percentileFigure } from '../figures/curves.js';
+import { tableOf, type Figure } from '../figures/figure.js';
+import { shortNumber, timeText } from '../figures/ticks.js';
+import type { HttpInput, HttpReport } from '../http/http-case.js';
+import { DOORS, type Door } from '../http/servers.js';
+import { LatencyHistogram } from '../measure/histogram.js';
+import { interleaved, median, relativeSpread, sum } from '../measure/statistics.js';
+import { EMPTY_ROW, TRUSTED_P999_SAMPLES } from '../report/rows.js';
+import type { Row } from '../report/schema.js';
+import { defineExperiment } from '../suite/experiment.js';
+
+interface Parameters {
+  readonly rounds: number;
+  readonly connections: number;
+  readonly valueBytes: number;
+  readonly keys: number;
+  readonly warmupSeconds: number;
+  readonly seconds: number;
+}
+
+const METHODS = ['GET', 'PUT'] as const;
+const START_SECONDS = 1;
+
+export default defineExperiment<Parameters>({
+  name: 'http',
+  title: 'HTTP: what the door costs',
+  question: 'How many requests per second does the HTTP door answer, and how much of that is HTTP itself?',
+  explanation: {
+    shows:
+      'The same requests against three servers: `node:http` that answers with a constant, fastify with the same constant and path, and the store’s own HTTP door. The difference between the last two is the store with its checks, contexts and headers.',
+    measured:
+      'autocannon with 50 connections and no pipelining, gets and puts of 100-byte values over 1,000 keys; the server in a thread of its own. autocannon’s correction for coordinated omission is wrong (it assumes 1 ms between requests whatever the rate), so no rate is set, and each response’s time goes into our own histogram. It is a closed loop: read the latencies as times of a busy server.',
+    paper: null,
+    follows:
+      'HTTP costs tens of microseconds per request before the store is asked anything; from the same program use the library or a handle. The door is for other programs, for operations, and for looking.',
+  },
+  parameters: {
+    quick: { rounds: 1, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.2, seconds: 0.5 },
+    default: { rounds: 3, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.5, seconds: 1 },
+    full: { rounds: 5, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 3, seconds: 30 },
+  },
+  seconds: (parameters) => parameters.rounds * DOORS.length * caseSeconds(parameters),
+  async run(parameters, context) {
+    const results = DOORS.map((door) => ({ door, rounds: [] as (readonly HttpReport[])[] }));
+    for (let round = 0; round < parameters.rounds; round++) {
+      for (const { door, rounds } of interleaved(results, round)) {
+        const input: HttpInput = { ...parameters, door };
+        const report = await context.runCase(`${door}, round ${round + 1}`, {
+          kind: 'module',
+          url: new URL('../http/http-case.js', import.meta.url).href,
+          input,
+          seconds: caseSeconds(parameters),
+        });
+        if (report !== null && report.output !== null) rounds.push(report.output as readonly HttpReport[]);
+      }
+    }
+    return {
+      rows: results.flatMap(({ door, rounds }) =>
+        METHODS.flatMap((method) => {
+          const own = rounds.flatMap((reports) => reports.filter((report) => report.method === method));
+          return own.length === 0 ? [] : [rowOf(door, method, own, parameters)];
+        }),
+      ),
+    };
+  },
+  findings: (rows) =>
+    METHODS.flatMap((method) => {
+      const rate = (door: Door): Row | undefined =>
+        rows.find((row) => row['door'] === door && row['method'] === method);
+      const [bare, own] = [rate('bare fastify'), rate('ringlet')];
+      if (bare === undefined || own === undefined) return [];
+      return [
+        `${method}: ${shortNumber(own.opsPerSecond ?? 0)}/s by the store’s door (median ${timeText(own.p50Us)}), ${shortNumber(bare.opsPerSecond ?? 0)}/s by a bare fastify route.`,
+      ];
+    }),
+  figures: (rows) =>
+    rows.length === 0
+      ? []
+      : [
+          rateFigure(rows),
+          percentileFigure(
+            'http-percentiles',
+            'Latency of GET, 50 connections',
+            rows.filter((row) => row['method'] === 'GET'),
+            doorOf,
+          ),
+        ],
+});
+
+function caseSeconds({ warmupSeconds, seconds }: Parameters): number {
+  // autocannon counts in whole seconds.
+  return (
+    START_SECONDS + METHODS.length * (Math.max(1, Math.ceil(warmupSeconds)) + Math.max(1, Math.ceil(seconds)))
+  );
+}
+
+function rowOf(
+  door: Door,
+  method: (typeof METHODS)[number],
+  reports: readonly HttpReport[],
+  { connections, valueBytes }: Parameters,
+): Row {
+  const rates = reports.map(({ perSecond }) => perSecond);
+  const merged = LatencyHistogram.merge(reports.map(({ histogram }) => histogram));
+  const summary = merged.summary();
+  const own = reports.map(({ histogram }) => LatencyHistogram.decode(histogram).summary());
+  return {
+    ...EMPTY_ROW,
+    ...summary,
+    system: door === 'ringlet' ? 'ringlet' : 'node',
+    setting: `${door}, ${method} of ${valueBytes} B by HTTP`,
+    op: method === 'GET' ? 'get' : 'put',
+    door,
+    method,
+    inFlight: connections,
+    opsPerSecond: median(rates),
+    rounds: reports.length,
+    spread: relativeSpread(rates),
+    failed: sum(reports.map(({ errors }) => errors)),
+    roundOpsPerSecond: rates,
+    roundP50Us: own.map(({ p50Us }) => p50Us),
+    roundP999Us: own.map(({ p999Us }) => p999Us),
+    histogram: merged.encode(),
+    p999FewSamples: summary.samples < TRUSTED_P999_SAMPLES,
+  };
+}
+
+function doorOf(row: Row): string {
+  return String(row['door']);
+}
+
+function rateFigure(rows: readonly Row[]): Figure {
+  return {
+    id: 'http-rate',
+    title: 'Requests per second by HTTP, 50 connections',
+    description:
+      'Bars for GET and PUT of three servers: bare node:http is the fastest, the store’s door does the most.',
+    x: { label: 'server', scale: 'category' },
+    y: { label: 'requests/s', scale: 'linear' },
+    series: METHODS.map((method) => ({
+      name: method,
+      kind: 'bars',
+      points: rows
+        .filter((row) => row['method'] === method)
+        .map((row) => {
+          const rates = row['roundOpsPerSecond'] as readonly number[];
+          return {
+            x: doorOf(row),
+            y: row.opsPerSecond ?? 0,
+            low: Math.min(...rates),
+            high: Math.max(...rates),
+          };
+        }),
+    })),
+    table: tableOf(rows, {
+      server: doorOf,
+      method: (row) => String(row['method']),
+      'requests/s': (row) => row.opsPerSecond,
+      'mean µs': (row) => row.meanUs,
+      p50: (row) => row.p50Us,
+      p99: (row) => row.p99Us,
+      'p99.9': (row) => row.p999Us,
+      errors: (row) => Number(row['failed']),
+      spread: (row) => Number(row['spread']),
+    }),
+  };
+}
