@@ -43,7 +43,7 @@ export default defineExperiment({
       variants: ['uniform keys'],
       ratesPerSecond: [250, 2_000],
       warmupSeconds: 0.1,
-      seconds: 0.5,
+      seconds: 0.4,
       threshold: IMBALANCE_THRESHOLD,
     },
     default: {
@@ -52,7 +52,7 @@ export default defineExperiment({
       variants: VARIANTS.map(({ name }) => name),
       ratesPerSecond: [125, 500, 2_000, 8_000],
       warmupSeconds: 0.5,
-      seconds: 2.5,
+      seconds: 2,
       threshold: IMBALANCE_THRESHOLD,
     },
     full: {

@@ -39,8 +39,8 @@ export default defineExperiment({
       "Use the library, or a handle in each worker thread, rather than a door that forwards: HTTP adds a hop on top of its own cost. Server-driven coordination is a switch for this measurement (`open({ coordination: 'server' })`), not a way to run the store.",
   },
   parameters: {
-    quick: { rounds: 1, perSecond: 4_000, warmupSeconds: 0.1, seconds: 0.4, keys: QUICK_KEYS },
-    default: { rounds: 3, perSecond: 6_000, warmupSeconds: 0.4, seconds: 2, keys: WORKLOAD.keys },
+    quick: { rounds: 1, perSecond: 4_000, warmupSeconds: 0.1, seconds: 0.2, keys: QUICK_KEYS },
+    default: { rounds: 3, perSecond: 6_000, warmupSeconds: 0.3, seconds: 1.2, keys: WORKLOAD.keys },
     full: { rounds: 5, perSecond: 6_000, warmupSeconds: 2, seconds: 70, keys: WORKLOAD.keys },
   },
   seconds: ({ rounds, ...window }) => rounds * WAYS.length * caseSeconds(1, window),

@@ -28,7 +28,7 @@ export default defineExperiment({
       'Pass the context of what you read back to every put; then siblings are at most as many as writers that overlap. Where the newest value is all you want, use the conflict rule `lww` and never see one.',
   },
   parameters: {
-    quick: { writers: 7, puts: 5_000, keys: 20, seconds: 0.3 },
+    quick: { writers: 7, puts: 5_000, keys: 20, seconds: 0.2 },
     default: { writers: 7, puts: 100_000, keys: 20, seconds: 2 },
     full: { writers: 7, puts: 1_000_000, keys: 20, seconds: 60 },
   },

@@ -22,7 +22,7 @@ interface Parameters {
   readonly rounds: number;
   readonly inFlight: readonly number[];
   /** Besides durable's own peak. */
-  readonly perSecond: number;
+  readonly ratesPerSecond: readonly number[];
   readonly warmupSeconds: number;
   readonly seconds: number;
   readonly closedSeconds: number;
@@ -34,7 +34,7 @@ interface Parameters {
 
 type Level = (typeof DURABILITIES)[number];
 
-const LOAD = { perSecond: 2_000 };
+const LOAD = { ratesPerSecond: [2_000] };
 const PEAK_IN_FLIGHT = 64;
 const KILL_SECONDS = 1.2;
 const KILL_LOAD_PER_SECOND = 3_000;
@@ -58,12 +58,12 @@ export default defineExperiment<Parameters>({
   },
   parameters: {
     quick: {
-      ...LOAD,
+      ratesPerSecond: [],
       rounds: 1,
       inFlight: [64],
       warmupSeconds: 0.1,
-      seconds: 0.4,
-      closedSeconds: 0.2,
+      seconds: 0.3,
+      closedSeconds: 0.15,
       bins: 4,
       keys: QUICK_KEYS,
       kills: 0,
@@ -91,10 +91,12 @@ export default defineExperiment<Parameters>({
       kills: 200,
     },
   },
-  seconds: ({ rounds, inFlight, kills, closedSeconds, ...window }) =>
+  seconds: ({ rounds, inFlight, ratesPerSecond, kills, closedSeconds, ...window }) =>
     caseSeconds(1, window) +
     DURABILITIES.length *
-      (rounds * (caseSeconds(2, window) + inFlight.length * (window.warmupSeconds + closedSeconds)) +
+      (rounds *
+        (caseSeconds(ratesPerSecond.length + 1, window) +
+          inFlight.length * (window.warmupSeconds + closedSeconds)) +
         (kills === 0 ? 0 : (kills + 1) * KILL_SECONDS)),
   async run(parameters, context) {
     const levels = DURABILITIES.filter((level) => {
@@ -162,11 +164,10 @@ function closedStep({ warmupSeconds, closedSeconds }: Parameters, inFlight: numb
 }
 
 function stepsOf(parameters: Parameters, peak: number | null): readonly LoadStep[] {
-  const { inFlight, perSecond, bins, ...window } = parameters;
+  const { inFlight, ratesPerSecond, bins, ...window } = parameters;
   const open = (rate: number): OpenStep => openStep(rate, window, { putFraction: 1, bins });
   return [
-    open(perSecond),
-    ...(peak === null ? [] : [open(peak)]),
+    ...[...ratesPerSecond, ...(peak === null ? [] : [peak])].map(open),
     ...inFlight.map((depth) => closedStep(parameters, depth)),
   ];
 }
@@ -211,6 +212,8 @@ function levelRows(
   return rowsOf(subject, step, reports).map((row) => ({
     ...row,
     part: atItsPeak ? 'peak' : step.kind,
+    // Its offered rate is another one in each run.
+    ...(atItsPeak ? { id: `peak/${durability}` } : {}),
     bins: step.kind === 'open' ? binSummaries(reports, 'put') : null,
   }));
 }

@@ -19,7 +19,8 @@ interface Parameters {
 }
 
 const METHODS = ['GET', 'PUT'] as const;
-const START_SECONDS = 1;
+const START_SECONDS = 0.7;
+const SHOT_SECONDS = 0.15;
 
 export default defineExperiment<Parameters>({
   name: 'http',
@@ -35,8 +36,8 @@ export default defineExperiment<Parameters>({
       'HTTP costs tens of microseconds per request before the store is asked anything; from the same program use the library or a handle. The door is for other programs, for operations, and for looking.',
   },
   parameters: {
-    quick: { rounds: 1, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.2, seconds: 0.5 },
-    default: { rounds: 3, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.5, seconds: 1 },
+    quick: { rounds: 1, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.1, seconds: 0.3 },
+    default: { rounds: 3, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.3, seconds: 0.7 },
     full: { rounds: 5, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 3, seconds: 30 },
   },
   seconds: (parameters) => parameters.rounds * DOORS.length * caseSeconds(parameters),
@@ -88,10 +89,7 @@ export default defineExperiment<Parameters>({
 });
 
 function caseSeconds({ warmupSeconds, seconds }: Parameters): number {
-  // autocannon counts in whole seconds.
-  return (
-    START_SECONDS + METHODS.length * (Math.max(1, Math.ceil(warmupSeconds)) + Math.max(1, Math.ceil(seconds)))
-  );
+  return START_SECONDS + METHODS.length * (warmupSeconds + seconds + 2 * SHOT_SECONDS);
 }
 
 function rowOf(

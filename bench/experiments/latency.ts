@@ -32,11 +32,11 @@ export default defineExperiment({
     quick: {
       keys: QUICK_KEYS,
       peakPerSecond: 10_000,
-      day: { warmupSeconds: 0.3, seconds: 3 },
+      day: { warmupSeconds: 0.2, seconds: 2 },
       bins: 12,
       ratesPerSecond: [1_000, 10_000, 40_000],
       warmupSeconds: 0.2,
-      seconds: 0.5,
+      seconds: 0.4,
     },
     default: {
       keys: WORKLOAD.keys,
@@ -44,8 +44,8 @@ export default defineExperiment({
       day: { warmupSeconds: 1, seconds: 120 },
       bins: 48,
       ratesPerSecond: [1_000, 5_000, 10_000, 20_000, 30_000, 40_000, 60_000],
-      warmupSeconds: 1,
-      seconds: 4,
+      warmupSeconds: 0.5,
+      seconds: 2.5,
     },
     full: {
       keys: WORKLOAD.keys,

@@ -51,15 +51,15 @@ export default defineExperiment<Parameters>({
       inFlight: [1, 64],
       threads: [1],
       warmupSeconds: 0.1,
-      seconds: 0.2,
+      seconds: 0.15,
     },
     default: {
       rounds: 3,
-      bytes: [100, 1_024, 16_384, 65_536],
+      bytes: [100, 4_096, 65_536],
       inFlight: [1, 64],
       threads: [1, 2, 4],
       warmupSeconds: 0.2,
-      seconds: 0.5,
+      seconds: 0.3,
     },
     full: {
       rounds: 5,

@@ -22,7 +22,7 @@ export default defineExperiment({
       'If a change makes a request slower, look here first whether it is code. Comparing two runs (`npm run ringlet -- compare`) shows it piece by piece.',
   },
   parameters: {
-    quick: { seconds: 0.08 },
+    quick: { seconds: 0.05 },
     default: { seconds: 0.5 },
     full: { seconds: 5 },
   },

@@ -31,11 +31,11 @@ export default defineExperiment({
       'Take the default: equal partitions, placed apart. With Q partitions for S nodes the load is even as far as Q divides by S; 16 or more partitions per node keep the rest small. A join moves little more than the new node’s share.',
   },
   parameters: {
-    quick: { nodes: 30, replicas: 3, seeds: 25, mostNodes: 1_000, joins: [4, 16, 63] },
+    quick: { nodes: 30, replicas: 3, seeds: 25, mostNodes: 300, joins: [4, 16, 63] },
     default: { nodes: 30, replicas: 3, seeds: 25, mostNodes: 10_000, joins: [4, 8, 16, 32, 63] },
     full: { nodes: 30, replicas: 3, seeds: 100, mostNodes: 10_000, joins: [4, 8, 16, 32, 48, 63] },
   },
-  seconds: ({ seeds, mostNodes }) => 1 + seeds / 25 + mostNodes / 2_000,
+  seconds: ({ seeds, mostNodes }) => 0.5 + seeds / 50 + mostNodes / 2_000,
   async run(parameters, context) {
     const { seed } = context.options;
     const rows = await context.runHere('calculation', 1 + parameters.mostNodes / 2_000, () =>

@@ -7,7 +7,7 @@ import { EMPTY_ROW, rowsOf, subjectOf } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
 import { QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
-import { caseSeconds, openStep, PROCESS_SECONDS } from '../suite/load-steps.js';
+import { caseSeconds, openStep } from '../suite/load-steps.js';
 
 interface Quorum {
   readonly n: number;
@@ -23,7 +23,7 @@ const QUORUMS: readonly Quorum[] = [
   { n: 3, r: 1, w: 3 },
   { n: 3, r: 3, w: 1 },
 ];
-const REQUESTS_SECONDS = 2.5;
+const REQUESTS_SECONDS = 1.5;
 
 export default defineExperiment({
   name: 'quorum',
@@ -46,9 +46,9 @@ export default defineExperiment({
       quorums: ['3,1,1', '3,2,2'],
       perSecond: 4_000,
       warmupSeconds: 0.1,
-      seconds: 0.3,
+      seconds: 0.2,
       keys: QUICK_KEYS,
-      staleSeconds: 0.3,
+      staleSeconds: 0.2,
       delayMs: 1,
     },
     default: {

@@ -60,7 +60,7 @@ export default defineExperiment<Parameters>({
       rounds: 1,
       nodes: [2, 4],
       callers: [],
-      valueBytes: [16_384],
+      valueBytes: [],
       keys: [],
       warmupSeconds: 0.1,
       seconds: 0.2,

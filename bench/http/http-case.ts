@@ -4,6 +4,8 @@ import type { Door } from './servers.js';
 import { Worker } from 'node:worker_threads';
 import { once } from 'node:events';
 
+const SAMPLE_MS = 50;
+
 export interface HttpInput {
   readonly door: Door;
   readonly valueBytes: number;
@@ -60,10 +62,11 @@ async function measure(address: string, method: 'GET' | 'PUT', input: HttpInput)
         connections,
         duration: seconds,
         requests,
-        ignoreCoordinatedOmission: true,
+        // How often it looks whether the time is over.
+        sampleInt: SAMPLE_MS,
       };
       const instance = autocannon(options, (error: unknown, result) => {
-        if (error) reject(error as Error);
+        if (error) reject(error);
         else resolve(result);
       });
       instance.on('response', (_client, status, _bytes, responseMs) => {

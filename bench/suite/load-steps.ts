@@ -9,8 +9,8 @@ export interface Window {
 
 /** Starting and stopping the calling threads of a step. */
 const STEP_OVERHEAD_SECONDS = 0.5;
-/** Starting a process, opening and filling a store. */
-export const PROCESS_SECONDS = 2;
+/** Starting a process, opening a store, and filling it with as many keys as usual. */
+export const PROCESS_SECONDS = 1;
 
 /** Half gets, half puts from one calling thread at Poisson times, unless said otherwise. */
 export function openStep(perSecond: number, window: Window, more: Partial<OpenStep> = {}): OpenStep {

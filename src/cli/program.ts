@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { compareCommand } from './compare.js';
 import { deleteCommand } from './delete.js';
 import { faultCommand } from './fault.js';
 import { getCommand } from './get.js';
@@ -22,6 +23,7 @@ Examples:
   ringlet scan --bucket cities --prefix CH/ --limit 10
   ringlet inspect greeting
   ringlet status
+  ringlet compare bench-results/before bench-results/after
 
 Commands other than serve use --url, else the store that runs in the data directory (--data), else
 they open the directory themselves; status, join, leave and fault need a store that runs, repair and verify one that is stopped. Exit codes: 0 done, 1 failed or not found, 2 wrong use.`;
@@ -46,6 +48,7 @@ export function buildProgram(): Command {
     faultCommand(),
     repairCommand(),
     verifyCommand(),
+    compareCommand(),
   ]) {
     program.addCommand(command);
   }

@@ -1,0 +1,57 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { compareResults, unmatched } from './compare/compare.js';
+import { readResults } from './compare/results.js';
+import { compareScreen } from './compare/screen.js';
+import { print } from './key-command.js';
+
+interface CompareFlags {
+  readonly noise?: number;
+  readonly failAbove?: number;
+  readonly all?: true;
+  readonly json?: true;
+}
+
+const NOTES = `
+A and B are folders that the benchmark wrote, or their results.json. A figure has changed when its
+95 % confidence interval leaves out "equal" and the change is larger than the noise threshold: 5 % of
+rates, 10 % of p50, 25 % of p99.9, unless --noise says otherwise. With two or more rounds the interval
+comes from the rounds; with one only from the samples, and the threshold has to stand for the rest.
+Exit code 1 when something regressed by more than --fail-above.
+
+Example:
+  ringlet compare bench-results/before bench-results/after --fail-above 10%`;
+
+/** `ringlet compare A B`: what became better or worse between two runs of the benchmark. */
+export function compareCommand(): Command {
+  return new Command('compare')
+    .description('two runs of the benchmark, figure by figure: improved, regressed, no change')
+    .argument('<A>', 'folder of the earlier run')
+    .argument('<B>', 'folder of the later run')
+    .option('--noise <SHARE>', 'smaller changes count as none, such as 10%', share)
+    .option('--fail-above <SHARE>', 'exit code 1 when a figure regressed by more, such as 10%', share)
+    .option('--all', 'also what did not change')
+    .option('--json', 'one JSON object')
+    .addHelpText('after', NOTES)
+    .action(async (a: string, b: string, { noise, failAbove, all, json }: CompareFlags) => {
+      const [before, after] = await Promise.all([readResults(a), readResults(b)]);
+      const comparisons = compareResults(before, after, noise === undefined ? {} : { noise });
+      const missing = unmatched(before, after);
+      const screen = { before, after, comparisons, unmatched: missing, all: all === true };
+      await print(
+        json === true ? `${JSON.stringify({ comparisons, unmatched: missing })}\n` : compareScreen(screen),
+      );
+      const failed = comparisons.some(
+        ({ verdict, worse }) => verdict === 'regressed' && failAbove !== undefined && worse > failAbove,
+      );
+      if (failed) process.exitCode = 1;
+    });
+}
+
+/** `10%` or `0.1`. */
+function share(text: string): number {
+  const number = text.endsWith('%') ? Number(text.slice(0, -1)) / 100 : Number(text);
+  if (text.trim() === '' || !Number.isFinite(number) || number < 0) {
+    throw new InvalidArgumentError('a share, such as 10% or 0.1, please');
+  }
+  return number;
+}

@@ -1,0 +1,153 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { LatencyHistogram } from '../../bench/measure/histogram.js';
+import { Random } from '../../bench/measure/random.js';
+import { EMPTY_ROW } from '../../bench/report/rows.js';
+import { SCHEMA_VERSION } from '../../bench/report/schema.js';
+import { compareResults, unmatched } from '../../src/cli/compare/compare.js';
+import {
+  estimateOfCount,
+  estimateOfPercentile,
+  estimateOfRounds,
+  studentQuantile,
+} from '../../src/cli/compare/estimate.js';
+import type { BenchResults } from '../../src/cli/compare/results.js';
+import { buildProgram } from '../../src/cli/program.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function results(...rows: readonly Fields[]): BenchResults {
+  const full = rows.map((row) => ({ ...EMPTY_ROW, system: 'ringlet', setting: 'a setting', ...row }));
+  return { path: 'x', commit: null, machine: {}, mode: 'default', experiments: { one: { rows: full } } };
+}
+
+const closed = (rates: readonly number[], more: Fields = {}): Fields => ({
+  op: 'put',
+  inFlight: 64,
+  opsPerSecond: rates[rates.length >> 1],
+  roundOpsPerSecond: rates,
+  ...more,
+});
+
+const verdicts = (before: BenchResults, after: BenchResults, noise?: number): readonly string[] =>
+  compareResults(before, after, noise === undefined ? {} : { noise }).map(({ verdict }) => verdict);
+
+describe('errors', () => {
+  test('of rounds: the standard error of their logarithms', () => {
+    const { logError, freedom } = estimateOfRounds(100, [90, 100, 110]);
+    expect(logError).toBeCloseTo(0.058, 3);
+    expect(freedom).toBe(2);
+    expect(estimateOfRounds(100, [100]).logError).toBeNull();
+  });
+
+  test('of a percentile of one round: the binomial range of its rank, which holds the truth 19 times of 20', () => {
+    const random = new Random(1);
+    let inside = 0;
+    for (let round = 0; round < 100; round++) {
+      const histogram = new LatencyHistogram();
+      for (let i = 0; i < 2_000; i++) histogram.recordMs(random.exponential(1));
+      const value = histogram.valueAtUs(2);
+      const { logError } = estimateOfPercentile(value, histogram.encode(), 50);
+      if (Math.abs(Math.log(value / (Math.LN2 * 1_000))) <= 1.96 * logError!) inside++;
+    }
+    expect(inside).toBeGreaterThanOrEqual(88);
+    expect(inside).toBeLessThan(100);
+  });
+
+  test('of a count: one over its root', () => {
+    expect(estimateOfCount(50, 10_000).logError).toBe(0.01);
+  });
+
+  test('quantiles of Student', () => {
+    expect([1, 2, 4, 9, 1_000].map(studentQuantile)).toEqual([12.706, 4.303, 2.776, 2.306, 1.96]);
+  });
+});
+
+describe('verdicts', () => {
+  const base = results(closed([99_000, 100_000, 101_000]));
+
+  test('a higher rate is better, a lower one worse, beyond interval and noise', () => {
+    expect(verdicts(base, results(closed([129_000, 130_000, 131_000])))).toEqual(['improved']);
+    expect(verdicts(base, results(closed([69_000, 70_000, 71_000])))).toEqual(['regressed']);
+    const [worse] = compareResults(base, results(closed([49_000, 50_000, 51_000])));
+    expect(worse).toMatchObject({ ratio: 0.5, worse: 1 });
+    expect(worse!.interval![1]).toBeLessThan(0.6);
+  });
+
+  test('a large change within the spread of the rounds is none', () => {
+    expect(verdicts(base, results(closed([60_000, 130_000, 200_000])))).toEqual(['no change']);
+  });
+
+  test('a certain change below the noise threshold is none', () => {
+    const after = results(closed([103_900, 104_000, 104_100]));
+    expect(verdicts(results(closed([99_900, 100_000, 100_100])), after)).toEqual(['no change']);
+    expect(verdicts(results(closed([99_900, 100_000, 100_100])), after, 0.01)).toEqual(['improved']);
+  });
+
+  test('a higher latency is worse, and the rate of an offered load is no figure', () => {
+    const row = (p50Us: number): Fields => ({
+      op: 'get',
+      offeredPerSecond: 10,
+      opsPerSecond: p50Us,
+      p50Us,
+      roundP50Us: [p50Us, p50Us * 1.01],
+    });
+    expect(verdicts(results(row(10)), results(row(20)))).toEqual(['regressed']);
+  });
+
+  test('rows are matched by what they are of, an id before all; the rest is named', () => {
+    const before = results(closed([1, 1], { id: 'a', offeredPerSecond: null }), closed([1, 1], { n: 3 }));
+    const after = results(closed([9, 9], { id: 'a', setting: 'another' }), closed([1, 1], { n: 1 }));
+    expect(verdicts(before, after)).toEqual(['improved']);
+    expect(unmatched(before, after)).toHaveLength(2);
+  });
+});
+
+describe('ringlet compare', () => {
+  let directory: string;
+  let screen = '';
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'ringlet-compare-'));
+    screen = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text, ...rest: unknown[]) => {
+      screen += String(text);
+      for (const done of rest) if (typeof done === 'function') done();
+      return true;
+    });
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    process.exitCode = 0;
+    rmSync(directory, { recursive: true });
+  });
+
+  function write(name: string, schemaVersion: number, rates: readonly number[]): string {
+    const path = join(directory, `${name}.json`);
+    const { machine, commit, experiments } = results(closed(rates));
+    writeFileSync(
+      path,
+      JSON.stringify({ schemaVersion, machine, commit, options: { mode: 'quick' }, experiments }),
+    );
+    return path;
+  }
+  const run = async (...args: readonly string[]): Promise<void> => {
+    await buildProgram().parseAsync(['node', 'ringlet', 'compare', ...args]);
+  };
+
+  test('shows what regressed, and fails only beyond --fail-above', async () => {
+    const [a, b] = [write('a', SCHEMA_VERSION, [99, 100, 101]), write('b', SCHEMA_VERSION, [79, 80, 81])];
+    await run(a, b, '--fail-above', '30%');
+    expect(screen).toMatch(/regressed: 1\n.*-20.0 %.*100 → 80/);
+    expect(process.exitCode ?? 0).toBe(0);
+    await run(a, b, '--fail-above', '0.2');
+    expect(process.exitCode).toBe(1);
+  });
+
+  test('another schema version and a missing folder are named', async () => {
+    const a = write('a', 1, [1]);
+    await expect(run(a, a)).rejects.toThrow(/schema version 1.*run that benchmark again/);
+    await expect(run(join(directory, 'none'), a)).rejects.toThrow(/cannot read/);
+  });
+});
