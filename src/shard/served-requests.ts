@@ -3,6 +3,7 @@ import { LIMITS } from '../base/limits.js';
 import {
   ABSENT,
   FLAG_ANY,
+  FLAG_PARTIAL,
   frameDeadline,
   frameFlags,
   frameRequest,
@@ -54,9 +55,18 @@ export class ServedRequests {
   private readonly readings = new Map<number, Reading>();
   /** Travels with every question and back; not the one of conditional puts, which number their questions too. */
   private readonly token: number;
+  private readonly partial: () => boolean;
   private next = 1;
 
-  constructor(env: VnodeEnvironment, replica: Replica, puts: PutCoordinator, actor: number) {
+  /** @param partial this virtual node is being rebuilt: what it lacks proves nothing */
+  constructor(
+    env: VnodeEnvironment,
+    replica: Replica,
+    puts: PutCoordinator,
+    actor: number,
+    partial: () => boolean,
+  ) {
+    this.partial = partial;
     this.env = env;
     this.replica = replica;
     this.puts = puts;
@@ -120,8 +130,11 @@ export class ServedRequests {
     };
     const owners = Array.from({ length: n }, (_, i) => this.puts.owner(reading.partition, i));
     const serving = owners.filter((owner) => owner === this.env.ordinal || this.env.isServing(owner));
-    if (serving.length < r || this.readings.size >= LIMITS.coordinations) {
-      this.reply(reading, serving.length < r ? OUT_QUORUM : OUT_OVERLOADED);
+    const whole = serving.filter((owner) =>
+      owner === this.env.ordinal ? !this.partial() : this.env.isWhole(owner),
+    ).length;
+    if (whole < r || this.readings.size >= LIMITS.coordinations) {
+      this.reply(reading, whole < r ? OUT_QUORUM : OUT_OVERLOADED);
       return;
     }
     const id = this.next++;
@@ -144,7 +157,7 @@ export class ServedRequests {
       return;
     }
     if (at >= 0) merge(reading, this.replica.wordsOf(at), at);
-    this.count(id, reading);
+    if (!this.partial()) this.count(id, reading);
   }
 
   private ask(vnode: number, id: number, reading: Reading): void {
@@ -171,7 +184,8 @@ export class ServedRequests {
     const outcome = words[at + 6]!;
     const found = outcome === OK && holdsRecord(words, at);
     if (found) merge(reading, words, at + RECORD_AT);
-    if (found || outcome === ABSENT) this.count(id, reading);
+    const whole = (frameFlags(words, at) & FLAG_PARTIAL) === 0;
+    if (whole && (found || outcome === ABSENT)) this.count(id, reading);
     return true;
   }
 
