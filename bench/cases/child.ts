@@ -10,6 +10,8 @@ async function run(spec: ChildSpec): Promise<void> {
   } catch (error) {
     send({ type: 'failed', error: describe(error) });
   }
+  // A large report takes several writes: closing the channel before they are done would cut it off.
+  await Promise.all(sent);
   process.disconnect();
 }
 
@@ -27,8 +29,15 @@ function describe(error: unknown): string {
   return [`${error.name}: ${error.message}`, ...extra, frame?.trim() ?? ''].join(' ').trim();
 }
 
+const sent: Promise<void>[] = [];
+
 function send(message: ChildMessage): void {
-  process.send?.(message);
+  sent.push(
+    new Promise((resolve) => {
+      // An error means that the parent is gone: nobody is left to be told.
+      process.send?.(message, undefined, undefined, () => resolve());
+    }),
+  );
 }
 
 // The parent decides what Ctrl-C means; without a parent there is nobody to report to.

@@ -1,4 +1,4 @@
-import { nowMs } from '../measure/clock.js';
+import { nowMs, sleep } from '../measure/clock.js';
 import { Random } from '../measure/random.js';
 import type { Bucket, Context, FaultControl } from '../../src/index.js';
 
@@ -17,6 +17,7 @@ export interface LiveReport {
 }
 
 const NODES = 3;
+const BACK_OFF_MS = 5;
 
 /** Gets of a store with siblings, while writers overwrite its keys: alone, together, and with a node cut off. */
 export default async function live(input: LiveInput): Promise<readonly LiveReport[]> {
@@ -59,10 +60,16 @@ async function write(
     const random = new Random(seed, stream);
     while (nowMs() < untilMs) {
       const key = `key-${random.below(keys)}`;
-      const found = await bucket.get(key);
-      const versions = found.siblings.length;
-      if (versions > 0) returned[versions] = (returned[versions] ?? 0) + 1;
-      await bucket.put(key, `${stream}`, context(found.context));
+      try {
+        const found = await bucket.get(key);
+        const versions = found.siblings.length;
+        if (versions > 0) returned[versions] = (returned[versions] ?? 0) + 1;
+        await bucket.put(key, `${stream}`, context(found.context));
+      } catch (error) {
+        // Copies for whoever is cut off are followed up to their deadline; too many of them, and puts are refused.
+        if ((error as { retryable?: boolean }).retryable !== true) throw error;
+        await sleep(BACK_OFF_MS);
+      }
     }
   };
   await Promise.all(Array.from({ length: writers }, writer));

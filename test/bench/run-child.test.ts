@@ -77,3 +77,10 @@ test('an interrupted run ends its case at once', async () => {
   const { error } = await runChild(spec, { timeoutMs: 20_000, signal: controller.signal });
   expect(error).toMatch(/SIGKILL/);
 });
+
+test('a report of several megabytes arrives whole before the process ends', async () => {
+  const spec = await moduleCase('large', "export default async () => 'x'.repeat(8_000_000);");
+  const { output, error } = await runChild(spec, { timeoutMs: 20_000, signal: never });
+  expect(error).toBeNull();
+  expect((output as string).length).toBe(8_000_000);
+});
