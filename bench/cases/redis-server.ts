@@ -4,8 +4,13 @@ import { mkdir } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { sleep } from '../measure/clock.js';
 
+/** Two servers that speak the same protocol. */
+export type RedisCommand = 'redis-server' | 'valkey-server';
+export type RedisPersistence = 'no-persistence' | 'append-everysec' | 'append-always';
+
 export interface RedisServerOptions {
-  readonly appendFsyncAlways: boolean;
+  readonly command: RedisCommand;
+  readonly persistence: RedisPersistence;
   readonly directory: string;
 }
 
@@ -24,20 +29,22 @@ export class RedisServer implements AsyncDisposable {
     process.once('exit', this.#kill);
   }
 
-  static async start({ appendFsyncAlways, directory }: RedisServerOptions): Promise<RedisServer> {
+  static async start({ command, persistence, directory }: RedisServerOptions): Promise<RedisServer> {
     await mkdir(directory, { recursive: true });
     const port = await freePort();
-    const persistence = appendFsyncAlways
-      ? ['--appendonly', 'yes', '--appendfsync', 'always', '--auto-aof-rewrite-percentage', '0']
-      : ['--appendonly', 'no'];
+    const fsync = persistence === 'append-always' ? 'always' : 'everysec';
+    const log =
+      persistence === 'no-persistence'
+        ? ['--appendonly', 'no']
+        : ['--appendonly', 'yes', '--appendfsync', fsync, '--auto-aof-rewrite-percentage', '0'];
     const child = spawn(
-      'redis-server',
-      ['--bind', '127.0.0.1', '--port', String(port), '--dir', directory, '--save', '', ...persistence],
+      command,
+      ['--bind', '127.0.0.1', '--port', String(port), '--dir', directory, '--save', '', ...log],
       { stdio: 'ignore' },
     );
     const failed = new Promise<never>((_, reject) => {
       child.once('error', reject);
-      child.once('exit', (code) => reject(new Error(`redis-server ended with exit code ${code}`)));
+      child.once('exit', (code) => reject(new Error(`${command} ended with exit code ${code}`)));
     });
     failed.catch(() => undefined);
     const server = new RedisServer(child, port);
@@ -57,11 +64,11 @@ export class RedisServer implements AsyncDisposable {
 }
 
 /** Why it cannot run here, or null. */
-export async function redisProblem(): Promise<string | null> {
-  const child = spawn('redis-server', ['--version'], { stdio: 'ignore' });
+export async function redisProblem(command: RedisCommand = 'redis-server'): Promise<string | null> {
+  const child = spawn(command, ['--version'], { stdio: 'ignore' });
   return await new Promise((resolve) => {
-    child.once('error', () => resolve('redis-server is not on the PATH; install the package redis-server'));
-    child.once('exit', (code) => resolve(code === 0 ? null : `redis-server --version: exit code ${code}`));
+    child.once('error', () => resolve(`${command} is not on the PATH; install the package ${command}`));
+    child.once('exit', (code) => resolve(code === 0 ? null : `${command} --version: exit code ${code}`));
   });
 }
 
@@ -87,5 +94,5 @@ async function listening(port: number): Promise<void> {
       socket.destroy();
     }
   }
-  throw new Error(`redis-server did not listen on port ${port} within ${START_MS} ms`);
+  throw new Error(`the server did not listen on port ${port} within ${START_MS} ms`);
 }

@@ -80,11 +80,16 @@ async function available(
   context: ExperimentContext,
 ): Promise<readonly Contestant[]> {
   const redis = await redisProblem();
+  const valkey = contestants.some(({ server }) => server === 'valkey-server')
+    ? await redisProblem('valkey-server')
+    : null;
   const sqlite = await betterSqliteProblem();
   if (redis !== null) context.skip('redis', redis);
+  if (valkey !== null) context.skip('valkey', valkey);
   if (sqlite !== null) context.skip('better-sqlite3', sqlite);
   return contestants.filter((contestant) => {
     const system = contestant.system({ directory: '', redisPort: 0 });
+    if (contestant.server === 'valkey-server') return valkey === null;
     if (system.system === 'redis') return redis === null;
     if (system.system === 'better-sqlite3') return sqlite === null;
     if (system.system !== 'ringlet' || supportsDurability(system.engine, system.durability)) return true;

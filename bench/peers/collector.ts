@@ -23,9 +23,9 @@ export class Collector {
       await this.#runCase(contestant, label, round, { directory, redisPort: 0 });
       return;
     }
-    const appendFsyncAlways = contestant.redis === 'append-always';
+    const { redis: persistence, server: command = 'redis-server' } = contestant;
     const server = await this.#context.runHere(`${label}: start the server`, 0, () =>
-      RedisServer.start({ appendFsyncAlways, directory }),
+      RedisServer.start({ command, persistence, directory }),
     );
     if (server === null) return;
     try {
@@ -43,7 +43,8 @@ export class Collector {
         const id = `${contestant.id}/${name}`;
         const rounds = reports[index] ?? [];
         if (step.kind === 'cpu') return rounds.length === 0 ? [] : [cpuRow(id, step.callers, rounds)];
-        return rowsOf(subject, step, rounds).map((row) => ({ ...row, id }));
+        const system = contestant.server === 'valkey-server' ? 'valkey' : subject.system;
+        return rowsOf({ ...subject, system }, step, rounds).map((row) => ({ ...row, id }));
       });
     });
   }

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import type { RedisCommand, RedisPersistence } from '../cases/redis-server.js';
 import type { PeersParameters } from './parameters.js';
 import type { ClosedStep, Step } from '../cases/case.js';
 import type { Operation } from '../measure/loop.js';
@@ -19,7 +20,9 @@ export interface Contestant {
   readonly id: string;
   readonly setting: string;
   /** A server that must run first, on a port of its own. */
-  readonly redis: 'no-persistence' | 'append-always' | null;
+  readonly redis: RedisPersistence | null;
+  /** Redis unless another one that speaks its protocol is named. */
+  readonly server?: RedisCommand;
   readonly steps: readonly NamedStep[];
   system(place: Place): SystemSpec;
 }
@@ -81,6 +84,7 @@ export function peers(parameters: PeersParameters, sqlite: boolean): readonly Co
       steps: [put1, put64],
       system: redis,
     },
+    ...(parameters.allLevels ? morePeers(redis, [get1, get64, put1, put64]) : []),
     embedded('lmdb', 'defaults (fsync)', [get1, put1, put64], lmdb(false)),
     embedded('lmdb-nosync', 'noSync', [get1, put1, put64], lmdb(true)),
     embedded('level', 'getSync, put without sync', [get1, put1, put64], level(false)),
@@ -91,6 +95,28 @@ export function peers(parameters: PeersParameters, sqlite: boolean): readonly Co
           embedded('sqlite-full', 'WAL, synchronous FULL', [put1], sqliteWith('FULL')),
         ]
       : []),
+  ];
+}
+
+/** Without a requirement; their gets and puts are those of Redis. */
+function morePeers(system: Contestant['system'], steps: readonly NamedStep[]): readonly Contestant[] {
+  const puts = steps.filter(({ step }) => step.kind === 'closed' && step.op === 'put');
+  return [
+    {
+      id: 'redis-everysec',
+      setting: 'ioredis, appendfsync everysec',
+      redis: 'append-everysec',
+      steps: puts,
+      system,
+    },
+    {
+      id: 'valkey',
+      setting: 'Valkey by ioredis, no persistence',
+      redis: 'no-persistence',
+      server: 'valkey-server',
+      steps,
+      system,
+    },
   ];
 }
 
