@@ -192,6 +192,7 @@ export const FRAME_SAMPLES: readonly FrameSample[] = [
     words: [F.OK, 3, 0b101, 0],
     hex: packed(headOf('28', '29') + '00000000 03000000 05000000 00000000'),
   },
+  {
     name: 'RELAY',
     type: F.RELAY,
     // To party 9: a PUT of 72 bytes, key "key", nothing else.
