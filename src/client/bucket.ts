@@ -111,9 +111,10 @@ export class ConnectedBucket implements Bucket {
   }
 
   async get(key: Key, options: GetOptions = NO_OPTIONS): Promise<GetResult> {
-    this.connection.assertOpen();
+    this.connection.assertUsable();
     const definition = this.find();
     if (definition === undefined) {
+      this.connection.assertOpen();
       this.connection.router.locate(key);
       timeoutOf(options.timeoutMs);
       if (options.signal?.aborted === true) throw aborted(false);

@@ -110,11 +110,17 @@ export class Connection {
       incarnation: (vnode) => state(vnode, VNODE_INCARNATION),
       holdsHintsFor: (holder, owner) =>
         hasVnodeBit(this.control, this.layout.vnodeWord(owner) + VNODE_HINTED, holder),
-      publishSuspicion: (vnode, suspected) =>
-        setVnodeBit(this.control, this.layout.callerWord(caller) + CALLER_SUSPECTS, vnode, suspected),
+      publishSuspicion: (vnode, suspected) => {
+        setVnodeBit(this.control, this.layout.callerWord(caller) + CALLER_SUSPECTS, vnode, suspected);
+      },
     });
     this.timer = setInterval(this.tick, TICK_MS);
     this.timer.unref();
+  }
+
+  /** What this thread knows by itself: enough for a read, which looks at the store's state in another way. @throws RingletError CLOSED */
+  assertUsable(): void {
+    if (this.draining || this.closed) throw closedError();
   }
 
   /** @throws RingletError CLOSED */

@@ -1,14 +1,25 @@
 import { RingletError } from '../base/errors.js';
+import { decodeVector } from '../storage/record-codec.js';
+import { entriesAt, FIXED_WORDS } from '../storage/record.js';
 import { contextFromString, contextToString, decodeContext, encodeContext } from '../versions/context.js';
 import type { Clock } from '../versions/dvvs.js';
 import type { Context, ContextLike } from './api.js';
 
-/** A version vector that is encoded only when somebody looks at it. */
+/** A version vector that is made, and encoded, only when somebody looks at it. */
 export class VectorContext implements Context {
-  readonly vector: Clock<never>;
+  private made: Clock<never> | undefined;
+  private readonly actor: number;
+  private readonly n: number;
 
-  constructor(vector: Clock<never>) {
-    this.vector = vector;
+  /** Of one entry, unless the vector is given. */
+  constructor(vector: Clock<never> | undefined, actor = 0, n = 0) {
+    this.made = vector;
+    this.actor = actor;
+    this.n = n;
+  }
+  get vector(): Clock<never> {
+    this.made ??= [{ actor: this.actor, n: this.n, values: [] }];
+    return this.made;
   }
   get bytes(): Uint8Array {
     return encodeContext(this.vector);
@@ -19,6 +30,13 @@ export class VectorContext implements Context {
   toJSON(): string {
     return this.toString();
   }
+}
+
+/** The context of a record where it stands; nothing of it is kept. */
+export function contextOf(words: Int32Array, at: number): VectorContext {
+  if (entriesAt(words, at) !== 1) return new VectorContext(decodeVector(words, at));
+  const entry = at + FIXED_WORDS;
+  return new VectorContext(undefined, words[entry]! >>> 0, words[entry + 1]! >>> 0);
 }
 
 /** @throws RingletError BAD_CONTEXT */

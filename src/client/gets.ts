@@ -1,7 +1,6 @@
 import { RingletError } from '../base/errors.js';
-import { copyBytes } from '../base/memory.js';
 import { wallOfHybrid } from '../base/time.js';
-import { compareClocks, decodeClock, decodeVector } from '../storage/record-codec.js';
+import { compareClocks, decodeClock } from '../storage/record-codec.js';
 import {
   CONTENT_TYPE_LITERAL,
   CONTENT_TYPES,
@@ -19,16 +18,17 @@ import {
 import type { GetOptions, GetResult, Key, Resolver, Sibling, TimelineEvent } from './api.js';
 import { aborted, finished, locateKey } from './located.js';
 import type { Connection } from './connection.js';
-import { VectorContext } from './context.js';
+import { contextOf } from './context.js';
 import { ERROR, MISS, OK, OP_GET } from './latencies.js';
 import { type Contribution, mergeContributions, resultOf } from './merge.js';
 import { timeoutOf } from './policy.js';
 import { Repairs } from './repairs.js';
 import type { GetOutcome, GetTask, LocatedKey, Policy } from './request.js';
 import { offAbort, onAbort } from './signals.js';
+import { copyValue } from './value-pool.js';
 import type { BucketDefinition } from './view.js';
 
-/** Immediate answers in a row before the clock is looked at, and how long a row may last. */
+/** Immediate answers before the clock is looked at, and how long they go on without a turn of the event loop. */
 const BURST = 256;
 const BURST_MS = 4;
 
@@ -41,7 +41,7 @@ export class Gets {
   private readonly resolvers: Readonly<Record<string, Resolver>>;
   private readonly repairs: Repairs;
   private immediate = 0;
-  private burstSince = 0;
+  private yieldedMs = 0;
 
   constructor(connection: Connection, resolvers: Readonly<Record<string, Resolver>>) {
     this.connection = connection;
@@ -77,15 +77,15 @@ export class Gets {
         return this.immediately(quick);
       }
     }
+    connection.assertOpen();
     return this.ask(bucket, locateKey(connection, key), policy, timeoutMs, options);
   }
 
   /** The answer when the first R owners have equal copies with one value in their buffers. */
   private readDirectly(policy: Policy): GetResult | undefined {
     const { direct } = this.connection;
-    direct.enter();
     try {
-      const at = this.agreedRecord(policy);
+      const at = direct.enter() ? this.agreedRecord(policy) : -1;
       if (at < 0) return undefined;
       const first = this.firstOwner();
       const result = singleValue(direct.words[first]!, direct.bytes[first]!, at);
@@ -102,9 +102,8 @@ export class Gets {
    */
   peek(policy: Policy, take: (bytes: Uint8Array, start: number, length: number) => void): boolean {
     const { direct } = this.connection;
-    direct.enter();
     try {
-      const at = this.agreedRecord(policy);
+      const at = direct.enter() ? this.agreedRecord(policy) : -1;
       if (at < 0) return false;
       const first = this.firstOwner();
       const words = direct.words[first]!;
@@ -136,33 +135,30 @@ export class Gets {
     const { direct, router, view } = this.connection;
     const { preference, preferenceLength } = view.ring;
     const first = preference[router.partition * preferenceLength]!;
-    if (direct.isHinted(first)) return -1;
     const at = direct.find(first, policy.bucket, router);
     if (at < 0) return -1;
     const words = direct.words[first]!;
     for (let i = 1; i < policy.r; i++) {
       const vnode = preference[router.partition * preferenceLength + i]!;
-      const other = direct.isHinted(vnode) ? -1 : direct.find(vnode, policy.bucket, router);
+      const other = direct.find(vnode, policy.bucket, router);
       if (other < 0 || compareClocks(words, at, direct.words[vnode]!, other) !== 'equal') return -1;
     }
-    return at;
+    // What was found stays as it is until `leave`; whether it may be told is known now.
+    return direct.unchanged ? at : -1;
   }
 
   /** A long run of immediate answers would starve the event loop. */
   immediately(result: GetResult): GetResult | Promise<GetResult> {
-    if (++this.immediate % BURST !== 0) return result;
+    if (++this.immediate < BURST) return result;
+    this.immediate = 0;
+    // Also after a pause, which may have been one of this thread alone: a turn of the event loop costs little.
     const now = this.connection.clock.nowMs();
-    const since = this.burstSince;
-    this.burstSince = now;
-    if (now - since > 100 || since === 0) return result;
-    this.elapsed += now - since;
-    if (this.elapsed < BURST_MS) return result;
-    this.elapsed = 0;
+    if (now - this.yieldedMs < BURST_MS) return result;
+    this.yieldedMs = now;
     return new Promise((resolve) => {
       setImmediate(resolve, result);
     });
   }
-  private elapsed = 0;
 
   private async ask(
     bucket: BucketDefinition,
@@ -214,12 +210,11 @@ export class Gets {
   ): Contribution[] {
     const { direct, router, view, clock } = this.connection;
     const found: Contribution[] = [];
-    direct.enter();
     try {
+      if (!direct.enter()) return found;
       for (let i = 0; i < policy.n && found.length < policy.r; i++) {
         const vnode = view.ring.preference[router.partition * view.ring.preferenceLength + i]!;
-        // Whoever holds hints for it must be asked besides, by message.
-        const at = direct.isHinted(vnode) ? -1 : direct.find(vnode, policy.bucket, router);
+        const at = direct.find(vnode, policy.bucket, router);
         if (at < 0) continue;
         const words = direct.words[vnode]!;
         // From shared into ordinary memory.
@@ -236,10 +231,10 @@ export class Gets {
           outcome: 'found',
         });
       }
+      return direct.unchanged ? found : [];
     } finally {
       direct.leave();
     }
-    return found;
   }
 
   /** The copies of all owners that answer, asked by messages. */
@@ -298,11 +293,9 @@ function singleValue(words: Int32Array, bytes: Uint8Array, at: number): GetResul
   const key = keyAt(words, at);
   const meta = key - META_WORDS;
   const code = words[meta + 1]! >>> 24;
-  const length = words[meta]!;
-  const value = Buffer.allocUnsafe(length);
   const typeAt = key + wordsFor(keyLengthAt(words, at));
   const typeBytes = words[meta + 1]! & 0xffff;
-  copyBytes(bytes, (typeAt + wordsFor(typeBytes)) * 4, value, 0, length);
+  const value = copyValue(words, bytes, typeAt + wordsFor(typeBytes), words[meta]!);
   const sibling = {
     value,
     contentType:
@@ -315,7 +308,7 @@ function singleValue(words: Int32Array, bytes: Uint8Array, at: number): GetResul
     found: true,
     value,
     siblings: [sibling],
-    context: new VectorContext(decodeVector(words, at)),
+    context: contextOf(words, at),
     degraded: false,
   };
 }

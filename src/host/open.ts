@@ -18,6 +18,7 @@ import {
   STORE_STATE,
   VNODE_COUNTERS,
 } from '../messaging/layout.js';
+import { raiseReaderEpoch } from '../messaging/reader-epoch.js';
 import { RingTable } from '../messaging/ring-table.js';
 import { firstState, renumbered, type RingState, rollBack, slotsOfNodes } from '../ring/change.js';
 import { memberCount, ringOfState } from '../ring/live-ring.js';
@@ -124,6 +125,7 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     }
     const clockMark = directory && new ClockMark(directory.path, view.shared.control);
     Atomics.store(control, STORE_STATE, STORE_OPEN);
+    raiseReaderEpoch(control);
     const clean =
       directory?.fresh !== false ||
       [...directory.vnodes.values()].every((vnode) => vnode.clean !== undefined);
@@ -377,6 +379,7 @@ async function close(
   const control = new Int32Array(view.shared.control);
   await connection.drain(DRAIN_MS);
   Atomics.store(control, STORE_STATE, STORE_CLOSING);
+  raiseReaderEpoch(control);
   connection.close();
   const marks = await supervisor.stop();
   Atomics.store(control, STORE_STATE, STORE_CLOSED);

@@ -11,9 +11,9 @@ import {
   VNODE_HEARTBEAT,
   STATE_STOPPED,
   VNODE_INCARNATION,
-  VNODE_STATE,
   VNODE_SUSPECTS,
 } from '../messaging/layout.js';
+import { setVnodeState } from '../messaging/reader-epoch.js';
 import { clearVnodeBits } from '../messaging/vnode-bits.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
 import type { ScrubPace } from '../shard/scrub.js';
@@ -209,14 +209,14 @@ export class Supervisor {
     clearTimeout(timer);
     incarnation.port.close();
     this.current.delete(ordinal);
-    Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_STOPPED);
+    setVnodeState(this.control, this.layout, ordinal, STATE_STOPPED);
   }
 
   private launch(ordinal: number, count: number): Incarnation {
     const { base, firstActor } = this.assignments[ordinal]!;
     const disk = this.disks[ordinal];
     const words = this.layout.vnodeWord(ordinal);
-    Atomics.store(this.control, words + VNODE_STATE, STATE_STARTING);
+    setVnodeState(this.control, this.layout, ordinal, STATE_STARTING);
     Atomics.store(this.control, words + VNODE_INCARNATION, count);
     Atomics.store(this.control, words + VNODE_CONTROL, 0);
     Atomics.store(this.control, words + VNODE_READER_EPOCH, 0);
@@ -333,11 +333,11 @@ export class Supervisor {
     if (this.closing || this.retired.has(ordinal)) return;
     const wasReady = incarnation.isReady;
     incarnation.isReady = false;
-    Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_FAULTED);
+    setVnodeState(this.control, this.layout, ordinal, STATE_FAULTED);
     if (count === 1 && !wasReady) return;
     const hold = this.holds.get(ordinal);
     if (hold !== undefined) {
-      Atomics.store(this.control, this.layout.vnodeWord(ordinal) + VNODE_STATE, STATE_STOPPED);
+      setVnodeState(this.control, this.layout, ordinal, STATE_STOPPED);
       hold.resume = () => this.launch(ordinal, count + 1);
       return;
     }

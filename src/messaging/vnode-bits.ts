@@ -1,12 +1,12 @@
 /**
  * A set of virtual nodes in two words of shared memory: bit v is virtual node v. Any thread may read
- * it; who writes which bits stands at the word (layout.ts).
+ * it; who writes which bits stands at the word (layout.ts). `setVnodeBit` says whether it changed.
  */
-export function setVnodeBit(control: Int32Array, at: number, vnode: number, on: boolean): void {
+export function setVnodeBit(control: Int32Array, at: number, vnode: number, on: boolean): boolean {
   const word = at + (vnode >>> 5);
   const bit = 1 << (vnode & 31);
-  if (on) Atomics.or(control, word, bit);
-  else Atomics.and(control, word, ~bit);
+  const before = on ? Atomics.or(control, word, bit) : Atomics.and(control, word, ~bit);
+  return ((before & bit) !== 0) !== on;
 }
 
 export function hasVnodeBit(control: Int32Array, at: number, vnode: number): boolean {

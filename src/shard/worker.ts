@@ -30,6 +30,7 @@ import {
 import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { nextTurn, Sleeper } from '../messaging/sleeper.js';
+import { raiseReaderEpoch, setVnodeState } from '../messaging/reader-epoch.js';
 import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
@@ -319,11 +320,15 @@ class VnodeThread {
       ruleOf: (bucket) => ruleOfFacts(factsOf(bucket)),
       random: () => Math.random(),
       freshActor: () => this.freshActor(),
-      holdsHintsFor: (owner, holds) =>
-        setVnodeBit(control, layout.vnodeWord(owner) + VNODE_HINTED, task.ordinal, holds),
+      holdsHintsFor: (owner, holds) => {
+        const changed = setVnodeBit(control, layout.vnodeWord(owner) + VNODE_HINTED, task.ordinal, holds);
+        if (changed) raiseReaderEpoch(control);
+      },
       hasHintsFor: (holder, owner) => hasVnodeBit(control, layout.vnodeWord(owner) + VNODE_HINTED, holder),
       incarnation: Atomics.load(control, base + VNODE_INCARNATION),
-      publishSuspicion: (vnode, suspected) => setVnodeBit(control, base + VNODE_SUSPECTS, vnode, suspected),
+      publishSuspicion: (vnode, suspected) => {
+        setVnodeBit(control, base + VNODE_SUSPECTS, vnode, suspected);
+      },
       publishMembership: (digest) => Atomics.store(control, base + VNODE_MEMBERSHIP, digest),
       count(counter, by) {
         const word = base + VNODE_COUNTERS + counter;
@@ -373,7 +378,7 @@ class VnodeThread {
   }
 
   private setState(state: number): void {
-    Atomics.store(this.control, this.base + VNODE_STATE, state);
+    setVnodeState(this.control, this.layout, this.task.ordinal, state);
   }
 
   private send(message: FromVnode): void {
@@ -419,7 +424,7 @@ export default async function serveVnode(task: VnodeTask): Promise<void> {
 function report(task: VnodeTask, error: unknown): void {
   const control = new Int32Array(task.shared.control);
   const layout = new SharedLayout(task.shared.shape);
-  Atomics.store(control, layout.vnodeWord(task.ordinal) + VNODE_STATE, STATE_FAULTED);
+  setVnodeState(control, layout, task.ordinal, STATE_FAULTED);
   const fields: ErrorFields =
     error instanceof RingletError
       ? error.toJSON()

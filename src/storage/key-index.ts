@@ -29,12 +29,36 @@ export function findRecord(
   keyBytes: number,
 ): number {
   const named = Atomics.load(words, TABLE);
-  const base = layout.tableWord(named & 1);
-  const mask = (1 << (named >>> 1)) - 1;
+  return findIn(words, tableBase(layout, named), tableMask(named), hash, bucket, key, keyBytes);
+}
+
+/** First word of the table that a value of TABLE names, and its slots less one. */
+export function tableBase(layout: BufferLayout, named: number): number {
+  return layout.tableWord(named & 1);
+}
+export function tableMask(named: number): number {
+  return (1 << (named >>> 1)) - 1;
+}
+
+/**
+ * {@link findRecord} in the table that was in force at the reader's epoch. Only the place is loaded
+ * atomically: it is what makes the record's words visible. The tag is but a filter in front of the
+ * key's comparison; read while it changes it may be the old or the new one, and the key is then
+ * found or not, as if it was looked up a moment earlier or later.
+ */
+export function findIn(
+  words: Int32Array,
+  base: number,
+  mask: number,
+  hash: number,
+  bucket: number,
+  key: Int32Array,
+  keyBytes: number,
+): number {
   const wanted = tag(hash);
   for (let slot = wanted & mask; ; slot = (slot + 1) & mask) {
     const at = base + slot * 2;
-    const found = Atomics.load(words, at);
+    const found = words[at]!;
     if (found === 0) return 0;
     if (found !== wanted) continue;
     const place = Atomics.load(words, at + 1) >>> 0;

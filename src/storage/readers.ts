@@ -1,24 +1,40 @@
 import { CALLER_READER_EPOCH, SharedLayout, STORE_READER_EPOCH } from '../messaging/layout.js';
+import { raiseReaderEpoch } from '../messaging/reader-epoch.js';
 
 /**
  * Epoch-based reclamation. A reader stores the current epoch into its own word before it looks at
  * an index and 0 when it has copied what it needs. Memory that was unlinked is reused only when
  * every reader's word is 0 or not older than the epoch raised after the unlinking.
  *
- * A reader that loads the epoch, is overtaken by a reclaimer, and only then stores it looks at the
- * index after that store, hence after the unlinking: it finds nothing stale.
+ * The reader announces the epoch that it knows and then looks whether it is still the current one.
+ * If so, whoever raises it later finds the announcement, and waits; what was unlinked for an earlier
+ * epoch is not found any more, since the reader looks at the index after both. If not, it announces
+ * the newer one in the same way.
  */
 export class ReaderEpoch {
   private readonly control: Int32Array;
   private readonly word: number;
+  private known = 0;
 
   constructor(control: Int32Array, word: number) {
     this.control = control;
     this.word = word;
   }
 
-  enter(): void {
-    Atomics.store(this.control, this.word, Atomics.load(this.control, STORE_READER_EPOCH));
+  /** Returns false if the epoch is another one than at the last call: then nothing seen before holds. */
+  enter(): boolean {
+    Atomics.store(this.control, this.word, this.known);
+    if (Atomics.load(this.control, STORE_READER_EPOCH) === this.known) return true;
+    do {
+      this.known = Atomics.load(this.control, STORE_READER_EPOCH);
+      Atomics.store(this.control, this.word, this.known);
+    } while (Atomics.load(this.control, STORE_READER_EPOCH) !== this.known);
+    return false;
+  }
+
+  /** Whether the epoch is still that of the last {@link enter}. */
+  get current(): boolean {
+    return Atomics.load(this.control, STORE_READER_EPOCH) === this.known;
   }
 
   leave(): void {
@@ -42,8 +58,7 @@ export class Reclaimer {
 
   /** Call after unlinking; returns the epoch that all readers must have reached. Never 0. */
   retire(): number {
-    const epoch = (Atomics.add(this.control, STORE_READER_EPOCH, 1) + 1) | 0;
-    return epoch === 0 ? (Atomics.add(this.control, STORE_READER_EPOCH, 1) + 1) | 0 : epoch;
+    return raiseReaderEpoch(this.control);
   }
 
   passed(epoch: number): boolean {
