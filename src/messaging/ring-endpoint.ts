@@ -173,7 +173,7 @@ export class RingEndpoint implements Endpoint {
     let more = false;
     for (let i = 0; i < this.peers.length; i++) {
       const consumer = this.consumers[i]!;
-      if (consumer.empty) continue;
+      if (consumer.seemsEmpty) continue;
       const peer = this.peers[i]!;
       const count = consumer.drain(budget, (words, bytes, at) => {
         if (!isChunk(words, at)) {

@@ -53,12 +53,14 @@ abstract class RingEnd {
 export class RingProducer extends RingEnd {
   private write: number;
   private published: number;
+  private free: number;
   private reserved = 0;
 
   constructor(buffer: SharedArrayBuffer, byteOffset: number, capacity: number) {
     super(buffer, byteOffset, capacity);
     this.write = Atomics.load(this.header, WRITE);
     this.published = this.write;
+    this.free = Atomics.load(this.header, FREE);
   }
 
   /** The longest frame that always fits into an empty ring. */
@@ -71,8 +73,11 @@ export class RingProducer extends RingEnd {
     const at = this.write & this.mask;
     const tail = this.capacity - at;
     const need = bytes <= tail ? bytes : tail + bytes;
-    const used = (this.write - Atomics.load(this.header, FREE)) | 0;
-    if (used + need > this.capacity) return -1;
+    // What is known to be free stays free: the consumer is asked only when that is used up.
+    if (((this.write - this.free) | 0) + need > this.capacity) {
+      this.free = Atomics.load(this.header, FREE);
+      if (((this.write - this.free) | 0) + need > this.capacity) return -1;
+    }
     if (bytes > tail) {
       this.words[at >>> 2] = -tail;
       this.write = (this.write + tail) | 0;
@@ -127,6 +132,14 @@ export class RingConsumer extends RingEnd {
 
   get empty(): boolean {
     return Atomics.load(this.header, WRITE) === this.read;
+  }
+
+  /**
+   * As {@link empty}, but cheap, and what was published a moment ago may still be missed: for a look in
+   * passing. Once {@link empty} has seen something, this sees it too.
+   */
+  get seemsEmpty(): boolean {
+    return this.header[WRITE] === this.read;
   }
 
   /** Hands at most `budget` frames to `handle`, in place. Returns how many. */

@@ -1,4 +1,5 @@
 import type { SharedLayout } from './layout.js';
+import type { Lookout } from './lookout.js';
 import type { Endpoint } from './transport.js';
 
 type WaitAsync = (
@@ -18,6 +19,7 @@ export class Sleeper {
   private readonly word: number;
   private readonly endpoint: Endpoint;
   private readonly hasOtherWork: () => boolean;
+  private readonly lookout: Lookout | undefined;
   private wakeUp: (() => void) | undefined;
   /** A `waitAsync` cannot be cancelled: one is kept and used again. */
   private waiting = false;
@@ -26,13 +28,16 @@ export class Sleeper {
   /**
    * @param hasOtherWork whatever else rings this doorbell: looked at after it is armed, or a ring
    *   between the last look and the arming would be lost
+   * @param lookout what is tried before a blocking sleep
    */
   constructor(
     control: Int32Array,
     layout: SharedLayout,
     endpoint: Endpoint,
     hasOtherWork: () => boolean = () => false,
+    lookout?: Lookout,
   ) {
+    this.lookout = lookout;
     this.control = control;
     this.word = layout.doorbellWord(endpoint.party);
     this.endpoint = endpoint;
@@ -46,6 +51,7 @@ export class Sleeper {
   };
 
   block(milliseconds: number): void {
+    if (this.lookout?.spots() === true) return;
     if (this.arm()) Atomics.wait(this.control, this.word, 1, milliseconds);
     this.disarm();
   }

@@ -1,4 +1,5 @@
 import { statfsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { RingletError, type ErrorFields } from '../base/errors.js';
@@ -28,6 +29,7 @@ import {
   VNODE_SUSPECTS,
 } from '../messaging/layout.js';
 import { RingTable } from '../messaging/ring-table.js';
+import { Lookout } from '../messaging/lookout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { nextTurn, Sleeper } from '../messaging/sleeper.js';
 import { raiseReaderEpoch, setVnodeState } from '../messaging/reader-epoch.js';
@@ -35,7 +37,7 @@ import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import type { Endpoint } from '../messaging/transport.js';
-import { BufferLayout, loadCounter, SEG_LOG, storeCounter } from '../storage/buffer-layout.js';
+import { BufferLayout, ownCounter, SEG_LOG, storeCounter } from '../storage/buffer-layout.js';
 import type { Engine } from '../storage/engine.js';
 import { type JournalDisk, openJournalDisk } from '../storage/journal-files.js';
 import { Journal } from '../storage/journal.js';
@@ -103,7 +105,9 @@ class VnodeThread {
     this.endpoint = this.faulty ?? rings;
     const hasControl = (): boolean => Atomics.load(this.control, this.base + VNODE_CONTROL) !== 0;
     this.meter = new ThreadMeter(task);
-    this.sleeper = new Sleeper(this.control, this.layout, this.endpoint, hasControl);
+    const { control, layout, endpoint, clock } = this;
+    const lookout = new Lookout(control, layout, endpoint, clock.nowMs, availableParallelism());
+    this.sleeper = new Sleeper(control, layout, endpoint, hasControl, lookout);
   }
 
   async run(): Promise<void> {
@@ -332,7 +336,7 @@ class VnodeThread {
       publishMembership: (digest) => Atomics.store(control, base + VNODE_MEMBERSHIP, digest),
       count(counter, by) {
         const word = base + VNODE_COUNTERS + counter;
-        storeCounter(control, word, loadCounter(control, word) + by);
+        storeCounter(control, word, ownCounter(control, word) + by);
       },
       gauge(gauge, value) {
         Atomics.store(control, base + VNODE_COUNTERS + gauge, value);

@@ -114,10 +114,16 @@ export class BufferLayout {
   }
 }
 
-/** Stores a 53-bit counter, low word first (see above). */
+/** Stores a 53-bit counter, low word first (see above). REQUIRES: no other thread stores it. */
 export function storeCounter(words: Int32Array, word: number, value: number): void {
   Atomics.store(words, word, value | 0);
-  Atomics.store(words, word + 1, Math.floor(value / 0x1_0000_0000));
+  const high = Math.floor(value / 0x1_0000_0000);
+  if (words[word + 1] !== high) Atomics.store(words, word + 1, high);
+}
+
+/** What this thread itself stored last, or a predecessor that is gone: no other writes here, so a plain read sees it. */
+export function ownCounter(words: Int32Array, word: number): number {
+  return words[word + 1]! * 0x1_0000_0000 + (words[word]! >>> 0);
 }
 
 export function loadCounter(words: Int32Array, word: number): number {

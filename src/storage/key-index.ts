@@ -110,7 +110,8 @@ export class KeyIndex {
   }
 
   find(hash: number, bucket: number, key: Int32Array, keyBytes: number): number {
-    return findRecord(this.words, this.layout, hash, bucket, key, keyBytes);
+    const { base, bits } = this.table;
+    return findIn(this.words, base, (1 << bits) - 1, hash, bucket, key, keyBytes);
   }
 
   /** Points a key at a record. Returns the byte offset of the record that it replaces, or 0. */

@@ -11,6 +11,7 @@ import {
   LOG_SEGMENT,
   MIN_TABLE_BITS,
   NEXT_SERIAL,
+  ownCounter,
   SEG_CLEAN,
   SEG_FIRST,
   SEG_FREE,
@@ -164,13 +165,13 @@ export class ObjectBuffer {
     const bytes = lengthAt(words, at);
     const logged = head === LOG_SEGMENT;
     const sequence = logged ? this.sequence + 1 : 0;
-    sealHead(words, at, sequence, this.generation, loadCounter(words, SYNCED));
+    sealHead(words, at, sequence, this.generation, ownCounter(words, SYNCED));
     Atomics.store(words, seg + SEG_USED, words[seg + SEG_USED]! + bytes);
     words[seg + SEG_LIVE] = words[seg + SEG_LIVE]! + bytes;
     this.link(at, key);
     if (!logged) return;
     this.sequence = sequence;
-    storeCounter(words, APPENDED_BYTES, loadCounter(words, APPENDED_BYTES) + bytes);
+    storeCounter(words, APPENDED_BYTES, ownCounter(words, APPENDED_BYTES) + bytes);
     storeCounter(words, APPENDED, sequence);
   }
 

@@ -4,8 +4,8 @@ import {
   APPENDED,
   CACHE_SEGMENT,
   CONFIRMED,
-  loadCounter,
   LOG_SEGMENT,
+  ownCounter,
   SEG_FREE,
   SEGMENT_HEADER_BYTES,
   SYNCED,
@@ -135,7 +135,7 @@ export class Pipeline {
   /** Opens a turn: nothing is acknowledged before a record that is older than the window is written. */
   begin(nowMs: number): void {
     this.nowMs = nowMs;
-    const since = Atomics.load(this.buffer.words, UNWRITTEN_SINCE);
+    const since = this.buffer.words[UNWRITTEN_SINCE]!;
     if (this.backing !== undefined && since !== 0 && elapsed(since, nowMs) >= this.options.flushMs) {
       this.backing.journal.write();
     }
@@ -179,7 +179,7 @@ export class Pipeline {
   /** Appends a record; {@link room} said `ready`. Returns its sequence number. */
   append(from: Int32Array, fromWord: number, key: Int32Array): number {
     this.lastPlace = this.buffer.append(LOG_SEGMENT, from, fromWord, key);
-    if (this.backing !== undefined && Atomics.load(this.buffer.words, UNWRITTEN_SINCE) === 0) {
+    if (this.backing !== undefined && this.buffer.words[UNWRITTEN_SINCE] === 0) {
       Atomics.store(this.buffer.words, UNWRITTEN_SINCE, stamp(this.nowMs));
     }
     return this.buffer.lastSequence;
@@ -206,7 +206,7 @@ export class Pipeline {
   awaitLevel(sequence: number, level: Level, token: number): boolean {
     const buffered = level === BUFFERED || level === ONE_DURABLE;
     if (this.backing === undefined || (buffered && this.journalWhole)) return false;
-    if (loadCounter(this.buffer.words, level === DURABLE ? SYNCED : WRITTEN) >= sequence) return false;
+    if (ownCounter(this.buffer.words, level === DURABLE ? SYNCED : WRITTEN) >= sequence) return false;
     (level === DURABLE ? this.synced : this.written).add(sequence, token);
     return true;
   }
@@ -221,13 +221,13 @@ export class Pipeline {
 
   private get hurried(): boolean {
     return (
-      this.backing?.journal.health === 'healthy' && this.hastened > loadCounter(this.buffer.words, SYNCED)
+      this.backing?.journal.health === 'healthy' && this.hastened > ownCounter(this.buffer.words, SYNCED)
     );
   }
 
   /** Calls back when everything appended so far is in the engine; false if it is already. */
   awaitEngine(token: number): boolean {
-    if (this.backing === undefined || loadCounter(this.buffer.words, CONFIRMED) >= this.buffer.lastSequence)
+    if (this.backing === undefined || ownCounter(this.buffer.words, CONFIRMED) >= this.buffer.lastSequence)
       return false;
     this.drainTo = this.buffer.lastSequence;
     this.confirmed.add(this.drainTo, token);
@@ -285,8 +285,8 @@ export class Pipeline {
   private stepCheckpoint(checkpoint: Checkpoint, nowMs: number): void {
     const { buffer } = this;
     if (checkpoint.idle && checkpoint.error === undefined) {
-      const behind = loadCounter(buffer.words, CONFIRMED) < buffer.lastSequence;
-      const draining = loadCounter(buffer.words, CONFIRMED) < this.drainTo;
+      const behind = ownCounter(buffer.words, CONFIRMED) < buffer.lastSequence;
+      const draining = ownCounter(buffer.words, CONFIRMED) < this.drainTo;
       if (!behind) this.lastCheckpointMs = nowMs;
       const late = behind && nowMs - this.lastCheckpointMs >= this.options.checkpointMs;
       const full = checkpoint.sealed.length >= buffer.layout.shape.segments >>> 1;
@@ -310,9 +310,9 @@ export class Pipeline {
   private releaseReached(): void {
     const { words } = this.buffer;
     const whole = this.journalWhole;
-    if (whole && !this.written.empty) this.written.release(loadCounter(words, WRITTEN), this.onReached);
-    if (whole && !this.synced.empty) this.synced.release(loadCounter(words, SYNCED), this.onReached);
-    if (!this.confirmed.empty) this.confirmed.release(loadCounter(words, CONFIRMED), this.onReached);
+    if (whole && !this.written.empty) this.written.release(ownCounter(words, WRITTEN), this.onReached);
+    if (whole && !this.synced.empty) this.synced.release(ownCounter(words, SYNCED), this.onReached);
+    if (!this.confirmed.empty) this.confirmed.release(ownCounter(words, CONFIRMED), this.onReached);
   }
 
   /** When the pipeline wants its next turn, in monotonic milliseconds. */
@@ -325,7 +325,7 @@ export class Pipeline {
       if (this.pressed(this.checkpoint)) return nowMs;
       next = Math.max(nowMs, this.admission.nextMs);
     }
-    const since = Atomics.load(this.buffer.words, UNWRITTEN_SINCE);
+    const since = this.buffer.words[UNWRITTEN_SINCE]!;
     // A journal that is broken, or a checkpoint that waits, calls back by itself.
     if (this.backing?.journal.health === 'healthy' && since !== 0) {
       next = Math.min(next, nowMs + Math.max(0, this.options.flushMs - elapsed(since, nowMs)));
@@ -333,7 +333,7 @@ export class Pipeline {
     if (
       this.checkpoint?.idle === true &&
       this.checkpoint.error === undefined &&
-      loadCounter(this.buffer.words, CONFIRMED) < loadCounter(this.buffer.words, APPENDED)
+      ownCounter(this.buffer.words, CONFIRMED) < ownCounter(this.buffer.words, APPENDED)
     ) {
       next = Math.min(next, Math.max(nowMs, this.lastCheckpointMs + this.options.checkpointMs));
     }

@@ -10,9 +10,9 @@ const PROBE_EVERY = 64;
 
 /**
  * Whether a caller with few requests in flight should look for the answer from its event loop for
- * a moment before it goes to sleep. Sleeping costs a wake-up on both sides, several times what the
- * answer itself takes; looking costs a core. It learns from its hits and misses: it stops by itself
- * where more hops are needed than a core is free for.
+ * a moment before it goes to sleep, and a virtual node for the next frame (lookout.ts). Sleeping costs
+ * a wake-up on both sides, several times what the answer itself takes; looking costs a core. It learns
+ * from its hits and misses: it stops by itself where more hops are needed than a core is free for.
  */
 export class Patience {
   private credit = MOST_CREDIT;
@@ -35,6 +35,11 @@ export class Patience {
     if (this.untilMs > 0) this.credit = Math.max(-MISS, this.credit - MISS);
     this.untilMs = 0;
     return false;
+  }
+
+  /** Looking ends for another reason, which says nothing of whether it pays. */
+  drop(): void {
+    this.untilMs = 0;
   }
 
   /** Something is there. */

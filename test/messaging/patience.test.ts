@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Patience } from '../../src/client/patience.js';
+import { Patience } from '../../src/messaging/patience.js';
 
 /** Waits that begin, as a list: true where the caller looked for its answer. */
 function waits(patience: Patience, count: number, answered: boolean): boolean[] {
