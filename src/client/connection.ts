@@ -60,6 +60,8 @@ export class Connection {
   private readonly timer: NodeJS.Timeout;
   private readonly patience = new Patience();
   private flushing = false;
+  /** Requests written since the last flush. */
+  private unflushed = 0;
   /** A `waitAsync` is pending. */
   private listening = false;
   /** A poll is scheduled. */
@@ -156,6 +158,10 @@ export class Connection {
 
   /** Publishes what was written into the rings at the end of this turn. */
   scheduleFlush(): void {
+    if (++this.unflushed >= SLICE) {
+      this.unflushed = 0;
+      this.endpoint.flush();
+    }
     if (this.flushing) return;
     this.flushing = true;
     queueMicrotask(this.flush);
@@ -163,6 +169,7 @@ export class Connection {
 
   private readonly flush = (): void => {
     this.flushing = false;
+    this.unflushed = 0;
     if (this.closed) return;
     this.endpoint.flush();
     this.wait();

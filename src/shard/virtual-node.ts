@@ -77,8 +77,9 @@ import { Transfer, type TransferParts } from './transfer.js';
 import { AntiEntropy } from './trees/anti-entropy.js';
 import { Trees } from './trees/trees.js';
 
-/** Frames taken from each peer per turn. */
+/** Frames taken from each peer per turn, and at a time. */
 const DRAIN_BUDGET = 128;
+const SLICE = 16;
 const SWEEP_MS = 50;
 
 /** A frame that waits for room in the log. */
@@ -276,7 +277,7 @@ export class VirtualNode {
     this.pipeline.begin(nowMs);
     if (this.held.length > 0 && !this.pipeline.rehoming) this.takeHeld();
     this.retryParked();
-    const more = this.env.endpoint.drain(DRAIN_BUDGET, this.handle);
+    const more = this.takeFrames();
     this.scanner.step(nowMs);
     let serviceMs = Number.POSITIVE_INFINITY;
     for (const service of this.services) serviceMs = Math.min(serviceMs, service.poll(nowMs));
@@ -291,6 +292,16 @@ export class VirtualNode {
       this.parked.length > 0 ? nowMs + 1 : Infinity,
     );
     return this.waiting ? Math.min(next, this.nextSweepMs) : next;
+  }
+
+  /** Answers leave after each slice: whoever waits for them works on them while this thread takes the next. */
+  private takeFrames(): boolean {
+    const { endpoint } = this.env;
+    for (let taken = 0; taken < DRAIN_BUDGET; taken += SLICE) {
+      if (!endpoint.drain(SLICE, this.handle)) return false;
+      endpoint.flush();
+    }
+    return true;
   }
 
   private takeHeld(): void {
