@@ -58,7 +58,7 @@ export interface RingControl {
    */
   join(request: JoinRequest): Promise<RingProgress>;
   leave(node: string): Promise<RingProgress>;
-  /** Takes back a change that has handed nothing over yet. @throws RingletError RING_CHANGING, BAD_REQUEST */
+  /** Takes back a change that has handed nothing over yet; `finished` tells when all copies have gone again. @throws RingletError RING_CHANGING, BAD_REQUEST */
   rollBack(): Promise<RingProgress>;
   /** Resolves when no change is under way. */
   finished(): Promise<RingProgress | undefined>;

@@ -9,6 +9,7 @@ import {
   changingNode,
   movedPartitions,
   refuseSecond,
+  type RingChange,
   type RingFact,
   type RingState,
   rollBack,
@@ -70,12 +71,13 @@ export class HostRing implements RingControl {
     const { change } = this.state;
     if (change === undefined) return this.last;
     const { vnodes } = this.host.view.ring;
+    const moved = movedPartitions(this.state).length;
     const open = change.phase === 'cleaning' ? slotsToClean(this.state) : [];
     return {
-      change: change.kind,
+      change: askedFor(change),
       node: change.node,
       phase: change.phase,
-      partitions: movedPartitions(this.state).length,
+      partitions: moved,
       handed: change.handed.filter((at) => at !== 0).length,
       compared: change.compared.length,
       cleaning: open.filter((slot) => !change.cleaned.includes(slot)).map((slot) => vnodes[slot]!.id),
@@ -161,17 +163,14 @@ export class HostRing implements RingControl {
   }
 
   async rollBack(): Promise<RingProgress> {
-    const { change } = this.state;
-    const back = rollBack(this.state);
-    const node = changingNode(this.state)!;
     if (this.busy) throw new RingletError('RING_CHANGING', 'threads are just starting; try again');
-    this.ended('rolled back');
+    const before = this.state;
+    const back = rollBack(before);
     this.advanceTo(back);
-    if (change!.kind === 'join') {
-      this.busy = true;
-      await this.host.end(node).finally(() => (this.busy = false));
+    if (back.change === undefined) {
+      this.ended('rolled back', before);
+      this.settle();
     }
-    this.settle();
     return this.progress!;
   }
 
@@ -239,9 +238,9 @@ export class HostRing implements RingControl {
     const partitions = movedPartitions(state).length;
     const handed = change.handed.filter((at) => at !== 0).length;
     this.last = {
-      change: change.kind,
+      change: askedFor(change),
       node: change.node,
-      phase,
+      phase: change.back === true ? 'rolled back' : phase,
       partitions,
       handed,
       compared: change.compared.length,
@@ -289,6 +288,12 @@ export class HostRing implements RingControl {
   static slotsOf(node: NodeSpec & { readonly firstSlot: number }): number[] {
     return slotsOfNodes([node]);
   }
+}
+
+/** What somebody asked for, also on its way back. */
+function askedFor({ kind, back }: RingChange): 'join' | 'leave' {
+  if (back !== true) return kind;
+  return kind === 'join' ? 'leave' : 'join';
 }
 
 function whole(what: string, value: unknown, most: number): number {

@@ -9,12 +9,13 @@ import {
   STATE_STARTING,
   VNODE_CONTROL,
   VNODE_HEARTBEAT,
+  VNODE_HINTED,
   STATE_STOPPED,
   VNODE_INCARNATION,
   VNODE_SUSPECTS,
 } from '../messaging/layout.js';
 import { setVnodeState } from '../messaging/reader-epoch.js';
-import { clearVnodeBits } from '../messaging/vnode-bits.js';
+import { clearVnodeBits, setVnodeBit } from '../messaging/vnode-bits.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
 import type { ScrubPace } from '../shard/scrub.js';
 import type { FaultPlace, ThreadFault } from '../shard/thread-faults.js';
@@ -209,6 +210,9 @@ export class Supervisor {
     clearTimeout(timer);
     incarnation.port.close();
     this.current.delete(ordinal);
+    // It holds hints for nobody, whatever it said while it looked for them.
+    for (let vnode = 0; vnode < this.layout.shape.vnodes; vnode++)
+      setVnodeBit(this.control, this.layout.vnodeWord(vnode) + VNODE_HINTED, ordinal, false);
     setVnodeState(this.control, this.layout, ordinal, STATE_STOPPED);
   }
 

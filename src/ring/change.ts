@@ -46,6 +46,8 @@ export interface RingChange {
   readonly keys: number;
   /** Slots that have let go what they do not own any more, ascending. */
   readonly cleaned: readonly number[];
+  /** It is the way back of a change that was taken back. */
+  readonly back?: true;
 }
 
 export interface RingState {
@@ -318,7 +320,12 @@ function over(state: RingState, change: RingChange): RingState {
   };
 }
 
-/** A change that has handed nothing over yet can be taken back. @throws RingletError RING_CHANGING, BAD_REQUEST */
+/**
+ * A change that has handed nothing over yet can be taken back. Everybody who was to come may have
+ * copies already, and a joiner hints of others: it is the opposite change, of which only the cleaning is left.
+ *
+ * @throws RingletError RING_CHANGING, BAD_REQUEST
+ */
 export function rollBack(state: RingState): RingState {
   const { change, ...rest } = state;
   if (change === undefined) throw new RingletError('BAD_REQUEST', 'no ring change is under way');
@@ -326,18 +333,30 @@ export function rollBack(state: RingState): RingState {
     throw new RingletError(
       'RING_CHANGING',
       'partitions were handed over already: the change can only go on',
-      {
-        node: change.node,
-        change: change.kind,
-        phase: change.phase,
-      },
+      { node: change.node, change: change.kind, phase: change.phase },
     );
   }
-  const changed = changingNode(state);
-  const nodes = state.nodes.map((node) =>
-    change.kind === 'join' && node === changed ? { ...node, gone: true as const } : node,
-  );
-  return { ...rest, nodes, revision: state.revision + 1 };
+  const revision = state.revision + 1;
+  if (change.phase === 'starting') {
+    // Nobody has sent it anything.
+    const joiner = changingNode(state);
+    const nodes = state.nodes.map((node) => (node === joiner ? { ...node, gone: true as const } : node));
+    return { ...rest, nodes, revision };
+  }
+  return advance({
+    ...rest,
+    revision,
+    change: {
+      ...change,
+      kind: change.kind === 'join' ? 'leave' : 'join',
+      phase: 'cleaning',
+      since: revision,
+      from: change.to,
+      to: change.from,
+      partly: [],
+      back: true,
+    },
+  });
 }
 
 /** Who joins or leaves. */

@@ -63,7 +63,7 @@ import { HintLoader } from './hint-loader.js';
 import { nameIn } from './hint-record.js';
 import { Hints, type Taken } from './hints.js';
 import { OldCopies } from './old-copies.js';
-import { PutCoordinator } from './put-coordinator.js';
+import { PutCoordinator, type PutParts } from './put-coordinator.js';
 import { readPut } from './put-request.js';
 import { type Loss, Rebuilding } from './rebuilding.js';
 import { Reaper } from './reaping/reaper.js';
@@ -163,7 +163,7 @@ export class VirtualNode {
     this.trees = trees;
     this.replica = replica;
     this.hints = hints;
-    this.puts = new PutCoordinator({
+    this.puts = this.makePuts({
       env,
       pipeline,
       replica,
@@ -236,6 +236,9 @@ export class VirtualNode {
   }
   protected makeHandoff(parts: HandoffParts): HintHandoff {
     return new HintHandoff(parts);
+  }
+  protected makePuts(parts: PutParts): PutCoordinator {
+    return new PutCoordinator(parts);
   }
   protected makeTransfer(parts: TransferParts): Transfer {
     return new Transfer(parts);

@@ -13,6 +13,7 @@ const STATES: Readonly<Record<string, (world: World) => boolean>> = {
   checkpoint: ({ process }) => process.threads.some((thread) => (thread?.engine.inFlight ?? 0) > 0),
   'journal anew': ({ process }) => process.threads.some((thread) => thread?.pipeline.rehoming === true),
   'hint waits': ({ process }) => process.threads.some((thread) => (thread?.node?.hintsWaiting ?? 0) > 0),
+  'ring changes': ({ process }) => process.keeper.isChanging,
   'vnode away': ({ process }) => process.threads.some((thread) => thread?.node === undefined),
 };
 

@@ -1,5 +1,6 @@
 import { Coverage, holds, STATE_NAMES } from './coverage.js';
 import { FAULTS } from './faults.js';
+import type { RingDriver } from './ring-driver.js';
 import { Random } from './random.js';
 import type { World } from './world.js';
 
@@ -39,14 +40,17 @@ export class FaultDriver {
   readonly coverage = new Coverage();
   readonly counts = new Map<string, number>();
   private readonly world: World;
+  private readonly changes: RingDriver;
   private readonly meanMs: number;
   private readonly active = new Set<Active>();
   private dealt: number;
   private readonly missed: Card[] = [];
   private stopped = false;
 
-  constructor(world: World, perMinute: number) {
+  /** @param changes begins one where a fault is to meet it */
+  constructor(world: World, perMinute: number, changes: RingDriver) {
     this.world = world;
+    this.changes = changes;
     this.dealt = world.seed * STRIDE;
     // Some come in pairs.
     this.meanMs = (60_000 * (1 + COMPANY)) / perMinute;
@@ -75,6 +79,7 @@ export class FaultDriver {
     const { random, scheduler } = this.world;
     if (AFTER_A_CRASH.has(card.state)) this.begin('thread crash');
     else if (card.state === 'hint waits' && !this.isIn(card.state)) this.begin('node down');
+    else if (card.state === 'ring changes') this.changes.begin();
     else if (card.state === 'another fault' && this.active.size === 0) this.begin(random.pick(NAMES));
     this.strike(card, tries, scheduler.nowMs + PATIENCE_MS);
   }

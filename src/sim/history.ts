@@ -45,6 +45,8 @@ export class SimKey {
   readonly acknowledged = new Map<number, number>();
   /** Dot → the write that made it, as far as that is known. */
   readonly made = new Map<string, Write>();
+  /** Actor → the greatest n that any client was told of. */
+  readonly seen = new Map<number, number>();
   attempted = 0;
   /** Version vectors of tombstones that were reaped. */
   readonly reaped: Clock<never>[] = [];
@@ -55,6 +57,10 @@ export class SimKey {
     this.bucket = bucket;
     const bytes = router.bytes.slice(0, router.keyBytes);
     this.stored = storedKey(router.hash, router.partition, bucket.number, bytes);
+  }
+
+  see(clock: Clock<unknown>): void {
+    for (const { actor, n } of clock) this.seen.set(actor, Math.max(n, this.seen.get(actor) ?? 0));
   }
 
   /** After a crash that some writes need not survive. */

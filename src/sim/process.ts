@@ -205,6 +205,7 @@ export class SimProcess {
       this.threads[vnode] = undefined;
       this.endpoints[vnode] = undefined;
       this.setState(vnode, STATE_STOPPED);
+      for (let owner = 0; owner < SLOTS; owner++) this.setHolds(vnode, owner, false);
       this.machine.forget(vnode);
       this.world.onGone(vnode);
     };

@@ -26,7 +26,7 @@ export class RingDriver {
   }
 
   /** Whether one has begun: not while there is no process, or another is under way. */
-  private begin(): boolean {
+  begin(): boolean {
     const { process, machine, random, replicas } = this.world;
     if (process.dead || !process.isOpen || process.keeper.isChanging) return false;
     const members = membersOf(machine.ring, 'from');
@@ -42,7 +42,16 @@ export class RingDriver {
       process.keeper.leave(random.pick(members).id);
       this.count('leave');
     }
+    if (random.chance(0.2)) this.takeBack(random.between(10, 1_500));
     return true;
+  }
+
+  private takeBack(afterMs: number): void {
+    this.world.scheduler.after(afterMs, () => {
+      const { process } = this.world;
+      if (!this.stopped && !process.dead && process.isOpen && process.keeper.rollBack())
+        this.count('rolled back');
+    });
   }
 
   private count(kind: string): void {

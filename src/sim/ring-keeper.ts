@@ -85,6 +85,16 @@ export class RingKeeper {
     this.keep(begun);
   }
 
+  /** Takes a change back, if nothing was handed over yet. */
+  rollBack(): boolean {
+    const { machine, note } = this.world;
+    const { change } = machine.ring;
+    if (change?.phase !== 'moving' || change.handed.some((at) => at !== 0)) return false;
+    note(`RING the ${change.kind} of ${change.node} is taken back`);
+    this.become(rollBack(machine.ring));
+    return true;
+  }
+
   readonly facts = (facts: readonly RingFact[]): void => {
     this.gathered.push(...facts);
     if (this.gathering) return;
@@ -96,9 +106,12 @@ export class RingKeeper {
   };
 
   private takeIn(facts: readonly RingFact[]): void {
+    this.become(withFacts(this.world.machine.ring, facts));
+  }
+
+  private become(next: RingState): void {
     const { machine, note } = this.world;
     const before = machine.ring;
-    const next = withFacts(before, facts);
     if (next === before) return;
     this.keep(next);
     if (next.change?.phase !== before.change?.phase) note(`RING ${next.change?.phase ?? 'changed'}`);

@@ -48,9 +48,9 @@ export function run(options: RunOptions): Verdict {
   };
   load();
   lookAtTrees(world, 0);
-  const faults = new FaultDriver(world, options.faultsPerMinute ?? 1);
   // As often as faults ask for: about one change to ten faults.
   const changes = new RingDriver(world, (options.faultsPerMinute ?? 1) / 10);
+  const faults = new FaultDriver(world, options.faultsPerMinute ?? 1, changes);
   pass(world, minutes * 60_000);
   if (isGood(world)) {
     world.note('HEALING');

@@ -11,7 +11,7 @@ import {
   RULE_LWW,
 } from '../messaging/frames.js';
 import { encodeContentType } from '../storage/record-codec.js';
-import { type Clock, join } from '../versions/dvvs.js';
+import { type Clock, type Entry, join } from '../versions/dvvs.js';
 import type { SimCaller } from './caller.js';
 import { nameOf, seenBy, SimKey, valueOf, type Write } from './history.js';
 import { checkAcknowledgement, checkKept } from './running-checks.js';
@@ -133,6 +133,7 @@ export class Workload {
         }
         const { siblings } = resultOf(merged.clock, merged.kind, degraded);
         const context = merged.clock === undefined ? undefined : join(merged.clock);
+        key.see(context ?? NO_CONTEXT);
         if (degraded) this.degraded(key);
         else this.checkQuorumRead(key, acknowledged, context ?? NO_CONTEXT, `a get of ${key.name}`);
         if (key.bucket.counter && siblings.length === 1) this.checkCounter(key, siblings[0]!.value);
@@ -255,8 +256,8 @@ export class Workload {
     const { world } = this;
     const id = timeline.findLast(({ event }) => event === 'answered')!.vnode;
     const coordinator = world.ring.vnodes.findLast((vnode) => vnode.id === id)!.ordinal;
-    // It makes dots under the last actor it was given; those of its earlier threads are lower.
-    const own = vector.filter(({ actor }) => world.machine.ownerOf(actor) === coordinator).at(-1);
+    const own = this.dotOf(write, vector, coordinator);
+    write.key.see(vector);
     if (own === undefined) {
       world.violation(`${nameOf(write)} was acknowledged by ${id} without a dot of it`);
       return;
@@ -265,6 +266,23 @@ export class Workload {
     world.history.acknowledge(write, world.scheduler.nowMs, own.actor, own.n);
     checkAcknowledgement(world, write, vector, conditional);
     world.scheduler.after(world.random.interval(KEPT_MS), () => checkKept(world, write));
+  }
+
+  /**
+   * Which dot of its coordinator a write was made under. One that was a fallback before it became an
+   * owner has several actors in use: what was seen before is not it, and an owner's own goes first.
+   */
+  private dotOf({ key }: Write, vector: Clock<never>, coordinator: number): Entry<never> | undefined {
+    const { machine, process } = this.world;
+    const mine = vector.filter(({ actor }) => machine.ownerOf(actor) === coordinator);
+    const free = mine.filter(({ actor, n }) => !key.made.has(`${actor}:${n}`));
+    const unseen = free.filter(({ actor, n }) => n > (key.seen.get(actor) ?? 0));
+    const own = process.threads[coordinator]?.node?.actor;
+    for (const candidates of [unseen, free]) {
+      const found = candidates.find(({ actor }) => actor === own) ?? candidates.at(-1);
+      if (found !== undefined) return found;
+    }
+    return mine.at(-1);
   }
 
   private submit(caller: SimCaller, task: Parameters<SimCaller['submit']>[0]): void {

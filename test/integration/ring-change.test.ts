@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ENGINES, failure, later, open, openSmall, temporary, text, until } from './support.js';
@@ -111,4 +112,40 @@ test('a directory opens with the nodes that it has, and with another number it c
   await fewer.members.finished();
   expect(fewer.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3']);
   for (let i = 0; i < KEYS; i++) expect(text((await fewer.get(`k${i}`, { r: 'all' })).value)).toBe(`v${i}`);
+}, 60_000);
+
+test('a store that is closed in the middle of a change goes on with it when it is opened again', async () => {
+  const data = join(temporary(), 'data');
+  const store = await openSmall('lmdb', { nodes: 3, data });
+  const keys = Array.from({ length: 1_000 }, (_, i) => `k${i}`);
+  await Promise.all(keys.map((key) => store.put(key, `v-${key}`)));
+  await store.members.join({ node: 'n4' });
+  expect(store.members.progress).toMatchObject({ phase: 'moving', handed: 0 });
+  await store.close();
+  const again = await open({ data, memoryMiB: 96 });
+  later(() => again.close());
+  expect(again.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3', 'n4']);
+  expect(await again.members.finished()).toMatchObject({ change: 'join', node: 'n4', phase: 'done' });
+  for (const key of keys) expect(text((await again.get(key, { r: 'all' })).value)).toBe(`v-${key}`);
+}, 60_000);
+
+test('a change that has handed nothing over is taken back, and its directory goes', async () => {
+  const data = join(temporary(), 'data');
+  const store = await openSmall('lmdb', { nodes: 3, data }, { faults: true });
+  for (let i = 0; i < 100; i++) await store.put(`k${i}`, `v${i}`);
+  const { epoch } = store.ring();
+  // One that gives is away: nothing can be handed over.
+  store.supervisor.hold(0, 600_000);
+  await until('it is down', () => store.stats().vnodes[0]!.state === 'stopped');
+  await store.members.join({ node: 'n4' });
+  expect(existsSync(join(data, 'nodes', 'n4'))).toBe(true);
+  await store.members.rollBack();
+  expect(await store.members.finished()).toMatchObject({ phase: 'rolled back' });
+  store.supervisor.release(0);
+  await until('it serves', () => store.stats().vnodes[0]!.state === 'serving');
+  expect([store.ring().epoch, existsSync(join(data, 'nodes', 'n4'))]).toEqual([epoch, false]);
+  for (let i = 0; i < 100; i++) expect(text((await store.get(`k${i}`)).value)).toBe(`v${i}`);
+  // The name is free again.
+  await store.members.join({ node: 'n4' });
+  expect(await store.members.finished()).toMatchObject({ phase: 'done', node: 'n4' });
 }, 60_000);

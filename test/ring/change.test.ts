@@ -137,15 +137,32 @@ describe('the state of the ring', () => {
     expect(code(() => beginLeave(first, 'n1', [3]))).toBe('nothing');
   });
 
-  it('is taken back as long as nothing was handed over, and then routes as before', () => {
+  it('is taken back as long as nothing was handed over; copies that came go again, and then it routes as before', () => {
     const before = firstState(spec(4));
     for (const state of [joining(), beginLeave(before, 'n2', [3])]) {
-      const back = rollBack(state);
+      const cleaning = rollBack(state);
+      const ring = ringOfState(cleaning);
+      expect([cleaning.change?.phase, ring.moves, cleaning.owner]).toEqual([
+        'cleaning',
+        undefined,
+        before.owner,
+      ]);
+      // Whoever was to come may have copies, or hints of others.
+      const coming = factsFor(state, 'came').map((fact) => (fact.kind === 'cleaned' ? -1 : fact.slot));
+      expect(slotsToClean(cleaning)).toEqual([...new Set(coming)].toSorted((a, b) => a - b));
+      const facts = slotsToClean(cleaning).map((slot) => ({ kind: 'cleaned', slot }) as const);
+      const back = withFacts(cleaning, facts);
       expect(back.change).toBeUndefined();
       expect(ringOfState(back).epoch).toBe(ringOfState(before).epoch);
       const handed = withFacts(state, factsFor(state, 'came'));
       expect(() => rollBack(handed)).toThrow(expect.objectContaining({ code: 'RING_CHANGING' }));
     }
+  });
+
+  it('a join whose threads never served is over at once when it is taken back', () => {
+    const starting = beginJoin(firstState(spec(4)), { id: 'n5', capacity: 1, vnodes: 1 }, [3], 64);
+    const back = rollBack(starting);
+    expect([back.change, back.nodes.at(-1)?.gone]).toEqual([undefined, true]);
   });
 
   it('numbered anew routes alike, in any phase; slots of those who left are free again', () => {

@@ -2,12 +2,14 @@ import { planRead, type ReadPlan, type ReadView } from '../../src/client/read-pl
 import { Repairs } from '../../src/client/repairs.js';
 import { RequestMachine } from '../../src/client/request-machine.js';
 import { Claims } from '../../src/messaging/claims.js';
-import { buildRing, type Ring } from '../../src/ring/ring.js';
+import { ringOfState } from '../../src/ring/live-ring.js';
+import type { Ring } from '../../src/ring/ring.js';
 import { Completions } from '../../src/shard/completions.js';
 import type { VnodeEnvironment } from '../../src/shard/environment.js';
 import { GuestActor } from '../../src/shard/guest-actor.js';
 import { type HandoffParts, HintHandoff } from '../../src/shard/hint-handoff.js';
 import type { Hints, WaitingHint } from '../../src/shard/hints.js';
+import { PutCoordinator, type PutParts } from '../../src/shard/put-coordinator.js';
 import type { PutRequest } from '../../src/shard/put-request.js';
 import { type ApplyOutcome, Replica } from '../../src/shard/replica.js';
 import { Trees } from '../../src/shard/trees/trees.js';
@@ -104,6 +106,23 @@ class Unsynced extends Completions {
 class UnsyncedNode extends VirtualNode {
   protected override makeHandoff(parts: HandoffParts): HintHandoff {
     return new HintHandoff({ ...parts, completions: new Unsynced() });
+  }
+}
+
+/** Puts go to the old owners alone while their partition is handed over. */
+class OneSidedNode extends VirtualNode {
+  protected override makePuts(parts: PutParts): PutCoordinator {
+    const { env } = parts;
+    return new PutCoordinator({
+      ...parts,
+      env: {
+        ...env,
+        get ring() {
+          const { moves: _, ...rest } = env.ring;
+          return rest;
+        },
+      },
+    });
   }
 }
 
@@ -253,6 +272,10 @@ export const WRONG: Readonly<Record<string, Parts>> = {
     virtualNode: (parts) => new TrustingNode(parts),
   },
   'a confirmation that counts unsynced data': { ...PRODUCT, virtualNode: (parts) => new UnsyncedNode(parts) },
+  'transfer that drops writes made meanwhile': {
+    ...PRODUCT,
+    virtualNode: (parts) => new OneSidedNode(parts),
+  },
   'a tree leaf not updated': { ...PRODUCT, virtualNode: (parts) => new LeaflessNode(parts) },
   'a fallback’s absence counted': { ...PRODUCT, machine: (world) => new Anybody(world) },
   'a flush that forgets a record': { ...PRODUCT, buffer: (...parts) => new Forgetful(...parts) },
@@ -262,6 +285,6 @@ export const WRONG: Readonly<Record<string, Parts>> = {
   'a retry after a claim': { ...PRODUCT, claims: (...parts) => new Unclaimed(...parts) },
   'preference lists with two virtual nodes of one node': {
     ...PRODUCT,
-    ring: (spec) => crowded(buildRing(spec)),
+    ring: (state) => crowded(ringOfState(state)),
   },
 };

@@ -77,7 +77,7 @@ export async function buildApp(
   if (options.part !== 'data') {
     faultRoutes(app, store, options.faults);
     metricsRoute(app, store);
-    memberRoutes(app, options.members);
+    if (options.members !== undefined) memberRoutes(app, options.members);
     stop = dashboardRoutes(app, store);
   }
   openapiRoute(app);
