@@ -83,9 +83,10 @@ export default defineExperiment({
   },
   figures(rows) {
     const parts = (part: string): readonly Row[] => rows.filter((row) => row['part'] === part);
+    const [efficiencies, scales] = [parts('efficiency'), parts('scale')];
     return [
-      efficiencyFigure(parts('efficiency')),
-      scaleFigure(parts('scale')),
+      ...(efficiencies.length > 0 ? [efficiencyFigure(efficiencies)] : []),
+      ...(scales.length > 0 ? [scaleFigure(scales)] : []),
       ...joinFigures(parts('join')),
     ];
   },

@@ -94,7 +94,7 @@ export function defineExperiment<P extends object>(definition: Definition<P>): E
       };
     },
     // The parameters of the results, not of this version: a folder may be drawn again later.
-    findings: ({ rows, parameters }) => definition.findings(rows, parameters as P),
-    figures: ({ rows, parameters }) => definition.figures(rows, parameters as P),
+    findings: ({ rows, parameters }) => (rows.length === 0 ? [] : definition.findings(rows, parameters as P)),
+    figures: ({ rows, parameters }) => (rows.length === 0 ? [] : definition.figures(rows, parameters as P)),
   };
 }

@@ -34,3 +34,12 @@ test('a selection keeps the order of the registry and refuses an unknown name', 
     /no experiment is named nothing; there are/,
   );
 });
+
+test('an experiment that measured nothing has no figures and no findings, and breaks no report', async () => {
+  for (const experiment of await loadExperiments()) {
+    const { parameters } = experiment.plan('quick');
+    const result = { question: '?', parameters, seconds: 0, rows: [], summary: [], notes: [] };
+    expect(experiment.figures(result), experiment.name).toEqual([]);
+    expect(experiment.findings(result), experiment.name).toEqual([]);
+  }
+});
