@@ -1,6 +1,14 @@
 import type { Engine } from '../storage/engine.js';
 import type { Pipeline } from '../storage/pipeline.js';
-import { aligned, bucketAt, HINT_BUCKET, verifyRecord } from '../storage/record.js';
+import {
+  aligned,
+  bucketAt,
+  HINT_BUCKET,
+  keyAt,
+  keyLengthAt,
+  verifyRecord,
+  W_KEY_HASH,
+} from '../storage/record.js';
 import { COUNT_CORRUPT, type VnodeEnvironment } from './environment.js';
 import { decodeHint, idOfName, nameIn } from './hint-record.js';
 import { type Hints, textOf } from './hints.js';
@@ -13,7 +21,8 @@ const HINTS = 512;
 /**
  * Makes the list of hints anew at a start, a slice per turn: first what stands in the object
  * buffer, then what the engine has. A record only ever moves from the one to the other, so none is
- * missed; a hint that was let go meanwhile may be listed, and then its copy is sent once too often.
+ * missed. What the buffer says of a hint is newer than what the engine says, also that it was let go:
+ * one that is listed without a record would be taken for kept (hints.ts), and be gone at the next start.
  * Until it is done, this virtual node is said to hold hints for whom it held some before, and on
  * the first start of a process for everybody.
  */
@@ -77,12 +86,17 @@ export class HintLoader {
           return;
         }
         const { words, bytes } = aligned(record);
-        this.list(words, bytes, 0);
+        if (!this.isInBuffer(words)) this.list(words, bytes, 0);
       });
       if (seen === HINTS) return;
       this.after = undefined;
       this.done = ++this.partition === this.env.ring.partitions;
     }
+  }
+
+  private isInBuffer(words: Int32Array): boolean {
+    const name = words.subarray(keyAt(words, 0));
+    return this.pipeline.buffer.find(words[W_KEY_HASH]!, HINT_BUCKET, name, keyLengthAt(words, 0)) !== 0;
   }
 
   private list(words: Int32Array, bytes: Uint8Array, at: number): void {

@@ -16,6 +16,7 @@ import { hintName } from '../../src/shard/hint-record.js';
 import { Later } from '../storage/fakes.js';
 import { seeded } from '../versions/model.js';
 import { LIMITS } from '../../src/base/limits.js';
+import { HINT_BUCKET } from '../../src/storage/record.js';
 import { hashOf, keyBytesOf, version } from '../storage/support.js';
 
 /** Collects what is sent. */
@@ -202,5 +203,39 @@ describe('the list of hints', () => {
     for (let i = 0; i < 2; i++) again.handoff.poll(world.nowMs);
     expect([...again.hints.waiting[1]!]).toEqual([...hints.waiting[1]!]);
     expect(again.hints.count).toBe(2);
+  });
+
+  it('has no hint that was let go, although the engine has not heard of that yet when a thread takes over', () => {
+    const world = new StorageWorld();
+    const { pipeline, hints } = owner(world);
+    const turns = (count: number): void => {
+      for (let i = 0; i < count; i++) {
+        world.nowMs += 20;
+        pipeline.begin(world.nowMs);
+        pipeline.end(world.nowMs);
+        world.later.runAll();
+      }
+    };
+    const hinted = { bucket: 1, key: keyBytesOf('key') };
+    const hint = { hash: hashOf('key'), partition: 3, n: 1, rule: 0, bytes: 100 };
+    pipeline.room(100);
+    turns(1);
+    expect(hints.take(1, hinted, hint)).toBe('kept');
+    turns(20);
+    const stored: Uint8Array[] = [];
+    world.engine.scan(3, HINT_BUCKET, undefined, 10, (key) => void stored.push(key.slice()));
+    expect(stored).toHaveLength(1);
+    expect(hints.release(1, ...[...hints.waiting[1]!][0]!)).toBe(true);
+    // A copy that is nobody's hint: with one to send, a hint that is listed stays.
+    const { words, key, bytes } = version('key', 1);
+    expect(pipeline.room(bytes)).toBe('ready');
+    pipeline.append(words, 0, key);
+    const again = owner(world);
+    for (let i = 0; i < 3; i++) again.handoff.poll(world.nowMs);
+    expect(again.hints.count).toBe(0);
+    // So the next one has a record of its own.
+    const before = world.buffer.lastSequence;
+    expect(again.hints.take(1, hinted, hint)).toBe('kept');
+    expect(world.buffer.lastSequence).toBe(before + 1);
   });
 });
