@@ -12,6 +12,7 @@ import type { CleanMark } from './clean-mark.js';
 import { missingParts, type NodePaths, trustedCleanMark, type VnodePaths } from './data-layout.js';
 import { LOCK_FILE } from './directory-lock.js';
 import { TEMPORARY_SUFFIX } from './durable-file.js';
+import { Lives } from './lives.js';
 import { type Finding, Losses } from './losses.js';
 import {
   assertTopology,
@@ -34,6 +35,7 @@ export interface Found {
   readonly buckets: BucketList;
   readonly session: SessionMark;
   readonly losses: Losses;
+  readonly lives: Lives;
   /** What must be put aside before anything is opened. */
   readonly lost: Map<string, Finding>;
 }
@@ -50,9 +52,15 @@ export function look(directory: string, wanted: Topology, nodes: readonly NodePa
   const actors = ActorBlocks.open(directory, manifest.storeId, mayCreate);
   const buckets = BucketList.open(copies, manifest.storeId, mayCreate);
   const marks = new Map<string, RebuildMark>();
-  for (const { vnodeId, directory: own } of nodes.flatMap((node) => node.vnodes)) {
-    const mark = readRebuildMark(own);
-    if (mark !== undefined) marks.set(vnodeId, mark);
+  const lost = new Map<string, Finding>();
+  for (const [vnode, { reason, remains }] of gone) lost.set(vnode, { reason, kept: remains });
+  const lives = new Lives(directory);
+  for (const vnode of nodes.flatMap((node) => node.vnodes)) {
+    const mark = readRebuildMark(vnode.directory);
+    if (mark !== undefined) marks.set(vnode.vnodeId, mark);
+    if (mayCreate || lost.has(vnode.vnodeId)) continue;
+    const reason = lives.mismatch(vnode);
+    if (reason !== undefined) lost.set(vnode.vnodeId, { reason, kept: true });
   }
   return {
     fresh: stored === undefined,
@@ -61,7 +69,8 @@ export function look(directory: string, wanted: Topology, nodes: readonly NodePa
     buckets,
     session: new SessionMark(directory),
     losses: new Losses(ringOf(manifest, wanted), () => buckets.load(), marks),
-    lost: new Map([...gone].map(([vnode, { reason, remains }]) => [vnode, { reason, kept: remains }])),
+    lives,
+    lost,
   };
 }
 
@@ -104,7 +113,7 @@ export async function assess(
   const doubtful: VnodePaths[] = [];
   for (const vnode of nodes.flatMap((node) => node.vnodes)) {
     if (found.lost.has(vnode.vnodeId)) continue;
-    const clean = trustedCleanMark(vnode);
+    const clean = found.lives.vouches ? trustedCleanMark(vnode) : undefined;
     marks.set(vnode.vnodeId, clean);
     const bytes = dataFileBytes(vnode.engineDirectory) ?? 0;
     if (clean === undefined && bytes > 0) doubtful.push(vnode);

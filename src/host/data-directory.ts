@@ -18,6 +18,7 @@ import {
   type VnodePaths,
 } from './data-layout.js';
 import { type DirectoryLock, lockDirectory } from './directory-lock.js';
+import type { Lives } from './lives.js';
 import type { Finding, Losses } from './losses.js';
 import {
   type Manifest,
@@ -50,6 +51,7 @@ export class DataDirectory {
   readonly fresh: boolean;
   readonly vnodes: Map<string, VnodeDirectory>;
   readonly #losses: Losses;
+  readonly #lives: Lives;
   readonly #lock: DirectoryLock;
   readonly #actors: ActorBlocks;
   readonly #buckets: BucketList;
@@ -68,6 +70,7 @@ export class DataDirectory {
     this.#session = found.session;
     this.#manifest = found.manifest;
     this.#losses = found.losses;
+    this.#lives = found.lives;
     this.#stillUnclean = new Set(vnodes.keys());
   }
 
@@ -93,6 +96,7 @@ export class DataDirectory {
   addNode(nodeId: string, vnodeIds: readonly string[]): readonly VnodeDirectory[] {
     const [node] = layOut(this.path, new Map([[nodeId, vnodeIds]]));
     makeDirectories(this.path, this.storeId, [node!]);
+    this.#lives.renew(node!.vnodes);
     this.#buckets.addCopy(node!.directory);
     return node!.vnodes.map((vnode) => {
       const directory = { ...vnode, clean: undefined, sameBoot: true, mayCreate: true, loss: undefined };
@@ -109,6 +113,7 @@ export class DataDirectory {
       this.vnodes.delete(vnodeId);
       this.#stillUnclean.delete(vnodeId);
       this.#losses.left(vnodeId);
+      this.#lives.forget(vnodeId);
     }
     const [node] = layOut(this.path, new Map([[nodeId, []]]));
     this.#buckets.dropCopy(node!.directory);
@@ -162,7 +167,7 @@ export class DataDirectory {
     await this.#settling;
     const vnode = this.#vnode(vnodeId);
     this.#losses.assertSurvived(new Map([[vnodeId, finding]]));
-    const loss = putAside(vnode, finding, this.#losses);
+    const loss = putAside(vnode, finding, this.#losses, this.#lives);
     return { ...vnode, clean: undefined, mayCreate: true, loss };
   }
 
@@ -276,12 +281,16 @@ function settle(
   if (!initialised) found.actors.store();
   found.session.begin();
   if (initialised) healNodes(storeId, nodes);
+  const all = nodes.flatMap((node) => node.vnodes);
+  found.lives.renew(all.filter(({ vnodeId }) => !found.lost.has(vnodeId)));
   const vnodes = new Map<string, VnodeDirectory>();
-  for (const vnode of nodes.flatMap((node) => node.vnodes)) {
+  for (const vnode of all) {
     const { vnodeId } = vnode;
     const finding = found.lost.get(vnodeId);
     const loss =
-      finding === undefined ? found.losses.marks.get(vnodeId) : putAside(vnode, finding, found.losses);
+      finding === undefined
+        ? found.losses.marks.get(vnodeId)
+        : putAside(vnode, finding, found.losses, found.lives);
     if (finding === undefined) removeCleanMark(vnode.directory);
     vnodes.set(vnodeId, {
       ...vnode,

@@ -15,10 +15,11 @@ import { readRebuildMark } from './rebuild-mark.js';
 
 /**
  *   <data>/ringlet.json                 manifest
- *          actors, buckets.json, session.json
+ *          actors, buckets.json, session.json, lives.json
  *          nodes/<node>/node.json       manifest of a node
  *                       buckets.json    a copy
  *                       <vnode>/clean.json
+ *                               life.json      which of its lives it is from
  *                               rebuild.json   only while it is being rebuilt
  *                               engine/   LMDB
  *                               journal/

@@ -21,7 +21,7 @@ export async function discardLost(path: string, vnodeIds: readonly string[]): Pr
   await withLocked(path, async (found, nodes) => {
     await assess(found, nodes);
     const vnodes = nodes.flatMap((node) => node.vnodes).filter(({ vnodeId }) => vnodeIds.includes(vnodeId));
-    const { lost, losses } = found;
+    const { lost, losses, lives } = found;
     for (const vnodeId of vnodeIds) {
       if (lost.has(vnodeId) || losses.marks.has(vnodeId)) continue;
       const without = [...lost.keys(), ...losses.marks.keys()].join(', ') || 'none';
@@ -35,7 +35,7 @@ export async function discardLost(path: string, vnodeIds: readonly string[]): Pr
     for (const vnode of vnodes) {
       const finding = lost.get(vnode.vnodeId);
       const mark =
-        finding === undefined ? losses.marks.get(vnode.vnodeId)! : putAside(vnode, finding, losses);
+        finding === undefined ? losses.marks.get(vnode.vnodeId)! : putAside(vnode, finding, losses, lives);
       writeRebuildMark(vnode.directory, { ...mark, discarded: true });
     }
   });

@@ -28,7 +28,12 @@ export interface Quarantined {
  *
  * @param kept nobody knows that the peers have all of it
  */
-export function quarantine(vnode: VnodePaths, mark: RebuildMark, kept: boolean): Quarantined {
+export function quarantine(
+  vnode: VnodePaths,
+  mark: RebuildMark,
+  kept: boolean,
+  stampIn: (directory: string) => void,
+): Quarantined {
   const node = dirname(vnode.directory);
   mkdirSync(node, { recursive: true, mode: 0o700 });
   const path = putAside(vnode.directory, mark.since, kept);
@@ -37,6 +42,7 @@ export function quarantine(vnode: VnodePaths, mark: RebuildMark, kept: boolean):
   for (const part of [vnode.engineDirectory, vnode.journalDirectory])
     mkdirSync(join(fresh, basename(part)), { recursive: true, mode: 0o700 });
   writeRebuildMark(fresh, mark);
+  stampIn(fresh);
   renameSync(fresh, vnode.directory);
   syncDirectory(node);
   return { path };

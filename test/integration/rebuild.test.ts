@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { failure, openSmall, temporary, text, until } from './support.js';
+import { failure, openSmall, temporary, text, texts, until } from './support.js';
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 
@@ -115,4 +115,36 @@ test('two of three are rebuilt from the third, also when the process ends in bet
   const fourth = await openSmall('lmdb', { data });
   await whole(fourth);
   await check(fourth, true);
+});
+
+test('an older copy of one directory that is put back, clean mark and all, is rebuilt under fresh actors (N=3)', async () => {
+  const data = join(temporary(), 'data');
+  const first = await openSmall('lmdb', { data });
+  await fill(first);
+  await first.close();
+  const backup = join(temporary(), 'n1.0');
+  cpSync(directory(data, 'n1.0'), backup, { recursive: true, preserveTimestamps: true });
+  const blind = Array.from({ length: 100 }, (_, i) => `blind${i}`);
+  const second = await openSmall('lmdb', { data });
+  expect(second.startup.cleanShutdown).toBe(true);
+  for (const key of blind) await second.put(key, 'second', { w: 'all' });
+  await second.close();
+  rmSync(directory(data, 'n1.0'), { recursive: true });
+  cpSync(backup, directory(data, 'n1.0'), { recursive: true, preserveTimestamps: true });
+  const third = await openSmall('lmdb', { data });
+  expect(third.startup.rebuilding).toMatchObject([
+    { vnode: 'n1.0', reason: expect.stringContaining('older copy') as string },
+  ]);
+  // It has forgotten the dots of its second life: the same ones again would be swallowed.
+  for (const key of blind) await third.put(key, 'third', { w: 'all' });
+  await whole(third);
+  await check(third, true);
+  for (const key of blind) {
+    expect(texts(await third.get(key, { r: 'all', strict: true })), key).toEqual(['second', 'third']);
+    const { preferenceList } = await third.inspect(key);
+    for (const { versions } of preferenceList) expect(versions).toEqual(preferenceList[0]!.versions);
+  }
+  await third.close();
+  const fourth = await openSmall('lmdb', { data });
+  expect([fourth.startup.rebuilding, fourth.startup.cleanShutdown]).toEqual([[], true]);
 });
