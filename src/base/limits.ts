@@ -114,6 +114,10 @@ export const LIMITS = {
   replicaFrameMs: 10_000,
   /** Tombstones of which a virtual node knows that they wait to be reaped; a walk finds the others later. */
   tombstones: 1 << 16,
+  /** Keys with a value that expires of which a virtual node knows; a walk finds those that expire later. */
+  expiring: 1 << 18,
+  /** The longest time to live: ten years. */
+  maxTtlMs: 10 * 366 * 86_400_000,
   /** Keys, and bytes of frame, in one batch of a reaper, and batches under way. */
   reapKeys: 512,
   reapFrameBytes: 32 << 10,

@@ -26,6 +26,8 @@ export interface BucketProperties {
   readonly conflict: ConflictRule;
   /** Only the n owners of a key count towards R and W: no fallback stands in for one; default false. */
   readonly strict: boolean;
+  /** Values that are put without a `ttlMs` of their own expire after so long; 0 or missing: never. At most ten years. */
+  readonly ttlMs?: number;
 }
 
 /**
@@ -68,18 +70,25 @@ export interface PutOptions extends RequestOptions {
   readonly durability?: Durability;
   /** Only owners count towards W. A put with a condition is always strict. */
   readonly strict?: boolean;
+  /** The value expires after so long; 0: never. Default: the bucket's. */
+  readonly ttlMs?: number;
 }
 
-export type DeleteOptions = Omit<PutOptions, 'contentType' | 'ifAbsent'>;
+export type DeleteOptions = Omit<PutOptions, 'contentType' | 'ifAbsent' | 'ttlMs'>;
 export type IncrementOptions = Pick<
   PutOptions,
   'timeoutMs' | 'signal' | 'timeline' | 'w' | 'durability' | 'strict'
 >;
 
+/** A touch is a conditional write: strict, at the partition's first owner. */
+export type TouchOptions = Pick<PutOptions, 'timeoutMs' | 'signal' | 'w' | 'durability'>;
+
 export interface Sibling {
   readonly value: Uint8Array;
   readonly contentType: string;
   readonly modifiedAtMs: number;
+  /** When it expires; only of values that do. */
+  readonly expiresAtMs?: number;
 }
 
 export interface TimelineEvent {
@@ -167,6 +176,7 @@ export interface PutEntry {
   readonly value: Value;
   readonly context?: ContextLike;
   readonly contentType?: string;
+  readonly ttlMs?: number;
 }
 export type PutOutcome =
   | { readonly ok: true; readonly context: Context }
@@ -180,13 +190,17 @@ export interface Bucket {
   delete(key: Key, options?: DeleteOptions): Promise<PutResult>;
   /** Adds `by` (a safe integer) and returns the sum that the coordinator knows. */
   increment(key: Key, by?: number, options?: IncrementOptions): Promise<number>;
+  /** Gives a key's live values another time to live, from now; false if there are none. A counter has none (BAD_REQUEST). */
+  touch(key: Key, ttlMs: number, options?: TouchOptions): Promise<boolean>;
+  /** Lets them live for ever. */
+  persist(key: Key, options?: TouchOptions): Promise<boolean>;
   getMany(keys: readonly Key[], options?: GetOptions): Promise<GetResult[]>;
   putMany(entries: readonly PutEntry[], options?: PutOptions): Promise<PutOutcome[]>;
   scan(options?: ScanOptions): AsyncIterableIterator<ScanItem>;
   /** Where a key lives and what each of its owners has, for people; it asks all of them. */
   inspect(key: Key): Promise<Inspection>;
   properties(): Promise<BucketProperties>;
-  /** Changes r, w, durability or strict; n and conflict are fixed at creation (BUCKET_MISMATCH). */
+  /** Changes r, w, durability, strict or ttlMs (of later puts); n and conflict are fixed at creation (BUCKET_MISMATCH). */
   setProperties(properties: Partial<BucketProperties>): Promise<BucketProperties>;
 }
 
@@ -368,6 +382,8 @@ export interface VnodeStats {
   /** Tombstones that this virtual node, as their first owner, waits to reap; those it has let go since the start. */
   readonly tombstones: number;
   readonly reaped: number;
+  /** Copies of values whose time was over that have left the storage since the start. */
+  readonly expired: number;
   readonly journalFailures: number;
   /** The scrub reads everything again and again, slowly. */
   readonly scrub: ScrubStats;

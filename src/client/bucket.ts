@@ -1,6 +1,15 @@
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
-import { IF_ABSENT, IF_MATCH, IF_NOTHING, OP_DELETE, OP_INCREMENT, OP_PUT } from '../messaging/frames.js';
+import {
+  IF_ABSENT,
+  IF_MATCH,
+  IF_NOTHING,
+  IF_PRESENT,
+  OP_DELETE,
+  OP_INCREMENT,
+  OP_PUT,
+  OP_TOUCH,
+} from '../messaging/frames.js';
 import { encodeContentType } from '../storage/record-codec.js';
 import type {
   Bucket,
@@ -20,6 +29,7 @@ import type {
   ScanItem,
   ScanOptions,
   TimelineEvent,
+  TouchOptions,
   Value,
 } from './api.js';
 import { bounded } from './bounded.js';
@@ -29,7 +39,7 @@ import { Gets } from './gets.js';
 import { inspectionOf } from './inspect.js';
 import { ERROR, OK } from './latencies.js';
 import { aborted, finished, locateKey } from './located.js';
-import { checkBucketName, checkProperties, policyOf, timeoutOf } from './policy.js';
+import { checkBucketName, checkProperties, checkTtl, policyOf, timeoutOf } from './policy.js';
 import type { Policy, PutTask } from './request.js';
 import { memberCount } from '../ring/live-ring.js';
 import type { Clock } from '../versions/dvvs.js';
@@ -50,6 +60,7 @@ type Wanted = Omit<PutTask, 'kind' | 'policy' | 'startedMs' | 'deadlineMs' | 'ti
 const MANY = 256;
 /** How long an inspection waits for owners that do not answer. */
 const INSPECT_MS = 1_000;
+const PRESENT = { code: IF_PRESENT, context: undefined };
 
 /** A named set of keys as one thread sees it. */
 export class ConnectedBucket implements Bucket {
@@ -144,6 +155,31 @@ export class ConnectedBucket implements Bucket {
     return (await this.write(OP_INCREMENT, key, NO_BYTES, '', by, options)).total;
   }
 
+  touch(key: Key, ttlMs: number, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
+    try {
+      checkTtl(ttlMs, 1);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.restamp(key, { ...options, ttlMs });
+  }
+
+  persist(key: Key, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
+    return this.restamp(key, { ...options, ttlMs: 0 });
+  }
+
+  private async restamp(key: Key, options: PutOptions): Promise<boolean> {
+    this.connection.assertOpen();
+    if (this.find() === undefined) return false;
+    try {
+      await this.write(OP_TOUCH, key, NO_BYTES, '', 0, options);
+      return true;
+    } catch (error) {
+      if (error instanceof RingletError && error.code === 'CONDITION_FAILED') return false;
+      throw error;
+    }
+  }
+
   private valueOf(value: Value): Uint8Array {
     const bytes = typeof value === 'string' ? encoder.encode(value) : value;
     if (!(bytes instanceof Uint8Array)) {
@@ -175,7 +211,8 @@ export class ConnectedBucket implements Bucket {
     try {
       const { connection } = this;
       connection.assertOpen();
-      const condition = conditionOf(options);
+      const condition = operation === OP_TOUCH ? PRESENT : conditionOf(options);
+      if (options.ttlMs !== undefined) checkTtl(options.ttlMs, 0);
       const type = contentTypeOf(contentType);
       const wanted: Wanted = {
         operation,
@@ -218,6 +255,7 @@ export class ConnectedBucket implements Bucket {
       const task: PutTask = {
         kind: 'put',
         ...wanted,
+        by: wanted.operation === OP_INCREMENT ? wanted.by : this.expiryOf(wanted.operation, policy, options),
         policy,
         startedMs,
         deadlineMs: startedMs + timeoutMs,
@@ -227,7 +265,8 @@ export class ConnectedBucket implements Bucket {
           const failed = outcome instanceof RingletError;
           const tookMs = connection.clock.nowMs() - startedMs;
           connection.latencies.record(
-            wanted.operation - OP_PUT + 1,
+            // A touch counts as a put.
+            wanted.operation === OP_TOUCH ? OP_PUT + 1 : wanted.operation + 1,
             policy.bucket,
             failed ? ERROR : OK,
             tookMs,
@@ -255,15 +294,22 @@ export class ConnectedBucket implements Bucket {
     });
   }
 
+  /** When what is put now expires, in wall milliseconds; 0: never. */
+  private expiryOf(operation: number, policy: Policy, options: PutOptions): number {
+    const ttlMs = operation === OP_DELETE ? 0 : (options.ttlMs ?? policy.ttlMs ?? 0);
+    return ttlMs === 0 ? 0 : this.connection.expiry.nowMs() + ttlMs;
+  }
+
   getMany(keys: readonly Key[], options: GetOptions = NO_OPTIONS): Promise<GetResult[]> {
     return bounded(keys, MANY, (key) => this.get(key, options));
   }
 
   putMany(entries: readonly PutEntry[], options: PutOptions = NO_OPTIONS): Promise<PutOutcome[]> {
-    return bounded(entries, MANY, async ({ key, value, context, contentType }) => {
+    return bounded(entries, MANY, async ({ key, value, context, contentType, ttlMs }) => {
       const own = {
         ...(context === undefined ? {} : { context }),
         ...(contentType === undefined ? {} : { contentType }),
+        ...(ttlMs === undefined ? {} : { ttlMs }),
       };
       try {
         return { ok: true, context: (await this.put(key, value, { ...options, ...own })).context } as const;

@@ -2,6 +2,7 @@ import { RingletError } from '../base/errors.js';
 import { threadClock } from '../base/thread-clock.js';
 import type { Clock } from '../base/time.js';
 import { Claims } from '../messaging/claims.js';
+import { ExpiryClock } from '../messaging/expiry-clock.js';
 import { FaultTable } from '../messaging/fault-table.js';
 import { FaultyEndpoint } from '../messaging/faults.js';
 import {
@@ -47,6 +48,8 @@ const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAsync;
 export class Connection {
   readonly view: StoreView;
   readonly clock: Clock = threadClock();
+  /** By which values expire. */
+  readonly expiry: ExpiryClock;
   readonly router: KeyRouter;
   readonly direct: DirectReader;
   readonly machine: RequestMachine;
@@ -79,6 +82,7 @@ export class Connection {
     this.bell = this.layout.doorbellWord(party);
     const endpoint = new RingEndpoint(view.shared, party, view.ring.vnodes.length);
     endpoint.skipAll();
+    this.expiry = new ExpiryClock(view.shared.control, this.clock.wallMs);
     this.endpoint = breakable(endpoint, view, this.clock);
     const table = new RingTable(view.shared.control, view.shared.topology);
     const rings = new CallerRing(view.ring, this.control, this.layout, caller, table, (ring) => {

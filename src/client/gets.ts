@@ -1,5 +1,7 @@
 import { RingletError } from '../base/errors.js';
+import { readDouble } from '../base/memory.js';
 import { wallOfHybrid } from '../base/time.js';
+import type { ExpiryClock } from '../messaging/expiry-clock.js';
 import { compareClocks, decodeClock } from '../storage/record-codec.js';
 import {
   CONTENT_TYPE_LITERAL,
@@ -9,9 +11,11 @@ import {
   KIND_PLAIN,
   kindAt,
   lengthAt,
+  EXPIRY_WORDS,
   META_WORDS,
   timeAt,
   VALUE_DELETED,
+  VALUE_EXPIRES,
   valuesAt,
   wordsFor,
 } from '../storage/record.js';
@@ -88,7 +92,8 @@ export class Gets {
       const at = direct.enter() ? this.agreedRecord(policy) : -1;
       if (at < 0) return undefined;
       const first = this.firstOwner();
-      const result = singleValue(direct.words[first]!, direct.bytes[first]!, at);
+      const words = direct.words[first]!;
+      const result = singleValue(words, direct.bytes[first]!, at, this.connection.expiry);
       if (result !== undefined) this.countDirect(policy.r);
       return result;
     } finally {
@@ -107,11 +112,10 @@ export class Gets {
       if (at < 0) return false;
       const first = this.firstOwner();
       const words = direct.words[first]!;
-      if (!isSingleValue(words, at)) return false;
+      if (!isSingleValue(words, at, this.connection.expiry)) return false;
       this.countDirect(policy.r);
-      const key = keyAt(words, at);
-      const meta = key - META_WORDS;
-      const value = key + wordsFor(keyLengthAt(words, at)) + wordsFor(words[meta + 1]! & 0xffff);
+      const meta = keyAt(words, at) - META_WORDS;
+      const value = contentTypeAt(words, at) + wordsFor(words[meta + 1]! & 0xffff);
       take(direct.bytes[first]!, value * 4, words[meta]!);
       return true;
     } finally {
@@ -185,7 +189,7 @@ export class Gets {
     if (merged.clock !== undefined && stale.length > 0) {
       this.repairs.later(key, policy, merged.clock, merged.kind, stale, startedMs);
     }
-    const reconciled = resultOf(merged.clock, merged.kind, degraded);
+    const reconciled = resultOf(merged.clock, merged.kind, degraded, connection.expiry);
     const tookMs = connection.clock.nowMs() - startedMs;
     connection.latencies.record(OP_GET, policy.bucket, reconciled.found ? OK : MISS, tookMs);
     const resolved = this.resolve(bucket, key, reconciled);
@@ -288,12 +292,17 @@ export class Gets {
 }
 
 /** The result of an ordinary record with exactly one value, copied to ordinary memory; else undefined. */
-function singleValue(words: Int32Array, bytes: Uint8Array, at: number): GetResult | undefined {
-  if (!isSingleValue(words, at)) return undefined;
-  const key = keyAt(words, at);
-  const meta = key - META_WORDS;
+function singleValue(
+  words: Int32Array,
+  bytes: Uint8Array,
+  at: number,
+  expiry: ExpiryClock,
+): GetResult | undefined {
+  if (!isSingleValue(words, at, expiry)) return undefined;
+  const meta = keyAt(words, at) - META_WORDS;
   const code = words[meta + 1]! >>> 24;
-  const typeAt = key + wordsFor(keyLengthAt(words, at));
+  const expiresAtMs = expiryAt(words, at);
+  const typeAt = contentTypeAt(words, at);
   const typeBytes = words[meta + 1]! & 0xffff;
   const value = copyValue(words, bytes, typeAt + wordsFor(typeBytes), words[meta]!);
   const sibling = {
@@ -303,6 +312,7 @@ function singleValue(words: Int32Array, bytes: Uint8Array, at: number): GetResul
         ? literalType(bytes, typeAt * 4, typeBytes)
         : (CONTENT_TYPES[code] ?? CONTENT_TYPES[0]),
     modifiedAtMs: wallOfHybrid(timeAt(words, meta)),
+    ...(expiresAtMs > 0 ? { expiresAtMs } : {}),
   };
   return {
     found: true,
@@ -330,8 +340,24 @@ function literalType(bytes: Uint8Array, at: number, length: number): string {
   return lastType;
 }
 
-/** An ordinary record with exactly one live value. */
-function isSingleValue(words: Int32Array, at: number): boolean {
+/** An ordinary record with exactly one live value, whose time is not over: that is as rare as a miss, and the general way answers. */
+function isSingleValue(words: Int32Array, at: number, expiry: ExpiryClock): boolean {
   if (valuesAt(words, at) !== 1 || kindAt(words, at) !== KIND_PLAIN) return false;
-  return ((words[keyAt(words, at) - META_WORDS + 1]! >>> 16) & VALUE_DELETED) === 0;
+  const flags = words[keyAt(words, at) - META_WORDS + 1]! >>> 16;
+  if ((flags & VALUE_DELETED) !== 0) return false;
+  return (flags & VALUE_EXPIRES) === 0 || !expiry.isOver(expiryAt(words, at));
+}
+
+/** When the only value of a record expires; 0: never. */
+function expiryAt(words: Int32Array, at: number): number {
+  const key = keyAt(words, at);
+  if ((words[key - META_WORDS + 1]! & (VALUE_EXPIRES << 16)) === 0) return 0;
+  return readDouble(words, key + wordsFor(keyLengthAt(words, at)));
+}
+
+/** First word of the content type of a record's only value. */
+function contentTypeAt(words: Int32Array, at: number): number {
+  const key = keyAt(words, at);
+  const expires = (words[key - META_WORDS + 1]! & (VALUE_EXPIRES << 16)) !== 0;
+  return key + wordsFor(keyLengthAt(words, at)) + (expires ? EXPIRY_WORDS : 0);
 }

@@ -2,6 +2,7 @@ import { isLive, type StoredValue } from '../storage/record-codec.js';
 import { KIND_COUNTER, KIND_PLAIN } from '../storage/record.js';
 import { mergeClocks } from '../shard/replica.js';
 import { total } from '../versions/counter.js';
+import type { ExpiryClock } from '../messaging/expiry-clock.js';
 import { type Clock, equal, join, values } from '../versions/dvvs.js';
 import { wallOfHybrid } from '../base/time.js';
 import type { GetResult, Sibling } from './api.js';
@@ -47,17 +48,25 @@ export function mergeContributions(contributions: readonly Contribution[], rule:
 }
 
 /** What a get returns for a reconciled clock. */
-export function resultOf(clock: Clock<StoredValue> | undefined, kind: number, degraded: boolean): GetResult {
+export function resultOf(
+  clock: Clock<StoredValue> | undefined,
+  kind: number,
+  degraded: boolean,
+  expiry: Pick<ExpiryClock, 'isOver'>,
+): GetResult {
   if (clock === undefined) return { found: false, siblings: [], degraded };
   const context = new VectorContext(join(clock));
-  const live = values(clock).filter(isLive);
+  const live = values(clock).filter(
+    ({ deleted, expiresAtMs }) => !deleted && (expiresAtMs === undefined || !expiry.isOver(expiresAtMs)),
+  );
   const siblings = kind === KIND_COUNTER ? counterSibling(live) : live.map(siblingOf);
   if (siblings.length === 1) return { found: true, value: siblings[0]!.value, siblings, context, degraded };
   return { found: siblings.length > 0, siblings, context, degraded };
 }
 
-function siblingOf(value: StoredValue): Sibling {
-  return { value: value.bytes, contentType: value.contentType, modifiedAtMs: wallOfHybrid(value.time) };
+function siblingOf({ bytes, contentType, time, expiresAtMs }: StoredValue): Sibling {
+  const sibling = { value: bytes, contentType, modifiedAtMs: wallOfHybrid(time) };
+  return expiresAtMs === undefined ? sibling : { ...sibling, expiresAtMs };
 }
 
 /** A counter reads as the decimal text of its sum. */

@@ -4,6 +4,7 @@ import {
   OUT_CONDITION_UNAVAILABLE,
   OUT_CONTEXT,
   OUT_CORRUPT,
+  OUT_COUNTER,
   OUT_FULL,
   OUT_NOT_A_COUNTER,
   OUT_OVERLOADED,
@@ -67,6 +68,8 @@ export function errorOfOutcome(outcome: number, got: number, need: number, made:
       return got === 1
         ? new RingletError('BAD_REQUEST', 'the sum would leave the safe integers')
         : new RingletError('NOT_A_COUNTER', 'the key holds an ordinary value');
+    case OUT_COUNTER:
+      return new RingletError('BAD_REQUEST', 'a counter has no time to live');
     case OUT_CORRUPT:
       return new RingletError('DATA_CORRUPT', 'the stored record does not match its checksum');
     case OUT_CONTEXT:

@@ -48,6 +48,7 @@ export function checkProperties(
   range('r', properties.r, 1, properties.n);
   range('w', properties.w, 1, properties.n);
   checkStrict(properties.strict);
+  if (properties.ttlMs !== undefined) checkTtl(properties.ttlMs, 0);
   checkDurability(properties.durability, engine);
   const { conflict } = properties;
   if (
@@ -64,6 +65,11 @@ export function checkProperties(
       conflict: String(conflict),
     },
   );
+}
+
+/** @throws RingletError BAD_REQUEST */
+export function checkTtl(ttlMs: number, least: 0 | 1): void {
+  range('ttlMs', ttlMs, least, LIMITS.maxTtlMs);
 }
 
 function checkStrict(strict: unknown): void {
@@ -119,7 +125,7 @@ export function policyOf(
     readonly strict?: boolean;
   },
 ): Policy {
-  const { n, r, w, durability, conflict, strict } = bucket.properties;
+  const { n, r, w, durability, conflict, strict, ttlMs } = bucket.properties;
   if (asked.strict !== undefined) checkStrict(asked.strict);
   if (asked.durability !== undefined) checkDurability(asked.durability, view.engine);
   return {
@@ -130,6 +136,7 @@ export function policyOf(
     level: LEVELS[asked.durability ?? durability],
     rule: conflict === 'lww' ? RULE_LWW : RULE_SIBLINGS,
     strict: asked.strict ?? strict,
+    ttlMs: ttlMs ?? 0,
   };
 }
 

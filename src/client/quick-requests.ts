@@ -63,7 +63,7 @@ export class QuickRequests {
       value,
       contentTypeCode: 0,
       contentType: undefined,
-      by: 0,
+      by: policy.ttlMs === undefined || policy.ttlMs === 0 ? 0 : connection.expiry.nowMs() + policy.ttlMs,
       key: { source: key, hash: router.hash, partition: router.partition },
       policy,
       startedMs,

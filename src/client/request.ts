@@ -22,6 +22,8 @@ export interface Policy {
   readonly rule: number;
   /** Only owners count; no fallback stands in for one. */
   readonly strict: boolean;
+  /** Of values that are put without another one; 0 or missing: for ever. */
+  readonly ttlMs?: number;
 }
 
 interface Common {
@@ -51,6 +53,7 @@ export interface PutTask extends Common {
   readonly value: Uint8Array;
   readonly contentTypeCode: number;
   readonly contentType: Uint8Array | undefined;
+  /** Of an increment; of a put or touch when the value expires (wall ms, 0: never). */
   readonly by: number;
   readonly done: (outcome: { readonly vector: Clock<never>; readonly total: number } | RingletError) => void;
 }

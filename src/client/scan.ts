@@ -71,7 +71,7 @@ export async function* scanBucket(
           more = false;
           break;
         }
-        const { siblings, value, context } = resultOf(clock, kind, false);
+        const { siblings, value, context } = resultOf(clock, kind, false, connection.expiry);
         if (siblings.length === 0) continue;
         const cursor = encodeCursor({ partition, after: key });
         yield { key, ...(value === undefined ? {} : { value }), siblings, context: context!, cursor };

@@ -29,6 +29,7 @@ import {
   COUNT_SCRUBBED,
   COUNT_TREE_BYTES,
   COUNT_TREE_KEYS,
+  COUNT_EXPIRED,
   COUNT_REAPED,
   GAUGE_TOMBSTONES,
   GAUGE_ACTORS_MAX,
@@ -177,6 +178,7 @@ export function readStats(view: StoreView): StoreStats {
       repairBytesSent: counter(COUNT_TREE_BYTES),
       tombstones: gauge(GAUGE_TOMBSTONES),
       reaped: counter(COUNT_REAPED),
+      expired: counter(COUNT_EXPIRED),
       journalFailures: gauge(COUNT_JOURNAL_FAILURES),
       scrub: {
         records: counter(COUNT_SCRUBBED),

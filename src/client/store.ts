@@ -21,6 +21,7 @@ import type {
   ScanOptions,
   Store,
   StoreStats,
+  TouchOptions,
   Value,
 } from './api.js';
 import { ConnectedBucket } from './bucket.js';
@@ -88,6 +89,12 @@ export class ConnectedStore implements Store {
   }
   increment(key: Key, by?: number, options?: IncrementOptions): Promise<number> {
     return this.standard.increment(key, by, options);
+  }
+  touch(key: Key, ttlMs: number, options?: TouchOptions): Promise<boolean> {
+    return this.standard.touch(key, ttlMs, options);
+  }
+  persist(key: Key, options?: TouchOptions): Promise<boolean> {
+    return this.standard.persist(key, options);
   }
   getMany(keys: readonly Key[], options?: GetOptions): Promise<GetResult[]> {
     return this.standard.getMany(keys, options);

@@ -113,6 +113,7 @@ function sameProperties(a: BucketProperties, b: BucketProperties): boolean {
     a.w === b.w &&
     a.durability === b.durability &&
     a.conflict === b.conflict &&
-    a.strict === b.strict
+    a.strict === b.strict &&
+    (a.ttlMs ?? 0) === (b.ttlMs ?? 0)
   );
 }

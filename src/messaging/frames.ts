@@ -13,7 +13,8 @@ import { membersWithin } from './member-rows.js';
  *                 9 key bytes | context entries <<16
  *                10 operation | level <<8 | w <<16 | n <<24
  *                11 rule | condition <<8 | r <<16 | content type code <<24
- *                12 value bytes   13 content type bytes   14–15 `by` of an increment (double)
+ *                12 value bytes   13 content type bytes   14–15 `by` of an increment, or when the value of a put or touch
+ *                expires (double, wall ms, 0: never)
  *                16 context entries (actor, n), key, content type, value
  *   PUT_REPLY     6 outcome   7 got   8 need   9 context entries   10–11 sum (double)   12 entries (actor, n)
  *   GET           6 token     7 key hash       8 bucket | partition <<16   9 key bytes   10 key
@@ -128,6 +129,8 @@ export const LIST_IS_CUT = 2;
 export const OP_PUT = 0;
 export const OP_DELETE = 1;
 export const OP_INCREMENT = 2;
+/** What is there, with another time to expire. */
+export const OP_TOUCH = 3;
 
 export const RULE_SIBLINGS = 0;
 export const RULE_LWW = 1;
@@ -135,6 +138,7 @@ export const RULE_LWW = 1;
 export const IF_NOTHING = 0;
 export const IF_ABSENT = 1;
 export const IF_MATCH = 2;
+export const IF_PRESENT = 3;
 
 /** Outcomes of replies. */
 export const OK = 0;
@@ -151,6 +155,8 @@ export const OUT_CORRUPT = 10;
 export const OUT_CONTEXT = 11;
 export const OUT_STALE_RING = 12;
 export const OUT_TOO_LARGE = 13;
+/** A counter has no time to live. */
+export const OUT_COUNTER = 15;
 /** The trees of the virtual node that was asked are being rebuilt. */
 export const OUT_NO_TREES = 30;
 /** Of a range: it is not the same here. */

@@ -40,6 +40,8 @@ export const STORE_READER_EPOCH = 1;
 export const STORE_RING_REVISION = 2;
 /** 64-bit hybrid logical clock, raised by compare-exchange. */
 export const STORE_CLOCK = 4;
+/** 64-bit wall milliseconds by which values expire; raised by compare-exchange (expiry-clock.ts). */
+export const STORE_EXPIRY_CLOCK = 8;
 
 export const STORE_OPEN = 1;
 export const STORE_CLOSING = 2;

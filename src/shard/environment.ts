@@ -52,6 +52,9 @@ export const GAUGE_SCRUBBED_AT = 46;
 export const GAUGE_TOMBSTONES = 26;
 export const COUNT_REAPED = 28;
 
+/** Values that were made tombstones because their time was over. */
+export const COUNT_EXPIRED = 48;
+
 /** Everything a virtual node knows of the world: no clock, thread, timer or promise besides. */
 export interface VnodeEnvironment {
   readonly ordinal: number;
@@ -64,6 +67,8 @@ export interface VnodeEnvironment {
   readonly clock: Clock;
   /** Hybrid time for new values. */
   tick(): number;
+  /** The time by which values expire, in wall milliseconds; from now on it is at least that for everybody. */
+  expiryMs(): number;
   /** Whether another virtual node serves requests now: its state word; inside a virtual node also what that one suspects. */
   isServing(vnode: number): boolean;
   /** Whether it has all that it must have: it serves, and is not being rebuilt. */

@@ -1,5 +1,14 @@
 import { readDouble } from '../base/memory.js';
-import { FLAG_STRICT, frameFlags, IF_NOTHING, OP_DELETE, PUT_FIXED_WORDS } from '../messaging/frames.js';
+import {
+  FLAG_STRICT,
+  frameFlags,
+  IF_NOTHING,
+  OP_DELETE,
+  OP_INCREMENT,
+  OP_PUT,
+  OP_TOUCH,
+  PUT_FIXED_WORDS,
+} from '../messaging/frames.js';
 import { CONTENT_TYPE_LITERAL, CONTENT_TYPES } from '../storage/record.js';
 import type { Place } from '../storage/record-codec.js';
 import type { Level } from '../storage/pipeline.js';
@@ -18,6 +27,8 @@ export interface PutRequest extends Place {
   /** Only owners count towards W: a strict quorum was asked for, or the put has a condition. */
   readonly ownersOnly: boolean;
   readonly by: number;
+  /** Of a put or touch, in wall milliseconds; 0: never. */
+  readonly expiresAtMs: number;
   readonly context: Clock<never>;
   readonly key: Uint8Array;
   /** The key as words, padded with zeros. */
@@ -63,7 +74,8 @@ export function readPut(words: Int32Array, bytes: Uint8Array, at: number): PutRe
     ownersOnly: condition !== IF_NOTHING || (frameFlags(words, at) & FLAG_STRICT) !== 0,
     r: (words[at + 11]! >>> 16) & 0xff,
     contentTypeCode: words[at + 11]! >>> 24,
-    by: readDouble(words, at + 14),
+    by: operation === OP_INCREMENT ? readDouble(words, at + 14) : 0,
+    expiresAtMs: operation === OP_PUT || operation === OP_TOUCH ? readDouble(words, at + 14) : 0,
     context,
     key: bytes.subarray(keyAt * 4, keyAt * 4 + keyBytes),
     keyWords: words.subarray(keyAt, keyAt + ((keyBytes + 3) >>> 2)),

@@ -1,13 +1,17 @@
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
+import { paddedWords } from '../base/memory.js';
 import {
   IF_ABSENT,
   IF_MATCH,
+  IF_PRESENT,
   OP_DELETE,
   OP_INCREMENT,
+  OP_TOUCH,
   OUT_CONDITION,
   OUT_CONTEXT,
   OUT_CORRUPT,
+  OUT_COUNTER,
   OUT_FULL,
   OUT_NOT_A_COUNTER,
   OUT_READ_ONLY,
@@ -22,24 +26,28 @@ import {
   decodeVector,
   encodeRecord,
   isLive,
+  isOver,
   type StoredValue,
 } from '../storage/record-codec.js';
 import {
   bucketAt,
   entriesAt,
-  isTombstone,
+  CONTENT_TYPES,
+  HAS_EXPIRY,
+  IS_TOMBSTONE,
   keyAt,
   keyLengthAt,
   KIND_COUNTER,
   KIND_PLAIN,
   kindAt,
   lengthAt,
+  mortalityOf,
   partitionAt,
   sequenceAt,
   W_KEY_HASH,
 } from '../storage/record.js';
 import { increment } from '../versions/counter.js';
-import { type Clock, equal, join, sync, update, values } from '../versions/dvvs.js';
+import { type Clock, discard, equal, event, join, sync, update, values } from '../versions/dvvs.js';
 import { reduceToGreatest } from '../versions/lww.js';
 import type { OwnActor } from './guest-actor.js';
 import { buildSuperseding } from './superseding.js';
@@ -54,6 +62,8 @@ export interface Applied {
   readonly total: number;
 }
 
+const NOTHING = new Uint8Array(0);
+
 /** Hears of every record that was appended, and of the one whose place it takes; both valid during the call. */
 export interface Witness {
   replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void;
@@ -62,6 +72,13 @@ export interface Witness {
   /** A whole record took the place of one that could not be read. */
   tookUnknown(bucket: number, key: Uint8Array): void;
 }
+
+export type Expiring = (
+  words: Int32Array,
+  at: number,
+  before: Int32Array | undefined,
+  beforeAt: number,
+) => void;
 
 export type ApplyOutcome = Applied | Refusal | 'wait';
 
@@ -75,9 +92,13 @@ export class Replica {
   private readonly maxRecordBytes: number;
   private readonly witness: Witness | undefined;
   private readonly own: OwnActor | undefined;
+  /** The time by which values expire; see VnodeEnvironment. */
+  private readonly expiryMs: () => number;
   /** Hears of every tombstone that was appended, in place. */
   onTombstone: ((words: Int32Array, at: number) => void) | undefined;
   /** A damaged record was replaced: its clock is forgotten, and with it maybe dots of our actor. Whoever takes another one clears it. */
+  /** Hears of every record with a value that expires, and of the one whose place it takes. */
+  onExpiring: Expiring | undefined;
   forgotClock = false;
   siblingsMax = 0;
   actorsMax = 0;
@@ -88,8 +109,10 @@ export class Replica {
     maxRecordBytes: number,
     witness?: Witness,
     own?: OwnActor,
+    expiryMs = (): number => 0,
   ) {
     this.own = own;
+    this.expiryMs = expiryMs;
     this.pipeline = pipeline;
     this.tick = tick;
     this.maxRecordBytes = maxRecordBytes;
@@ -143,6 +166,7 @@ export class Replica {
     const words = current < 0 ? undefined : this.wordsOf(current);
     const refused = this.check(request, words, current);
     if (refused !== undefined) return refused;
+    if (request.operation === OP_TOUCH) return this.touch(request, actor, words, current);
     if (request.operation === OP_INCREMENT) return this.increment(request, actor, words, current);
 
     const quick = buildSuperseding(request, words, current, actor, this.tick(), this.floorOf(actor));
@@ -158,6 +182,7 @@ export class Replica {
       contentType: contentTypeOf(request),
       time: this.tick(),
       deleted: request.operation === OP_DELETE,
+      ...expiryOf(request),
     };
     const next = update(request.context, value, clock, actor, this.floorOf(actor));
     // A tombstone beside subtotals leaves a counter one.
@@ -182,9 +207,11 @@ export class Replica {
     if (request.context.length > LIMITS.clockEntries) {
       return refuse(OUT_CONTEXT, request.context.length, LIMITS.clockEntries);
     }
-    if (request.condition === IF_ABSENT && words !== undefined) {
-      const live = values(decodeClock(words, this.bytesOf(current), current)).filter(isLive).length;
-      if (live > 0) return refuse(OUT_CONDITION, live, 0);
+    if (request.condition === IF_ABSENT || request.condition === IF_PRESENT) {
+      const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
+      const nowMs = this.expiryMs();
+      const live = values(clock).filter((value) => !isOver(value, nowMs)).length;
+      if (live > 0 !== (request.condition === IF_PRESENT)) return refuse(OUT_CONDITION, live, 0);
     }
     if (request.condition === IF_MATCH) {
       const known = words === undefined ? [] : decodeVector(words, current);
@@ -201,6 +228,7 @@ export class Replica {
     current: number,
   ): ApplyOutcome {
     const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
+    const nowMs = this.expiryMs();
     const plain = words !== undefined && kindAt(words, current) !== KIND_COUNTER;
     const outcome = increment(
       clock,
@@ -208,7 +236,7 @@ export class Replica {
       request.by,
       (subtotal) => textValue(String(subtotal), this.tick()),
       (value) =>
-        value.deleted ? 0 : plain ? undefined : Number(Buffer.from(value.bytes).toString('latin1')),
+        isOver(value, nowMs) ? 0 : plain ? undefined : Number(Buffer.from(value.bytes).toString('latin1')),
       this.floorOf(actor),
     );
     if (!outcome.ok) return refuse(OUT_NOT_A_COUNTER, outcome.reason === 'overflow' ? 1 : 0, 0);
@@ -218,6 +246,48 @@ export class Replica {
     return typeof applied === 'object' && 'sequence' in applied
       ? { ...applied, total: outcome.total }
       : applied;
+  }
+
+  /** All live values again, with another time to expire: new versions, under one dot each, of the same age. */
+  private touch(
+    request: PutRequest,
+    actor: number,
+    words: Int32Array | undefined,
+    current: number,
+  ): ApplyOutcome {
+    if (words === undefined) return refuse(OUT_CONDITION, 0, 1);
+    if (kindAt(words, current) === KIND_COUNTER) return refuse(OUT_COUNTER);
+    const clock = decodeClock(words, this.bytesOf(current), current);
+    const nowMs = this.expiryMs();
+    const live = values(clock).filter((value) => !isOver(value, nowMs));
+    let next: Clock<StoredValue> = discard(clock, join(clock));
+    for (const { bytes, contentType, time } of live.toReversed()) {
+      const value = { bytes, contentType, time, deleted: false, ...expiryOf(request) };
+      next = event(next, actor, value, this.floorOf(actor));
+    }
+    return this.checkEntries(next.length) ?? this.store(request, KIND_PLAIN, next, words, current);
+  }
+
+  /**
+   * Makes tombstones of values whose time is over. The clock stays the same, so that each owner can
+   * do it by itself and in its own time: to replicas and trees nothing has changed.
+   */
+  expire(words: Int32Array, at: number, nowMs: number): ApplyOutcome {
+    const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    const clock = decodeClock(words, bytes, at).map((entry) => ({
+      ...entry,
+      values: entry.values.map((value) => (isOver(value, nowMs) ? tombstoneOf(value) : value)),
+    }));
+    const start = keyAt(words, at) * 4;
+    const key = bytes.slice(start, start + keyLengthAt(words, at));
+    const place = {
+      hash: words[at + W_KEY_HASH]!,
+      partition: partitionAt(words, at),
+      bucket: bucketAt(words, at),
+      key,
+      keyWords: paddedWords(key),
+    };
+    return this.store(place, kindAt(words, at), clock, words, at);
   }
 
   /** Siblings are capped at the coordinator only: a merge may exceed the cap (versions.md, trap 4). */
@@ -311,7 +381,9 @@ export class Replica {
     const { words } = this.pipeline.buffer;
     const place = this.pipeline.lastPlace;
     this.witness?.replaced(before, beforeAt, words, place);
-    if (isTombstone(words, place)) this.onTombstone?.(words, place);
+    const mortality = mortalityOf(words, place);
+    if ((mortality & IS_TOMBSTONE) !== 0) this.onTombstone?.(words, place);
+    if ((mortality & HAS_EXPIRY) !== 0) this.onExpiring?.(words, place, before, beforeAt);
     return { at: place, sequence, total: 0 };
   }
 }
@@ -353,6 +425,14 @@ function mergedKind(
     return list.some((value, i) => isLive(value) && n - i > (theirs?.n ?? 0));
   });
   return ordinary ? KIND_PLAIN : KIND_COUNTER;
+}
+
+function expiryOf({ expiresAtMs }: PutRequest): { expiresAtMs?: number } {
+  return expiresAtMs > 0 ? { expiresAtMs } : {};
+}
+
+function tombstoneOf({ time }: StoredValue): StoredValue {
+  return { bytes: NOTHING, contentType: CONTENT_TYPES[0], time, deleted: true };
 }
 
 function textValue(text: string, time: number): StoredValue {

@@ -3,6 +3,7 @@ import { OP_DELETE, RULE_LWW } from '../messaging/frames.js';
 import {
   CONTENT_TYPE_LITERAL,
   ENTRY_WORDS,
+  EXPIRY_WORDS,
   FIXED_WORDS,
   KIND_COUNTER,
   KIND_PLAIN,
@@ -12,6 +13,7 @@ import {
   recordBytes,
   sealContent,
   VALUE_DELETED,
+  VALUE_EXPIRES,
   W_KEY,
   W_KEY_HASH,
   W_LENGTH,
@@ -48,7 +50,8 @@ export function buildSuperseding(
   const end = current === undefined ? 0 : metasAt(current, at);
   const most = (end - first) / ENTRY_WORDS + context.length + 1;
   const typeBytes = request.contentTypeBytes.length;
-  const payload = wordsFor(typeBytes) + wordsFor(request.value.length);
+  const expires = request.expiresAtMs > 0;
+  const payload = (expires ? EXPIRY_WORDS : 0) + wordsFor(typeBytes) + wordsFor(request.value.length);
   const memory = stagingFor(recordBytes(most, 1, request.key.length, payload));
   const { words, bytes } = memory;
 
@@ -61,13 +64,18 @@ export function buildSuperseding(
   words[W_KEY] = request.key.length | (entries << 16);
   words[W_VALUES] = 1 | (KIND_PLAIN << 16);
   const meta = FIXED_WORDS + entries * ENTRY_WORDS;
-  const flags = (request.contentTypeCode << 8) | (request.operation === OP_DELETE ? VALUE_DELETED : 0);
+  const deleted = request.operation === OP_DELETE ? VALUE_DELETED : 0;
+  const flags = (request.contentTypeCode << 8) | deleted | (expires ? VALUE_EXPIRES : 0);
   words[meta] = request.value.length;
   words[meta + 1] = typeBytes | (flags << 16);
   writeDouble(words, meta + 2, time);
   let word = meta + META_WORDS;
   for (let i = 0; i < request.keyWords.length; i++) words[word + i] = request.keyWords[i]!;
   word += wordsFor(request.key.length);
+  if (expires) {
+    writeDouble(words, word, request.expiresAtMs);
+    word += EXPIRY_WORDS;
+  }
   if (request.contentTypeCode === CONTENT_TYPE_LITERAL)
     word = copyPart(bytes, words, word, request.contentTypeBytes);
   word = copyPart(bytes, words, word, request.value);

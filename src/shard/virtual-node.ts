@@ -54,6 +54,7 @@ import {
   GAUGE_SLICES_HELD,
   type VnodeEnvironment,
 } from './environment.js';
+import { Expiry } from './expiry/expiry.js';
 import { FailureDetector, judgedBy } from './failure-detector.js';
 import { Gossip } from './gossip.js';
 import { holdsRecord } from './frame-record.js';
@@ -75,6 +76,7 @@ import { ServedRequests } from './served-requests.js';
 import type { Service } from './service.js';
 import { Transfer, type TransferParts } from './transfer.js';
 import { AntiEntropy } from './trees/anti-entropy.js';
+import { type Lister, StorageWalk } from './storage-walk.js';
 import { Trees } from './trees/trees.js';
 
 /** Frames taken from each peer per turn, and at a time. */
@@ -119,7 +121,7 @@ export class VirtualNode {
   /** For whoever compares them with what is stored. */
   readonly trees: Trees;
   private readonly repair: AntiEntropy;
-  private readonly reaper: { ringChanged(): void };
+  private readonly lifetimes: readonly Lister[];
   private readonly transfer: Transfer | undefined;
   private readonly pipeline: Pipeline;
   private readonly engine: Engine | undefined;
@@ -177,27 +179,29 @@ export class VirtualNode {
     this.served = new ServedRequests(env, replica, this.puts, actor, () => this.rebuilding.partial);
     this.scanner = new Scanner(env, pipeline, engine);
     this.repair = new AntiEntropy(env, pipeline, engine, completions, replica, trees, this.rebuilding);
-    const reaper = this.makeReaper(
-      {
-        env,
-        pipeline,
-        completions,
-        replica,
-        hints,
-        loader,
-        trees,
-        own: this.own,
-        partial: () => this.rebuilding.partial,
-      },
-      engine,
-    );
-    this.reaper = reaper;
+    const partial = (): boolean => this.rebuilding.partial;
+    const lifetimes = {
+      env,
+      pipeline,
+      completions,
+      replica,
+      hints,
+      loader,
+      trees,
+      own: this.own,
+      partial,
+    };
+    const reaper = this.makeReaper(lifetimes);
+    const expiry = new Expiry(lifetimes);
+    this.lifetimes = [reaper, expiry];
     const services: Service[] = [
       this.detector,
       new Gossip(this.world),
       this.makeHandoff({ env, pipeline, replica, completions, hints, loader, actor }),
       this.repair,
       reaper,
+      expiry,
+      new StorageWalk(lifetimes, engine, this.lifetimes),
     ];
     const source = env.ringSource;
     if (source !== undefined) {
@@ -223,10 +227,17 @@ export class VirtualNode {
     trees: Trees,
     own: OwnActor,
   ): Replica {
-    return new Replica(pipeline, () => env.tick(), maxRecordBytes, trees, own);
+    return new Replica(
+      pipeline,
+      () => env.tick(),
+      maxRecordBytes,
+      trees,
+      own,
+      () => env.expiryMs(),
+    );
   }
-  protected makeReaper(parts: StandParts, engine: Engine | undefined): Service & { ringChanged(): void } {
-    return new Reaper(parts, engine);
+  protected makeReaper(parts: StandParts): Service & Lister {
+    return new Reaper(parts);
   }
   protected makeTrees(env: VnodeEnvironment, { pipeline, engine, completions }: VirtualNodeParts): Trees {
     return new Trees(env, pipeline, engine, completions);
@@ -255,7 +266,7 @@ export class VirtualNode {
     if (this.trees.ringChanged() || ring.cleaning?.slots.includes(this.env.ordinal) === true)
       this.own.renew();
     this.repair.ringChanged();
-    this.reaper.ringChanged();
+    for (const lister of this.lifetimes) lister.ringChanged();
     this.puts.ringChanged();
     this.transfer?.ringChanged();
     source.announce(ring.revision);

@@ -8,6 +8,7 @@ import { threadClock } from '../base/thread-clock.js';
 import { Claims } from '../messaging/claims.js';
 import { FaultTable } from '../messaging/fault-table.js';
 import { FaultyEndpoint } from '../messaging/faults.js';
+import { ExpiryClock } from '../messaging/expiry-clock.js';
 import { HybridClock } from '../messaging/hybrid-clock.js';
 import {
   replicasOfFacts,
@@ -297,6 +298,7 @@ class VnodeThread {
   private environment(): ConstructorParameters<typeof VirtualNode>[0]['env'] {
     const { control, layout, base, task, endpoint, clock } = this;
     const hybrid = new HybridClock(task.shared.control, () => clock.wallMs());
+    const expiry = new ExpiryClock(task.shared.control, () => clock.wallMs());
     const stateOf = (vnode: number): number => Atomics.load(control, layout.vnodeWord(vnode) + VNODE_STATE);
     const factsOf = (bucket: number): number =>
       bucket <= LIMITS.buckets ? Atomics.load(control, layout.bucketWord(bucket)) : 0;
@@ -317,6 +319,11 @@ class VnodeThread {
       tick: () => {
         if (this.armed !== undefined) commitFault(this.armed);
         return hybrid.tick();
+      },
+      expiryMs: () => {
+        const nowMs = expiry.nowMs();
+        expiry.raise(nowMs);
+        return nowMs;
       },
       isServing: (vnode) => takesRequests(stateOf(vnode)),
       isWhole: (vnode) => stateOf(vnode) === STATE_SERVING,

@@ -3,6 +3,7 @@ import { KeyRouter } from '../client/key-router.js';
 import type { Repairs } from '../client/repairs.js';
 import type { RequestMachine } from '../client/request-machine.js';
 import type { LocatedKey, Task } from '../client/request.js';
+import type { ExpiryClock } from '../messaging/expiry-clock.js';
 import { CALLER_READER_EPOCH, CALLER_RING_REVISION } from '../messaging/layout.js';
 import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
@@ -19,6 +20,7 @@ export class SimCaller {
   readonly repairs: Repairs;
   readonly endpoint: SimEndpoint;
   readonly router: KeyRouter;
+  readonly expiry: ExpiryClock;
   private readonly process: SimProcess;
   private ticking = false;
   dead = false;
@@ -27,6 +29,7 @@ export class SimCaller {
     const { shared, layout, ring, claims } = process;
     this.process = process;
     this.slot = slot;
+    this.expiry = process.expiry;
     this.party = layout.callerParty(slot);
     const endpoint = new RingEndpoint(shared, this.party, ring.vnodes.length);
     endpoint.skipAll();

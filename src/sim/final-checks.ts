@@ -6,6 +6,9 @@ import type { Clock } from '../versions/dvvs.js';
 import { mustBeThere, nameOf, seenBy, type SimKey, textOf, type Write } from './history.js';
 import type { World } from './world.js';
 
+/** Within so long each owner makes a tombstone of a value whose time is over. */
+const EXPIRED_MS = 5_000;
+
 interface Final {
   readonly clock: Clock<StoredValue>;
   readonly kind: number;
@@ -44,10 +47,22 @@ export function checkKeys(world: World): void {
   for (const key of world.history.keys.values()) {
     const final = finalOf(world, key);
     world.history.observeClock(key, final.clock);
+    checkTimes(world, key, final);
     for (const write of key.writes) if (mustBeThere(write)) checkWrite(world, write, final);
     if (key.bucket.counter) checkCounter(world, key, final);
     else if (key.bucket.rule === RULE_LWW) checkWinner(world, key, final);
     else checkReturned(world, key, final);
+  }
+}
+
+/** Values whose time is over have left the storage. */
+function checkTimes(world: World, key: SimKey, { clock }: Final): void {
+  const longAgoMs = world.process.expiry.nowMs() - EXPIRED_MS;
+  for (const { values } of clock) {
+    for (const { deleted, expiresAtMs = Infinity } of values) {
+      if (!deleted && expiresAtMs < longAgoMs)
+        world.violation(`${key.name} still holds a value whose time is over`);
+    }
   }
 }
 

@@ -41,6 +41,8 @@ export class SimKey {
   readonly writes: Write[] = [];
   /** Dot → what was seen under it. */
   readonly dots = new Map<string, string>();
+  /** Dots of values that expire: what is seen there becomes a tombstone of the same time. */
+  readonly expiring = new Set<string>();
   /** Actor → the greatest dot of a write that was acknowledged and that W owners must have. */
   readonly acknowledged = new Map<number, number>();
   /** Dot → the write that made it, as far as that is known. */
@@ -170,7 +172,12 @@ export class History {
     const text = textOf(value);
     const identity = `${value.deleted ? 'deleted' : text} at ${value.time}`;
     const dot = `${actor}:${n}`;
-    const before = key.dots.get(dot);
+    if (value.expiresAtMs !== undefined) key.expiring.add(dot);
+    if (value.deleted && key.expiring.has(dot)) return;
+    const found = key.dots.get(dot);
+    // Another owner may have made a tombstone of it before anybody saw it here.
+    const before =
+      value.expiresAtMs !== undefined && found === `deleted at ${value.time}` ? undefined : found;
     if (before === identity) return;
     if (before !== undefined) {
       this.violation(`key ${key.name}: dot ${dot} was made twice, for ${before} and for ${identity}`);

@@ -1,6 +1,7 @@
 import { RingletError } from '../base/errors.js';
 import type { Clock } from '../base/time.js';
 import type { Claims } from '../messaging/claims.js';
+import { ExpiryClock } from '../messaging/expiry-clock.js';
 import { HybridClock } from '../messaging/hybrid-clock.js';
 import {
   allocateShared,
@@ -99,6 +100,7 @@ export class SimProcess {
   private readonly world: ProcessWorld;
   private readonly random: Random;
   private readonly hybrid: HybridClock;
+  readonly expiry: ExpiryClock;
   private readonly clock: Clock;
   private readonly endpoints: (SimEndpoint | undefined)[] = [];
   private readonly turns: Turns;
@@ -134,6 +136,7 @@ export class SimProcess {
       wallMs: () => Math.max(0, scheduler.nowMs + machine.wallOffsetMs),
     };
     this.hybrid = new HybridClock(this.shared.control, () => this.clock.wallMs());
+    this.expiry = new ExpiryClock(this.shared.control, () => this.clock.wallMs());
     this.hybrid.observe(machine.leastTime);
     this.table = new RingTable(this.shared.control, this.shared.topology);
     this.keeper = new RingKeeper({
@@ -218,6 +221,12 @@ export class SimProcess {
   private word(vnode: number, word: number): number {
     return Atomics.load(this.control, this.layout.vnodeWord(vnode) + word);
   }
+  /** By which values expire; it does not go back from now on. */
+  expiryMs(): number {
+    const nowMs = this.expiry.nowMs();
+    this.expiry.raise(nowMs);
+    return nowMs;
+  }
   isServing(vnode: number): boolean {
     return takesRequests(this.word(vnode, VNODE_STATE));
   }
@@ -288,6 +297,7 @@ export class SimProcess {
         takesOver,
         sameBoot: this.sameBoot,
         incarnation: this.incarnation(vnode),
+        expiryMs: () => this.expiryMs(),
         isServing: (other) => this.isServing(other),
         isWhole: (other) => this.isWhole(other),
         freshActor: () => machine.assign(machine.freshActor(), vnode),

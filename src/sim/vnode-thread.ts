@@ -54,6 +54,7 @@ export interface ThreadWorld {
   /** What a clean stop left. */
   readonly clean: CleanMark | undefined;
   readonly incarnation: number;
+  expiryMs(): number;
   isServing(vnode: number): boolean;
   isWhole(vnode: number): boolean;
   /** A number that nobody has had, for puts of a fallback. */
@@ -169,6 +170,7 @@ export class VnodeThread {
         claims: world.claims,
         clock: world.clock,
         tick: () => world.hybrid.tick(),
+        expiryMs: () => world.expiryMs(),
         isServing: (vnode) => world.isServing(vnode),
         isWhole: (vnode) => world.isWhole(vnode),
         replicasOf: (number) => world.buckets.find((bucket) => bucket.number === number)?.n ?? 0,

@@ -131,7 +131,11 @@ export class Workload {
           caller.repairs.later(located, policy, merged.clock, merged.kind, stale, startedMs);
           this.world.note(`get ${key.name}: ${stale.length} stale copies, repair`);
         }
-        const { siblings } = resultOf(merged.clock, merged.kind, degraded);
+        const { siblings } = resultOf(merged.clock, merged.kind, degraded, caller.expiry);
+        for (const { expiresAtMs = Infinity } of siblings) {
+          if (expiresAtMs <= caller.expiry.nowMs())
+            this.world.violation(`a get of ${key.name} returns a value whose time is over`);
+        }
         const context = merged.clock === undefined ? undefined : join(merged.clock);
         key.see(context ?? NO_CONTEXT);
         if (degraded) this.degraded(key);
@@ -211,6 +215,8 @@ export class Workload {
     const acknowledged = [...key.acknowledged];
     const write = history.begin(key, startedMs, operation === OP_DELETE, by, context);
     const timeline: TimelineEvent[] = [];
+    const expires = operation === OP_PUT && random.chance(0.08);
+    const expiresAtMs = expires ? caller.expiry.nowMs() + Math.floor(random.between(500, 40_000)) : 0;
     const length = random.chance(0.005) ? 9_000 : 8 + random.below(this.world.valueBytes);
     this.submit(caller, {
       kind: 'put',
@@ -225,7 +231,7 @@ export class Workload {
       value: operation === OP_PUT ? Buffer.from(valueOf(write.id, length), 'latin1') : NOTHING,
       contentTypeCode: TEXT,
       contentType: undefined,
-      by,
+      by: operation === OP_PUT ? expiresAtMs : by,
       done: (outcome) => {
         if (write.outcome !== 'open') this.world.violation(`${nameOf(write)} was answered twice`);
         if (outcome instanceof RingletError) {

@@ -1,18 +1,21 @@
-import { align, Memory, writeDouble } from '../base/memory.js';
+import { align, Memory, readDouble, writeDouble } from '../base/memory.js';
 import type { Clock, Entry } from '../versions/dvvs.js';
 import {
   CONTENT_TYPE_LITERAL,
   CONTENT_TYPES,
   ENTRY_WORDS,
+  EXPIRY_WORDS,
   FIXED_WORDS,
   keyAt,
   keyLengthAt,
   META_WORDS,
   metasAt,
+  payloadWordsAt,
   recordBytes,
   sealContent,
   timeAt,
   VALUE_DELETED,
+  VALUE_EXPIRES,
   W_KEY,
   W_KEY_HASH,
   W_LENGTH,
@@ -28,6 +31,8 @@ export interface StoredValue {
   /** Hybrid time (base/time.ts). */
   readonly time: number;
   readonly deleted: boolean;
+  /** When it expires, in wall milliseconds; missing: never. */
+  readonly expiresAtMs?: number;
 }
 
 /** Where a record belongs. */
@@ -46,7 +51,7 @@ export function decodeClock(words: Int32Array, bytes: Uint8Array, at: number): C
     const values: StoredValue[] = [];
     for (let i = 0; i < words[entry + 2]!; i++, meta += META_WORDS) {
       const value = readValue(words, bytes, meta, word);
-      word += wordsFor(words[meta + 1]! & 0xffff) + wordsFor(words[meta]!);
+      word += payloadWordsAt(words, meta);
       values.push(value);
     }
     clock.push({ actor: words[entry]! >>> 0, n: words[entry + 1]! >>> 0, values });
@@ -68,8 +73,12 @@ function readValue(words: Int32Array, bytes: Uint8Array, meta: number, word: num
   const flags = words[meta + 1]! >>> 16;
   const typeBytes = words[meta + 1]! & 0xffff;
   const code = flags >>> 8;
+  const expires = (flags & VALUE_EXPIRES) !== 0;
+  const expiresAtMs = expires ? readDouble(words, word) : 0;
+  if (expires) word += EXPIRY_WORDS;
   const start = (word + wordsFor(typeBytes)) * 4;
   return {
+    ...(expires ? { expiresAtMs } : {}),
     bytes: bytes.subarray(start, start + words[meta]!),
     contentType:
       code === CONTENT_TYPE_LITERAL
@@ -106,7 +115,9 @@ export function encodeRecord(place: Place, key: Uint8Array, kind: number, clock:
     for (const value of entry.values) {
       values++;
       payload +=
-        wordsFor(encodeContentType(value.contentType).bytes?.length ?? 0) + wordsFor(value.bytes.length);
+        (value.expiresAtMs === undefined ? 0 : EXPIRY_WORDS) +
+        wordsFor(encodeContentType(value.contentType).bytes?.length ?? 0) +
+        wordsFor(value.bytes.length);
     }
   }
   const length = recordBytes(clock.length, values, key.length, payload);
@@ -143,8 +154,13 @@ function writeValue({ words, bytes }: Memory, meta: number, word: number, value:
   const type = encodeContentType(value.contentType);
   const typeBytes = type.bytes?.length ?? 0;
   words[meta] = value.bytes.length;
-  words[meta + 1] = typeBytes | (((type.code << 8) | (value.deleted ? VALUE_DELETED : 0)) << 16);
+  const expires = value.expiresAtMs === undefined ? 0 : VALUE_EXPIRES;
+  words[meta + 1] = typeBytes | (((type.code << 8) | (value.deleted ? VALUE_DELETED : 0) | expires) << 16);
   writeDouble(words, meta + 2, value.time);
+  if (value.expiresAtMs !== undefined) {
+    writeDouble(words, word, value.expiresAtMs);
+    word += EXPIRY_WORDS;
+  }
   if (type.bytes !== undefined) bytes.set(type.bytes, word * 4);
   bytes.set(value.bytes, (word + wordsFor(typeBytes)) * 4);
   return word + wordsFor(typeBytes) + wordsFor(value.bytes.length);
@@ -188,4 +204,9 @@ export function compareClocks(aWords: Int32Array, a: number, bWords: Int32Array,
 /** Values that are not tombstones. */
 export function isLive(value: StoredValue): boolean {
   return !value.deleted;
+}
+
+/** Whether a value's time was over; for a reader that is as if it were deleted. */
+export function isOver(value: StoredValue, nowMs: number): boolean {
+  return value.deleted || (value.expiresAtMs !== undefined && value.expiresAtMs <= nowMs);
 }

@@ -23,7 +23,8 @@ import { align, Memory, readDouble } from '../base/memory.js';
  *         …  values, entry by entry and newest first: length in bytes,
  *            content type length | flags <<16, time (double, 2 words)           (4 words each)
  *         …  key bytes, padded to a word
- *         …  per value: content type bytes and value bytes, each padded to a word
+ *         …  per value: when it expires (double, 2 words, wall ms), only with the flag; content type bytes
+ *            and value bytes, each padded to a word
  *         …  zeros up to a multiple of 8
  */
 export const HEAD_WORDS = 7;
@@ -54,6 +55,9 @@ export const KIND_REMOVED = 3;
 export const HINT_BUCKET = 0xffff;
 
 export const VALUE_DELETED = 1;
+export const VALUE_EXPIRES = 2;
+/** Words in front of the content type of a value that expires. */
+export const EXPIRY_WORDS = 2;
 /** Bits 8–15 of a value's flags: a well-known content type; 255 is one spelt out in the record. */
 export const CONTENT_TYPES = [
   'application/octet-stream',
@@ -89,13 +93,44 @@ export function valuesAt(words: Int32Array, at: number): number {
 export function kindAt(words: Int32Array, at: number): number {
   return words[at + W_VALUES]! >>> 16;
 }
+/** Words of a value behind the key. */
+export function payloadWordsAt(words: Int32Array, meta: number): number {
+  const typeAndFlags = words[meta + 1]!;
+  const expiry = (typeAndFlags & (VALUE_EXPIRES << 16)) === 0 ? 0 : EXPIRY_WORDS;
+  return expiry + wordsFor(typeAndFlags & 0xffff) + wordsFor(words[meta]!);
+}
+
+export const IS_TOMBSTONE = 1;
+export const HAS_EXPIRY = 2;
+
+/** What of a record's end is to be taken care of: bits of {@link IS_TOMBSTONE} and {@link HAS_EXPIRY}. */
+export function mortalityOf(words: Int32Array, at: number): number {
+  const key = keyAt(words, at);
+  let live = 0;
+  let expires = 0;
+  for (let meta = metasAt(words, at); meta < key; meta += META_WORDS) {
+    const flags = words[meta + 1]! >>> 16;
+    if ((flags & VALUE_DELETED) === 0) live++;
+    expires |= flags & VALUE_EXPIRES;
+  }
+  return (live === 0 && kindAt(words, at) !== KIND_REMOVED ? IS_TOMBSTONE : 0) | expires;
+}
+
 /** Whether a key that was not removed has no live value: a tombstone. */
 export function isTombstone(words: Int32Array, at: number): boolean {
+  return (mortalityOf(words, at) & IS_TOMBSTONE) !== 0;
+}
+
+/** When the first of a record's values expires, in wall milliseconds; Infinity if none does. */
+export function firstExpiryAt(words: Int32Array, at: number): number {
   const key = keyAt(words, at);
+  let word = key + wordsFor(keyLengthAt(words, at));
+  let first = Number.POSITIVE_INFINITY;
   for (let meta = metasAt(words, at); meta < key; meta += META_WORDS) {
-    if (((words[meta + 1]! >>> 16) & VALUE_DELETED) === 0) return false;
+    if ((words[meta + 1]! & (VALUE_EXPIRES << 16)) !== 0) first = Math.min(first, readDouble(words, word));
+    word += payloadWordsAt(words, meta);
   }
-  return kindAt(words, at) !== KIND_REMOVED;
+  return first;
 }
 /** Word at which the value descriptors begin. */
 export function metasAt(words: Int32Array, at: number): number {
@@ -171,7 +206,7 @@ export function shapeIntact(words: Int32Array, at: number, end: number): boolean
   if (listed !== valuesAt(words, at)) return false;
   for (let meta = metas; meta < key; meta += META_WORDS) {
     if (words[meta]! < 0) return false;
-    word += wordsFor(words[meta + 1]! & 0xffff) + wordsFor(words[meta]!);
+    word += payloadWordsAt(words, meta);
   }
   return word <= end && end - word <= 1 && ((end - at) & 1) === 0;
 }

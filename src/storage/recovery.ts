@@ -18,6 +18,7 @@ import {
   HINT_BUCKET,
   keyAt,
   keyLengthAt,
+  isTombstone,
   KIND_REMOVED,
   kindAt,
   lengthAt,
@@ -216,7 +217,9 @@ function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
   }
   const { words: old, bytes: oldBytes } = aligned(stored);
   const relation = compareClocks(words, at, old, 0);
-  if (relation === 'newer') engine.put(partition, bucket, key, record);
+  // A value that was made a tombstone because its time was over has the same clock.
+  const expired = relation === 'equal' && isTombstone(words, at);
+  if (relation === 'newer' || expired) engine.put(partition, bucket, key, record);
   if (relation !== 'concurrent') return;
   const clock = sync(decodeClock(words, bytes, at), decodeClock(old, oldBytes, 0));
   const merged = encodeRecord(

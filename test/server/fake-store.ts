@@ -15,6 +15,7 @@ import type {
   ScanItem,
   Sibling,
   Store,
+  TouchOptions,
   Value,
   VnodeState,
 } from '../../src/client/api.js';
@@ -110,6 +111,7 @@ export class FakeBucket implements Bucket {
       value: Buffer.from(value),
       contentType: options.contentType ?? 'application/octet-stream',
       modifiedAtMs: 1_700_000_000_000 + this.#versions,
+      ...expiryOf(options.ttlMs ?? 0),
     });
     await this.#enter(options);
     return { context };
@@ -168,6 +170,22 @@ export class FakeBucket implements Bucket {
   inspect(): Promise<never> {
     throw new RingletError('INTERNAL', 'not part of the fake');
   }
+  async touch(key: Key, ttlMs: number, options?: TouchOptions): Promise<boolean> {
+    await this.#enter({ ...options });
+    return this.#restamp(key, expiryOf(ttlMs));
+  }
+  async persist(key: Key, options?: TouchOptions): Promise<boolean> {
+    await this.#enter({ ...options });
+    return this.#restamp(key, {});
+  }
+  #restamp(key: Key, expiry: { expiresAtMs?: number }): boolean {
+    const live = this.#entries.get(nameOf(key))?.live;
+    if (live === undefined) return false;
+    for (const [version, { value, contentType, modifiedAtMs }] of live)
+      live.set(version, { value, contentType, modifiedAtMs, ...expiry });
+    return live.size > 0;
+  }
+
   increment(): Promise<number> {
     throw new RingletError('INTERNAL', 'not part of the fake');
   }
@@ -255,6 +273,10 @@ export class FakeStore extends FakeBucket implements Store {
 
   async close(): Promise<void> {}
   async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function expiryOf(ttlMs: number): { expiresAtMs?: number } {
+  return ttlMs === 0 ? {} : { expiresAtMs: 1_700_000_000_000 + ttlMs };
 }
 
 function nameOf(key: Key): string {

@@ -62,7 +62,7 @@ describe('errors', () => {
     expectProblem(await call('/buckets/b'), 404, 'ROUTE_NOT_FOUND');
     const answer = await call(KEY, { method: 'POST', body: 'x' });
     expectProblem(answer, 405, 'METHOD_NOT_ALLOWED');
-    expect(answer.headers.allow).toBe('GET, HEAD, PUT, DELETE');
+    expect(answer.headers.allow).toBe('GET, HEAD, PUT, DELETE, PATCH');
     expectProblem(await call('/ring', { method: 'DELETE' }), 405, 'METHOD_NOT_ALLOWED');
   });
 

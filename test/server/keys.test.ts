@@ -26,6 +26,24 @@ describe('one key', () => {
     expect(get.headers['ringlet-degraded']).toBeUndefined();
   });
 
+  test('ttl on a PUT is when the value expires, PATCH changes it, and reads say so', async () => {
+    const start = 1_700_000_000_000;
+    expect((await call(`${KEY}?ttl=5000`, { method: 'PUT', body: 'v' })).status).toBe(204);
+    const get = await call(KEY);
+    expect(get.headers['ringlet-expires']).toBe(new Date(start + 5_000).toISOString());
+    expect((await call(`${KEY}?ttl=7000&w=2`, { method: 'PATCH' })).status).toBe(204);
+    expect((await call(KEY)).headers['ringlet-expires']).toBe(new Date(start + 7_000).toISOString());
+    expect(fake.store.calls).toContainEqual(expect.objectContaining({ w: 2 }));
+    expect((await call(`${KEY}?ttl=0`, { method: 'PATCH' })).status).toBe(204);
+    expect((await call(KEY)).headers['ringlet-expires']).toBeUndefined();
+    expectProblem(await call('/buckets/b/keys/none?ttl=1', { method: 'PATCH' }), 404, 'NOT_FOUND');
+    await fake.store.bucket('b').setProperties({ ttlMs: 9_000 });
+    expect((await call(KEY, { method: 'PATCH' })).status).toBe(204);
+    expect((await call(KEY)).headers['ringlet-expires']).toBe(new Date(start + 9_000).toISOString());
+    for (const ttl of ['-1', '1.5', 'x', '999999999999999'])
+      expectProblem(await call(`${KEY}?ttl=${ttl}`, { method: 'PUT', body: 'v' }), 400, 'BAD_REQUEST');
+  });
+
   test('HEAD has the headers of GET and no body', async () => {
     await call(KEY, { method: 'PUT', body: 'value' });
     const head = await call(KEY, { method: 'HEAD' });

@@ -262,6 +262,7 @@ export class Cluster {
         claims: this.claims,
         clock: { nowMs: () => this.nowMs, wallMs: () => this.nowMs },
         tick: () => ++this.ticks,
+        expiryMs: () => this.nowMs,
         isServing: (other) => this.isServing(other),
         isWhole: (other) => this.isServing(other) && !this.rebuilding.has(other),
         replicasOf: (bucket) => (bucket === 1 ? this.n : 0),

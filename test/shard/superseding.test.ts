@@ -51,6 +51,7 @@ describe('the quick way of a put', () => {
       const type = ['application/json', 'x/odd', 'application/octet-stream'][random(3)]!;
       const code = CONTENT_TYPES.indexOf(type as (typeof CONTENT_TYPES)[number]);
       const operation = random(5) === 0 ? OP_DELETE : OP_PUT;
+      const expiresAtMs = operation === OP_PUT && random(3) === 0 ? 1_000 + random(9) : 0;
       const floor = random(3) === 0 ? random(6) : 0;
       const text = operation === OP_DELETE ? '' : 'v'.repeat(random(12));
       const key = keyBytesOf('k'.repeat(1 + random(9)));
@@ -68,6 +69,7 @@ describe('the quick way of a put', () => {
         ownersOnly: false,
         condition: 0,
         by: 0,
+        expiresAtMs,
         context,
         key,
         keyWords: paddedWords(key),
@@ -86,6 +88,7 @@ describe('the quick way of a put', () => {
         contentType: type,
         time: 77,
         deleted: operation === OP_DELETE,
+        ...(expiresAtMs > 0 ? { expiresAtMs } : {}),
       };
       const expected = update(seen, put, clock ?? [], OWN, floor);
       if (values(expected).length === 1) expect(built, `seed ${seed}`).toBeDefined();

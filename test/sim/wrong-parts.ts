@@ -15,6 +15,7 @@ import { type ApplyOutcome, Replica } from '../../src/shard/replica.js';
 import { Trees } from '../../src/shard/trees/trees.js';
 import type { StandParts } from '../../src/shard/reaping/witness-stand.js';
 import type { Service } from '../../src/shard/service.js';
+import type { Lister } from '../../src/shard/storage-walk.js';
 import { VirtualNode, type VirtualNodeParts } from '../../src/shard/virtual-node.js';
 import { type Parts, PRODUCT } from '../../src/sim/parts.js';
 import { LOG_SEGMENT, SEG_LOG } from '../../src/storage/buffer-layout.js';
@@ -188,7 +189,7 @@ class CutEarly extends Journal {
 }
 
 /** Each owner lets a tombstone go when it is old enough, whatever the others have. */
-class ByTime implements Service {
+class ByTime implements Service, Lister {
   readonly frames = [];
   private readonly parts: StandParts;
   private readonly queue: { record: Int32Array; dueMs: number }[] = [];
@@ -199,6 +200,9 @@ class ByTime implements Service {
       this.queue.push({ record, dueMs: parts.env.clock.nowMs() + 10_000 });
     };
   }
+  readonly wantsWalk = false;
+  walkBegins(): void {}
+  visit(): void {}
   receive(): void {}
   ringChanged(): void {}
   poll(nowMs: number): number {

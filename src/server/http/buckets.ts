@@ -44,7 +44,7 @@ export function bucketRoutes(app: FastifyInstance, store: Store, report: (error:
   });
 }
 
-const NUMBERS: readonly string[] = ['n', 'r', 'w'];
+const NUMBERS: readonly string[] = ['n', 'r', 'w', 'ttlMs'];
 const WORDS: readonly string[] = ['durability', 'conflict'];
 const FLAGS: readonly string[] = ['strict'];
 

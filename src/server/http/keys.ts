@@ -13,8 +13,11 @@ import {
   headKey,
   putKey,
   READ_QUERY,
+  TOUCH_QUERY,
+  touchKey,
   WRITE_QUERY,
 } from './openapi/operations.js';
+import { problem, sendProblem } from './problem.js';
 import { defined, Query } from './query.js';
 import { bucketParameter, resource, type Handler } from './routes.js';
 import { sendResult, sendTimeline } from './values.js';
@@ -39,11 +42,23 @@ export function keyRoutes(app: FastifyInstance, store: Store): void {
     const result = await store.bucket(bucketParameter(request)).delete(keyIn(request.originalUrl), options);
     return acknowledge(reply, result);
   };
+  /** Another time to live for what is there, as a put now would give it. */
+  const touch: Handler = async (request, reply) => {
+    const query = new Query(request.originalUrl, TOUCH_QUERY);
+    const options = writeOptions(query, request);
+    const asked = query.ttlMs();
+    const bucket = store.bucket(bucketParameter(request));
+    const key = keyIn(request.originalUrl);
+    const ttlMs = asked ?? (await bucket.properties()).ttlMs ?? 0;
+    const found = await (ttlMs === 0 ? bucket.persist(key, options) : bucket.touch(key, ttlMs, options));
+    if (found) return answer(reply, 204, [], undefined);
+    return sendProblem(reply, problem('NOT_FOUND', 404, 'no such key'));
+  };
   resource(
     app,
     KEY_ROUTE,
-    { GET: read, HEAD: read, PUT: write, DELETE: remove },
-    { operations: { GET: getKey, HEAD: headKey, PUT: putKey, DELETE: deleteKey } },
+    { GET: read, HEAD: read, PUT: write, PATCH: touch, DELETE: remove },
+    { operations: { GET: getKey, HEAD: headKey, PUT: putKey, PATCH: touchKey, DELETE: deleteKey } },
   );
 }
 
@@ -74,6 +89,7 @@ async function put(
   const result = await bucket.put(key, body ?? new Uint8Array(0), {
     ...writeOptions(query, request),
     ...conditions,
+    ...defined<Pick<PutOptions, 'ttlMs'>>({ ttlMs: query.ttlMs() }),
     contentType: request.headers['content-type'] ?? 'application/octet-stream',
   });
   if (conditions === CREATED) {

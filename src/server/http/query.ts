@@ -85,6 +85,11 @@ export class Query {
     return level;
   }
 
+  /** Milliseconds, 0 for ever. */
+  ttlMs(): number | undefined {
+    return this.text('ttl') === '0' ? 0 : this.wholeNumber('ttl', LIMITS.maxTtlMs);
+  }
+
   timeoutMs(): number | undefined {
     return this.wholeNumber('timeout', LIMITS.maxTimeoutMs);
   }

@@ -11,15 +11,18 @@ export interface SiblingJson {
   readonly etag: string;
   /** ISO 8601 */
   readonly modifiedAt: string;
+  /** ISO 8601; only if it expires. */
+  readonly expiresAt?: string;
 }
 
 export function siblingJson(sibling: Sibling): SiblingJson {
-  const { value, contentType, modifiedAtMs } = sibling;
+  const { value, contentType, modifiedAtMs, expiresAtMs } = sibling;
   return {
     value: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'),
     contentType,
     etag: siblingTag(sibling),
     modifiedAt: new Date(modifiedAtMs).toISOString(),
+    ...(expiresAtMs === undefined ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
   };
 }
 

@@ -35,11 +35,12 @@ function sendValue(
   request: FastifyRequest,
   reply: FastifyReply,
   { degraded, timeline }: GetResult,
-  { value, contentType, modifiedAtMs }: Sibling,
+  { value, contentType, modifiedAtMs, expiresAtMs }: Sibling,
   context: string,
 ): FastifyReply {
   const etag = etagOf(context);
   const headers = ['Ringlet-Context', context, 'ETag', etag, 'Last-Modified', httpDate(modifiedAtMs)];
+  if (expiresAtMs !== undefined) headers.push('Ringlet-Expires', new Date(expiresAtMs).toISOString());
   if (degraded) headers.push('Ringlet-Degraded', 'true');
   if (timeline !== undefined) headers.push('Server-Timing', timing(timeline));
   const location = reply.getHeader('Location');

@@ -9,17 +9,17 @@ import {
   REAP_ANSWER,
   REAP_KEYS_AT,
 } from '../../messaging/frames.js';
-import type { Engine } from '../../storage/engine.js';
 import { bucketAt, isTombstone, partitionAt } from '../../storage/record.js';
 import { paddedWords } from '../../base/memory.js';
 import { COUNT_DROPPED, GAUGE_TOMBSTONES } from '../environment.js';
+import { keyOfRecord, type NamedKey } from '../key-name.js';
 import type { Service } from '../service.js';
+import { isSettled, type Lister } from '../storage-walk.js';
 import { Digest } from '../trees/digest.js';
 import { Batch } from './batch.js';
 import type { Condemned } from './condemned.js';
-import { type Buried, Graveyard } from './graveyard.js';
+import { Graveyard } from './graveyard.js';
 import { HIDE, PROVE, readBits, readKeys, ReapFrames, REMOVE, type Round, wordsOf } from './reap-frames.js';
-import { StorageWalk } from './storage-walk.js';
 import { type StandParts, WitnessStand } from './witness-stand.js';
 
 /** The answers to a question are waited for so long. */
@@ -54,13 +54,12 @@ const AGAIN_MS = 1_000;
  *
  * Owners forget dots with the clock: guest-actor.ts.
  */
-export class Reaper implements Service {
+export class Reaper implements Service, Lister {
   readonly frames = [REAP, REAP_ANSWER];
   protected readonly parts: StandParts;
   protected readonly stand: WitnessStand;
   protected readonly graveyard = new Graveyard();
   private readonly messages: ReapFrames;
-  private readonly walk: StorageWalk;
   private readonly digest = new Digest();
   private readonly batches: Batch[] = [];
   private request: number;
@@ -68,28 +67,25 @@ export class Reaper implements Service {
   private nowMs = 0;
   private published = -1;
 
-  constructor(parts: StandParts, engine: Engine | undefined) {
+  constructor(parts: StandParts) {
     this.parts = parts;
     this.stand = new WitnessStand(parts);
     this.messages = new ReapFrames(parts.env);
-    this.walk = new StorageWalk(parts, engine);
     // Answers to a predecessor's questions are not ours.
     this.request = Math.floor(parts.env.random() * 0x1_0000_0000);
     parts.replica.onTombstone = this.bury;
-    // What a start finds stored it does not know yet.
-    this.graveyard.missed = true;
   }
 
   private readonly bury = (words: Int32Array, at: number): void => {
     const { env } = this.parts;
     const first = partitionAt(words, at) * env.ring.preferenceLength;
     if (env.ring.preference[first] !== env.ordinal || env.replicasOf(bucketAt(words, at)) === 0) return;
-    this.graveyard.add(words, at, this.nowMs);
+    this.graveyard.put(keyOfRecord(words, at), this.nowMs);
   };
 
   poll(nowMs: number): number {
     this.nowMs = nowMs;
-    const nextMs = Math.min(this.look(), this.stand.poll(nowMs), this.reap());
+    const nextMs = Math.min(this.stand.poll(nowMs), this.reap());
     const waiting = this.batches.reduce((sum, { keys }) => sum + keys.length, this.graveyard.size);
     if (waiting !== this.published) {
       this.published = waiting;
@@ -99,15 +95,14 @@ export class Reaper implements Service {
   }
 
   /** Tombstones that are stored and that nobody has told us of. */
-  private look(): number {
-    const { graveyard, walk } = this;
-    if (!graveyard.missed || graveyard.size > LIMITS.tombstones / 2) return Number.POSITIVE_INFINITY;
-    if (!walk.begun) walk.begin();
-    const ended = walk.step(this.nowMs, (words, at) => {
-      if (isTombstone(words, at)) this.bury(words, at);
-    });
-    if (ended) graveyard.missed = false;
-    return walk.nextMs;
+  get wantsWalk(): boolean {
+    return this.graveyard.missed && this.graveyard.size <= LIMITS.tombstones / 2;
+  }
+  walkBegins(): void {
+    this.graveyard.missed = false;
+  }
+  visit(words: Int32Array, at: number): void {
+    if (isTombstone(words, at)) this.bury(words, at);
   }
 
   /** Moves the batches on. Returns when to be called next. */
@@ -128,20 +123,21 @@ export class Reaper implements Service {
     const dueMs = Math.max(graveyard.nextMs, this.nextBatchMs);
     if (dueMs > nowMs) return dueMs;
     this.nextBatchMs = nowMs + BATCH_MS;
-    if (this.batches.length < LIMITS.reapBatches && this.possible) {
+    if (this.batches.length >= LIMITS.reapBatches || !this.possible) return this.nextBatchMs;
+    const collect = (): void => {
       const batch = new Batch(this.collect(), nowMs);
       if (batch.keys.length > 0) this.batches.push(batch);
-    }
-    return nowMs;
+    };
+    const { admission } = this.parts.pipeline;
+    if (admission.slice('reaping', nowMs, collect)) return nowMs;
+    return (this.nextBatchMs = Math.max(nowMs + 1, admission.nextMs));
   }
 
   /** Everybody has to answer, and to agree on who owns what. */
   private get possible(): boolean {
     const { env } = this.parts;
-    const { moves, cleaning } = env.ring;
     return (
-      moves === undefined &&
-      cleaning === undefined &&
+      isSettled(env.ring) &&
       this.members.every((ordinal) => ordinal === env.ordinal || env.isServing(ordinal))
     );
   }
@@ -155,7 +151,7 @@ export class Reaper implements Service {
     for (const batch of this.batches.splice(0)) this.giveUp(batch);
     this.stand.ringChanged();
     // Other partitions may be ours to reap.
-    this.graveyard.missed = true;
+    if (isSettled(this.parts.env.ring)) this.graveyard.missed = true;
   }
 
   private collect(): Condemned[] {
@@ -173,7 +169,7 @@ export class Reaper implements Service {
   }
 
   /** The tombstone that stands there now; undefined if the key lives again, or cannot be read. */
-  private condemn({ hash, partition, bucket, key }: Buried): Condemned | undefined {
+  private condemn({ hash, partition, bucket, key }: NamedKey): Condemned | undefined {
     const { replica } = this.parts;
     try {
       const at = replica.read(hash, partition, bucket, paddedWords(key), key);

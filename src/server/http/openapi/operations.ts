@@ -9,7 +9,13 @@ export const DELETE_QUERY = [
   'timeout',
   'timeline',
 ] as const satisfies readonly QueryName[];
-export const WRITE_QUERY = [...DELETE_QUERY, 'r', 'returnbody'] as const satisfies readonly QueryName[];
+export const WRITE_QUERY = [
+  ...DELETE_QUERY,
+  'r',
+  'returnbody',
+  'ttl',
+] as const satisfies readonly QueryName[];
+export const TOUCH_QUERY = ['ttl', 'w', 'durability', 'timeout'] as const satisfies readonly QueryName[];
 export const LIST_QUERY = [
   'prefix',
   'cursor',
@@ -20,7 +26,7 @@ export const LIST_QUERY = [
 
 const VALUE: Answer = {
   description: 'the value',
-  headers: ['Ringlet-Context', 'Ringlet-Degraded', 'ETag', 'Last-Modified'],
+  headers: ['Ringlet-Context', 'Ringlet-Degraded', 'Ringlet-Expires', 'ETag', 'Last-Modified'],
   content: { '*/*': 'bytes' },
 };
 const SIBLINGS: Answer = {
@@ -32,6 +38,7 @@ const WRITTEN: Answer = { description: 'written', headers: ['Ringlet-Context'] }
 const CONFLICT = problemAnswer('too many siblings');
 const FAILED = problemAnswer('the condition does not hold');
 const TOO_LARGE = problemAnswer('the body is too large');
+const EXPIRED = problemAnswer('written, and expired before it was read back as returnbody asks');
 const FULL: Answer = { ...problemAnswer('no room'), headers: ['Retry-After'] };
 const MISSING: Answer = {
   ...problemAnswer('no value; after a delete with the context that creating it again needs'),
@@ -75,6 +82,7 @@ export const putKey: Operation = {
     200: { ...VALUE, description: 'written, and the value as returnbody asks' },
     204: WRITTEN,
     300: { ...SIBLINGS, description: 'written, and all values as returnbody asks' },
+    404: EXPIRED,
     409: CONFLICT,
     412: FAILED,
     413: TOO_LARGE,
@@ -89,9 +97,17 @@ export const createKey: Operation = {
   headers: [],
   answers: {
     201: { description: 'written', headers: ['Location', 'Ringlet-Context'], content: { '*/*': 'bytes' } },
+    404: EXPIRED,
     413: TOO_LARGE,
     507: FULL,
   },
+};
+
+export const touchKey: Operation = {
+  id: 'touchKey',
+  summary: 'Give the values of a key another time to live, from now',
+  query: TOUCH_QUERY,
+  answers: { 204: { description: 'done' }, 404: problemAnswer('no value'), 507: FULL },
 };
 
 export const deleteKey: Operation = {
@@ -130,7 +146,7 @@ export const getProperties: Operation = {
 
 export const setProperties: Operation = {
   id: 'setProperties',
-  summary: 'Make a bucket, or change its r, w, durability or strict',
+  summary: 'Make a bucket, or change its r, w, durability, strict or ttlMs',
   body: 'WantedProperties',
   answers: {
     200: PROPERTIES,

@@ -34,6 +34,10 @@ export const QUERY = {
   },
   timeline: flag('who was asked and who answered when, in the header Server-Timing'),
   returnbody: flag('answer as a GET would, after the write'),
+  ttl: {
+    description: 'milliseconds from now until the value expires, 0: never; default is what the bucket says',
+    schema: { type: 'integer', minimum: 0, maximum: LIMITS.maxTtlMs },
+  },
   prefix: { description: 'only keys that begin with these bytes', schema: { type: 'string' } },
   cursor: {
     description: 'go on after the line that carried this cursor',
@@ -107,6 +111,7 @@ export const ANSWERED = {
     description: 'fewer than r owners contributed: other versions may exist',
     schema: { const: 'true' },
   },
+  'Ringlet-Expires': { description: 'when the value expires, ISO 8601', schema: { type: 'string' } },
   ETag: { description: 'changes with every version', schema: { type: 'string' } },
   'Last-Modified': { description: 'of the value', schema: { type: 'string' } },
   Location: { description: 'the key that was made', schema: { type: 'string' } },

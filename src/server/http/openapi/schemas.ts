@@ -13,12 +13,16 @@ const object = (properties: Readonly<Record<string, Schema>>, optional: readonly
 });
 const replicas = { type: 'integer', minimum: 1, maximum: LIMITS.replicas } as const;
 
-const sibling = object({
-  value: { type: 'string', contentEncoding: 'base64' },
-  contentType: text,
-  etag: text,
-  modifiedAt: { type: 'string', format: 'date-time' },
-});
+const sibling = object(
+  {
+    value: { type: 'string', contentEncoding: 'base64' },
+    contentType: text,
+    etag: text,
+    modifiedAt: { type: 'string', format: 'date-time' },
+    expiresAt: { type: 'string', format: 'date-time' },
+  },
+  ['expiresAt'],
+);
 
 const properties = {
   n: { ...replicas, description: 'copies per key; fixed when the bucket is made' },
@@ -30,6 +34,12 @@ const properties = {
     description: 'siblings, lww, or the name of a resolver; fixed when the bucket is made',
   },
   strict: { type: 'boolean' },
+  ttlMs: {
+    type: 'integer',
+    minimum: 0,
+    maximum: LIMITS.maxTtlMs,
+    description: 'time to live of values that are put without one; 0 or missing: for ever',
+  },
 } as const;
 
 const risk = { records: whole, bytes: whole } as const;
@@ -53,9 +63,9 @@ export const SCHEMAS = {
     description: 'RFC 9457',
   },
   Siblings: object({ context: text, siblings: array(sibling) }),
-  Properties: object(properties),
+  Properties: object(properties, ['ttlMs']),
   WantedProperties: { ...object(properties, Object.keys(properties)), additionalProperties: false },
-  Buckets: object({ buckets: array(object({ name: text, ...properties })) }),
+  Buckets: object({ buckets: array(object({ name: text, ...properties }, ['ttlMs'])) }),
   KeyLine: {
     ...object(
       {
