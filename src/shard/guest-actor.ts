@@ -26,6 +26,11 @@ export class GuestActor {
   forget(words: Int32Array, record: number): void {
     if (this.current !== undefined && dotsOf(words, record, this.current) > 0) this.current = undefined;
   }
+
+  /** Copies may go that were kept since, or whose clocks nobody can read. */
+  renew(): void {
+    this.current = undefined;
+  }
 }
 
 /**

@@ -120,19 +120,20 @@ export class PutCoordinator {
   private readonly reaches = (vnode: number): boolean =>
     this.env.isServing(vnode) && this.env.endpoint.to(vnode).waitingBytes <= LIMITS.outboxBytes;
 
-  /** For the next dot of a key that this virtual node owns: another one where a clock may be forgotten (versions.md, trap 3). */
-  private ownActor(): number | undefined {
+  /** For the next dot: another one where a clock may be forgotten (versions.md, trap 3). */
+  private actorFor(guest: boolean): number | undefined {
     if (this.replica.forgotClock) {
       this.replica.forgotClock = false;
       this.own.renew();
+      this.guest.renew();
     }
-    return this.own.get();
+    return guest ? this.guest.get() : this.own.get();
   }
 
   /** Executes a claimed put. `wait`: there is no room yet, try again later. */
   execute(from: number, request: PutRequest, id: number, deadlineMs: number): 'done' | 'wait' {
     const guest = !this.coordinates(request.partition, request.n);
-    const actor = guest ? this.guest.get() : this.ownActor();
+    const actor = this.actorFor(guest);
     if (actor === undefined) {
       this.refuse(from, id, refuse(OUT_OVERLOADED, 0, 1));
       return 'done';

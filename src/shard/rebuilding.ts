@@ -15,7 +15,7 @@ export interface Loss {
 export interface ReplicaSets {
   /**
    * Calls back with the ordinals of the owners of each set with more than one that buckets up to a
-   * number have, this one included, until it returns false.
+   * number have, this one included, until it returns false. Sets that it is about to join count, too.
    */
   everySet(buckets: number, visit: (owners: readonly number[]) => boolean): boolean;
 }
@@ -72,6 +72,11 @@ export class Rebuilding {
   /** Everything that a whole peer had is here now. */
   prove(peer: number): void {
     this.proven.add(peer);
+  }
+
+  /** Who proved something may have been a joiner then, without what it has now as an owner. */
+  ringChanged(): void {
+    this.proven.clear();
   }
 
   /** Ends it when it is time. */

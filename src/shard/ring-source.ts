@@ -2,7 +2,7 @@ import {
   CALLER_RING_REVISION,
   type SharedLayout,
   VNODE_HINTED,
-  STATE_SERVING,
+  takesRequests,
   VNODE_RING_REVISION,
   VNODE_STATE,
 } from '../messaging/layout.js';
@@ -74,7 +74,7 @@ export class SharedRingSource implements RingSource {
     const { control, layout } = this;
     for (let vnode = 0; vnode < layout.shape.vnodes; vnode++) {
       const word = layout.vnodeWord(vnode);
-      if (Atomics.load(control, word + VNODE_STATE) !== STATE_SERVING) continue;
+      if (!takesRequests(Atomics.load(control, word + VNODE_STATE))) continue;
       if (Atomics.load(control, word + VNODE_RING_REVISION) < revision) return false;
     }
     for (let caller = 0; caller < layout.shape.callers; caller++) {

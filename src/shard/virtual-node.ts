@@ -118,6 +118,7 @@ export class VirtualNode {
   /** What was given, with the ring as it is now. */
   private readonly world: { -readonly [K in keyof VnodeEnvironment]: VnodeEnvironment[K] };
   private readonly own: OwnActor;
+  private readonly guest: GuestActor;
   /** For whoever compares them with what is stored. */
   readonly trees: Trees;
   private readonly repair: AntiEntropy;
@@ -160,6 +161,7 @@ export class VirtualNode {
     this.rebuilding = new Rebuilding({ env, pipeline, completions, sets: trees.set, loss, onWhole });
     const replica = this.makeReplica(parts, trees, this.own);
     const guest = this.makeGuestActor(() => env.freshActor());
+    this.guest = guest;
     const hints = new Hints(env, pipeline, replica, guest);
     const loader = new HintLoader(env, pipeline, engine, hints);
     this.trees = trees;
@@ -263,8 +265,12 @@ export class VirtualNode {
     this.world.ring = ring;
     this.env.endpoint.grow(ring.vnodes.length);
     this.hints.ringChanged();
-    if (this.trees.ringChanged() || ring.cleaning?.slots.includes(this.env.ordinal) === true)
+    if (this.trees.ringChanged() || ring.cleaning?.slots.includes(this.env.ordinal) === true) {
       this.own.renew();
+      // Copies that it made as a fallback stay here when it becomes an owner, and go with the others later.
+      this.guest.renew();
+    }
+    this.rebuilding.ringChanged();
     this.repair.ringChanged();
     for (const lister of this.lifetimes) lister.ringChanged();
     this.puts.ringChanged();

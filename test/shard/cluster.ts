@@ -27,6 +27,7 @@ import {
   firstState,
   type RingFact,
   type RingState,
+  rollBack,
   startMoving,
   withFacts,
 } from '../../src/ring/change.js';
@@ -203,6 +204,11 @@ export class Cluster {
 
   leave(id: string): void {
     this.state = beginLeave(this.state, id, [this.n]);
+    this.publish();
+  }
+
+  rollBack(): void {
+    this.state = rollBack(this.state);
     this.publish();
   }
 

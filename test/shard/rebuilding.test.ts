@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { IF_ABSENT, OK, OUT_CONDITION, OUT_CONDITION_UNAVAILABLE } from '../../src/messaging/frames.js';
+import {
+  IF_ABSENT,
+  OK,
+  OUT_CONDITION,
+  OUT_CONDITION_UNAVAILABLE,
+  RANGE_COMPARE,
+  TREE_COMPARE,
+  TREE_PUSHED,
+} from '../../src/messaging/frames.js';
+import { otherOwners, ownersAlone } from '../../src/ring/live-ring.js';
+import { HANDED } from '../../src/ring/ring.js';
 import { Rebuilding } from '../../src/shard/rebuilding.js';
 import { Cluster, type PutResult, textOf } from './cluster.js';
 
@@ -127,5 +137,56 @@ describe('a virtual node that lost its data (N=3)', () => {
     expect([whole, rebuilding.partial]).toEqual([0, true]);
     synced!();
     expect([whole, rebuilding.partial]).toEqual([1, false]);
+  });
+});
+
+describe('a virtual node that is rebuilt during a ring change', () => {
+  /** Until exchanges with those who cannot be heard have ended, and others had their turn. */
+  const SILENCE = 12_000;
+  const isTrees = (type: number): boolean => type >= TREE_COMPARE && type <= TREE_PUSHED;
+
+  test('who proved something while it was joining proves it anew as an owner', () => {
+    // Of partition 6, 2 and 4 are the owners, and they share no other; a joiner takes the place of 4.
+    const [lost, goes, comes] = [2, 4, 5];
+    const cluster = new Cluster(5, 2, undefined, undefined, false, 1);
+    const name = Array.from({ length: 100 }, (_, i) => `k${i}`).find((k) => cluster.partitionOf(k) === 6)!;
+    put(cluster, name, { value: 'v', w: 2 });
+    cluster.advance(200);
+    cluster.loses = (from, to, type) =>
+      type === RANGE_COMPARE || (isTrees(type) && (from === goes || to === goes));
+    cluster.join('n9');
+    expect([ownersAlone(cluster.ring, 6, 2), otherOwners(cluster.ring, 6, 2)]).toEqual([[goes], [comes]]);
+    loseAndStart(cluster, lost);
+    cluster.advance(SILENCE);
+    expect([cluster.rebuilding.has(lost), valueAt(cluster, lost, name)]).toEqual([true, []]);
+
+    const others = new Set([goes, comes]);
+    cluster.loses = (from, to, type) =>
+      isTrees(type) && ((from === lost && others.has(to)) || (to === lost && others.has(from)));
+    for (let i = 0; cluster.ring.moves?.state[6] !== HANDED; i++) {
+      expect(i).toBeLessThan(500);
+      cluster.advance(20);
+      cluster.publish();
+    }
+    expect(valueAt(cluster, comes, name)).toEqual(['v']);
+    cluster.advance(500);
+    expect([cluster.rebuilding.has(lost), valueAt(cluster, lost, name)]).toEqual([true, []]);
+    cluster.loses = () => false;
+    cluster.advance(SILENCE);
+    expect([cluster.rebuilding.has(lost), valueAt(cluster, lost, name)]).toEqual([false, ['v']]);
+  });
+
+  test('one that is about to own something needs what its owners have', () => {
+    const [goes, comes] = [4, 5];
+    const cluster = new Cluster(5, 2, undefined, undefined, false, 1);
+    cluster.loses = (from, to, type) =>
+      type === RANGE_COMPARE || (isTrees(type) && (from === goes || to === goes));
+    cluster.join('n9');
+    loseAndStart(cluster, comes);
+    cluster.advance(SILENCE);
+    expect(cluster.rebuilding.has(comes)).toBe(true);
+    cluster.loses = (_from, _to, type) => type === RANGE_COMPARE;
+    cluster.advance(SILENCE);
+    expect(cluster.rebuilding.has(comes)).toBe(false);
   });
 });

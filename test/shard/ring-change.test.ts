@@ -209,6 +209,36 @@ describe('a ring change', () => {
   });
 });
 
+describe('a fallback that was about to own what it coordinated', () => {
+  it('forgets those dots with the copies that go, and makes no such dot again (N=1)', () => {
+    const cluster = new Serving(3, 1);
+    const write = (name: string, value: string): void => {
+      let outcome: unknown;
+      cluster.put(name, { value, w: 1 }, (result) => (outcome = result.outcome));
+      cluster.until(`${value} is acknowledged`, () => outcome !== undefined, false);
+      expect(outcome).toBe(OK);
+    };
+    const handedOver = (): boolean => cluster.vnodes.every((_, v) => cluster.hintsAt(v) === 0);
+    const owner = 0;
+    const names = Array.from({ length: KEYS }, (_, i) => `k${i}`).filter(
+      (k) => cluster.owners(k)[0] === owner,
+    );
+    cluster.stop(owner);
+    for (const name of names) write(name, 'before');
+    cluster.loses = (_from, _to, type) => type === RANGE_COMPARE;
+    cluster.leave('n0');
+    cluster.start(owner);
+    cluster.until('the owner has them', handedOver, false);
+    cluster.rollBack();
+    cluster.until('it is taken back', () => cluster.isOver, false);
+    cluster.stop(owner);
+    for (const name of names) write(name, 'after');
+    cluster.start(owner);
+    cluster.until('the owner has these too', handedOver, false);
+    for (const name of names) expect(cluster.read([owner], name).sort()).toEqual(['after', 'before']);
+  });
+});
+
 describe('a thread that dies during a ring change', () => {
   /** Each at many moments, also between two stores; the change goes on and nothing is lost. */
   const moments = Array.from({ length: LONG ? 80 : 10 }, (_, i) => 1 + i * (LONG ? 7 : 55));

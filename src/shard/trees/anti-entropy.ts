@@ -12,6 +12,7 @@ import {
   TREE_RECORDS,
 } from '../../messaging/frames.js';
 import type { Engine } from '../../storage/engine.js';
+import type { Ring } from '../../ring/ring.js';
 import type { Pipeline } from '../../storage/pipeline.js';
 import type { Completions } from '../completions.js';
 import {
@@ -73,8 +74,9 @@ export class AntiEntropy implements Service {
   private nodeLimit: number = LIMITS.treeNodes;
   private nextMs = 0;
   private wasUsable = false;
-  /** The peer of the exchange under way, when it began. */
+  /** The peer of the exchange under way, and the ring, when it began. */
   private peerWasWhole = false;
+  private begunUnder: Ring | undefined;
 
   constructor(
     env: VnodeEnvironment,
@@ -209,6 +211,7 @@ export class AntiEntropy implements Service {
       if (!peer.shares) continue;
       peer.triedMs = nowMs;
       this.peerWasWhole = env.isWhole(peer.vnode);
+      this.begunUnder = env.ring;
       this.exchange = new Exchange(this.world, peer.vnode, roots, this.request, this.nodeLimit, nowMs);
       return;
     }
@@ -225,7 +228,8 @@ export class AntiEntropy implements Service {
     const peer = this.peers.find(({ vnode }) => vnode === exchange.peer)!;
     if (exchange.end === 'equal') peer.inSyncMs = nowMs;
     const ended = exchange.end === 'equal' || exchange.end === 'repaired';
-    if (ended && this.peerWasWhole && env.isWhole(peer.vnode)) rebuilding.prove(peer.vnode);
+    const proves = this.peerWasWhole && env.isWhole(peer.vnode) && env.ring === this.begunUnder;
+    if (ended && proves) rebuilding.prove(peer.vnode);
     if (exchange.end === 'more' || exchange.end === 'refused') peer.soon = true;
     if (exchange.end === 'refused') this.nextMs = nowMs + LIMITS.exchangeSettleMs * (1 + env.random());
     else if (

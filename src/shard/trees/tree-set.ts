@@ -1,6 +1,6 @@
 import { bucketAt, partitionAt, W_KEY_HASH } from '../../storage/record.js';
 import { LIMITS } from '../../base/limits.js';
-import { isOwner, keepsCopies } from '../../ring/live-ring.js';
+import { keepsCopies } from '../../ring/live-ring.js';
 import { STAYS } from '../../ring/ring.js';
 import type { VnodeEnvironment } from '../environment.js';
 import { Digest } from './digest.js';
@@ -161,15 +161,15 @@ export class TreeSet {
   }
 
   /**
-   * Visits the owners of each replica set that this virtual node owns, for every n that buckets up to a
-   * number have, until `visit` returns false.
+   * Visits the owners of each replica set that this virtual node owns, or is about to own, for every n that
+   * buckets up to a number have, until `visit` returns false.
    */
   everySet(buckets: number, visit: (owners: readonly number[]) => boolean): boolean {
     const { ring, ordinal } = this.env;
     for (const replicas of this.replicasInUse(buckets)) {
       if (replicas === 1) continue;
       for (let partition = 0; partition < ring.partitions; partition++) {
-        if (!isOwner(ring, partition, replicas, ordinal)) continue;
+        if (!keepsCopies(ring, partition, replicas, ordinal)) continue;
         const first = partition * ring.preferenceLength;
         if (!visit(Array.from(ring.preference.subarray(first, first + replicas)))) return false;
       }
