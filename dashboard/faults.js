@@ -12,6 +12,9 @@ export function startFaults() {
 
 function faultOf(at, what, forMs) {
   if (what === 'crash') return { kind: 'crash', at };
+  if (what === 'delete' || what === 'corrupt') return { kind: what, at };
+  if (what === 'full' || what === 'failSync') return { kind: 'disk', at, forMs, [what]: true };
+  if (what === 'slow') return { kind: 'disk', at, forMs, slowMs: 50 };
   if (what === 'stop' || what === 'hang') return { kind: what, at, forMs };
   const effect = what === 'cut' ? { cut: true } : { delayMs: 20 };
   return { kind: 'link', from: at, to: 'all', forMs, ...effect };
@@ -42,7 +45,7 @@ export function showFaults({ ring, stats }) {
   byId('faults').hidden = !stats.faults.allowed;
   if (!stats.faults.allowed) return;
   const places = ring.nodes.flatMap(({ id, vnodes }) => [id, ...vnodes.map((vnode) => vnode.id)]);
-  const text = JSON.stringify([places, stats.faults.links]);
+  const text = JSON.stringify([places, stats.faults.links, stats.faults.disks]);
   if (text === shown) return;
   shown = text;
   const select = byId('fault-at');
@@ -55,5 +58,12 @@ export function showFaults({ ring, stats }) {
       .map(({ from, to, cut, delayMs }) =>
         h('li', {}, `${from} → ${to}: ${cut ? 'cut' : `delay ${delayMs} ms`}`),
       ),
+    ...stats.faults.disks.map(({ at, slowMs, full, failSync }) =>
+      h(
+        'li',
+        {},
+        `disk of ${at}: ${[slowMs > 0 && `${slowMs} ms slower`, full && 'full', failSync && 'syncs fail'].filter(Boolean).join(', ')}`,
+      ),
+    ),
   );
 }

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander';
-import type { Fault, LinkFaultRequest } from '../client/api.js';
+import type { DiskFaultRequest, Fault, LinkFaultRequest } from '../client/api.js';
 import { durationOf, probabilityOf } from './durations.js';
 import { print } from './key-command.js';
-import { linkLines } from './status-screen.js';
+import { faultLines } from './status-screen.js';
 import { runningCommand, withRunning } from './target.js';
 
 const NOTES = `
@@ -16,6 +16,9 @@ Examples:
   ringlet fault stop n3 --for 1m
   ringlet fault cut n1 all --for 30s
   ringlet fault link n1 n2 --delay 20ms --jitter 5ms --drop 1% --one-way
+  ringlet fault disk n1.0 --slow 50ms --for 30s
+  ringlet fault disk n2 --full
+  ringlet fault corrupt n1.0
   ringlet fault clear`;
 
 /** `ringlet fault …`: one subcommand per kind. */
@@ -66,7 +69,26 @@ export function faultCommand(): Command {
       ),
   );
   command.addCommand(
-    runningCommand('clear', 'heal all links and start what is stopped').action(
+    runningCommand('disk', 'make disks slow, full, or fail to sync')
+      .argument('<AT>')
+      .option('--slow <TIME>', 'everything takes so much longer', durationOf('slow'))
+      .option('--full', 'there is no room left')
+      .option('--fail-sync', 'every sync fails')
+      .option(lasting, 'heals by itself after so long', durationOf('for'))
+      .action((at: string, flags: DiskFlags, self: Command) => inject(self, diskOf(at, flags))),
+  );
+  command.addCommand(
+    runningCommand('corrupt', 'change bytes of files in place')
+      .argument('<AT>')
+      .action((at: string, _flags: object, self: Command) => inject(self, { kind: 'corrupt', at })),
+  );
+  command.addCommand(
+    runningCommand('delete', 'delete directories under threads that have them open')
+      .argument('<AT>')
+      .action((at: string, _flags: object, self: Command) => inject(self, { kind: 'delete', at })),
+  );
+  command.addCommand(
+    runningCommand('clear', 'heal all links and disks and start what is stopped').action(
       (_flags: object, self: Command) =>
         withRunning(self, async (target) => report(self, await target.clearFaults())),
     ),
@@ -82,6 +104,18 @@ interface LinkFlags {
   readonly drop?: number;
   readonly duplicate?: number;
   readonly reorder?: number;
+}
+
+interface DiskFlags {
+  readonly slow?: number;
+  readonly full?: true;
+  readonly failSync?: true;
+  readonly for?: number;
+}
+
+function diskOf(at: string, { slow: slowMs, full, failSync, for: forMs }: DiskFlags): DiskFaultRequest {
+  const given = Object.entries({ slowMs, full, failSync, forMs }).filter(([, value]) => value !== undefined);
+  return { kind: 'disk', at, ...Object.fromEntries(given) };
 }
 
 function linkCommand(name: string, description: string): Command {
@@ -103,7 +137,7 @@ function inject(self: Command, fault: Fault): Promise<void> {
   return withRunning(self, async (target) => report(self, await target.inject(fault)));
 }
 
-async function report(self: Command, faults: Parameters<typeof linkLines>[0]): Promise<void> {
+async function report(self: Command, faults: Parameters<typeof faultLines>[0]): Promise<void> {
   const { json } = self.opts<{ json?: true }>();
-  await print(json === true ? `${JSON.stringify(faults)}\n` : `${linkLines(faults).join('\n')}\n`);
+  await print(json === true ? `${JSON.stringify(faults)}\n` : `${faultLines(faults).join('\n')}\n`);
 }

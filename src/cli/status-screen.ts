@@ -1,4 +1,4 @@
-import type { ArmedLink, RingDescription, StoreStats } from '../client/api.js';
+import type { ArmedDisk, ArmedLink, RingDescription, StoreStats } from '../client/api.js';
 import { backgroundLines, hintLines, scrubLine, treeLines } from './repair-lines.js';
 
 const COLUMNS = 80;
@@ -31,7 +31,7 @@ export function statusScreen(ring: RingDescription, stats: StoreStats): string {
     ...treeLines(stats),
     scrubLine(stats),
     ...backgroundLines(stats),
-    ...linkLines(stats.faults),
+    ...faultLines(stats.faults),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -79,18 +79,25 @@ function others(count: number): string {
 }
 
 /** What is broken on purpose. */
-export function linkLines({ allowed, links }: StoreStats['faults']): string[] {
+export function faultLines({ allowed, links, disks }: StoreStats['faults']): string[] {
   if (!allowed) return ['Faults: not allowed'];
-  if (links.length === 0) return ['Faults: allowed, no link is broken'];
+  if (links.length + disks.length === 0) return ['Faults: allowed, no link or disk is broken'];
   const shown = links
     .slice(0, MAX_LINKS)
     .map((link) => `  ${`${link.from} → ${link.to}`.padEnd(22)}${effects(link)}`);
   const more = links.length - shown.length;
   return [
-    `Faults: ${links.length} links are broken, counted one way`,
+    ...(links.length > 0 ? [`Faults: ${links.length} links are broken, counted one way`] : []),
     ...shown,
     ...(more > 0 ? [`  and ${more} more (--json)`] : []),
+    ...(disks.length > 0 ? [`Faults: ${disks.length} disks are broken`] : []),
+    ...disks.map((disk) => `  ${disk.at.padEnd(22)}${diskEffects(disk)}`),
   ];
+}
+
+function diskEffects({ slowMs, full, failSync }: ArmedDisk): string {
+  const parts = [slowMs > 0 ? `${slowMs} ms slower` : '', full ? 'full' : '', failSync ? 'syncs fail' : ''];
+  return parts.filter((part) => part !== '').join(', ');
 }
 
 function effects({ cut, drop, duplicate, reorder, delayMs, jitterMs }: ArmedLink): string {

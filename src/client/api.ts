@@ -1,6 +1,6 @@
 import type { ErrorFields } from '../base/errors.js';
 import type { RingControl, RingProgress } from './ring-api.js';
-import type { LinkFault } from '../messaging/fault-table.js';
+import type { DiskFault, LinkFault } from '../messaging/fault-table.js';
 
 /**
  * The public types of the store. `open()` (src/host) and `connect(handle)` (src/client) both
@@ -232,12 +232,19 @@ export interface HostStore extends Store {
 export interface FaultControl {
   /** @throws RingletError FAULTS_OFF, BAD_REQUEST */
   inject(fault: Fault): void;
-  /** Heals all links and starts what is stopped; threads that hang go on when their time is over. */
+  /** Heals all links and disks and starts what is stopped; threads that hang go on when their time is over. */
   clear(): void;
 }
 
 /** `at` names a virtual node ("n1.0") or a node ("n1"): all of its virtual nodes. */
-export type Fault = CrashRequest | HangRequest | StopRequest | LinkFaultRequest;
+export type Fault =
+  | CrashRequest
+  | HangRequest
+  | StopRequest
+  | LinkFaultRequest
+  | DiskFaultRequest
+  | CorruptRequest
+  | DeleteRequest;
 
 /** The thread ends and is replaced at once. */
 export interface CrashRequest {
@@ -260,6 +267,32 @@ export interface StopRequest {
   readonly kind: 'stop';
   readonly at: string;
   readonly forMs: number;
+}
+
+/** The disk suffers. A second request for a virtual node replaces the first. */
+export interface DiskFaultRequest {
+  readonly kind: 'disk';
+  readonly at: string;
+  /** Every sync, read, allocation and commit takes so much longer. */
+  readonly slowMs?: number;
+  /** There is no room left. */
+  readonly full?: boolean;
+  /** Every sync fails. */
+  readonly failSync?: boolean;
+  /** Heals by itself after so long. */
+  readonly forMs?: number;
+}
+
+/** Bytes of its files are changed in place: up to 16 records in LMDB, and the journal. */
+export interface CorruptRequest {
+  readonly kind: 'corrupt';
+  readonly at: string;
+}
+
+/** Its directory is deleted under the thread that has it open. */
+export interface DeleteRequest {
+  readonly kind: 'delete';
+  readonly at: string;
 }
 
 /** Messages between two sides suffer. A second request for a link replaces the first. */
@@ -287,6 +320,11 @@ export interface LinkFaultRequest {
 export interface ArmedLink extends LinkFault {
   readonly from: string;
   readonly to: string;
+}
+
+/** A virtual node whose disk is made to fail now. */
+export interface ArmedDisk extends DiskFault {
+  readonly at: string;
 }
 
 export interface StartupReport {
@@ -455,6 +493,7 @@ export interface StoreStats {
     /** Whether the store was opened with `allowFaults`. */
     readonly allowed: boolean;
     readonly links: readonly ArmedLink[];
+    readonly disks: readonly ArmedDisk[];
   };
   /** The sums over all virtual nodes. */
   readonly atRisk: {

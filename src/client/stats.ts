@@ -63,7 +63,7 @@ import {
   WRITTEN_BYTES,
 } from '../storage/buffer-layout.js';
 import { HANDED, MOVING, type Ring } from '../ring/ring.js';
-import type { ArmedLink, RingDescription, StoreStats, VnodeStats } from './api.js';
+import type { ArmedDisk, ArmedLink, RingDescription, StoreStats, VnodeStats } from './api.js';
 import type { StoreView } from './view.js';
 
 /** By the value of GAUGE_TREES. */
@@ -219,7 +219,7 @@ export function readStats(view: StoreView): StoreStats {
     callers: callersInUse(control, layout),
     maxCallers: view.maxCallers,
     vnodes,
-    faults: { allowed: view.shared.faults !== undefined, links: armedLinks(view) },
+    faults: { allowed: view.shared.faults !== undefined, links: armedLinks(view), disks: armedDisks(view) },
     atRisk: {
       processCrash: {
         records: sum((vnode) => vnode.unwrittenRecords),
@@ -269,6 +269,16 @@ function armedLinks(view: StoreView): ArmedLink[] {
       return fault === undefined ? [] : [{ from, to, ...fault }];
     }),
   );
+}
+
+function armedDisks(view: StoreView): ArmedDisk[] {
+  const { faults, shape } = view.shared;
+  if (faults === undefined) return [];
+  const table = new FaultTable(faults, shape.vnodes);
+  return view.ring.vnodes.flatMap(({ id, ordinal }) => {
+    const fault = table.readDisk(ordinal);
+    return fault === undefined ? [] : [{ at: id, ...fault }];
+  });
 }
 
 function directReadsOf(view: StoreView, control: Int32Array, layout: SharedLayout, vnode: number): number {

@@ -1,13 +1,16 @@
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
-import type { Fault, LinkFaultRequest } from '../client/api.js';
-import type { LinkFault } from '../messaging/fault-table.js';
+import type { DiskFaultRequest, Fault, LinkFaultRequest } from '../client/api.js';
+import type { DiskFault, LinkFault } from '../messaging/fault-table.js';
 import type { Ring } from '../ring/ring.js';
 
 const FIELDS: Readonly<Record<Fault['kind'], readonly string[]>> = {
   crash: ['at', 'how'],
   hang: ['at', 'forMs'],
   stop: ['at', 'forMs'],
+  disk: ['at', 'slowMs', 'full', 'failSync', 'forMs'],
+  corrupt: ['at'],
+  delete: ['at'],
   link: ['from', 'to', 'oneWay', 'cut', 'drop', 'duplicate', 'reorder', 'delayMs', 'jitterMs', 'forMs'],
 };
 const CRASHES: readonly string[] = ['throw', 'exit'];
@@ -36,6 +39,8 @@ export function checkFault(given: unknown): Fault {
       'a link without a fault',
       'cut, or one of drop, duplicate, reorder, delayMs, jitterMs above 0',
     );
+  if (kind === 'disk' && !breaksDisk(fields as unknown as DiskFaultRequest))
+    throw bad('fault', 'a disk without a fault', 'slowMs above 0, full or failSync');
   return given as Fault;
 }
 
@@ -52,6 +57,8 @@ function checkField(kind: string, name: string, value: unknown): void {
       return;
     case 'oneWay':
     case 'cut':
+    case 'full':
+    case 'failSync':
       if (value !== undefined && typeof value !== 'boolean') throw bad(name, value, 'true or false');
       return;
     case 'drop':
@@ -61,6 +68,7 @@ function checkField(kind: string, name: string, value: unknown): void {
       return;
     case 'delayMs':
     case 'jitterMs':
+    case 'slowMs':
       if (!within(value, 0, LIMITS.maxDelayMs)) throw bad(name, value, `0 to ${LIMITS.maxDelayMs} ms`);
       return;
     default:
@@ -76,6 +84,14 @@ function within(value: unknown, least: number, most: number): boolean {
 function breaksSomething(link: LinkFaultRequest): boolean {
   const { drop = 0, duplicate = 0, reorder = 0, delayMs = 0, jitterMs = 0 } = link;
   return link.cut === true || drop + duplicate + reorder + delayMs + jitterMs > 0;
+}
+
+function breaksDisk({ slowMs = 0, full, failSync }: DiskFaultRequest): boolean {
+  return slowMs > 0 || full === true || failSync === true;
+}
+
+export function diskFaultOf({ slowMs = 0, full = false, failSync = false }: DiskFaultRequest): DiskFault {
+  return { slowMs, full, failSync };
 }
 
 export function linkFaultOf(link: LinkFaultRequest): LinkFault {

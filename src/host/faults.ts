@@ -1,19 +1,21 @@
 import { RingletError } from '../base/errors.js';
-import type { Fault, FaultControl, LinkFaultRequest } from '../client/api.js';
+import type { DiskFaultRequest, Fault, FaultControl, LinkFaultRequest } from '../client/api.js';
 import type { StoreView } from '../client/view.js';
 import { FaultTable, type LinkFault } from '../messaging/fault-table.js';
-import { checkFault, linkFaultOf, sidesNamed, vnodesNamed } from './fault-request.js';
+import { checkFault, diskFaultOf, linkFaultOf, sidesNamed, vnodesNamed } from './fault-request.js';
 import type { Supervisor } from './supervisor.js';
 
+const NEEDS_DISK: ReadonlySet<Fault['kind']> = new Set(['disk', 'corrupt', 'delete']);
+
 /**
- * Faults that a user injects. Threads are harmed by the supervisor, links by the words of the fault
+ * Faults that a user injects. Threads are harmed by the supervisor, links and disks by the words of the fault
  * table, of which this is the only writer. Refused whole unless the store was opened for it.
  */
 export class Faults implements FaultControl {
   private readonly view: StoreView;
   private readonly table: FaultTable | undefined;
   private readonly supervisor: Supervisor;
-  /** The timers that heal links, by directed pair of sides. */
+  /** The timers that heal links, by directed pair of sides, and disks, by virtual node. */
   private readonly timers = new Map<string, NodeJS.Timeout>();
 
   constructor(view: StoreView, supervisor: Supervisor) {
@@ -31,6 +33,11 @@ export class Faults implements FaultControl {
       return;
     }
     const vnodes = vnodesNamed(this.view.ring, 'at', fault.at);
+    if (NEEDS_DISK.has(fault.kind)) this.assertDisk(fault.at);
+    if (fault.kind === 'disk') {
+      for (const ordinal of vnodes) this.armDisk(table, ordinal, fault);
+      return;
+    }
     const down = vnodes.filter((ordinal) => !this.harm(ordinal, fault));
     if (down.length === 0) return;
     const names = down.map((ordinal) => this.view.ring.vnodes[ordinal]!.id).join(', ');
@@ -41,7 +48,7 @@ export class Faults implements FaultControl {
     });
   }
 
-  private harm(ordinal: number, fault: Exclude<Fault, LinkFaultRequest>): boolean {
+  private harm(ordinal: number, fault: Exclude<Fault, LinkFaultRequest | DiskFaultRequest>): boolean {
     switch (fault.kind) {
       case 'crash':
         return this.supervisor.inject(ordinal, fault.how ?? 'throw');
@@ -49,7 +56,21 @@ export class Faults implements FaultControl {
         return this.supervisor.hang(ordinal, fault.forMs);
       case 'stop':
         return this.supervisor.hold(ordinal, fault.forMs);
+      case 'corrupt':
+        return this.supervisor.corrupt(ordinal);
+      case 'delete':
+        return this.supervisor.deleteFiles(ordinal);
     }
+  }
+
+  private assertDisk(at: string): void {
+    if (this.view.engine === 'lmdb') return;
+    throw new RingletError('BAD_REQUEST', `${at} has no disk: the store is in memory only`, { at });
+  }
+
+  private armDisk(table: FaultTable, ordinal: number, request: DiskFaultRequest): void {
+    table.setDisk(ordinal, diskFaultOf(request));
+    this.healLater(`disk ${ordinal}`, request.forMs, () => table.setDisk(ordinal, undefined));
   }
 
   private breakLinks(table: FaultTable, link: LinkFaultRequest): void {
@@ -78,19 +99,23 @@ export class Faults implements FaultControl {
     fault: LinkFault,
     forMs: number | undefined,
   ): void {
-    const pair = `${from}>${to}`;
-    clearTimeout(this.timers.get(pair));
-    this.timers.delete(pair);
     table.set(from, to, fault);
-    if (forMs === undefined) return;
-    const heal = (): void => {
-      this.timers.delete(pair);
-      table.set(from, to, undefined);
-    };
-    this.timers.set(pair, setTimeout(heal, forMs).unref());
+    this.healLater(`${from}>${to}`, forMs, () => table.set(from, to, undefined));
   }
 
-  /** Heals all links and starts what is stopped. A thread that hangs is left to its end. */
+  /** In place of what was to heal it before. */
+  private healLater(what: string, forMs: number | undefined, heal: () => void): void {
+    clearTimeout(this.timers.get(what));
+    this.timers.delete(what);
+    if (forMs === undefined) return;
+    const timer = setTimeout(() => {
+      this.timers.delete(what);
+      heal();
+    }, forMs);
+    this.timers.set(what, timer.unref());
+  }
+
+  /** Heals all links and disks and starts what is stopped. A thread that hangs is left to its end. */
   clear(): void {
     const table = this.allowed();
     for (const timer of this.timers.values()) clearTimeout(timer);
@@ -98,6 +123,7 @@ export class Faults implements FaultControl {
     for (let from = 0; from < table.sides; from++) {
       for (let to = 0; to < table.sides; to++) table.set(from, to, undefined);
     }
+    for (let vnode = 0; vnode < this.view.shared.shape.vnodes; vnode++) table.setDisk(vnode, undefined);
     this.supervisor.releaseAll();
   }
 

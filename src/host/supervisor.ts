@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { errorFrom, RingletError } from '../base/errors.js';
@@ -457,10 +458,28 @@ export class Supervisor {
 
   /** Has the thread of a virtual node do nothing for so long, or for ever. */
   hang(ordinal: number, forMs: number | undefined): boolean {
-    if (forMs === undefined) return this.inject(ordinal, 'hang');
+    return forMs === undefined ? this.inject(ordinal, 'hang') : this.harm(ordinal, { type: 'hang', forMs });
+  }
+
+  /** Has the thread of a virtual node damage its own files. */
+  corrupt(ordinal: number): boolean {
+    return this.disks[ordinal] !== undefined && this.harm(ordinal, { type: 'corrupt' });
+  }
+
+  private harm(ordinal: number, message: ToVnode): boolean {
     const incarnation = this.current.get(ordinal);
     if (this.internals.faults !== true || incarnation?.isReady !== true) return false;
-    this.tell(ordinal, incarnation.port, { type: 'hang', forMs });
+    this.tell(ordinal, incarnation.port, message);
+    return true;
+  }
+
+  /** Deletes the directory of a virtual node under its thread. */
+  deleteFiles(ordinal: number): boolean {
+    const disk = this.disks[ordinal];
+    const isReady = this.current.get(ordinal)?.isReady === true;
+    if (this.internals.faults !== true || disk === undefined || !isReady) return false;
+    // The thread may make a file meanwhile.
+    rmSync(disk.directory, { recursive: true, force: true, maxRetries: 5 });
     return true;
   }
 

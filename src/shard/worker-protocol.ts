@@ -21,7 +21,7 @@ export interface VnodeTask {
   readonly disk: VnodeDisk | undefined;
   /** How fast what is stored is read again; absent: as in LIMITS. */
   readonly scrub?: ScrubPace | undefined;
-  /** Whether it obeys `fault` and `hang` messages. */
+  /** Whether it obeys `fault`, `hang` and `corrupt` messages. */
   readonly faults: boolean;
   /** Control messages; closes when the thread is gone. */
   readonly port: import('node:worker_threads').MessagePort;
@@ -51,7 +51,9 @@ export type ToVnode =
   | { readonly type: 'fault'; readonly fault: ThreadFault; readonly place: FaultPlace }
   /** Its files are gone, and nobody else has what is in them: it may be read, and takes nothing more. */
   | { readonly type: 'fence'; readonly reason: string }
-  | { readonly type: 'hang'; readonly forMs: number };
+  | { readonly type: 'hang'; readonly forMs: number }
+  /** Damages what it has on its disk. */
+  | { readonly type: 'corrupt' };
 
 export type FromVnode =
   | {

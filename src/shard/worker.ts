@@ -40,6 +40,7 @@ import type { Ring } from '../ring/ring.js';
 import type { Endpoint } from '../messaging/transport.js';
 import { BufferLayout, ownCounter, SEG_LOG, storeCounter } from '../storage/buffer-layout.js';
 import type { Engine } from '../storage/engine.js';
+import { type ArmedDiskFault, FaultyEngine, FaultyJournalDisk } from '../storage/faulty-disk.js';
 import { type JournalDisk, openJournalDisk } from '../storage/journal-files.js';
 import { Journal } from '../storage/journal.js';
 import { openLmdbEngine } from '../storage/lmdb-open.js';
@@ -51,7 +52,7 @@ import { ownerTag } from '../storage/segment-header.js';
 import { Completions } from './completions.js';
 import { COUNT_JOURNAL_FAILURES } from './environment.js';
 import { SharedRingSource } from './ring-source.js';
-import { commitFault, hangFor, type ThreadFault } from './thread-faults.js';
+import { commitFault, corruptFiles, hangFor, type ThreadFault } from './thread-faults.js';
 import { ThreadMeter } from './thread-meter.js';
 import { VirtualNode } from './virtual-node.js';
 import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from './worker-protocol.js';
@@ -84,6 +85,10 @@ class VnodeThread {
   private stopping = false;
   private readonly freshActors: number[];
   private askedForActors = false;
+  /** What its disk is made to do; only where faults are allowed. */
+  private readonly diskFault: ArmedDiskFault | undefined;
+  /** Its files are to be damaged as soon as nobody writes them. */
+  private corrupting = false;
   /** A fault to commit inside the next put. */
   private armed: ThreadFault | undefined;
   private pipeline: Pipeline | undefined;
@@ -102,6 +107,7 @@ class VnodeThread {
     if (task.shared.faults !== undefined) {
       const table = new FaultTable(task.shared.faults, task.shared.shape.vnodes);
       this.faulty = new FaultyEndpoint(rings, { table, nowMs: this.clock.nowMs, random: Math.random });
+      this.diskFault = () => table.readDisk(task.ordinal);
     }
     this.endpoint = this.faulty ?? rings;
     const hasControl = (): boolean => Atomics.load(this.control, this.base + VNODE_CONTROL) !== 0;
@@ -174,13 +180,16 @@ class VnodeThread {
     const { directory, storeId, nodeId } = disk;
     buffer.owner = ownerTag(storeId, this.task.id);
     const identity = { storeId, nodeId, vnodeId: this.task.id };
-    const engine = await openLmdbEngine({
+    const lmdb = await openLmdbEngine({
       directory: join(directory, 'engine'),
       identity,
       mayCreate: disk.mayCreate,
     });
     const journalDirectory = join(directory, 'journal');
-    const files = openJournalDisk(journalDirectory);
+    const { diskFault } = this;
+    const engine = diskFault === undefined ? lmdb : new FaultyEngine(lmdb, diskFault);
+    const real = openJournalDisk(journalDirectory);
+    const files = diskFault === undefined ? real : new FaultyJournalDisk(real, diskFault);
     const journal = new Journal(buffer, files, this.sleeper.wake);
     let recovered: Recovered = { records: 0, lastSequence: 0, lastSerial: 0, lastGeneration: 0 };
     if (!disk.restarted) {
@@ -219,6 +228,7 @@ class VnodeThread {
         if ((!vnode.waiting && this.endpoint.idle()) || now > stopBy) return;
       }
       if (storage !== undefined) this.giveUpIfFailed(pipeline, storage, now);
+      if (this.corrupting) this.corrupt(storage);
       const wakeMs = this.faulty === undefined ? next : Math.min(next, this.faulty.nextMs);
       const endMs = clock.nowMs();
       this.meter.turned(endMs - now, endMs);
@@ -256,8 +266,16 @@ class VnodeThread {
     const full = error instanceof RingletError && error.code === 'STORE_FULL';
     const { segments, segmentBytes } = buffer.layout.shape;
     const needBytes = (Math.min(segments, buffer.count(SEG_LOG)) + 2) * segmentBytes;
+    if (full && this.diskFault?.()?.full === true) return;
     if (full && freeBytes(this.task.disk!.directory) < needBytes) return;
     throw error ?? new RingletError('IO', `the storage of virtual node ${this.task.id} failed`);
+  }
+
+  private corrupt(storage: DiskStorage | undefined): void {
+    const engine = storage?.engine;
+    if (!(engine instanceof FaultyEngine) || !engine.idle) return;
+    this.corrupting = false;
+    corruptFiles(this.task.disk!.directory, engine, this.ring.partitions);
   }
 
   /** Everything to the engine, and what the next start needs to know. */
@@ -383,6 +401,7 @@ class VnodeThread {
         this.pipeline?.fence(new RingletError('IO', message.reason, { vnode: this.task.id }));
       } else if (!this.task.faults) continue;
       else if (message.type === 'hang') hangFor(message.forMs);
+      else if (message.type === 'corrupt') this.corrupting = true;
       else if (message.place === 'loop') commitFault(message.fault);
       else this.armed = message.fault;
     }

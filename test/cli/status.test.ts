@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { durationOf, probabilityOf } from '../../src/cli/durations.js';
 import { backgroundLines, hintLines, treeLines } from '../../src/cli/repair-lines.js';
-import { linkLines, statusScreen } from '../../src/cli/status-screen.js';
+import { faultLines, statusScreen } from '../../src/cli/status-screen.js';
 import type { ArmedLink, RingDescription, StoreStats, VnodeStats } from '../../src/client/api.js';
 
 const NONE = { cut: false, drop: 0, duplicate: 0, reorder: 0, delayMs: 0, jitterMs: 0 };
@@ -44,7 +44,7 @@ function stats(memberships: readonly number[], links: readonly ArmedLink[] = [])
     callers: 1,
     maxCallers: 16,
     vnodes: memberships.map((membership, i) => ({ ...HEALTHY, id: `n${i}.0`, membership }) as VnodeStats),
-    faults: { allowed: true, links },
+    faults: { allowed: true, links, disks: [] },
     atRisk: { processCrash: none, powerCut: none },
   };
 }
@@ -65,7 +65,7 @@ Trees: usable; all peers were found equal within the last 2 s
 Repair: 6 keys sent because trees differed, 4 merged after reads
 Scrub: 40 records read again, 2 damaged; all were through within the last 2 s
 Background work: not held back
-Faults: allowed, no link is broken
+Faults: allowed, no link or disk is broken
 `,
     );
   });
@@ -126,10 +126,19 @@ Faults: allowed, no link is broken
   });
 
   test('says of faults whether they are allowed', () => {
-    expect(linkLines({ allowed: false, links: [] })).toEqual(['Faults: not allowed']);
+    expect(faultLines({ allowed: false, links: [], disks: [] })).toEqual(['Faults: not allowed']);
     expect(
-      linkLines({ allowed: true, links: [{ ...NONE, from: 'n1.0', to: 'callers', cut: true }] })[1],
+      faultLines({
+        allowed: true,
+        links: [{ ...NONE, from: 'n1.0', to: 'callers', cut: true }],
+        disks: [],
+      })[1],
     ).toMatch(/^ {2}n1\.0 → callers +cut$/);
+    const disk = { at: 'n1.0', slowMs: 50, full: true, failSync: true };
+    expect(faultLines({ allowed: true, links: [], disks: [disk] })).toEqual([
+      'Faults: 1 disks are broken',
+      '  n1.0                  50 ms slower, full, syncs fail',
+    ]);
   });
 });
 

@@ -25,6 +25,7 @@ test.each([
   [['fault', 'stop', 'n1'], "required option '--for <TIME>' not specified"],
   [['fault', 'cut', 'n1', 'n2', '--for', '3'], 'for (flag --for): got "3", expected a time'],
   [['fault', 'link', 'n1', 'n2', '--drop', '2'], 'drop (flag --drop): got "2"'],
+  [['fault', 'disk', 'n1', '--slow', '5'], 'slow (flag --slow): got "5", expected a time'],
   [['fault', 'freeze', 'n1'], "unknown command 'freeze'"],
   [['status', 'extra'], 'too many arguments'],
   [['load', 'f'], "required option '--key <KEY>' not specified"],

@@ -227,7 +227,7 @@ test('a store that was not opened for it takes no faults, and says how to', asyn
     expect([refused.code, refused.retryable]).toEqual(['FAULTS_OFF', false]);
     expect(refused.message).toContain('--allow-faults');
   }
-  expect(store.stats().faults).toEqual({ allowed: false, links: [] });
+  expect(store.stats().faults).toEqual({ allowed: false, links: [], disks: [] });
 });
 
 test('what is armed is seen in stats, replaced by the next request for the link, and heals by itself', async () => {

@@ -262,7 +262,7 @@ export class FakeStore extends FakeBucket implements Store {
       callers: 1,
       maxCallers: 16,
       vnodes: [],
-      faults: { allowed: false, links: [] },
+      faults: { allowed: false, links: [], disks: [] },
       atRisk: { processCrash: none, powerCut: none },
     };
   }

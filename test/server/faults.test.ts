@@ -12,9 +12,9 @@ const post = (body: string) => call('/admin/faults', { method: 'POST', body: Buf
 test('a fault is passed on as it was asked for, and answered with what is broken then', async () => {
   const fault = { kind: 'link', from: 'n1', to: 'callers', cut: true };
   const posted = await post(JSON.stringify(fault));
-  expect([posted.status, posted.json()]).toEqual([200, { allowed: false, links: [] }]);
+  expect([posted.status, posted.json()]).toEqual([200, { allowed: false, links: [], disks: [] }]);
   expect((await call('/admin/faults', { method: 'DELETE' })).status).toBe(200);
-  expect((await call('/admin/faults')).json()).toEqual({ allowed: false, links: [] });
+  expect((await call('/admin/faults')).json()).toEqual({ allowed: false, links: [], disks: [] });
   expect(fake.injected).toEqual([fault, 'clear']);
 });
 

@@ -186,13 +186,13 @@ export const headHealth: Operation = {
 export const getFaults: Operation = {
   id: 'getFaults',
   summary: 'What is broken on purpose',
-  answers: { 200: json('Faults', 'links that are broken') },
+  answers: { 200: json('Faults', 'links and disks that are broken') },
 };
 export const injectFault: Operation = {
   id: 'injectFault',
   summary: 'Break something on purpose, in a store that allows it',
   body: 'Fault',
-  answers: { 200: json('Faults', 'links that are broken then'), 413: TOO_LARGE },
+  answers: { 200: json('Faults', 'links and disks that are broken then'), 413: TOO_LARGE },
 };
 export const clearFaults: Operation = {
   id: 'clearFaults',

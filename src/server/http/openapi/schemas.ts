@@ -108,7 +108,11 @@ export const SCHEMAS = {
       maxCallers: whole,
       vnodes: array(object({ id: text, state: text, hints: { type: 'object' } })),
       atRisk: object({ processCrash: object({ ...risk, oldestMs: whole }), powerCut: object(risk) }),
-      faults: object({ allowed: { type: 'boolean' }, links: array({ type: 'object' }) }),
+      faults: object({
+        allowed: { type: 'boolean' },
+        links: array({ type: 'object' }),
+        disks: array({ type: 'object' }),
+      }),
     }),
     description: 'docs/operations.md says what to look at',
   },
@@ -142,7 +146,9 @@ export const SCHEMAS = {
   Health: object({ status: { const: 'serving' }, instance: text, vnodes: whole }),
   Fault: {
     type: 'object',
-    properties: { kind: { type: 'string', enum: ['crash', 'hang', 'stop', 'link'] } },
+    properties: {
+      kind: { type: 'string', enum: ['crash', 'hang', 'stop', 'link', 'disk', 'corrupt', 'delete'] },
+    },
     required: ['kind'],
     description: 'docs/operations.md has the members of each kind',
   },
@@ -170,6 +176,10 @@ export const SCHEMAS = {
     allKeys: whole,
   }),
   RingChange: object({ change: { type: ['object', 'null'] } }),
-  Faults: object({ allowed: { type: 'boolean' }, links: array({ type: 'object' }) }),
+  Faults: object({
+    allowed: { type: 'boolean' },
+    links: array({ type: 'object' }),
+    disks: array({ type: 'object' }),
+  }),
 } as const satisfies Record<string, Schema>;
 export type SchemaName = keyof typeof SCHEMAS;

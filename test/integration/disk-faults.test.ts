@@ -1,0 +1,159 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { failure, openSmall, temporary, text, until } from './support.js';
+
+type OpenStore = Awaited<ReturnType<typeof openSmall>>;
+
+const KEYS = 200;
+const valueOf = (i: number): string => `value ${i} `.repeat(1 + (i % 20));
+const directory = (data: string, id: string, ...rest: string[]): string =>
+  join(data, 'nodes', id.split('.')[0]!, id, ...rest);
+const vnode = (store: OpenStore, id: string): ReturnType<OpenStore['stats']>['vnodes'][number] =>
+  store.stats().vnodes.find((one) => one.id === id)!;
+const whole = (store: OpenStore): Promise<void> =>
+  until('all are whole', () => store.stats().vnodes.every(({ state }) => state === 'serving'), 30_000);
+
+async function fill(store: OpenStore): Promise<void> {
+  await Promise.all(Array.from({ length: KEYS }, (_, i) => store.put(`k${i}`, valueOf(i), { w: 'all' })));
+}
+
+/** Every owner has every key, equal. */
+async function check(store: OpenStore): Promise<void> {
+  for (let i = 0; i < KEYS; i++) {
+    const { preferenceList, result } = await store.inspect(`k${i}`);
+    expect([text(result.value), result.degraded], `k${i}`).toEqual([valueOf(i), false]);
+    for (const { versions } of preferenceList) expect(versions, `k${i}`).toEqual(preferenceList[0]!.versions);
+  }
+}
+
+test('a slow disk makes durable puts slow and no others; it heals by itself', async () => {
+  const store = await openSmall('lmdb', { allowFaults: true });
+  // Room for what follows is there before.
+  await store.put('key', 'first', { w: 'all', durability: 'durable' });
+  store.faults.inject({ kind: 'disk', at: 'n1', slowMs: 2_000, forMs: 86_400_000 });
+  const disks = (): unknown => store.stats().faults.disks;
+  expect(disks()).toEqual([{ at: 'n1.0', slowMs: 2_000, full: false, failSync: false }]);
+  await store.put('key', 'two of three have it', { durability: 'durable' });
+  await store.put('key', 'buffered', { w: 'all' });
+  expect(
+    await failure(store.put('key', 'x', { w: 'all', durability: 'durable', timeoutMs: 300 })),
+  ).toMatchObject({ code: 'TIMEOUT', maybeApplied: true });
+  store.faults.inject({ kind: 'disk', at: 'n1.0', slowMs: 1, forMs: 20 });
+  expect(disks()).toEqual([{ at: 'n1.0', slowMs: 1, full: false, failSync: false }]);
+  await until('it is healed', () => store.stats().faults.disks.length === 0);
+});
+
+test.each([
+  ['full', { full: true }],
+  ['failing its syncs', { failSync: true }],
+] as const)(
+  'a disk that is %s: its peers serve, and what it missed it gets once healed',
+  async (_, fault) => {
+    const data = join(temporary(), 'data');
+    const store = await openSmall('lmdb', { data, allowFaults: true });
+    // A journal that could go on for a while, unless the disk is full from the start.
+    if ('failSync' in fault) await store.put('probe', 'x', { w: 'all', durability: 'durable' });
+    store.faults.inject({ kind: 'disk', at: 'n2', ...fault });
+    for (let i = 0; i < KEYS; i++) await store.put(`k${i}`, valueOf(i), { durability: 'durable' });
+    if ('failSync' in fault)
+      await until(
+        'it has noticed',
+        () => vnode(store, 'n2.0').journalFailures > 0 || vnode(store, 'n2.0').incarnation > 1,
+      );
+    store.faults.clear();
+    let tries = 0;
+    expect(store.stats().faults.disks).toEqual([]);
+    await whole(store);
+    await until(
+      'a durable put reaches all',
+      async () => {
+        try {
+          await store.put(`probe ${tries++}`, 'x', {
+            w: 'all',
+            durability: 'durable',
+            timeoutMs: 1_000,
+            strict: true,
+          });
+          return true;
+        } catch {
+          return false;
+        }
+      },
+      30_000,
+    );
+    await until(
+      'hints have drained',
+      () => store.stats().vnodes.every(({ hints }) => hints.waiting === 0),
+      30_000,
+    );
+    await until(
+      'all are in sync',
+      async () => {
+        try {
+          await check(store);
+          return true;
+        } catch {
+          return false;
+        }
+      },
+      30_000,
+    );
+  },
+);
+
+test('files that are corrupted in place are found by the scrub and repaired from peers (N=3)', async () => {
+  const data = join(temporary(), 'data');
+  const first = await openSmall('lmdb', { data });
+  await fill(first);
+  await first.close();
+  const store = await openSmall('lmdb', { data, allowFaults: true }, { scrub: { pauseMs: 5, everyMs: 50 } });
+  await until('trees are equal', () =>
+    store.stats().vnodes.every(({ trees, inSyncMs }) => trees === 'usable' && inSyncMs !== null),
+  );
+  expect(vnode(store, 'n1.0').scrub.damaged).toBe(0);
+  store.faults.inject({ kind: 'corrupt', at: 'n1.0' });
+  await until('all are found', () => vnode(store, 'n1.0').scrub.damaged >= 16);
+  await until(
+    'two passes find nothing any more',
+    async () => {
+      const before = vnode(store, 'n1.0').scrub;
+      await until('passes', () => vnode(store, 'n1.0').scrub.records > before.records + 2 * KEYS);
+      return vnode(store, 'n1.0').scrub.damaged === before.damaged;
+    },
+    20_000,
+  );
+  await check(store);
+  expect(vnode(store, 'n1.0').incarnation).toBe(1);
+  await store.close();
+  const again = await openSmall('lmdb', { data });
+  expect(again.startup).toMatchObject({ cleanShutdown: true, rebuilding: [] });
+  await check(again);
+});
+
+test('a directory that is deleted under its thread is rebuilt from its peers (N=3)', async () => {
+  const data = join(temporary(), 'data');
+  const store = await openSmall('lmdb', { data, allowFaults: true }, { hungMs: 100_000, watchMs: 25 });
+  await fill(store);
+  const { ino } = statSync(directory(data, 'n3.0', 'engine', 'data.mdb'));
+  store.faults.inject({ kind: 'delete', at: 'n3.0' });
+  await until('it is replaced', () => vnode(store, 'n3.0').incarnation > 1);
+  await whole(store);
+  await check(store);
+  expect(statSync(directory(data, 'n3.0', 'engine', 'data.mdb')).ino).not.toBe(ino);
+  await until('its mark is gone', () => !existsSync(directory(data, 'n3.0', 'rebuild.json')));
+  expect(readdirSync(join(data, 'nodes', 'n3')).filter((name) => name.startsWith('n3.0'))).toEqual(['n3.0']);
+  await store.close();
+  const again = await openSmall('lmdb', { data });
+  expect(again.startup).toMatchObject({ cleanShutdown: true, rebuilding: [] });
+});
+
+test('a store in memory has no disk to break', async () => {
+  const store = await openSmall('memory', { allowFaults: true });
+  for (const fault of [
+    { kind: 'disk', at: 'n1', full: true } as const,
+    { kind: 'corrupt', at: 'n1' } as const,
+  ])
+    expect(() => store.faults.inject(fault)).toThrow('n1 has no disk');
+  expect(store.stats().faults.disks).toEqual([]);
+});
