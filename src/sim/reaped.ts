@@ -6,8 +6,7 @@ import type { World } from './world.js';
 
 /**
  * An owner is about to let a key go, clock and all. Nobody anywhere, whether or not it runs, may hold
- * a value that the tombstone has superseded: it would come back. Who has left the ring does not: what
- * it has kept stays where it is.
+ * a value that the tombstone has superseded: it would come back.
  */
 export function checkReaping(world: World, vnode: number, place: Place, bytes: Uint8Array): void {
   const key = world.history.keys.get(Buffer.from(bytes).toString('latin1'));
@@ -20,8 +19,9 @@ export function checkReaping(world: World, vnode: number, place: Place, bytes: U
   if (key.isReaped(vector)) return;
   world.note(`virtual node ${vnode} reaps ${key.name}`);
   world.workload.count('tombstone reaped');
-  for (const { ordinal, gone } of world.ring.vnodes) {
-    if (gone === true) continue;
+  for (const ordinal of world.process.members) {
+    // One that joins has no memory before its thread starts.
+    if (world.process.memoryWords[ordinal] === undefined) continue;
     const other = world.copyAt(ordinal, key.stored);
     if (other === undefined) continue;
     const record = other.words.slice(other.at, other.at + (lengthAt(other.words, other.at) >>> 2));
