@@ -75,8 +75,12 @@ interface Active {
   /** Owners that refused: their disk failed, or they reach too few others. */
   readonly refusers: number[];
   unheard: readonly Unheard[];
+  /** Of a get: the ring that it was planned with, and the owners in it. */
+  revision: number;
+  owners: Int32Array;
 }
 
+const NOBODY = new Int32Array(0);
 const NOTHING_UNHEARD: readonly Unheard[] = [];
 
 export interface MachineWorld {
@@ -155,6 +159,8 @@ export class RequestMachine {
       contributions,
       refusers: [],
       unheard: NOTHING_UNHEARD,
+      revision: -1,
+      owners: NOBODY,
     };
     this.active[slot] = active;
     if (this.pending++ === 0) this.world.rings?.enter();
@@ -241,6 +247,7 @@ export class RequestMachine {
       this.advanceServed(active, task);
       return;
     }
+    if (active.revision !== this.world.ring.revision) this.ringChanged(active, task);
     const { ask, unheard, end } = this.plan(this.viewOf(active, task));
     if (unheard.length > 0) active.unheard = [...active.unheard, ...unheard];
     for (const vnode of ask) {
@@ -248,6 +255,24 @@ export class RequestMachine {
       this.ask(active, vnode);
     }
     if (end !== 'wait') this.answer(active, task, end === 'degraded');
+  }
+
+  /**
+   * What was answered counts for what its giver was then: who was no owner may have had nothing, rightly,
+   * and its absence must not count when it has become one. Other owners are asked from the beginning.
+   */
+  private ringChanged(active: Active, { key, policy }: GetTask): void {
+    const { preference, preferenceLength, revision } = this.world.ring;
+    const first = key.partition * preferenceLength;
+    const owners = preference.slice(first, first + policy.n);
+    const isFirst = active.revision < 0;
+    const isSame = owners.length === active.owners.length && owners.every((v, i) => v === active.owners[i]);
+    active.revision = revision;
+    active.owners = owners;
+    if (isFirst || isSame) return;
+    active.contributions.length = 0;
+    active.unheard = NOTHING_UNHEARD;
+    this.startAnew(active);
   }
 
   /** A test puts something else in. */
@@ -293,7 +318,7 @@ export class RequestMachine {
       n,
       r,
       strict,
-      list: preference.subarray(first, first + preferenceLength),
+      list: withLeaver(world.ring, preference.subarray(first, first + preferenceLength)),
       versions: active.contributions.some(({ clock }) => clock !== undefined),
       isServing: (vnode) => world.isServing(vnode),
       isWhole: (vnode) => world.isWhole(vnode),
@@ -611,4 +636,11 @@ function lost(task: PutTask, vnode: string, silent: boolean): RingletError {
     { vnode, w: task.policy.w },
     { maybeApplied: true },
   );
+}
+
+/** A node that leaves is in no list any more, and may still have what waits for an owner. */
+function withLeaver({ cleaning, vnodes }: Ring, list: Int32Array): Int32Array {
+  if (cleaning?.leaver === undefined) return list;
+  const leaving = vnodes.filter(({ node, gone }) => node === cleaning.leaver && gone !== true);
+  return Int32Array.from([...list, ...leaving.map(({ ordinal }) => ordinal)]);
 }

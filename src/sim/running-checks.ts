@@ -44,13 +44,24 @@ export function checkAcknowledgement(
 export function checkKept(world: World, write: Write): void {
   const { key, exempt, thin } = write;
   if (exempt || thin || !world.process.isOpen || world.process.dead) return;
-  const keepers = [...world.owners(key), ...world.others(key), ...world.fallbacks(key)].filter((vnode) =>
-    keeps(world, vnode, write),
-  );
+  const keepers = [
+    ...world.owners(key),
+    ...world.others(key),
+    ...world.fallbacks(key),
+    ...leavers(world),
+  ].filter((vnode) => keeps(world, vnode, write));
   const nodes = new Set(keepers.map((vnode) => world.ring.vnodes[vnode]!.nodeIndex)).size;
   if (nodes >= key.bucket.w) return;
   world.violation(
     `${nameOf(write)} was acknowledged with W=${key.bucket.w}, and ${nodes} nodes hold it still`,
+  );
+}
+
+/** Who leaves keeps its copies until those they stand for have them. */
+function leavers({ ring }: World): number[] {
+  const { cleaning, vnodes } = ring;
+  return vnodes.flatMap(({ ordinal, node, gone }) =>
+    node === cleaning?.leaver && gone !== true ? [ordinal] : [],
   );
 }
 

@@ -23,7 +23,7 @@ import {
 } from '../../src/messaging/frames.js';
 import { allocateShared, SharedLayout } from '../../src/messaging/layout.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
-import { buildRing } from '../../src/ring/ring.js';
+import { buildRing, type Ring } from '../../src/ring/ring.js';
 
 const nodes = [1, 2, 3].map((i) => ({ id: `n${i}`, capacity: 1, vnodes: 1 }));
 const ring = buildRing({ nodes, partitions: 8, spacing: 3 });
@@ -43,6 +43,12 @@ class World {
   private readonly caller: RingEndpoint;
   readonly machine: RequestMachine;
   readonly router = new KeyRouter(ring);
+  /** Owner → who holds hints for it. */
+  readonly hinted = new Map<number, number>();
+  /** As it is now. */
+  ring: Ring = ring;
+  /** Being rebuilt: says of nothing that it is absent. */
+  readonly broken = new Set<number>();
   /** Takes part in nothing. */
   readonly cut = new Set<number>();
   /** Puts that were sent to who is cut. */
@@ -55,17 +61,20 @@ class World {
     this.claims = new Claims(new Int32Array(this.shared.control), new SharedLayout(this.shared.shape));
     this.vnodes = [0, 1, 2].map((party) => new RingEndpoint(this.shared, party));
     this.caller = new RingEndpoint(this.shared, 3);
+    const rings = (): Ring => this.ring;
     this.machine = new RequestMachine({
       caller: 0,
-      ring,
+      get ring() {
+        return rings();
+      },
       router: this.router,
       endpoint: this.caller,
       claims: this.claims,
       isServing: () => true,
-      isWhole: () => true,
+      isWhole: (vnode) => !this.broken.has(vnode),
       incarnation: () => 1,
       publishSuspicion: () => undefined,
-      holdsHintsFor: () => false,
+      holdsHintsFor: (holder, owner) => this.hinted.get(owner) === holder,
     });
   }
 
@@ -143,12 +152,13 @@ class World {
     return result;
   }
 
-  get(name: string): { outcome: unknown; tookMs: number } {
+  get(name: string, policy: Partial<GetTask['policy']> = {}): { outcome: unknown; tookMs: number } {
     const result = { outcome: undefined as unknown, tookMs: -1 };
     const startedMs = this.nowMs;
     const task: GetTask = {
       kind: 'get',
       ...this.common(name),
+      policy: { ...this.common(name).policy, ...policy },
       done: (outcome) => {
         result.outcome =
           'contributions' in outcome ? outcome.contributions.map(({ vnode }) => vnode) : outcome.code;
@@ -350,4 +360,60 @@ describe('a put that is refused while links duplicate', () => {
     expect(new Set(sent).size).toBe(sent.length);
     expect(sent.slice(0, -1).filter((request) => world.claims.claim(0, request))).toEqual([]);
   });
+});
+
+test('an absence that was given by no owner does not count when its giver has become one meanwhile (N=1)', () => {
+  const world = new World();
+  const [owner, fallback, other] = world.owners('key') as [number, number, number];
+  world.broken.add(owner);
+  world.cut.add(owner);
+  let asked = 0;
+  world.onGet = (vnode, request) => {
+    if (vnode !== fallback) return;
+    asked++;
+    if (asked === 1) world.reply(vnode, GET_REPLY, request, ABSENT);
+  };
+  const get = world.get('key', { n: 1, r: 1 });
+  world.run(40);
+  expect([asked, get.outcome]).toEqual([1, undefined]);
+  const at = world.router.partition * ring.preferenceLength;
+  const preference = ring.preference.slice();
+  preference.set([fallback, owner, other], at);
+  world.ring = { ...ring, preference, revision: ring.revision + 1 };
+  world.run(40);
+  expect([asked, get.outcome]).toEqual([2, undefined]);
+});
+
+test('a node that leaves is asked for what it keeps for an owner, although it is in no list any more (N=1)', () => {
+  const world = new World();
+  const [owner, , leaver] = world.owners('key') as [number, number, number];
+  world.hinted.set(owner, leaver);
+  const asked: number[] = [];
+  world.onGet = (vnode, request) => {
+    asked.push(vnode);
+    world.reply(vnode, GET_REPLY, request, ABSENT);
+  };
+  const without = (list: Int32Array): number[] => Array.from(list).filter((vnode) => vnode !== leaver);
+  const preference = Int32Array.from(
+    Array.from({ length: ring.partitions }, (_, p) =>
+      without(ring.preference.subarray(p * 3, p * 3 + 3)),
+    ).flat(),
+  );
+  world.ring = {
+    ...ring,
+    preference,
+    preferenceLength: 2,
+    revision: ring.revision + 1,
+    cleaning: {
+      since: 1,
+      slots: [leaver],
+      leaver: ring.vnodes[leaver]!.node,
+      before: ring.preference,
+      beforeLength: 3,
+    },
+  };
+  const get = world.get('key', { n: 1, r: 1 });
+  world.run(40);
+  expect(new Set(asked)).toEqual(new Set([owner, leaver]));
+  expect(get.outcome).toBeDefined();
 });

@@ -21,6 +21,7 @@ it('a conditional put with R=3 waits for two other owners, however often one of 
     ordinal: 0,
     ring: { epoch: 1, preferenceLength: 5 },
     endpoint: { to: () => outbox },
+    clock: { nowMs: () => 0, wallMs: () => 0 },
     isServing: () => true,
     hasHintsFor: () => false,
     isWhole: () => true,
