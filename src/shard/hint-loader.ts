@@ -42,8 +42,8 @@ export class HintLoader {
     this.pipeline = pipeline;
     this.engine = engine;
     this.hints = hints;
-    // A thread that takes a buffer over finds said what its predecessor held, or more.
-    if (engine === undefined || pipeline.buffer.index.keys > 0) return;
+    // A thread that takes a buffer over finds said what its predecessor held, or more; where nothing is stored, nothing waits.
+    if (engine === undefined || pipeline.buffer.index.keys > 0 || engine.state.count === 0) return;
     for (const { ordinal } of env.ring.vnodes) this.announce(ordinal, true);
   }
 
