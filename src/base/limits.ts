@@ -118,6 +118,8 @@ export const LIMITS = {
   expiring: 1 << 18,
   /** The longest time to live: ten years. */
   maxTtlMs: 10 * 366 * 86_400_000,
+  /** The last time at which a value may expire, in milliseconds since 1970: the last that a Date can hold. */
+  maxExpiresAtMs: 8_640_000_000_000_000,
   /** Keys, and bytes of frame, in one batch of a reaper, and batches under way. */
   reapKeys: 512,
   reapFrameBytes: 32 << 10,

@@ -72,16 +72,21 @@ export interface PutOptions extends RequestOptions {
   readonly strict?: boolean;
   /** The value expires after so long; 0: never. Default: the bucket's. */
   readonly ttlMs?: number;
+  /** The value expires at this time, in milliseconds since 1970, instead of a `ttlMs`; nobody sees one whose time is over. */
+  readonly expiresAtMs?: number;
 }
 
-export type DeleteOptions = Omit<PutOptions, 'contentType' | 'ifAbsent' | 'ttlMs'>;
+export type DeleteOptions = Omit<PutOptions, 'contentType' | 'ifAbsent' | 'ttlMs' | 'expiresAtMs'>;
 export type IncrementOptions = Pick<
   PutOptions,
   'timeoutMs' | 'signal' | 'timeline' | 'w' | 'durability' | 'strict'
 >;
 
 /** A touch is a conditional write: strict, at the partition's first owner. */
-export type TouchOptions = Pick<PutOptions, 'timeoutMs' | 'signal' | 'w' | 'durability'>;
+export type TouchOptions = Pick<PutOptions, 'timeoutMs' | 'signal' | 'w' | 'durability' | 'ifMatch'>;
+
+/** A time to live in milliseconds from now, or the time at which a value expires. */
+export type Lifetime = number | { readonly expiresAtMs: number };
 
 export interface Sibling {
   readonly value: Uint8Array;
@@ -190,8 +195,8 @@ export interface Bucket {
   delete(key: Key, options?: DeleteOptions): Promise<PutResult>;
   /** Adds `by` (a safe integer) and returns the sum that the coordinator knows. */
   increment(key: Key, by?: number, options?: IncrementOptions): Promise<number>;
-  /** Gives a key's live values another time to live, from now; false if there are none. A counter has none (BAD_REQUEST). */
-  touch(key: Key, ttlMs: number, options?: TouchOptions): Promise<boolean>;
+  /** Gives a key's live values another lifetime; false if there are none, or not those of `ifMatch`. A counter has none (BAD_REQUEST). */
+  touch(key: Key, lifetime: Lifetime, options?: TouchOptions): Promise<boolean>;
   /** Lets them live for ever. */
   persist(key: Key, options?: TouchOptions): Promise<boolean>;
   getMany(keys: readonly Key[], options?: GetOptions): Promise<GetResult[]>;

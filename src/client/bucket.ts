@@ -21,6 +21,7 @@ import type {
   IncrementOptions,
   Inspection,
   Key,
+  Lifetime,
   PutEntry,
   PutOptions,
   PutOutcome,
@@ -39,7 +40,7 @@ import { Gets } from './gets.js';
 import { inspectionOf } from './inspect.js';
 import { ERROR, OK } from './latencies.js';
 import { aborted, finished, locateKey } from './located.js';
-import { checkBucketName, checkProperties, checkTtl, policyOf, timeoutOf } from './policy.js';
+import { checkBucketName, checkLifetime, checkProperties, checkTtl, policyOf, timeoutOf } from './policy.js';
 import type { Policy, PutTask } from './request.js';
 import { memberCount } from '../ring/live-ring.js';
 import type { Clock } from '../versions/dvvs.js';
@@ -155,13 +156,12 @@ export class ConnectedBucket implements Bucket {
     return (await this.write(OP_INCREMENT, key, NO_BYTES, '', by, options)).total;
   }
 
-  touch(key: Key, ttlMs: number, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
-    try {
-      checkTtl(ttlMs, 1);
-    } catch (error) {
-      return Promise.reject(error);
+  async touch(key: Key, lifetime: Lifetime, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
+    if (typeof lifetime === 'object') {
+      return await this.restamp(key, { ...options, expiresAtMs: lifetime.expiresAtMs });
     }
-    return this.restamp(key, { ...options, ttlMs });
+    checkTtl(lifetime, 1);
+    return await this.restamp(key, { ...options, ttlMs: lifetime });
   }
 
   persist(key: Key, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
@@ -170,6 +170,7 @@ export class ConnectedBucket implements Bucket {
 
   private async restamp(key: Key, options: PutOptions): Promise<boolean> {
     this.connection.assertOpen();
+    checkLifetime(options);
     if (this.find() === undefined) return false;
     try {
       await this.write(OP_TOUCH, key, NO_BYTES, '', 0, options);
@@ -211,8 +212,9 @@ export class ConnectedBucket implements Bucket {
     try {
       const { connection } = this;
       connection.assertOpen();
-      const condition = operation === OP_TOUCH ? PRESENT : conditionOf(options);
-      if (options.ttlMs !== undefined) checkTtl(options.ttlMs, 0);
+      const isPlainTouch = operation === OP_TOUCH && options.ifMatch === undefined;
+      const condition = isPlainTouch ? PRESENT : conditionOf(options);
+      checkLifetime(options);
       const type = contentTypeOf(contentType);
       const wanted: Wanted = {
         operation,
@@ -296,6 +298,7 @@ export class ConnectedBucket implements Bucket {
 
   /** When what is put now expires, in wall milliseconds; 0: never. */
   private expiryOf(operation: number, policy: Policy, options: PutOptions): number {
+    if (options.expiresAtMs !== undefined) return options.expiresAtMs;
     const ttlMs = operation === OP_DELETE ? 0 : (options.ttlMs ?? policy.ttlMs ?? 0);
     return ttlMs === 0 ? 0 : this.connection.expiry.nowMs() + ttlMs;
   }

@@ -2,7 +2,7 @@ import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
 import { BUFFERED, COMMITTED, DURABLE, ONE_DURABLE } from '../storage/pipeline.js';
-import type { BucketProperties, Durability, Quorum } from './api.js';
+import type { BucketProperties, Durability, PutOptions, Quorum } from './api.js';
 import type { Policy } from './request.js';
 import type { BucketDefinition, StoreView } from './view.js';
 
@@ -70,6 +70,14 @@ export function checkProperties(
 /** @throws RingletError BAD_REQUEST */
 export function checkTtl(ttlMs: number, least: 0 | 1): void {
   range('ttlMs', ttlMs, least, LIMITS.maxTtlMs);
+}
+
+/** @throws RingletError BAD_REQUEST */
+export function checkLifetime({ ttlMs, expiresAtMs }: Pick<PutOptions, 'ttlMs' | 'expiresAtMs'>): void {
+  if (ttlMs !== undefined) checkTtl(ttlMs, 0);
+  if (expiresAtMs === undefined) return;
+  range('expiresAtMs', expiresAtMs, 1, LIMITS.maxExpiresAtMs);
+  if (ttlMs !== undefined) throw new RingletError('BAD_REQUEST', 'ttlMs and expiresAtMs exclude each other');
 }
 
 function checkStrict(strict: unknown): void {

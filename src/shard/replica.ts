@@ -260,6 +260,7 @@ export class Replica {
     const clock = decodeClock(words, this.bytesOf(current), current);
     const nowMs = this.expiryMs();
     const live = values(clock).filter((value) => !isOver(value, nowMs));
+    if (live.length === 0) return refuse(OUT_CONDITION, 0, 1);
     let next: Clock<StoredValue> = discard(clock, join(clock));
     for (const { bytes, contentType, time } of live.toReversed()) {
       const value = { bytes, contentType, time, deleted: false, ...expiryOf(request) };

@@ -66,6 +66,20 @@ describe.each(ENGINES)('time to live (%s)', (engine) => {
     for (const ttlMs of [-1, 0.5, Number.NaN, 1e15])
       expect(await failure(bucket.put('k', 'v', { ttlMs }))).toMatchObject({ code: 'BAD_REQUEST' });
     expect(await failure(bucket.touch('session', 0))).toMatchObject({ code: 'BAD_REQUEST' });
+    const atMs = Date.now() + LONG_MS;
+    const { context } = await bucket.put('at', 'v', { expiresAtMs: atMs });
+    expect((await bucket.get('at')).siblings).toMatchObject([{ expiresAtMs: atMs }]);
+    expect(await bucket.touch('at', { expiresAtMs: atMs + 1 }, { ifMatch: context })).toBe(true);
+    expect(await bucket.touch('at', { expiresAtMs: atMs + 2 }, { ifMatch: context })).toBe(false);
+    expect(await bucket.persist('at', { ifMatch: context })).toBe(false);
+    expect((await bucket.get('at')).siblings).toMatchObject([{ expiresAtMs: atMs + 1 }]);
+    const over = (await bucket.put('over', 'v', { expiresAtMs: 1 })).context;
+    expect((await bucket.get('over')).found).toBe(false);
+    expect(await bucket.touch('over', LONG_MS, { ifMatch: over })).toBe(false);
+    for (const expiresAtMs of [0, 1.5, 1e16])
+      expect(await failure(bucket.put('k', 'v', { expiresAtMs }))).toMatchObject({ code: 'BAD_REQUEST' });
+    const both = { ttlMs: 1, expiresAtMs: atMs };
+    expect(await failure(bucket.put('k', 'v', both))).toMatchObject({ code: 'BAD_REQUEST' });
     await bucket.increment('counter');
     expect(await failure(bucket.touch('counter', 1_000))).toMatchObject({ code: 'BAD_REQUEST' });
   });

@@ -1,5 +1,5 @@
 import { RingletError } from '../../base/errors.js';
-import type { Bucket, GetResult, PutOptions, Sibling, Store } from '../../client/api.js';
+import type { Bucket, Context, GetResult, PutOptions, Sibling, Store } from '../../client/api.js';
 import { ConnectedBucket } from '../../client/bucket.js';
 import type { QuickRequests } from '../../client/quick-requests.js';
 import { ReplyError } from './errors.js';
@@ -9,10 +9,15 @@ import { someKey } from './walk.js';
 /** Attempts of a read-modify-write before it gives up: only other threads and doors compete with it. */
 const ATTEMPTS = 64;
 
+/** When a value expires, in milliseconds since 1970; 0: never; undefined: after the bucket's time to live. */
+export type Expiry = number | undefined;
+
 /** What a read-modify-write makes of the value that is there. */
 export type Change<T> =
-  | { readonly write: Uint8Array; readonly result: T }
+  | { readonly write: Uint8Array; readonly expiresAtMs: Expiry; readonly result: T }
   | { readonly remove: true; readonly result: T }
+  /** The same value, with another time. */
+  | { readonly restamp: number; readonly result: T }
   /** Everything stays as it is. */
   | { readonly result: T };
 
@@ -60,9 +65,14 @@ export class Keyspace {
     return valueOf(await this.find(key));
   }
 
-  async put(key: Uint8Array, value: Uint8Array, options?: PutOptions): Promise<void> {
+  /** When the key's value expires, 0 if never; undefined without a value. */
+  async expiry(key: Uint8Array): Promise<Expiry> {
+    return expiryOf(newestOf(await this.find(key)));
+  }
+
+  async put(key: Uint8Array, value: Uint8Array, expiresAtMs: Expiry): Promise<void> {
     const bucket = await this.bucket();
-    await this.gate.within(() => bucket.put(key, value, options));
+    await this.gate.within(() => bucket.put(key, value, lifetime(expiresAtMs)));
   }
 
   async someKey(): Promise<Uint8Array | undefined> {
@@ -109,8 +119,13 @@ export class Keyspace {
   /**
    * Read, change, write, exactly: the write is conditional on the context that was read, and the
    * condition is tested at the key's first owner (docs/decisions/0017). A lost race begins anew.
+   *
+   * @param change hears also when the value expires, 0 if never; undefined without a value
    */
-  update<T>(key: Uint8Array, change: (value: Uint8Array | undefined) => Change<T>): Promise<T> {
+  update<T>(
+    key: Uint8Array,
+    change: (value: Uint8Array | undefined, expiresAtMs: Expiry) => Change<T>,
+  ): Promise<T> {
     const name = Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
     const before = this.chains.get(name);
     const mine =
@@ -130,34 +145,62 @@ export class Keyspace {
 
   private async attempt<T>(
     key: Uint8Array,
-    change: (value: Uint8Array | undefined) => Change<T>,
+    change: (value: Uint8Array | undefined, expiresAtMs: Expiry) => Change<T>,
   ): Promise<T> {
-    const bucket = await this.bucket();
-    for (let attempts = 1; ; attempts++) {
+    for (let attempts = 0; attempts < ATTEMPTS; attempts++) {
       const found = await this.find(key);
-      const wanted = change(valueOf(found));
-      if (!('write' in wanted) && !('remove' in wanted)) return wanted.result;
-      const condition =
-        found.context === undefined ? ({ ifAbsent: true } as const) : { ifMatch: found.context };
-      try {
-        await this.gate.within(() =>
-          'write' in wanted
-            ? bucket.put(key, wanted.write, condition)
-            : bucket.delete(key, { ifMatch: found.context! }),
+      const newest = newestOf(found);
+      const wanted = change(newest?.value, expiryOf(newest));
+      if (await this.apply(key, wanted, found.context)) return wanted.result;
+    }
+    throw new ReplyError(`TRYAGAIN the key was changed by others ${ATTEMPTS} times in a row`);
+  }
+
+  /** False if the key is not any more as it was found. */
+  private async apply(
+    key: Uint8Array,
+    wanted: Change<unknown>,
+    context: Context | undefined,
+  ): Promise<boolean> {
+    const bucket = await this.bucket();
+    const condition = context === undefined ? ({ ifAbsent: true } as const) : { ifMatch: context };
+    const { gate } = this;
+    try {
+      if ('write' in wanted) {
+        const options = { ...condition, ...lifetime(wanted.expiresAtMs) };
+        await gate.within(() => bucket.put(key, wanted.write, options));
+      } else if ('remove' in wanted) {
+        await gate.within(() => bucket.delete(key, { ifMatch: context! }));
+      } else if ('restamp' in wanted) {
+        const { restamp: expiresAtMs } = wanted;
+        const options = { ifMatch: context! };
+        return await gate.within(() =>
+          expiresAtMs === 0 ? bucket.persist(key, options) : bucket.touch(key, { expiresAtMs }, options),
         );
-        return wanted.result;
-      } catch (error) {
-        if (!(error instanceof RingletError) || error.code !== 'CONDITION_FAILED') throw error;
-        if (attempts === ATTEMPTS) {
-          throw new ReplyError(`TRYAGAIN the key was changed by others ${ATTEMPTS} times in a row`);
-        }
       }
+      return true;
+    } catch (error) {
+      if (error instanceof RingletError && error.code === 'CONDITION_FAILED') return false;
+      throw error;
     }
   }
 }
 
+function lifetime(expiresAtMs: Expiry): Pick<PutOptions, 'ttlMs' | 'expiresAtMs'> {
+  if (expiresAtMs === undefined) return {};
+  return expiresAtMs === 0 ? { ttlMs: 0 } : { expiresAtMs };
+}
+
+function expiryOf(found: Sibling | undefined): Expiry {
+  return found && (found.expiresAtMs ?? 0);
+}
+
 /** The value of a get; the newest of siblings, where the bucket keeps them. */
-export function valueOf({ value, siblings }: GetResult): Uint8Array | undefined {
-  if (value !== undefined || siblings.length === 0) return value;
-  return siblings.reduce((a: Sibling, b) => (b.modifiedAtMs > a.modifiedAtMs ? b : a)).value;
+function newestOf({ siblings }: GetResult): Sibling | undefined {
+  if (siblings.length < 2) return siblings[0];
+  return siblings.reduce((a, b) => (b.modifiedAtMs > a.modifiedAtMs ? b : a));
+}
+
+export function valueOf(found: GetResult): Uint8Array | undefined {
+  return newestOf(found)?.value;
 }

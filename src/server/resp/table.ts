@@ -2,6 +2,7 @@ import type { Command } from './command.js';
 import { connectionCommands } from './commands/connection.js';
 import { counterCommands } from './commands/counters.js';
 import { keyCommands } from './commands/keys.js';
+import { lifetimeCommands } from './commands/lifetimes.js';
 import { versionCommands } from './commands/kv.js';
 import { serverCommands } from './commands/server.js';
 import { stringCommands } from './commands/strings.js';
@@ -15,6 +16,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     ...keyCommands,
     ...stringCommands,
     ...counterCommands,
+    ...lifetimeCommands,
     ...transactionCommands,
     ...versionCommands,
   ].map((command) => [command.name, command]),

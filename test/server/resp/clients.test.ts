@@ -16,6 +16,15 @@ import { openDoor } from './harness.js';
 const door = openDoor();
 const url = (database = 0): string => `redis://127.0.0.1:${door.port}/${database}`;
 
+/** Long for a value that is about to be looked at, on a busy machine. */
+const LONG_MS = 600_000;
+
+async function direct(database: number) {
+  const redis = createClient6({ url: url(database) });
+  await redis.connect();
+  return redis;
+}
+
 describe.each([
   ['5', (options: object) => new Redis5(door.port, '127.0.0.1', options)],
   ['6', (options: object) => new Redis6(door.port, '127.0.0.1', options) as unknown as Redis5],
@@ -52,6 +61,12 @@ describe.each([
     await expect(redis.set('a', 'x').then(() => redis.incr('a'))).rejects.toThrow(
       'ERR value is not an integer or out of range',
     );
+    expect(await redis.set('t', 'v', 'PX', LONG_MS)).toBe('OK');
+    expect(await redis.expire('t', 1, 'GT')).toBe(0);
+    expect(await redis.getex('t', 'EX', (2 * LONG_MS) / 1_000)).toBe('v');
+    expect(await redis.pttl('t')).toBeGreaterThan(LONG_MS);
+    expect(await redis.persist('t')).toBe(1);
+    expect(await redis.ttl('t')).toBe(-1);
     expect(await redis.client('GETNAME')).toBe('test');
     await redis.quit();
     expect(failures).toEqual([]);
@@ -85,6 +100,14 @@ describe.each([
     expect(keys.toSorted()).toEqual(['a', 'n', 'x', 'y']);
     expect(await redis.multi().incr('n').get('n').exec()).toEqual([6, '6']);
     expect(await redis.getDel('n')).toBe('6');
+    await redis.set('t', 'v', { expiration: { type: 'PX', value: LONG_MS } });
+    expect(await redis.expire('t', 1, 'GT')).toBe(0);
+    expect(await redis.getEx('t', { type: 'PX', value: 2 * LONG_MS })).toBe('v');
+    expect(await redis.pTTL('t')).toBeGreaterThan(LONG_MS);
+    await redis.set('t', 'w', { expiration: 'KEEPTTL' });
+    expect(await redis.pExpireTime('t')).toBeGreaterThan(Date.now());
+    expect(await redis.persist('t')).toBe(1);
+    expect(await redis.ttl('t')).toBe(-1);
     expect(await redis.configGet('save')).toMatchObject({ save: '' });
     await expect(redis.hSet('h', 'f', 'v')).rejects.toThrow(/^ERR unknown command/);
     expect(await redis.info()).toContain('role:master');
@@ -118,6 +141,32 @@ test('Keyv on @keyv/redis: namespaces, many at once, iteration, clear', async ()
   expect(failures).toEqual([]);
 });
 
+test('Keyv on @keyv/redis: a time to live of one key, of many, of all', async () => {
+  const redis = await direct(4);
+  const keyv = new Keyv({ store: new KeyvRedis(url(4)), namespace: 'ttl', ttl: LONG_MS });
+  await keyv.set('own', 1, 2 * LONG_MS);
+  await keyv.set('default', 1);
+  await keyv.setMany([{ key: 'many', value: 2, ttl: 2 * LONG_MS }]);
+  for (const [key, ttlMs] of [
+    ['own', 2 * LONG_MS],
+    ['default', LONG_MS],
+    ['many', 2 * LONG_MS],
+  ] as const) {
+    // How the library makes the name of namespace and key is its own matter.
+    const [name] = await redis.keys(`*ttl*:${key}`);
+    const left = await redis.pTTL(name!);
+    expect(left, key).toBeGreaterThan(ttlMs - LONG_MS / 2);
+    expect(left, key).toBeLessThanOrEqual(ttlMs);
+  }
+  // Not what the library has written into the value, but the store lets go of it.
+  const [own] = await redis.keys('*ttl*:own');
+  await redis.pExpire(own!, 1);
+  while ((await redis.exists(own!)) !== 0);
+  expect(await keyv.get('own')).toBeUndefined();
+  await keyv.disconnect();
+  await redis.close();
+});
+
 test('cache-manager on @keyv/redis', async () => {
   const keyv = new Keyv({ store: new KeyvRedis(url(4)), namespace: 'cache' });
   const cache = createCache({ stores: [keyv] });
@@ -129,6 +178,14 @@ test('cache-manager on @keyv/redis', async () => {
     { key: 'x', value: 1 },
     { key: 'y', value: 2 },
   ]);
+  await cache.set('t', 1, LONG_MS);
+  const redis = await direct(4);
+  const [name] = await redis.keys('*cache*:t');
+  const left = await redis.pTTL(name!);
+  expect(left).toBeGreaterThan(LONG_MS / 2);
+  expect(left).toBeLessThanOrEqual(LONG_MS);
+  await redis.close();
+  expect(await cache.ttl('t')).toBeGreaterThan(Date.now());
   expect(await cache.mget(['x', 'y', 'z'])).toEqual([1, 2, undefined]);
   await cache.del('k');
   expect(await cache.get('k')).toBeUndefined();
@@ -140,7 +197,7 @@ test('cache-manager on @keyv/redis', async () => {
 test('express-session on connect-redis keeps what a visitor did', async () => {
   const client = createClient6({ url: url(5) });
   await client.connect();
-  const store = new RedisStore({ client, disableTTL: true });
+  const store = new RedisStore({ client, ttl: LONG_MS / 1_000 });
   const middleware = session({ store, secret: 's', resave: false, saveUninitialized: false });
   const server = createServer((request, response) => {
     middleware(request as never, response as never, () => {
@@ -160,6 +217,13 @@ test('express-session on connect-redis keeps what a visitor did', async () => {
   expect(await (await fetch(address)).text()).toBe('1');
   const all: unknown[] = await store.all();
   expect(all).toHaveLength(2);
+  const [name] = await client.keys('sess:*');
+  expect(await client.pTTL(name!)).toBeGreaterThan(0);
+  // Whoever comes again has the whole time again.
+  await client.expire(name!, 1_000_000);
+  const [, id] = name!.split(':');
+  await store.touch(id!, (await store.get(id!)) as session.SessionData);
+  expect(await client.pTTL(name!)).toBeLessThanOrEqual(LONG_MS);
   server.closeAllConnections();
   server.close();
   await client.close();

@@ -66,9 +66,9 @@ export const counterCommands: readonly Command[] = [
     since: '2.6.0',
     note: 'The sum is exact, up to 17 digits behind the point.',
     async handler({ args, reply, keyspace }) {
-      const sum = await keyspace.update(args[1]!, (before = ZERO) => {
+      const sum = await keyspace.update(args[1]!, (before = ZERO, expiresAtMs) => {
         const text = Buffer.from(decimalSum(before, args[2]!));
-        return { write: text, result: text };
+        return { write: text, expiresAtMs, result: text };
       });
       reply.bulk(sum);
     },
@@ -76,9 +76,9 @@ export const counterCommands: readonly Command[] = [
 ];
 
 async function add({ args, reply, keyspace }: Call, by: bigint): Promise<void> {
-  const sum = await keyspace.update(args[1]!, (before = ZERO) => {
+  const sum = await keyspace.update(args[1]!, (before = ZERO, expiresAtMs) => {
     const next = sumOf(integerOf(before), by);
-    return { write: Buffer.from(String(next)), result: next };
+    return { write: Buffer.from(String(next)), expiresAtMs, result: next };
   });
   reply.integer(sum);
 }

@@ -2,6 +2,7 @@ import type { Call, Command } from '../command.js';
 import { ALL_KEYS, ONE_KEY } from '../command.js';
 import { ReplyError, wrongArity } from '../errors.js';
 import { numberOf } from '../numbers.js';
+import { laterTimeOf } from '../lifetimes.js';
 import { readSetOptions } from '../set-options.js';
 
 const GROUP = 'string';
@@ -45,7 +46,7 @@ export const stringCommands: readonly Command[] = [
     since: '1.0.0',
     async handler({ args, reply, keyspace }) {
       const done = await keyspace.update(args[1]!, (before) =>
-        before === undefined ? { write: args[2]!, result: 1 } : { result: 0 },
+        before === undefined ? { write: args[2]!, expiresAtMs: undefined, result: 1 } : { result: 0 },
       );
       reply.integer(done);
     },
@@ -60,7 +61,12 @@ export const stringCommands: readonly Command[] = [
     summary: 'Sets the value and returns the one before',
     since: '1.0.0',
     async handler({ args, reply, keyspace }) {
-      bulkOrNull(reply, await keyspace.update(args[1]!, (before) => ({ write: args[2]!, result: before })));
+      const before = await keyspace.update(args[1]!, (result) => ({
+        write: args[2]!,
+        expiresAtMs: undefined,
+        result,
+      }));
+      bulkOrNull(reply, before);
     },
   },
   {
@@ -113,7 +119,7 @@ export const stringCommands: readonly Command[] = [
       const pairs = new Map<string, [key: Buffer, value: Buffer]>();
       for (let i = 1; i < args.length; i += 2)
         pairs.set(args[i]!.toString('latin1'), [args[i]!, args[i + 1]!]);
-      await Promise.all([...pairs.values()].map(([key, value]) => keyspace.put(key, value)));
+      await Promise.all([...pairs.values()].map(([key, value]) => keyspace.put(key, value, undefined)));
       reply.simple('OK');
     },
   },
@@ -162,10 +168,10 @@ export const stringCommands: readonly Command[] = [
     summary: 'Appends to the value; its new length',
     since: '2.0.0',
     async handler({ args, reply, keyspace, server }) {
-      const length = await keyspace.update(args[1]!, (before = EMPTY) => {
+      const length = await keyspace.update(args[1]!, (before = EMPTY, expiresAtMs) => {
         const write = Buffer.concat([before, args[2]!]);
         checkLength(write.length, server.options.valueBytes);
-        return { write, result: write.length };
+        return { write, expiresAtMs, result: write.length };
       });
       reply.integer(length);
     },
@@ -192,17 +198,23 @@ export function checkLength(bytes: number, most: number): void {
   if (bytes > most) throw new ReplyError('ERR string exceeds maximum allowed size (proto-max-bulk-len)');
 }
 
-async function set({ args, reply, keyspace }: Call): Promise<void> {
+async function set({ args, reply, keyspace, command }: Call): Promise<void> {
   const [, key, value] = args as [Buffer, Buffer, Buffer];
-  const { exists, get } = readSetOptions(args);
-  if (exists === undefined && !get) {
-    await keyspace.put(key, value);
+  const { exists, get, lifetime } = readSetOptions(args);
+  const expiresAtMs =
+    typeof lifetime === 'object'
+      ? laterTimeOf(lifetime.number, lifetime.unit, command.name, Date.now())
+      : undefined;
+  const keep = lifetime === 'keepttl';
+  if (exists === undefined && !get && !keep) {
+    await keyspace.put(key, value, expiresAtMs);
     reply.simple('OK');
     return;
   }
-  const { before, done } = await keyspace.update(key, (before) => {
+  const { before, done } = await keyspace.update(key, (before, current) => {
     const may = exists === undefined || exists === (before !== undefined);
-    return may ? { write: value, result: { before, done: true } } : { result: { before, done: false } };
+    if (!may) return { result: { before, done: false } };
+    return { write: value, expiresAtMs: keep ? current : expiresAtMs, result: { before, done: true } };
   });
   if (get) bulkOrNull(reply, before);
   else if (done) reply.simple('OK');
@@ -231,13 +243,13 @@ async function setRange({ args, reply, keyspace, server }: Call): Promise<void> 
   const part = args[3]!;
   const start = offset(args[2]!);
   if (start < 0) throw new ReplyError(OUT_OF_RANGE);
-  const length = await keyspace.update(args[1]!, (before = EMPTY) => {
+  const length = await keyspace.update(args[1]!, (before = EMPTY, expiresAtMs) => {
     if (part.length === 0) return { result: before.length };
     checkLength(start + part.length, server.options.valueBytes);
     const write = Buffer.alloc(Math.max(before.length, start + part.length));
     write.set(before);
     write.set(part, start);
-    return { write, result: write.length };
+    return { write, expiresAtMs, result: write.length };
   });
   reply.integer(length);
 }
