@@ -36,9 +36,11 @@ interface Reading extends Place {
   readonly keyWords: Int32Array;
   readonly r: number;
   readonly deadlineMs: number;
-  /** Owners that were asked and have not answered: each counts once. */
-  readonly open: number[];
+  /** Who was asked and has not answered: each counts once. */
+  open: number[];
   missing: number;
+  /** Owners to be asked once everybody has answered who may hold hints for them. */
+  rest: readonly number[] | undefined;
   /** What the copies so far come to; undefined: nobody has any. */
   record: Int32Array | undefined;
 }
@@ -73,13 +75,12 @@ export class ServedRequests {
     this.token = ~actor;
   }
 
-  /** Whether a put belongs to an owner and was passed on; the owner answers the caller. */
+  /** Whether a put belongs to another one and was passed on; that one answers the caller. */
   passOn(from: number, words: Int32Array, at: number): boolean {
     if (frameType(words, at) !== PUT || (frameFlags(words, at) & FLAG_ANY) === 0) return false;
-    const owner = this.ownerOf(words[at + 8]! >>> 16, words[at + 10]! >>> 24);
-    // Without an owner that serves, this virtual node is as good a coordinator as any.
-    if (owner < 0 || owner === this.env.ordinal) return false;
-    const outbox = this.env.endpoint.to(owner);
+    const taker = this.takerOf(words[at + 8]! >>> 16, words[at + 10]! >>> 24);
+    if (taker < 0 || taker === this.env.ordinal) return false;
+    const outbox = this.env.endpoint.to(taker);
     if (outbox.waitingBytes > LIMITS.outboxBytes) {
       this.puts.refuse(from, frameRequest(words, at), {
         outcome: OUT_OVERLOADED,
@@ -98,18 +99,23 @@ export class ServedRequests {
     return true;
   }
 
-  /** This virtual node if it owns the partition, else the first owner that serves; −1: none does. */
-  private ownerOf(partition: number, n: number): number {
+  /** This virtual node if it owns the partition, else the first owner that serves; without one the first fallback; −1: none does. */
+  private takerOf(partition: number, n: number): number {
+    const { env } = this;
     let first = -1;
-    for (let i = 0; i < n; i++) {
-      const owner = this.puts.owner(partition, i);
-      if (owner === this.env.ordinal) return owner;
-      if (first < 0 && this.env.isServing(owner)) first = owner;
+    for (let i = 0; i < env.ring.preferenceLength && (i < n || first < 0); i++) {
+      const vnode = this.puts.owner(partition, i);
+      if (vnode === env.ordinal) return vnode;
+      if (first < 0 && env.isServing(vnode)) first = vnode;
     }
     return first;
   }
 
-  /** Asks all owners that serve; {@link answered} replies when R of them have answered. */
+  /**
+   * Asks all owners that serve; {@link answered} replies when R of them have answered. An owner for which
+   * hints wait lacks what was acknowledged in its place: whoever holds them is asked before it, as in
+   * conditional-puts.ts.
+   */
   get(from: number, words: Int32Array, bytes: Uint8Array, at: number): void {
     const keyAt = at + GET_FIXED_WORDS;
     const keyBytes = words[at + 9]! & 0xffff;
@@ -126,25 +132,53 @@ export class ServedRequests {
       deadlineMs: frameDeadline(words, at),
       open: [],
       missing: r,
+      rest: undefined,
       record: undefined,
     };
-    const owners = Array.from({ length: n }, (_, i) => this.puts.owner(reading.partition, i));
-    const serving = owners.filter((owner) => owner === this.env.ordinal || this.env.isServing(owner));
-    const whole = serving.filter((owner) =>
-      owner === this.env.ordinal ? !this.partial() : this.env.isWhole(owner),
-    ).length;
+    const { owners, holders } = this.sourcesOf(reading.partition, n);
+    const whole = owners.filter((owner) => this.isWhole(owner)).length;
     if (whole < r || this.readings.size >= LIMITS.coordinations) {
       this.reply(reading, whole < r ? OUT_QUORUM : OUT_OVERLOADED);
       return;
     }
-    const id = this.next++;
-    this.readings.set(id, reading);
-    for (const owner of serving) {
-      if (owner === this.env.ordinal) continue;
-      reading.open.push(owner);
-      this.ask(owner, id, reading);
+    if (holders.length === 0) {
+      this.askAll(reading, owners, r);
+      return;
     }
-    if (serving.includes(this.env.ordinal)) this.readOwn(id, reading);
+    reading.rest = owners;
+    this.askAll(reading, holders, holders.length);
+  }
+
+  private isWhole(vnode: number): boolean {
+    return vnode === this.env.ordinal ? !this.partial() : this.env.isWhole(vnode);
+  }
+
+  /** Owners that serve, and who may hold hints for them; without those of which a holder cannot be asked. */
+  private sourcesOf(partition: number, n: number): { owners: number[]; holders: number[] } {
+    const { env } = this;
+    const serves = (vnode: number): boolean => vnode === env.ordinal || env.isServing(vnode);
+    const list = Array.from({ length: env.ring.preferenceLength }, (_, i) => this.puts.owner(partition, i));
+    const owners: number[] = [];
+    const holders = new Set<number>();
+    for (const owner of list.slice(0, n)) {
+      if (!serves(owner)) continue;
+      const waiting = list.filter((other) => other !== owner && env.hasHintsFor(other, owner));
+      if (!waiting.every(serves)) continue;
+      owners.push(owner);
+      for (const holder of waiting) holders.add(holder);
+    }
+    return { owners, holders: [...holders] };
+  }
+
+  /** Under a number of its own: what was asked before is answered no more. */
+  private askAll(reading: Reading, vnodes: readonly number[], need: number): void {
+    const id = this.next++;
+    const others = vnodes.filter((vnode) => vnode !== this.env.ordinal);
+    this.readings.set(id, reading);
+    reading.missing = need;
+    reading.open = others;
+    for (const vnode of others) this.ask(vnode, id, reading);
+    if (others.length < vnodes.length) this.readOwn(id, reading);
   }
 
   private readOwn(id: number, reading: Reading): void {
@@ -157,7 +191,7 @@ export class ServedRequests {
       return;
     }
     if (at >= 0) merge(reading, this.replica.wordsOf(at), at);
-    if (!this.partial()) this.count(id, reading);
+    if (reading.rest !== undefined || !this.partial()) this.count(id, reading);
   }
 
   private ask(vnode: number, id: number, reading: Reading): void {
@@ -185,19 +219,23 @@ export class ServedRequests {
     const found = outcome === OK && holdsRecord(words, at);
     if (found) merge(reading, words, at + RECORD_AT);
     const whole = (frameFlags(words, at) & FLAG_PARTIAL) === 0;
-    if (whole && (found || outcome === ABSENT)) this.count(id, reading);
+    if ((whole || reading.rest !== undefined) && (found || outcome === ABSENT)) this.count(id, reading);
     return true;
   }
 
   private count(id: number, reading: Reading): void {
     if (--reading.missing > 0) return;
     this.readings.delete(id);
-    this.reply(reading, reading.record === undefined ? ABSENT : OK);
+    const { rest } = reading;
+    reading.rest = undefined;
+    if (rest === undefined) this.reply(reading, reading.record === undefined ? ABSENT : OK);
+    else this.askAll(reading, rest, reading.r);
   }
 
-  private reply({ from, request, record }: Reading, outcome: number): void {
-    const length = outcome === OK ? record!.length : 0;
+  private reply({ from, request, record }: Reading, given: number): void {
     const outbox = this.env.endpoint.to(from);
+    const outcome = outbox.waitingBytes > LIMITS.outboxBytes ? OUT_OVERLOADED : given;
+    const length = outcome === OK ? record!.length : 0;
     const at = outbox.begin((RECORD_AT + length) * 4);
     writeHeader(outbox.words, at, GET_REPLY, 0, request, this.env.ring.epoch, 0);
     outbox.words[at + 6] = outcome;

@@ -1,10 +1,14 @@
 import { paddedWords } from '../../src/base/memory.js';
 import { Claims } from '../../src/messaging/claims.js';
 import {
+  FLAG_ANY,
   FLAG_REPAIR,
   FLAG_STRICT,
   frameRequest,
   frameType,
+  GET,
+  GET_FIXED_WORDS,
+  GET_REPLY,
   OK,
   OP_PUT,
   PUT,
@@ -48,7 +52,7 @@ import {
   type StoredValue,
 } from '../../src/storage/record-codec.js';
 import { KIND_PLAIN, lengthAt } from '../../src/storage/record.js';
-import type { Clock } from '../../src/versions/dvvs.js';
+import { type Clock, values } from '../../src/versions/dvvs.js';
 import { writeDouble } from '../../src/base/memory.js';
 import { seeded } from '../versions/model.js';
 import { hashOf, keyBytesOf } from '../storage/support.js';
@@ -413,6 +417,25 @@ export class Cluster {
     return true;
   }
 
+  private readonly gets = new Map<number, (outcome: number, texts: string[]) => void>();
+
+  /** Has a virtual node coordinate a get (server-driven). */
+  serveGet(v: number, name: string, r: number, done: (outcome: number, texts: string[]) => void): void {
+    const keyWords = paddedWords(keyBytesOf(name));
+    const request = this.gets.size;
+    const outbox = this.caller.to(v);
+    const at = outbox.begin((GET_FIXED_WORDS + keyWords.length) * 4);
+    const { words } = outbox;
+    writeHeader(words, at, GET, FLAG_ANY, request, this.ring.epoch, this.nowMs + 500);
+    words[at + 6] = r | (this.n << 8);
+    words[at + 7] = this.hash(name);
+    words[at + 8] = 1 | (this.partitionOf(name) << 16);
+    words[at + 9] = keyBytesOf(name).length;
+    words.set(keyWords, at + GET_FIXED_WORDS);
+    outbox.end();
+    this.gets.set(request, done);
+  }
+
   private write(name: string, options: PutOptions, to: number, request: number, deadlineMs: number): void {
     const key = keyBytesOf(name);
     const keyWords = paddedWords(key);
@@ -454,9 +477,14 @@ export class Cluster {
   /** The caller's turn: replies, and puts whose coordinator is gone. */
   pollCaller(): void {
     this.caller.flush();
-    this.caller.drain(256, (_from, words, _bytes, at) => {
-      if (frameType(words, at) !== PUT_REPLY) return;
+    this.caller.drain(256, (_from, words, bytes, at) => {
       const request = frameRequest(words, at);
+      if (frameType(words, at) === GET_REPLY) {
+        const found = words[at + 6] === OK;
+        const clock = found ? decodeClock(words, bytes, at + RECORD_AT) : [];
+        this.gets.get(request)?.(words[at + 6]!, values(clock).map(textOf));
+      }
+      if (frameType(words, at) !== PUT_REPLY) return;
       const waiting = this.pending.get(request);
       if (waiting === undefined) return;
       this.pending.delete(request);

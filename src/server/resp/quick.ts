@@ -43,14 +43,17 @@ export class QuickCommands {
     const { quick } = this.session.keyspace;
     if (quick === undefined) return false;
     const hash = quick.locate(source, start, end);
-    if (pipeline.size === 0) {
-      if (quick.peek(this.write)) return true;
-    } else {
-      if (pipeline.concerns(hash)) return false;
-      if (quick.peek(this.keep)) {
+    if (pipeline.size > 0 && pipeline.concerns(hash)) return false;
+    try {
+      if (pipeline.size === 0) {
+        if (quick.peek(this.write)) return true;
+      } else if (quick.peek(this.keep)) {
         pipeline.add(hash).reply = this.kept;
         return true;
       }
+    } catch {
+      // The store is closed: the command's handler says so in its reply.
+      return false;
     }
     return this.ask(source.subarray(start, end), hash);
   }

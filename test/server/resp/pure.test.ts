@@ -5,6 +5,8 @@ import { errorText, ReplyError, unknownCommand } from '../../../src/server/resp/
 import { Gate } from '../../../src/server/resp/gate.js';
 import { Glob } from '../../../src/server/resp/glob.js';
 import { decimalSum, integerIn, sumOf } from '../../../src/server/resp/numbers.js';
+import { Pipeline } from '../../../src/server/resp/pipeline.js';
+import { QuickCommands } from '../../../src/server/resp/quick.js';
 import { ReplyWriter } from '../../../src/server/resp/reply-writer.js';
 import { ScanCursors } from '../../../src/server/resp/scan-cursors.js';
 
@@ -207,4 +209,28 @@ test('scan cursors are numbers that say the partition; the oldest places are for
   expect(cursors.placeOf(0)).toEqual({ partition: 0, cursor: undefined });
   for (let i = 0; i < 4_096; i++) cursors.remember(8, `c${i}`);
   expect(cursors.placeOf(first)).toEqual({ partition: 7, cursor: undefined });
+});
+
+test('a GET or SET of a store that is closed is left to the handler, which answers with the error', () => {
+  const closed = (): never => {
+    throw new RingletError('CLOSED', 'the store is closed');
+  };
+  const pipeline = new Pipeline();
+  const gate = new Gate(1);
+  const session = {
+    keyspace: { gate, quick: { locate: () => 1, peek: closed, put: closed } },
+    server: { report: () => undefined },
+    answered: () => undefined,
+  };
+  const quick = new QuickCommands(session as never, pipeline);
+  const request = (text: string): never => {
+    const words = text.split(' ');
+    const starts = words.map((_, i) => words.slice(0, i).join(' ').length + Math.min(i, 1));
+    const ends = words.map((word, i) => starts[i]! + word.length);
+    return { argc: words.length, source: bytes(text), starts, ends } as never;
+  };
+  expect(quick.take(request('GET k'))).toBe(false);
+  expect(pipeline.size).toBe(0);
+  expect(quick.take(request('SET k v'))).toBe(true);
+  expect(gate.tryEnter(), 'its place is free again').toBe(true);
 });
