@@ -27,6 +27,7 @@ import {
 } from '../messaging/frames.js';
 import { Fifo } from '../messaging/fifo.js';
 import type { Endpoint } from '../messaging/transport.js';
+import { withLeaver } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import { decodeClock } from '../storage/record-codec.js';
 import { keyAt, keyLengthAt, kindAt, lengthAt } from '../storage/record.js';
@@ -636,11 +637,4 @@ function lost(task: PutTask, vnode: string, silent: boolean): RingletError {
     { vnode, w: task.policy.w },
     { maybeApplied: true },
   );
-}
-
-/** A node that leaves is in no list any more, and may still have what waits for an owner. */
-function withLeaver({ cleaning, vnodes }: Ring, list: Int32Array): Int32Array {
-  if (cleaning?.leaver === undefined) return list;
-  const leaving = vnodes.filter(({ node, gone }) => node === cleaning.leaver && gone !== true);
-  return Int32Array.from([...list, ...leaving.map(({ ordinal }) => ordinal)]);
 }

@@ -158,3 +158,10 @@ export function ownersAlone(ring: Ring, partition: number, n: number): readonly 
 export function memberCount({ nodes }: Ring): number {
   return nodes.reduce((sum, { gone }) => sum + (gone === true ? 0 : 1), 0);
 }
+
+/** A list, and whoever leaves: a leaver is in no list any more, and may still have what waits for an owner. */
+export function withLeaver({ cleaning, vnodes }: Ring, list: Int32Array): Int32Array {
+  if (cleaning?.leaver === undefined) return list;
+  const leaving = vnodes.filter(({ node, gone }) => node === cleaning.leaver && gone !== true);
+  return Int32Array.from([...list, ...leaving.map(({ ordinal }) => ordinal)]);
+}

@@ -19,6 +19,8 @@ interface Reading {
   /** A copy of the frame: the ring's own bytes are gone by the time the answers arrive. */
   readonly words: Int32Array;
   readonly deadlineMs: number;
+  /** The partition's owners when it began. */
+  readonly listed: readonly number[];
   /** What is answered later was read too long ago to be merged. */
   readonly answersUntilMs: number;
   /** Who was asked and has not answered: each counts once, whatever arrives twice. */
@@ -85,6 +87,7 @@ export class ConditionalPuts {
       from,
       words: frame.slice(at, at + (frame[at]! >>> 2)),
       deadlineMs,
+      listed: puts.listOf(request.partition).slice(0, request.n),
       answersUntilMs: env.clock.nowMs() + LIMITS.replicaFrameMs,
       open: [],
       missing: 0,
@@ -97,7 +100,7 @@ export class ConditionalPuts {
 
   private sourcesOf({ partition, n }: PutRequest): Sources {
     const { env, puts } = this;
-    const list = Array.from({ length: env.ring.preferenceLength }, (_, i) => puts.owner(partition, i));
+    const list = puts.listOf(partition);
     const owners: number[] = [];
     const holders = new Set<number>();
     for (const owner of list.slice(0, n)) {
@@ -166,6 +169,16 @@ export class ConditionalPuts {
     const reading = actor === this.actor ? this.readings.get(id) : undefined;
     if (reading === undefined || this.env.clock.nowMs() > reading.answersUntilMs) return undefined;
     return readPut(reading.words, bytesOf(reading.words), 0).rule;
+  }
+
+  /** Others decide by now, or what was asked of owners would be told by who is none: the caller begins anew. */
+  ringChanged(): void {
+    for (const [id, { from, words, listed }] of this.readings) {
+      const list = this.puts.listOf(readPut(words, bytesOf(words), 0).partition);
+      if (listed.every((owner, i) => owner === list[i])) continue;
+      this.readings.delete(id);
+      this.puts.refuse(from, frameRequest(words, 0), refuse(OUT_STALE_RING));
+    }
   }
 
   sweep(nowMs: number): void {

@@ -1,7 +1,7 @@
 import { copyWords } from '../base/memory.js';
 import { LIMITS } from '../base/limits.js';
 import { OK, OUT_FULL, OUT_OVERLOADED, OUT_QUORUM, OUT_STALE_RING } from '../messaging/frames.js';
-import { isOtherOwner, isOwner } from '../ring/live-ring.js';
+import { isOtherOwner, isOwner, withLeaver } from '../ring/live-ring.js';
 import { HANDED } from '../ring/ring.js';
 import { BUFFERED, ONE_DURABLE, type Pipeline } from '../storage/pipeline.js';
 import { ENTRY_WORDS, entriesAt, FIXED_WORDS, recordBytes, wordsFor } from '../storage/record.js';
@@ -115,6 +115,13 @@ export class PutCoordinator {
   owner(partition: number, i: number): number {
     const { ring } = this.env;
     return ring.preference[partition * ring.preferenceLength + i]!;
+  }
+
+  /** Owners, then whoever else may have copies for them. */
+  listOf(partition: number): number[] {
+    const { ring } = this.env;
+    const first = partition * ring.preferenceLength;
+    return Array.from(withLeaver(ring, ring.preference.subarray(first, first + ring.preferenceLength)));
   }
 
   private readonly reaches = (vnode: number): boolean =>

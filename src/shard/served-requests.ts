@@ -35,6 +35,9 @@ interface Reading extends Place {
   readonly key: Uint8Array;
   readonly keyWords: Int32Array;
   readonly r: number;
+  readonly n: number;
+  /** The partition's owners when they were asked. */
+  listed: readonly number[];
   readonly deadlineMs: number;
   /** Who was asked and has not answered: each counts once. */
   open: number[];
@@ -129,23 +132,31 @@ export class ServedRequests {
       key: bytes.slice(keyAt * 4, keyAt * 4 + keyBytes),
       keyWords: words.slice(keyAt, keyAt + ((keyBytes + 3) >>> 2)),
       r,
+      n,
+      listed: [],
       deadlineMs: frameDeadline(words, at),
       open: [],
       missing: r,
       rest: undefined,
       record: undefined,
     };
-    const { owners, holders } = this.sourcesOf(reading.partition, n);
+    this.begin(reading);
+  }
+
+  private begin(reading: Reading): void {
+    const { partition, r, n } = reading;
+    const { owners, holders } = this.sourcesOf(partition, n);
+    reading.listed = this.puts.listOf(partition).slice(0, n);
     const whole = owners.filter((owner) => this.isWhole(owner)).length;
     if (whole < r || this.readings.size >= LIMITS.coordinations) {
       this.reply(reading, whole < r ? OUT_QUORUM : OUT_OVERLOADED);
       return;
     }
+    reading.rest = holders.length === 0 ? undefined : owners;
     if (holders.length === 0) {
       this.askAll(reading, owners, r);
       return;
     }
-    reading.rest = owners;
     this.askAll(reading, holders, holders.length);
   }
 
@@ -157,7 +168,7 @@ export class ServedRequests {
   private sourcesOf(partition: number, n: number): { owners: number[]; holders: number[] } {
     const { env } = this;
     const serves = (vnode: number): boolean => vnode === env.ordinal || env.isServing(vnode);
-    const list = Array.from({ length: env.ring.preferenceLength }, (_, i) => this.puts.owner(partition, i));
+    const list = this.puts.listOf(partition);
     const owners: number[] = [];
     const holders = new Set<number>();
     for (const owner of list.slice(0, n)) {
@@ -242,6 +253,16 @@ export class ServedRequests {
     outbox.words[at + 7] = 0;
     if (length > 0) copyWords(record!, 0, outbox.words, at + RECORD_AT, length);
     outbox.end();
+  }
+
+  /** What was asked of owners would be told by who is none: those of today are asked. */
+  ringChanged(): void {
+    for (const [id, reading] of Array.from(this.readings)) {
+      const list = this.puts.listOf(reading.partition);
+      if (reading.listed.every((owner, i) => owner === list[i])) continue;
+      this.readings.delete(id);
+      this.begin(reading);
+    }
   }
 
   /** Whoever asked has given up, or asked another one. */

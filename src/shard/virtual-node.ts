@@ -274,6 +274,8 @@ export class VirtualNode {
     this.repair.ringChanged();
     for (const lister of this.lifetimes) lister.ringChanged();
     this.puts.ringChanged();
+    this.conditional.ringChanged();
+    this.served.ringChanged();
     this.transfer?.ringChanged();
     source.announce(ring.revision);
   }

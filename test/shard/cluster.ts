@@ -426,7 +426,7 @@ export class Cluster {
     const outbox = this.caller.to(v);
     const at = outbox.begin((GET_FIXED_WORDS + keyWords.length) * 4);
     const { words } = outbox;
-    writeHeader(words, at, GET, FLAG_ANY, request, this.ring.epoch, this.nowMs + 500);
+    writeHeader(words, at, GET, FLAG_ANY, request, this.ring.epoch, this.nowMs + 60_000);
     words[at + 6] = r | (this.n << 8);
     words[at + 7] = this.hash(name);
     words[at + 8] = 1 | (this.partitionOf(name) << 16);

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { OK, RANGE_ANSWER, RANGE_COMPARE, TREE_RECORDS } from '../../src/messaging/frames.js';
+import {
+  GET_REPLY,
+  IF_ABSENT,
+  OK,
+  OUT_STALE_RING,
+  RANGE_ANSWER,
+  RANGE_COMPARE,
+  TREE_RECORDS,
+} from '../../src/messaging/frames.js';
 import { memberCount, otherOwners } from '../../src/ring/live-ring.js';
 import { HANDED, MOVING } from '../../src/ring/ring.js';
 import { values } from '../../src/versions/dvvs.js';
@@ -207,6 +215,36 @@ describe('a ring change', () => {
     expect(cluster.acknowledged.size).toBeGreaterThan(before);
     cluster.check();
   });
+});
+
+it('who waits for owners when these change asks those of today, or leaves it to them', () => {
+  const cluster = new Serving(4, 3);
+  const names = Array.from({ length: KEYS }, (_, i) => `k${i}`);
+  for (const name of names) cluster.put(name, { value: name, w: 3 }, () => undefined);
+  for (let i = 0; i < 60; i++) cluster.round(false);
+  const before = new Map(names.map((name) => [name, cluster.owners(name)]));
+  cluster.loses = (_from, to, type) => type === GET_REPLY && to < 4;
+  const outcomes = new Map<string, unknown>();
+  const texts = new Map<string, string[]>();
+  for (const name of names) {
+    const put = { value: 'x', condition: IF_ABSENT, to: before.get(name)![0]!, timeoutMs: 60_000 };
+    cluster.put(name, put, ({ outcome }) => outcomes.set(name, outcome));
+    cluster.serveGet(3, name, 3, (_outcome, found) => texts.set(name, found));
+  }
+  for (let i = 0; i < 20; i++) cluster.round(false);
+  expect([outcomes.size, texts.size]).toEqual([0, 0]);
+  cluster.join('n9');
+  cluster.until('it has joined', () => cluster.isOver, false);
+  const moved = names.filter((name) => cluster.owners(name).join() !== before.get(name)!.join());
+  expect([...outcomes.keys()].sort()).toEqual(moved.sort());
+  for (const name of moved) expect(outcomes.get(name)).toBe(OUT_STALE_RING);
+  expect(texts.size).toBe(0);
+  cluster.loses = () => false;
+  cluster.join('n8');
+  cluster.until('it has joined', () => cluster.isOver, false);
+  const again = names.filter((name) => cluster.owners(name).includes(5));
+  expect(again.length).toBeGreaterThan(0);
+  for (const name of again) expect(texts.get(name)).toEqual([name]);
 });
 
 describe('a fallback that was about to own what it coordinated', () => {
