@@ -193,6 +193,7 @@ export class PutCoordinator {
       ownersOnly: request.ownersOnly,
       beganMs: level === BUFFERED && own % SAMPLE_EVERY === 0 ? this.env.clock.nowMs() : 0,
       acks: 0,
+      movesSince: plan.others.length > 0 ? this.env.ring.moves!.since : 0,
       needThere: plan.others.length > 0 ? request.w : 0,
       acksThere: plan.others.filter((owner) => owner !== this.env.ordinal && !this.reaches(owner)).length,
       open,
@@ -233,8 +234,9 @@ export class PutCoordinator {
       const bytes = recordBytes(1, 1, request.key.length, wordsFor(request.value.length));
       const taken = this.hints.take(owner, request, { ...request, bytes });
       if (taken === 'wait') return 'wait';
-      // An owner's copy counts without its hint: repair brings the other one. A fallback's would be lost.
-      if (guest && taken !== 'kept')
+      // An owner's copy counts without its hint: repair brings the other one. A fallback's would be lost, and for
+      // an owner of the other list the hint counts as its copy.
+      if (taken !== 'kept' && (guest || plan.others.includes(owner)))
         return refuse(taken === 'full' ? OUT_OVERLOADED : OUT_FULL, LIMITS.hints, LIMITS.hints);
     }
     return undefined;

@@ -40,6 +40,8 @@ export interface InProgress extends CopyTerms {
   /** When it began, if the admission of background work shall hear how long it took; else 0. */
   readonly beganMs: number;
   acks: number;
+  /** The ring change (Moves.since) by whose lists its copies count; 0: none. */
+  movesSince: number;
   /** While the partition moves: as many of the other list's owners must have it, and have it. */
   needThere: number;
   acksThere: number;
@@ -132,6 +134,8 @@ export class PutProgress {
       const fallback = ring.preference[entry.partition * ring.preferenceLength + entry.next++]!;
       if (fallback === ordinal || !this.reaches(fallback)) continue;
       if (entry.open.some((other) => holderOf(other) === fallback)) continue;
+      // It keeps a copy of its own: that is one, not two.
+      if (isOtherOwner(ring, entry.partition, entry.n, fallback)) continue;
       const substitute = heldBy(copy, fallback);
       const words = this.replica.wordsOf(record);
       this.sender.send(substitute, entry, id, entry.deadlineMs, words, record);
@@ -173,16 +177,19 @@ export class PutProgress {
   ringChanged(): void {
     const { ring, ordinal } = this.env;
     if (ring.moves === undefined) return;
+    const { since } = ring.moves;
     for (const [id, entry] of this.inProgress) {
       const { partition, n } = entry;
       const others = otherOwners(ring, partition, n);
-      if (entry.replied || entry.needThere > 0 || others.length === 0) continue;
+      if (entry.replied || entry.movesSince === since || others.length === 0) continue;
       const record = this.ownCopy(entry);
       if (record < 0) continue;
       const own = entry.open.some((copy) => holderOf(copy) === ordinal);
       const first = partition * ring.preferenceLength;
+      entry.movesSince = since;
       entry.needThere = entry.need;
       entry.acks = 0;
+      entry.acksThere = 0;
       entry.open.length = 0;
       // A fallback that has its copy already is asked for it again.
       entry.next = n;

@@ -1,15 +1,21 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   GET_REPLY,
+  HANDOFF,
   IF_ABSENT,
   OK,
+  OUT_OVERLOADED,
   OUT_STALE_RING,
   RANGE_ANSWER,
   RANGE_COMPARE,
+  REPLICATE,
+  TREE_COMPARE,
+  TREE_PUSHED,
   TREE_RECORDS,
 } from '../../src/messaging/frames.js';
 import { memberCount, otherOwners } from '../../src/ring/live-ring.js';
 import { HANDED, MOVING } from '../../src/ring/ring.js';
+import { Hints } from '../../src/shard/hints.js';
 import { values } from '../../src/versions/dvvs.js';
 import { seeded } from '../versions/model.js';
 import { Cluster, textOf } from './cluster.js';
@@ -215,6 +221,44 @@ describe('a ring change', () => {
     expect(cluster.acknowledged.size).toBeGreaterThan(before);
     cluster.check();
   });
+});
+
+it('a put that is on its way through two changes is not acknowledged by who was an owner in the first', () => {
+  const cluster = new Serving(3, 3);
+  // Of partition 6 the owners are 0, 1, 2, then 0, 1, 3, then 0, 2, 3.
+  const name = Array.from({ length: 999 }, (_, i) => `k${i}`).find((k) => cluster.partitionOf(k) === 6)!;
+  cluster.loses = (_from, _to, type) =>
+    type === REPLICATE || type === HANDOFF || (type > TREE_COMPARE && type <= TREE_PUSHED);
+  cluster.join('n9');
+  for (let i = 0; i < 4; i++) cluster.round(false);
+  const outcomes: unknown[] = [];
+  cluster.put(name, { value: 'v', w: 2, to: 0, timeoutMs: 60_000 }, ({ outcome }) => outcomes.push(outcome));
+  for (let i = 0; i < 4; i++) cluster.round(false);
+  cluster.until('it has joined', () => cluster.isOver, false);
+  cluster.leave('n1');
+  cluster.until('it has left', () => cluster.isOver, false);
+  expect([outcomes, cluster.owners(name)]).toEqual([[], [0, 2, 3]]);
+  for (let i = 0; i < 2_400; i++) cluster.round(false);
+  expect([0, 1, 2, 3].filter((v) => cluster.read([v], name).length > 0)).toEqual([0]);
+  expect(outcomes).not.toContain(OK);
+});
+
+it('who comes and cannot be reached counts only if a hint for it is kept (N=1)', () => {
+  const cluster = new Serving(3, 1);
+  cluster.loses = (_from, _to, type) => type === RANGE_COMPARE;
+  cluster.join('n9');
+  for (let i = 0; i < 20; i++) cluster.round(false);
+  const moving = Array.from({ length: KEYS }, (_, i) => `k${i}`).filter(
+    (name) => cluster.ring.moves!.state[cluster.partitionOf(name)] === MOVING,
+  );
+  cluster.stop(3);
+  const take = vi.spyOn(Hints.prototype, 'take').mockReturnValue('full');
+  const outcomes: unknown[] = [];
+  cluster.put(moving[0]!, { value: 'v', w: 1 }, ({ outcome }) => outcomes.push(outcome));
+  for (let i = 0; i < 20; i++) cluster.round(false);
+  take.mockRestore();
+  expect(outcomes).toEqual([OUT_OVERLOADED]);
+  expect(cluster.read([0, 1, 2], moving[0]!)).toEqual([]);
 });
 
 it('who waits for owners when these change asks those of today, or leaves it to them', () => {
