@@ -83,3 +83,14 @@ export function errorOfOutcome(outcome: number, got: number, need: number, made:
       return new RingletError('INTERNAL', `unknown outcome ${outcome}`, { outcome });
   }
 }
+
+/** None came before the deadline. @param text what is known of it then */
+export function timeoutOf(tookMs: number, text: string, maybeApplied: boolean): RingletError {
+  const rounded = Math.round(tookMs);
+  return new RingletError(
+    'TIMEOUT',
+    `no answer after ${rounded} ms${text}`,
+    { tookMs: rounded },
+    { maybeApplied },
+  );
+}

@@ -1,5 +1,6 @@
 import { type RepairWorld, Repairs } from '../client/repairs.js';
-import { type MachineWorld, RequestMachine } from '../client/request-machine.js';
+import { RequestMachine } from '../client/request-machine.js';
+import type { MachineWorld } from '../client/request-slots.js';
 import { Claims } from '../messaging/claims.js';
 import type { SharedLayout } from '../messaging/layout.js';
 import type { RingState } from '../ring/change.js';
