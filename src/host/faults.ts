@@ -3,7 +3,7 @@ import type { DiskFaultRequest, Fault, FaultControl, LinkFaultRequest } from '..
 import type { StoreView } from '../client/view.js';
 import { FaultTable, type LinkFault } from '../messaging/fault-table.js';
 import { checkFault, diskFaultOf, linkFaultOf, sidesNamed, vnodesNamed } from './fault-request.js';
-import type { Supervisor } from './supervisor.js';
+import type { FaultySupervisor } from './faulty-supervisor.js';
 
 const NEEDS_DISK: ReadonlySet<Fault['kind']> = new Set(['disk', 'corrupt', 'delete']);
 
@@ -14,11 +14,11 @@ const NEEDS_DISK: ReadonlySet<Fault['kind']> = new Set(['disk', 'corrupt', 'dele
 export class Faults implements FaultControl {
   private readonly view: StoreView;
   private readonly table: FaultTable | undefined;
-  private readonly supervisor: Supervisor;
+  private readonly supervisor: FaultySupervisor;
   /** The timers that heal links, by directed pair of sides, and disks, by virtual node. */
   private readonly timers = new Map<string, NodeJS.Timeout>();
 
-  constructor(view: StoreView, supervisor: Supervisor) {
+  constructor(view: StoreView, supervisor: FaultySupervisor) {
     const { faults, shape } = view.shared;
     this.view = view;
     this.table = faults && new FaultTable(faults, shape.vnodes);

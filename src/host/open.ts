@@ -34,10 +34,12 @@ import {
   type VnodeDirectory,
 } from './data-directory.js';
 import { Faults } from './faults.js';
+import { FaultySupervisor } from './faulty-supervisor.js';
 import { Handles } from './handles.js';
+import type { Ready } from './incarnation.js';
 import { DATA, type ResolvedOptions, resolveOptions } from './resolve-options.js';
 import { HostRing } from './ring-control.js';
-import { type Assignment, type Caretaker, type Internals, type Ready, Supervisor } from './supervisor.js';
+import type { Assignment, Caretaker, Internals, Supervisor } from './supervisor.js';
 
 /** How long close() waits for requests of this thread. */
 const DRAIN_MS = 5_000;
@@ -83,7 +85,7 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     const assignments = new Assignments(view, resolved, directory, actors);
     const table = new RingTable(view.shared.control, view.shared.topology);
     const handles = new Handles(view, buckets);
-    let supervisor!: Supervisor;
+    let supervisor!: FaultySupervisor;
     const members = new HostRing(
       {
         view,
@@ -107,7 +109,7 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     );
     buckets.allowReplicas = (n) => members.allowReplicas(n);
     buckets.nodeCount = () => memberCount(view.ring);
-    supervisor = new Supervisor(
+    supervisor = new FaultySupervisor(
       ring.vnodes.map(({ ordinal, id }) => assignments.of(ordinal, id)),
       () => actors.next(),
       { ...internals, faults: internals.faults === true || resolved.allowFaults },
@@ -337,7 +339,7 @@ export class OpenedStore extends ConnectedStore implements HostStore {
   constructor(
     options: ResolvedOptions,
     view: StoreView,
-    supervisor: Supervisor,
+    supervisor: FaultySupervisor,
     directory: DataDirectory | undefined,
     buckets: HostBuckets,
     handles: Handles,
@@ -360,7 +362,7 @@ export class OpenedStore extends ConnectedStore implements HostStore {
   }
 
   /** For fault injection in tests; not part of the public interface. */
-  readonly supervisor: Supervisor;
+  readonly supervisor: FaultySupervisor;
 
   handle(): Handle {
     this.connection.assertOpen();
