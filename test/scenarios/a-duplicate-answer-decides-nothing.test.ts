@@ -28,6 +28,7 @@ it('a conditional put with R=3 waits for two other owners, however often one of 
   } as unknown as VnodeEnvironment;
   const puts = {
     owner: (_partition: number, i: number) => i,
+    listOf: () => [0, 1, 2, 3, 4],
     servingOwners: () => 5,
   } as unknown as PutCoordinator;
   const conditional = new ConditionalPuts(env, puts, 7, () => false);
