@@ -1,7 +1,4 @@
-import { copyWords } from '../base/memory.js';
-import { LIMITS } from '../base/limits.js';
 import {
-  ABSENT,
   frameDeadline,
   frameEpoch,
   frameFlags,
@@ -9,42 +6,25 @@ import {
   frameRequest,
   frameType,
   FLAG_ANY,
-  FLAG_HINT,
-  FLAG_PARTIAL,
-  FLAG_REPAIR,
-  FLAG_SETTLED,
   GET,
-  GET_FIXED_WORDS,
   GET_REPLY,
-  IF_NOTHING,
-  NO_CALLER,
   OK,
-  OUT_CORRUPT,
-  OUT_FULL,
-  OUT_OVERLOADED,
-  OUT_STALE_RING,
   PUT,
-  RECORD_AT,
   RELAY,
   RELAYED_AT,
   REPLICATE,
   REPLICATE_ACK,
   SCAN,
-  writeHeader,
 } from '../messaging/frames.js';
-import { keepsCopies, ringOfState } from '../ring/live-ring.js';
+import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import type { Engine } from '../storage/engine.js';
-import { ONE_DURABLE, type Level, type Pipeline } from '../storage/pipeline.js';
-import { bucketAt, lengthAt, partitionAt, W_KEY_HASH } from '../storage/record.js';
+import type { Pipeline } from '../storage/pipeline.js';
 import { Completions } from './completions.js';
-import { bytesOf, ConditionalPuts } from './conditional-puts.js';
+import { ConditionalPuts } from './conditional-puts.js';
+import { CopyReceiver } from './copy-receiver.js';
 import {
-  COUNT_CORRUPT,
   COUNT_DROPPED,
-  COUNT_READS,
-  COUNT_REPAIRED,
-  COUNT_REPLICATED,
   GAUGE_ACTORS_MAX,
   GAUGE_ENGINE_KEYS,
   GAUGE_BACKGROUND_SHARE,
@@ -57,15 +37,13 @@ import {
 import { Expiry } from './expiry/expiry.js';
 import { FailureDetector, judgedBy } from './failure-detector.js';
 import { Gossip } from './gossip.js';
-import { holdsRecord } from './frame-record.js';
 import { GuestActor, OwnActor } from './guest-actor.js';
 import { type HandoffParts, HintHandoff } from './hint-handoff.js';
 import { HintLoader } from './hint-loader.js';
-import { nameIn } from './hint-record.js';
-import { Hints, type Taken } from './hints.js';
+import { Hints } from './hints.js';
 import { OldCopies } from './old-copies.js';
 import { PutCoordinator, type PutParts } from './put-coordinator.js';
-import { readPut } from './put-request.js';
+import { ReadAnswers } from './read-answers.js';
 import { type Loss, Rebuilding } from './rebuilding.js';
 import { Reaper } from './reaping/reaper.js';
 import type { StandParts } from './reaping/witness-stand.js';
@@ -78,20 +56,12 @@ import { Transfer, type TransferParts } from './transfer.js';
 import { AntiEntropy } from './trees/anti-entropy.js';
 import { type Lister, StorageWalk } from './storage-walk.js';
 import { Trees } from './trees/trees.js';
+import { WriteIntake } from './write-intake.js';
 
 /** Frames taken from each peer per turn, and at a time. */
 const DRAIN_BUDGET = 128;
 const SLICE = 16;
 const SWEEP_MS = 50;
-
-/** A frame that waits for room in the log. */
-interface Parked {
-  readonly from: number;
-  readonly words: Int32Array;
-  /** A put that was claimed already. */
-  readonly claimed: boolean;
-  readonly deadlineMs: number;
-}
 
 export interface VirtualNodeParts {
   readonly env: VnodeEnvironment;
@@ -131,14 +101,14 @@ export class VirtualNode {
   private readonly hints: Hints;
   private readonly puts: PutCoordinator;
   private readonly conditional: ConditionalPuts;
+  private readonly writes: WriteIntake;
+  private readonly reads: ReadAnswers;
   private readonly served: ServedRequests;
   private readonly scanner: Scanner;
   private readonly detector: FailureDetector;
   private readonly rebuilding: Rebuilding;
   private readonly services: readonly Service[];
   private readonly serviceOf = new Map<number, Service>();
-  private readonly parked: Parked[] = [];
-  private parkedBytes = 0;
   /** Acknowledgements that came while the journal was broken: nothing is acknowledged before it is whole again. */
   private held: (() => void)[] = [];
   private nowMs = 0;
@@ -180,6 +150,10 @@ export class VirtualNode {
     this.conditional = new ConditionalPuts(env, this.puts, actor, () => this.rebuilding.partial);
     this.served = new ServedRequests(env, replica, this.puts, actor, () => this.rebuilding.partial);
     this.scanner = new Scanner(env, pipeline, engine);
+    const copies = new CopyReceiver({ env, pipeline, completions, replica, hints });
+    const { puts, conditional, scanner, rebuilding } = this;
+    this.writes = new WriteIntake({ env, replica, puts, conditional, copies });
+    this.reads = new ReadAnswers({ env, completions, replica, rebuilding, scanner });
     this.repair = new AntiEntropy(env, pipeline, engine, completions, replica, trees, this.rebuilding);
     const partial = (): boolean => this.rebuilding.partial;
     const lifetimes = {
@@ -207,7 +181,7 @@ export class VirtualNode {
     ];
     const source = env.ringSource;
     if (source !== undefined) {
-      const { rebuilding, repair } = this;
+      const { repair } = this;
       this.transfer = this.makeTransfer({ env, source, pipeline, completions, trees, repair, rebuilding });
       services.push(this.transfer);
       services.push(new OldCopies({ env, source, pipeline, engine, completions, hints, loader }));
@@ -298,7 +272,7 @@ export class VirtualNode {
     this.pipeline.admission.turn(nowMs);
     this.pipeline.begin(nowMs);
     if (this.held.length > 0 && !this.pipeline.rehoming) this.takeHeld();
-    this.retryParked();
+    this.writes.retry(nowMs);
     const more = this.takeFrames();
     this.scanner.step(nowMs);
     let serviceMs = Number.POSITIVE_INFINITY;
@@ -308,11 +282,7 @@ export class VirtualNode {
     this.env.endpoint.flush();
     if (this.requests > 0) this.pipeline.admission.waited(this.env.clock.nowMs() - nowMs);
     if (more || this.scanner.busy) return nowMs;
-    const next = Math.min(
-      this.pipeline.nextMs(nowMs),
-      serviceMs,
-      this.parked.length > 0 ? nowMs + 1 : Infinity,
-    );
+    const next = Math.min(this.pipeline.nextMs(nowMs), serviceMs, this.writes.waiting ? nowMs + 1 : Infinity);
     return this.waiting ? Math.min(next, this.nextSweepMs) : next;
   }
 
@@ -346,7 +316,7 @@ export class VirtualNode {
   /** Whether anything is under way that a graceful stop waits for. */
   get waiting(): boolean {
     return (
-      this.puts.size > 0 || this.conditional.size > 0 || this.parked.length > 0 || this.completions.size > 0
+      this.puts.size > 0 || this.conditional.size > 0 || this.writes.waiting || this.completions.size > 0
     );
   }
 
@@ -382,7 +352,7 @@ export class VirtualNode {
       return;
     }
     if (type === GET_REPLY) {
-      this.mergeAnswer(from, words, bytes, at);
+      if (!this.served.answered(from, words, at)) this.writes.answered(from, words, bytes, at);
       return;
     }
     const deadlineMs = frameDeadline(words, at);
@@ -394,20 +364,20 @@ export class VirtualNode {
       case PUT:
       case REPLICATE:
         this.requests++;
-        if (!this.served.passOn(from, words, at)) this.accept(from, words, bytes, at, deadlineMs);
+        if (!this.served.passOn(from, words, at)) this.writes.accept(from, words, bytes, at, deadlineMs);
         return;
       case RELAY:
         this.requests++;
         // As if the one that it came from had sent it here: it hears of the outcome.
-        this.accept(words[at + 6]!, words, bytes, at + RELAYED_AT, deadlineMs);
+        this.writes.accept(words[at + 6]!, words, bytes, at + RELAYED_AT, deadlineMs);
         return;
       case GET:
         this.requests++;
         if ((frameFlags(words, at) & FLAG_ANY) !== 0) this.served.get(from, words, bytes, at);
-        else this.get(from, words, bytes, at);
+        else this.reads.get(from, words, bytes, at);
         return;
       case SCAN:
-        this.scan(from, words, bytes, at, deadlineMs);
+        this.reads.scan(from, words, bytes, at, deadlineMs);
         return;
       default: {
         const service = this.serviceOf.get(type);
@@ -417,276 +387,9 @@ export class VirtualNode {
     }
   };
 
-  private accept(from: number, words: Int32Array, bytes: Uint8Array, at: number, deadlineMs: number): void {
-    if (this.parked.length > 0) this.park(from, words.slice(at, at + (words[at]! >>> 2)), false, deadlineMs);
-    else this.write(from, words, bytes, at, false, deadlineMs);
-  }
-
-  private write(
-    from: number,
-    words: Int32Array,
-    bytes: Uint8Array,
-    at: number,
-    claimed: boolean,
-    deadlineMs: number,
-  ): boolean {
-    const done =
-      frameType(words, at) === PUT
-        ? this.put(from, words, bytes, at, claimed, deadlineMs)
-        : this.replicate(from, words, bytes, at);
-    if (!done) {
-      const wasPut = frameType(words, at) === PUT;
-      this.park(from, words.slice(at, at + (words[at]! >>> 2)), wasPut, deadlineMs);
-    }
-    return done;
-  }
-
-  /** Returns false if it must be tried again when there is room. */
-  private put(
-    from: number,
-    words: Int32Array,
-    bytes: Uint8Array,
-    at: number,
-    claimed: boolean,
-    deadlineMs: number,
-  ): boolean {
-    const request = readPut(words, bytes, at);
-    const id = frameRequest(words, at);
-    if (!claimed) {
-      const refusal = this.puts.obstacle(request);
-      if (refusal !== undefined) {
-        this.puts.refuse(from, id, refusal);
-        return true;
-      }
-      if (request.condition !== IF_NOTHING) {
-        const begun = this.conditional.begin(from, words, at, request, deadlineMs);
-        if (begun === undefined) return true;
-        if (begun !== 'ready') {
-          this.puts.refuse(from, id, begun);
-          return true;
-        }
-      }
-      if (!this.claim(request.caller, id)) return true;
-    }
-    return this.puts.execute(from, request, id, deadlineMs) === 'done';
-  }
-
-  private claim(caller: number, id: number): boolean {
-    if (caller === NO_CALLER || this.env.claims.claim(caller, id)) return true;
-    this.env.count(COUNT_DROPPED, 1);
-    return false;
-  }
-
-  private replicate(from: number, words: Int32Array, bytes: Uint8Array, at: number): boolean {
-    const id = frameRequest(words, at);
-    const record = at + RECORD_AT;
-    if (!holdsRecord(words, at)) {
-      this.env.count(COUNT_DROPPED, 1);
-      return true;
-    }
-    const level = (words[at + 6]! & 0xff) as Level;
-    const rule = (words[at + 6]! >>> 8) & 0xff;
-    const repair = (frameFlags(words, at) & FLAG_REPAIR) !== 0;
-    const isHinted = (frameFlags(words, at) & FLAG_HINT) !== 0;
-    if (!isHinted && !this.keeps(words, record)) {
-      if (!repair) this.acknowledge(from, id, words[at + 7]!, OUT_STALE_RING);
-      return true;
-    }
-    let hinted = 0;
-    if (isHinted) {
-      const taken = this.takeHint(words, bytes, at, rule);
-      if (taken === 'wait') return false;
-      if (taken !== 'kept') {
-        this.acknowledge(from, id, words[at + 7]!, OUT_OVERLOADED);
-        return true;
-      }
-      // A copy that is here already says nothing of its hint.
-      hinted = this.pipeline.buffer.lastSequence;
-    }
-    const outcome = this.replica.apply(words, bytes, record, rule);
-    if (outcome === 'wait') return false;
-    this.env.count(repair ? COUNT_REPAIRED : COUNT_REPLICATED, 1);
-    if (repair) return true;
-    const actor = words[at + 7]!;
-    if ('outcome' in outcome) {
-      this.acknowledge(from, id, actor, outcome.outcome);
-      return true;
-    }
-    const reached = (): void => this.acknowledge(from, id, actor, OK);
-    const sequence = Math.max(outcome.sequence, hinted);
-    if (level === ONE_DURABLE) this.pipeline.hasten(sequence);
-    if (!this.completions.awaitLevel(sequence, level, reached)) reached();
-    return true;
-  }
-
-  /** Whether this virtual node is among those who keep copies of a record. */
-  private keeps(words: Int32Array, record: number): boolean {
-    const n = this.env.replicasOf(bucketAt(words, record));
-    return keepsCopies(this.env.ring, partitionAt(words, record), n, this.env.ordinal);
-  }
-
-  /** Before the copy that a fallback keeps for an owner: which owner that is. */
-  private takeHint(words: Int32Array, bytes: Uint8Array, at: number, rule: number): Taken {
-    const record = at + RECORD_AT;
-    const owner = (words[at + 6]! >>> 16) & 0xff;
-    if (owner === this.env.ordinal) return 'kept';
-    if (owner >= this.env.ring.vnodes.length) return 'failed';
-    const key = { bucket: bucketAt(words, record), key: nameIn(words, bytes, record) };
-    return this.hints.take(owner, key, {
-      hash: words[record + W_KEY_HASH]!,
-      partition: partitionAt(words, record),
-      n: Math.min(words[at + 6]! >>> 24, this.env.ring.preferenceLength),
-      rule,
-      bytes: lengthAt(words, record),
-    });
-  }
-
   private acknowledged(id: number, from: number, actor: number, good: boolean): void {
     const take = (): void => this.puts.acknowledge(id, from, actor, good);
     if (this.pipeline.journalWhole) take();
     else this.held.push(take);
-  }
-
-  private acknowledge(to: number, request: number, actor: number, outcome: number): void {
-    const outbox = this.env.endpoint.to(to);
-    const at = outbox.begin(RECORD_AT * 4);
-    writeHeader(outbox.words, at, REPLICATE_ACK, 0, request, this.env.ring.epoch, 0);
-    outbox.words[at + 6] = outcome;
-    outbox.words[at + 7] = actor;
-    outbox.end();
-  }
-
-  private get(from: number, words: Int32Array, bytes: Uint8Array, at: number): void {
-    this.env.count(COUNT_READS, 1);
-    const keyBytes = words[at + 9]! & 0xffff;
-    const keyAt = at + GET_FIXED_WORDS;
-    const key = bytes.subarray(keyAt * 4, keyAt * 4 + keyBytes);
-    const keyWords = words.subarray(keyAt, keyAt + ((keyBytes + 3) >>> 2));
-    const outbox = this.env.endpoint.to(from);
-    let record = -1;
-    let outcome = ABSENT;
-    if (outbox.waitingBytes > LIMITS.outboxBytes) {
-      outcome = OUT_OVERLOADED;
-    } else {
-      try {
-        record = this.replica.read(
-          words[at + 7]!,
-          words[at + 8]! >>> 16,
-          words[at + 8]! & 0xffff,
-          keyWords,
-          key,
-        );
-        if (record >= 0) outcome = OK;
-      } catch {
-        this.env.count(COUNT_CORRUPT, 1);
-        outcome = OUT_CORRUPT;
-      }
-    }
-    const source = record < 0 ? words : this.replica.wordsOf(record);
-    const flags = this.rebuilding.partial ? FLAG_PARTIAL : 0;
-    const length = record < 0 ? 0 : lengthAt(source, record);
-    const request = frameRequest(words, at);
-    const reply = outbox.begin(RECORD_AT * 4 + length);
-    writeHeader(outbox.words, reply, GET_REPLY, flags, request, this.env.ring.epoch, 0);
-    outbox.words[reply + 6] = outcome;
-    outbox.words[reply + 7] = words[at + 6]!;
-    copyWords(source, record, outbox.words, reply + RECORD_AT, length >>> 2);
-    outbox.end();
-  }
-
-  private mergeAnswer(from: number, words: Int32Array, bytes: Uint8Array, at: number): void {
-    if (this.served.answered(from, words, at)) return;
-    const id = frameRequest(words, at);
-    const rule = this.conditional.ruleOf(id, words[at + 7]!);
-    if (rule === undefined) return;
-    const outcome = words[at + 6]!;
-    let good = outcome === ABSENT;
-    if (outcome === OK && holdsRecord(words, at)) {
-      const merged = this.replica.apply(words, bytes, at + RECORD_AT, rule);
-      good = typeof merged === 'object' && 'sequence' in merged;
-    }
-    const partial = (frameFlags(words, at) & FLAG_PARTIAL) !== 0;
-    const ready = this.conditional.answered(id, from, good, partial);
-    if (ready === undefined) return;
-    const request = readPut(ready.words, bytesOf(ready.words), 0);
-    const put = frameRequest(ready.words, 0);
-    if (!this.claim(request.caller, put)) return;
-    const deadlineMs = frameDeadline(ready.words, 0);
-    if (this.puts.execute(ready.from, request, put, deadlineMs) === 'wait') {
-      this.park(ready.from, ready.words, true, deadlineMs);
-    }
-  }
-
-  private scan(from: number, words: Int32Array, bytes: Uint8Array, at: number, deadlineMs: number): void {
-    // It was asked of an earlier thread, which had everything; the caller asks again.
-    if (this.rebuilding.partial) {
-      this.env.count(COUNT_DROPPED, 1);
-      return;
-    }
-    const afterBytes = words[at + 9]! & 0xffff;
-    const start = (at + GET_FIXED_WORDS) * 4;
-    const partition = words[at + 8]! >>> 16;
-    const n = this.env.replicasOf(words[at + 8]! & 0xffff);
-    if (!keepsCopies(this.env.ring, partition, n, this.env.ordinal)) {
-      this.scanner.refuse(from, frameRequest(words, at), OUT_STALE_RING);
-      return;
-    }
-    const request = {
-      from,
-      id: frameRequest(words, at),
-      partition,
-      bucket: words[at + 8]! & 0xffff,
-      limit: Math.min(words[at + 6]!, LIMITS.scanPage),
-      maxBytes: words[at + 7]!,
-      after: bytes.slice(start, start + afterBytes),
-      deadlineMs,
-    };
-    const settled = (frameFlags(words, at) & FLAG_SETTLED) !== 0;
-    if (settled || !this.completions.awaitEngine(() => this.scanner.begin(request)))
-      this.scanner.begin(request);
-  }
-
-  private park(from: number, words: Int32Array, claimed: boolean, deadlineMs: number): void {
-    const room = this.parked.length === 0 || this.parkedBytes + words.byteLength <= LIMITS.outboxBytes;
-    if (room && this.parked.length < LIMITS.coordinations) {
-      this.parked.push({ from, words, claimed, deadlineMs });
-      this.parkedBytes += words.byteLength;
-      return;
-    }
-    const id = frameRequest(words, 0);
-    if (frameType(words, 0) === REPLICATE) this.acknowledge(from, id, words[7]!, OUT_OVERLOADED);
-    else
-      this.puts.refuse(from, id, {
-        outcome: OUT_OVERLOADED,
-        got: this.parked.length,
-        need: LIMITS.coordinations,
-      });
-  }
-
-  /** In order of arrival, as long as there is room; what is past its deadline is refused. */
-  private retryParked(): void {
-    while (this.parked.length > 0) {
-      const { from, words, claimed, deadlineMs } = this.parked[0]!;
-      const bytes = bytesOf(words);
-      const isPut = frameType(words, 0) === PUT;
-      if (deadlineMs < this.nowMs) {
-        // Claimed or not, it was not executed: say so, the caller need not wonder.
-        if (isPut) this.puts.refuse(from, frameRequest(words, 0), { outcome: OUT_FULL, got: 0, need: 0 });
-        this.unpark();
-        continue;
-      }
-      const done = isPut
-        ? this.put(from, words, bytes, 0, claimed, deadlineMs)
-        : this.replicate(from, words, bytes, 0);
-      if (!done) {
-        if (isPut && !claimed) this.parked[0] = { from, words, claimed: true, deadlineMs };
-        return;
-      }
-      this.unpark();
-    }
-  }
-
-  private unpark(): void {
-    this.parkedBytes -= this.parked.shift()!.words.byteLength;
   }
 }
