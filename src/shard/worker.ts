@@ -1,61 +1,41 @@
-import { statfsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { RingletError, type ErrorFields } from '../base/errors.js';
-import { LIMITS } from '../base/limits.js';
 import { threadClock } from '../base/thread-clock.js';
-import { Claims } from '../messaging/claims.js';
 import { FaultTable } from '../messaging/fault-table.js';
 import { FaultyEndpoint } from '../messaging/faults.js';
-import { ExpiryClock } from '../messaging/expiry-clock.js';
-import { HybridClock } from '../messaging/hybrid-clock.js';
 import {
-  replicasOfFacts,
-  ruleOfFacts,
   SharedLayout,
   STATE_FAULTED,
   STATE_REBUILDING,
   STATE_RECOVERING,
   STATE_SERVING,
   STATE_STOPPED,
-  takesRequests,
   VNODE_CONTROL,
   VNODE_COUNTERS,
   VNODE_HEARTBEAT,
-  VNODE_HINTED,
-  VNODE_INCARNATION,
-  VNODE_MEMBERSHIP,
-  VNODE_STATE,
-  VNODE_SUSPECTS,
 } from '../messaging/layout.js';
 import { RingTable } from '../messaging/ring-table.js';
 import { Lookout } from '../messaging/lookout.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { nextTurn, Sleeper } from '../messaging/sleeper.js';
-import { raiseReaderEpoch, setVnodeState } from '../messaging/reader-epoch.js';
-import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
+import { setVnodeState } from '../messaging/reader-epoch.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import type { Endpoint } from '../messaging/transport.js';
-import { BufferLayout, ownCounter, SEG_LOG, storeCounter } from '../storage/buffer-layout.js';
-import type { Engine } from '../storage/engine.js';
-import { type ArmedDiskFault, FaultyEngine, FaultyJournalDisk } from '../storage/faulty-disk.js';
-import { type JournalDisk, openJournalDisk } from '../storage/journal-files.js';
-import { Journal } from '../storage/journal.js';
-import { openLmdbEngine } from '../storage/lmdb-open.js';
+import { BufferLayout, SEG_LOG } from '../storage/buffer-layout.js';
+import { type ArmedDiskFault, FaultyEngine } from '../storage/faulty-disk.js';
 import { freeAll, ObjectBuffer, unlinkAll } from '../storage/object-buffer.js';
 import { Pipeline } from '../storage/pipeline.js';
 import { Reclaimer } from '../storage/readers.js';
-import { recoverJournal, type Recovered } from '../storage/recovery.js';
-import { ownerTag } from '../storage/segment-header.js';
 import { Completions } from './completions.js';
-import { COUNT_JOURNAL_FAILURES } from './environment.js';
-import { SharedRingSource } from './ring-source.js';
+import { type DiskStorage, freeBytes, openDiskStorage } from './disk-storage.js';
+import { COUNT_JOURNAL_FAILURES, type VnodeEnvironment } from './environment.js';
+import { threadEnvironment } from './thread-environment.js';
 import { commitFault, corruptFiles, hangFor, type ThreadFault } from './thread-faults.js';
 import { ThreadMeter } from './thread-meter.js';
 import { VirtualNode } from './virtual-node.js';
-import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from './worker-protocol.js';
+import type { CleanState, FromVnode, ToVnode, VnodeTask } from './worker-protocol.js';
 
 const CHECKPOINT_MS = 10_000;
 /** The longest sleep: the heartbeat moves at least this often. */
@@ -124,7 +104,9 @@ class VnodeThread {
     const reclaimer = new Reclaimer(this.control, this.layout);
     if (task.disk?.emptyBuffer === true) await this.emptyBuffer(reclaimer);
     const buffer = new ObjectBuffer(task.buffer, new BufferLayout(task.bufferShape), reclaimer);
-    const storage = task.disk && (await this.openDisk(task.disk, buffer));
+    const storage =
+      task.disk &&
+      (await openDiskStorage(task.id, task.disk, buffer, { fault: this.diskFault, wake: this.sleeper.wake }));
     const completions = new Completions();
     const options = {
       flushMs: task.flushMs,
@@ -174,41 +156,6 @@ class VnodeThread {
     const epoch = reclaimer.retire();
     while (!reclaimer.passed(epoch)) await this.sleeper.onEventLoop(1);
     freeAll(this.task.buffer, layout);
-  }
-
-  private async openDisk(disk: VnodeDisk, buffer: ObjectBuffer): Promise<DiskStorage> {
-    const { directory, storeId, nodeId } = disk;
-    buffer.owner = ownerTag(storeId, this.task.id);
-    const identity = { storeId, nodeId, vnodeId: this.task.id };
-    const lmdb = await openLmdbEngine({
-      directory: join(directory, 'engine'),
-      identity,
-      mayCreate: disk.mayCreate,
-    });
-    const journalDirectory = join(directory, 'journal');
-    const { diskFault } = this;
-    const engine = diskFault === undefined ? lmdb : new FaultyEngine(lmdb, diskFault);
-    const real = openJournalDisk(journalDirectory);
-    const files = diskFault === undefined ? real : new FaultyJournalDisk(real, diskFault);
-    const journal = new Journal(buffer, files, this.sleeper.wake);
-    let recovered: Recovered = { records: 0, lastSequence: 0, lastSerial: 0, lastGeneration: 0 };
-    if (!disk.restarted) {
-      recovered = await recoverJournal(
-        files.existing(),
-        engine,
-        disk.sameBoot,
-        journalDirectory,
-        buffer.owner,
-      );
-      files.removeExisting();
-      const lastSequence = Math.max(recovered.lastSequence, (disk.clean?.nextSequence ?? 1) - 1);
-      buffer.startAt(
-        lastSequence,
-        recovered.lastGeneration + 1,
-        Math.max(recovered.lastSerial, engine.state.confirmedSerial),
-      );
-    }
-    return { engine, files, journal, recovered };
   }
 
   private async serve(
@@ -313,60 +260,23 @@ class VnodeThread {
     };
   }
 
-  private environment(): ConstructorParameters<typeof VirtualNode>[0]['env'] {
-    const { control, layout, base, task, endpoint, clock } = this;
-    const hybrid = new HybridClock(task.shared.control, () => clock.wallMs());
-    const expiry = new ExpiryClock(task.shared.control, () => clock.wallMs());
-    const stateOf = (vnode: number): number => Atomics.load(control, layout.vnodeWord(vnode) + VNODE_STATE);
-    const factsOf = (bucket: number): number =>
-      bucket <= LIMITS.buckets ? Atomics.load(control, layout.bucketWord(bucket)) : 0;
-    return {
-      ordinal: task.ordinal,
-      ring: this.ring,
-      ringSource: new SharedRingSource(
-        control,
-        layout,
-        this.table,
-        task.ordinal,
-        new Reclaimer(control, layout),
-        (facts) => this.send({ type: 'facts', facts }),
-      ),
+  private environment(): VnodeEnvironment {
+    const { task, layout, control, table, ring, endpoint, clock } = this;
+    return threadEnvironment({
+      task,
+      layout,
+      control,
+      table,
+      ring,
       endpoint,
-      claims: new Claims(control, layout),
       clock,
-      tick: () => {
+      onTick: () => {
         if (this.armed !== undefined) commitFault(this.armed);
-        return hybrid.tick();
       },
-      expiryMs: () => {
-        const nowMs = expiry.nowMs();
-        expiry.raise(nowMs);
-        return nowMs;
-      },
-      isServing: (vnode) => takesRequests(stateOf(vnode)),
-      isWhole: (vnode) => stateOf(vnode) === STATE_SERVING,
-      replicasOf: (bucket) => replicasOfFacts(factsOf(bucket)),
-      ruleOf: (bucket) => ruleOfFacts(factsOf(bucket)),
-      random: () => Math.random(),
+      random: Math.random,
       freshActor: () => this.freshActor(),
-      holdsHintsFor: (owner, holds) => {
-        const changed = setVnodeBit(control, layout.vnodeWord(owner) + VNODE_HINTED, task.ordinal, holds);
-        if (changed) raiseReaderEpoch(control);
-      },
-      hasHintsFor: (holder, owner) => hasVnodeBit(control, layout.vnodeWord(owner) + VNODE_HINTED, holder),
-      incarnation: Atomics.load(control, base + VNODE_INCARNATION),
-      publishSuspicion: (vnode, suspected) => {
-        setVnodeBit(control, base + VNODE_SUSPECTS, vnode, suspected);
-      },
-      publishMembership: (digest) => Atomics.store(control, base + VNODE_MEMBERSHIP, digest),
-      count(counter, by) {
-        const word = base + VNODE_COUNTERS + counter;
-        storeCounter(control, word, ownCounter(control, word) + by);
-      },
-      gauge(gauge, value) {
-        Atomics.store(control, base + VNODE_COUNTERS + gauge, value);
-      },
-    };
+      report: (facts) => this.send({ type: 'facts', facts }),
+    });
   }
 
   private freshActor(): number | undefined {
@@ -414,23 +324,6 @@ class VnodeThread {
   private send(message: FromVnode): void {
     this.task.port.postMessage(message);
   }
-}
-
-function freeBytes(directory: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(directory);
-    return bavail * bsize;
-  } catch {
-    // It cannot be asked: trying is the way to find out.
-    return Number.POSITIVE_INFINITY;
-  }
-}
-
-interface DiskStorage {
-  readonly engine: Engine;
-  readonly files: JournalDisk;
-  readonly journal: Journal;
-  readonly recovered: Recovered;
 }
 
 /**
