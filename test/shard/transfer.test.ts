@@ -54,7 +54,7 @@ function made(ordinal: number) {
       usable: true,
       set: { recordsIn: () => world.records, low: () => 1, high: () => 2, shares: () => true },
     },
-    rebuilding: { partial: false, lacks: () => false },
+    rebuilding: { partial: false },
     repair: { hurry: (peer: number) => world.hurried.push(peer) },
   } as unknown as TransferParts);
   const turn = (): void => {
