@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { HostStore } from '../../src/client/api.js';
 import type { Random } from '../../src/sim/random.js';
 import type { Books } from './books.js';
@@ -6,6 +7,8 @@ import { DISK_NODE } from './faults.js';
 /** A change that is under way when everything is well again is done within this time. */
 const FINISHED_MS = 60_000;
 const NODES = 5;
+/** After a change that was refused: the reason may be there for a while, and nothing else would let others run. */
+const REFUSED_MS = 250;
 
 /** Nodes join and leave, one after the other, whatever else happens meanwhile. */
 export class RingChanges {
@@ -44,6 +47,7 @@ export class RingChanges {
       else await members.leave(this.random.pick(nodes.filter((node) => node !== DISK_NODE)));
     } catch (error) {
       this.ended.push(`refused: ${(error as Error).message}`);
+      await pause(REFUSED_MS);
     }
   }
 
