@@ -31,8 +31,9 @@ export default defineExperiment({
   required: true,
   parameters: PEERS_PARAMETERS,
   seconds: expectedPeersSeconds,
-  async run(parameters, context) {
-    const { engine } = context.options;
+  async run(given, context) {
+    const { engine, only } = context.options;
+    const parameters = only.length === 0 ? given : { ...given, sustained: given.sustainedAlone };
     const collector = new Collector(context);
     const memory = await measureMemory(context, parameters.records);
     let contestants = await available(

@@ -12,6 +12,8 @@ export interface PeersParameters {
   readonly closed: Window;
   /** Puts with many in flight, of Ringlet's rows with a requirement. */
   readonly sustained: Window;
+  /** The same where experiments were chosen by name and need not share their time with all others. */
+  readonly sustainedAlone: Window;
   /** The same of the systems that those rows are compared with. */
   readonly compared: Window;
   readonly open: Window;
@@ -28,6 +30,7 @@ export const PEERS_PARAMETERS = {
     inFlight: 64,
     closed: { warmupSeconds: 0.05, seconds: 0.15 },
     sustained: { warmupSeconds: 0.2, seconds: 0.8 },
+    sustainedAlone: { warmupSeconds: 0.5, seconds: 5 },
     compared: { warmupSeconds: 0.05, seconds: 0.3 },
     open: { warmupSeconds: 0.15, seconds: 0.4 },
     scaling: { warmupSeconds: 0.05, seconds: 0.2 },
@@ -39,6 +42,7 @@ export const PEERS_PARAMETERS = {
     inFlight: 64,
     closed: { warmupSeconds: 0.2, seconds: 0.6 },
     sustained: { warmupSeconds: 1, seconds: 4 },
+    sustainedAlone: { warmupSeconds: 2, seconds: 30 },
     compared: { warmupSeconds: 0.3, seconds: 1 },
     open: { warmupSeconds: 0.4, seconds: 1.5 },
     scaling: { warmupSeconds: 0.2, seconds: 0.6 },
@@ -50,6 +54,7 @@ export const PEERS_PARAMETERS = {
     inFlight: 64,
     closed: { warmupSeconds: 2, seconds: 20 },
     sustained: { warmupSeconds: 5, seconds: 60 },
+    sustainedAlone: { warmupSeconds: 5, seconds: 60 },
     compared: { warmupSeconds: 2, seconds: 20 },
     open: { warmupSeconds: 2, seconds: 20 },
     scaling: { warmupSeconds: 2, seconds: 10 },
