@@ -15,6 +15,10 @@ export const WIDE: Size = { width: 720, height: 340 };
 export const NARROW: Size = { width: 340, height: 320 };
 
 const NARROW_BELOW = 500;
+const MARGIN_BOTTOM = 46;
+/** Of the names of categories: about the width of a character, and degrees where they are turned. */
+const CHARACTER_PX = 6.8;
+const UPRIGHT = 60;
 const PERCENTILE_TICKS = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 interface Style {
@@ -32,18 +36,19 @@ export function drawFigure(figure: Figure, size: Size, suffix = ''): string {
     size,
   );
   const narrow = size.width < NARROW_BELOW;
+  const names = namesBelow(figure, size);
   const marginTop = legend.height === 0 ? 30 : 36 + legend.height;
-  const marginLeft = narrow ? 54 : 64;
+  const marginLeft = Math.max(narrow ? 54 : 64, names.left);
   const plot = Plot.plot({
     document,
     width: size.width,
-    height: size.height + legend.height,
+    height: size.height + legend.height + names.bottom,
     marginTop,
     marginLeft,
     marginRight: 18,
-    marginBottom: figure.x.scale === 'category' && narrow ? 84 : 46,
+    marginBottom: MARGIN_BOTTOM + names.bottom,
     style: { fontSize: '12px', background: 'none' },
-    ...xScales(figure, narrow),
+    ...xScales(figure, narrow, names.rotate),
     y: { ...scaleOf(figure.y, 'y', figure.series, narrow), label: null, grid: true },
     marks: [
       ...figure.series.flatMap((series, index) => marksOf(figure, series, styles[index]!)),
@@ -88,7 +93,32 @@ function isGrouped({ series, x }: Figure): boolean {
   return x.scale === 'category' && series.filter(({ kind }) => kind === 'bars').length > 1;
 }
 
-function xScales(figure: Figure, narrow: boolean): Pick<Plot.PlotOptions, 'x' | 'fx'> {
+interface NamesBelow {
+  /** Degrees that the names of categories are turned by. */
+  readonly rotate: number;
+  /** Pixels that they need below and to the left because of it. */
+  readonly bottom: number;
+  readonly left: number;
+}
+
+/** Names that do not fit beside each other stand nearly upright. */
+function namesBelow(figure: Figure, { width }: Size): NamesBelow {
+  const names = figure.x.scale === 'category' ? categoriesOf(figure) : [];
+  const longest = Math.max(0, ...names.map(({ length }) => length)) * CHARACTER_PX;
+  if ((longest + 8) * names.length <= width - 90) return { rotate: 0, bottom: 0, left: 0 };
+  const turn = (UPRIGHT * Math.PI) / 180;
+  return {
+    rotate: -UPRIGHT,
+    bottom: Math.ceil(longest * Math.sin(turn)),
+    left: Math.ceil(longest * Math.cos(turn)) + 4,
+  };
+}
+
+function categoriesOf({ series }: Figure): string[] {
+  return [...new Set(series.flatMap(({ points }) => points.map(({ x }) => String(x))))];
+}
+
+function xScales(figure: Figure, narrow: boolean, rotate: number): Pick<Plot.PlotOptions, 'x' | 'fx'> {
   if (figure.x.scale !== 'category') {
     return {
       x: { ...scaleOf(figure.x, 'x', figure.series, narrow), label: `${figure.x.label} →`, inset: 8 },
@@ -96,9 +126,9 @@ function xScales(figure: Figure, narrow: boolean): Pick<Plot.PlotOptions, 'x' | 
   }
   const categories = {
     label: figure.x.label,
-    domain: [...new Set(figure.series.flatMap(({ points }) => points.map(({ x }) => String(x))))],
+    domain: categoriesOf(figure),
     padding: 0.25,
-    ...(narrow ? { tickRotate: -35 } : {}),
+    ...(rotate === 0 ? {} : { tickRotate: rotate }),
   };
   if (!isGrouped(figure)) return { x: { type: 'band', ...categories } };
   return {
