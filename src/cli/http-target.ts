@@ -10,12 +10,13 @@ import type {
 } from '../client/api.js';
 import type { JoinRequest, RingPlan, RingProgress } from '../client/ring-api.js';
 import { type Call, type Credentials, HttpCaller, problemError, readBody } from './http-call.js';
-import type { Found, Inspected, Listed, Target, WriteOptions } from './target.js';
+import type { Found, Inspected, Listed, ListOptions, Target, WriteOptions } from './target.js';
 
 interface SiblingLine {
   readonly value: string;
   readonly contentType: string;
   readonly modifiedAt: string;
+  readonly expiresAt?: string;
 }
 
 interface InspectionAnswer extends Omit<Inspected, 'degraded' | 'deleted' | 'siblings' | 'timeline'> {
@@ -31,6 +32,7 @@ interface InspectionAnswer extends Omit<Inspected, 'degraded' | 'deleted' | 'sib
 interface KeyLine {
   readonly key?: string;
   readonly keyBase64?: string;
+  readonly cursor: string;
   readonly context: string;
   readonly values: readonly SiblingLine[];
   readonly error?: object;
@@ -58,7 +60,7 @@ export class HttpTarget implements Target {
     }
   }
 
-  async get(bucket: string, key: string): Promise<Found> {
+  async get(bucket: string, key: string | Uint8Array): Promise<Found> {
     const response = await this.#caller.send({ method: 'GET', path: keyPath(bucket, key) });
     const body = await readBody(response);
     const context = header(response, 'ringlet-context');
@@ -70,7 +72,12 @@ export class HttpTarget implements Target {
     };
   }
 
-  async put(bucket: string, key: string, value: Uint8Array, options: WriteOptions): Promise<string> {
+  async put(
+    bucket: string,
+    key: string | Uint8Array,
+    value: Uint8Array,
+    options: WriteOptions,
+  ): Promise<string> {
     const headers = {
       'Content-Type': options.contentType ?? 'application/octet-stream',
       ...(options.context === undefined ? {} : { 'Ringlet-Context': options.context }),
@@ -78,7 +85,7 @@ export class HttpTarget implements Target {
     };
     const response = await this.#caller.send({
       method: 'PUT',
-      path: keyPath(bucket, key),
+      path: keyPath(bucket, key) + lifetimeQuery(options.expiresAtMs),
       headers,
       body: value,
     });
@@ -91,13 +98,11 @@ export class HttpTarget implements Target {
     return contextAfterWrite(response);
   }
 
-  async *list(
-    bucket: string,
-    { prefix, limit }: { prefix?: string; limit?: number },
-  ): AsyncGenerator<Listed> {
+  async *list(bucket: string, { prefix, limit, cursor }: ListOptions): AsyncGenerator<Listed> {
     const query = new URLSearchParams({ values: 'true' });
     if (prefix !== undefined) query.set('prefix', prefix);
     if (limit !== undefined) query.set('limit', String(limit));
+    if (cursor !== undefined) query.set('cursor', cursor);
     const path = `/buckets/${encodeURIComponent(bucket)}/keys?${query.toString()}`;
     const response = await this.#caller.send({ method: 'GET', path });
     if (response.statusCode !== 200) throw await failure(response);
@@ -108,7 +113,7 @@ export class HttpTarget implements Target {
       if (line.error !== undefined) throw problemError(JSON.stringify(line.error), 500);
       const key =
         line.key === undefined ? Buffer.from(line.keyBase64 ?? '', 'base64') : Buffer.from(line.key);
-      yield { key, context: line.context, siblings: line.values.map(siblingOf) };
+      yield { key, cursor: line.cursor, context: line.context, siblings: line.values.map(siblingOf) };
     }
     // readline ends quietly when its input breaks off.
     if (broken !== undefined || !response.complete)
@@ -202,8 +207,14 @@ export class HttpTarget implements Target {
 }
 
 /** All that is not unreserved is encoded, dots too where a proxy could take them for directories. */
-function keyPath(bucket: string, key: string): string {
-  const encoded = /^\.+$/.test(key) ? key.replaceAll('.', '%2E') : encodeURIComponent(key);
+function keyPath(bucket: string, key: string | Uint8Array): string {
+  const text = typeof key === 'string' ? key : undefined;
+  const encoded =
+    text === undefined
+      ? Buffer.from(key).toString('hex').replaceAll(/../g, '%$&')
+      : /^\.+$/.test(text)
+        ? text.replaceAll('.', '%2E')
+        : encodeURIComponent(text);
   return `/buckets/${encodeURIComponent(bucket)}/keys/${encoded}`;
 }
 
@@ -226,8 +237,18 @@ function siblingsIn(response: IncomingMessage, body: Buffer): Sibling[] {
   throw problemError(body.toString(), statusCode);
 }
 
-function siblingOf({ value, contentType, modifiedAt }: SiblingLine): Sibling {
-  return { value: Buffer.from(value, 'base64'), contentType, modifiedAtMs: Date.parse(modifiedAt) };
+function siblingOf({ value, contentType, modifiedAt, expiresAt }: SiblingLine): Sibling {
+  const sibling = {
+    value: Buffer.from(value, 'base64'),
+    contentType,
+    modifiedAtMs: Date.parse(modifiedAt),
+  };
+  return expiresAt === undefined ? sibling : { ...sibling, expiresAtMs: Date.parse(expiresAt) };
+}
+
+/** HTTP has lifetimes; a value whose time is over is gone after the shortest one. */
+function lifetimeQuery(expiresAtMs: number | undefined): string {
+  return expiresAtMs === undefined ? '' : `?ttl=${Math.max(1, Math.round(expiresAtMs - Date.now()))}`;
 }
 
 async function contextAfterWrite(response: IncomingMessage): Promise<string> {

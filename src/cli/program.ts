@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { compareCommand } from './compare.js';
 import { deleteCommand } from './delete.js';
+import { exportCommand } from './export.js';
 import { faultCommand } from './fault.js';
 import { getCommand } from './get.js';
 import { inspectCommand } from './inspect.js';
@@ -37,6 +38,7 @@ export function buildProgram(): Command {
   for (const command of [
     serveCommand(),
     loadCommand(),
+    exportCommand(),
     getCommand(),
     putCommand(),
     deleteCommand(),

@@ -1,5 +1,5 @@
 import type { BucketProperties, HostStore, RingDescription } from '../client/api.js';
-import type { Found, Inspected, Listed, Target, WriteOptions } from './target.js';
+import type { Found, Inspected, Listed, ListOptions, Target, WriteOptions } from './target.js';
 
 /** A store that the command has opened itself, and closes at its end. */
 export class StoreTarget implements Target {
@@ -9,12 +9,17 @@ export class StoreTarget implements Target {
     this.#store = store;
   }
 
-  async get(bucket: string, key: string): Promise<Found> {
+  async get(bucket: string, key: string | Uint8Array): Promise<Found> {
     const { siblings, context, degraded } = await this.#store.bucket(bucket).get(key);
     return { siblings, degraded, ...(context === undefined ? {} : { context: context.toString() }) };
   }
 
-  async put(bucket: string, key: string, value: Uint8Array, options: WriteOptions): Promise<string> {
+  async put(
+    bucket: string,
+    key: string | Uint8Array,
+    value: Uint8Array,
+    options: WriteOptions,
+  ): Promise<string> {
     return (await this.#store.bucket(bucket).put(key, value, options)).context.toString();
   }
 
@@ -22,9 +27,9 @@ export class StoreTarget implements Target {
     return (await this.#store.bucket(bucket).delete(key, options)).context.toString();
   }
 
-  async *list(bucket: string, options: { prefix?: string; limit?: number }): AsyncGenerator<Listed> {
-    for await (const { key, siblings, context } of this.#store.bucket(bucket).scan(options)) {
-      yield { key, siblings, context: context.toString() };
+  async *list(bucket: string, options: ListOptions): AsyncGenerator<Listed> {
+    for await (const { key, siblings, context, cursor } of this.#store.bucket(bucket).scan(options)) {
+      yield { key, siblings, cursor, context: context.toString() };
     }
   }
 

@@ -21,6 +21,8 @@ export interface Found {
 
 export interface Listed {
   readonly key: Uint8Array;
+  /** Where a list goes on behind this key. */
+  readonly cursor: string;
   readonly siblings: readonly Sibling[];
   readonly context: string;
 }
@@ -42,15 +44,23 @@ export interface WriteOptions {
   readonly context?: string;
   readonly contentType?: string;
   readonly ifAbsent?: boolean;
+  /** Milliseconds since 1970. */
+  readonly expiresAtMs?: number;
+}
+
+export interface ListOptions {
+  readonly prefix?: string;
+  readonly limit?: number;
+  readonly cursor?: string;
 }
 
 /** A store as the commands see it, through HTTP or opened by the command itself. */
 export interface Target {
-  get(bucket: string, key: string): Promise<Found>;
+  get(bucket: string, key: string | Uint8Array): Promise<Found>;
   /** Returns the new context. */
-  put(bucket: string, key: string, value: Uint8Array, options: WriteOptions): Promise<string>;
+  put(bucket: string, key: string | Uint8Array, value: Uint8Array, options: WriteOptions): Promise<string>;
   delete(bucket: string, key: string, options: Pick<WriteOptions, 'context'>): Promise<string>;
-  list(bucket: string, options: { prefix?: string; limit?: number }): AsyncIterable<Listed>;
+  list(bucket: string, options: ListOptions): AsyncIterable<Listed>;
   /** The properties of a bucket; one that does not exist is created with these. */
   ensureBucket(name: string, properties: Partial<BucketProperties>): Promise<BucketProperties>;
   inspect(bucket: string, key: string): Promise<Inspected>;

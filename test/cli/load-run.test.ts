@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { RingletError } from '../../src/base/errors.js';
 import { readRecords } from '../../src/cli/load/input.js';
 import { compileKey } from '../../src/cli/load/key-template.js';
+import { keyedEntries } from '../../src/cli/load/prepare.js';
 import { LoadRun, type LoadCounts } from '../../src/cli/load/run.js';
 
 interface Outcome extends LoadCounts {
@@ -20,19 +21,20 @@ async function load(
   const stored = new Map<string, string>();
   let attempts = 0;
   const run = new LoadRun({
-    keyOf: compileKey(key),
+    prepare: keyedEntries(compileKey(key)),
     repeatable,
     written: () => undefined,
     tell: (line) => told.push(line),
-    async write(name, value) {
-      await write(name, Buffer.from(value).toString(), ++attempts);
-      stored.set(name, Buffer.from(value).toString());
+    async write({ key: name, values }) {
+      const value = Buffer.from(values[0]!.bytes).toString();
+      await write(String(name), value, ++attempts);
+      stored.set(String(name), value);
     },
   });
   async function* chunks(): AsyncGenerator<Buffer> {
     for (const part of input) yield Buffer.from(part);
   }
-  const counts = await run.run(readRecords(chunks(), 'auto'));
+  const counts = await run.run(readRecords(chunks(), { format: 'auto' }));
   return { ...counts, told, stored, attempts };
 }
 
@@ -117,4 +119,30 @@ test('100,000 lines in small chunks are all written, 256 at a time at most', asy
   expect(outcome.stored.size).toBe(90_000);
   expect(outcome.stored.get('k5')).toBe('{"id":"k5","n":90005}');
   expect(most).toBe(256);
+});
+
+test('empty and long keys are bad records', async () => {
+  const fits = 'ü'.repeat(950);
+  const outcome = await load([`{"id":""}\n{"id":"${fits}x"}\n{"id":"${fits}"}`], 'id');
+  expect(outcome).toMatchObject({ bad: 2, written: 1 });
+  expect(outcome.told).toEqual([
+    'record 1 is skipped: its key is empty',
+    'record 2 is skipped: its key has 1901 bytes, at most 1900 fit',
+  ]);
+});
+
+test('what is settled ends before the first record that is not written, however many behind it are', async () => {
+  const entries = ['a', 'b', 'c', 'd'].map((key) => JSON.stringify({ id: key }));
+  const run = new LoadRun({
+    prepare: keyedEntries(compileKey('id')),
+    repeatable: true,
+    written: () => undefined,
+    tell: () => undefined,
+    write: ({ key }) => (key === 'c' ? Promise.reject(new Error('no')) : Promise.resolve()),
+  });
+  async function* batches(): AsyncGenerator<{ number: number; text: string }[]> {
+    yield entries.map((text, i) => ({ number: i + 1, text }));
+  }
+  expect(await run.run(batches())).toMatchObject({ written: 3, failed: 1 });
+  expect(run.settled).toBe(2);
 });

@@ -12,7 +12,8 @@ async function read(
   format: Format | 'auto' = 'auto',
 ): Promise<RawRecord[]> {
   const records: RawRecord[] = [];
-  for await (const batch of readRecords(inChunks(Buffer.from(input), size), format)) records.push(...batch);
+  for await (const batch of readRecords(inChunks(Buffer.from(input), size), { format }))
+    records.push(...batch);
   return records;
 }
 

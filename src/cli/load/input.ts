@@ -2,6 +2,7 @@ import { createReadStream, fstatSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { RingletError } from '../../base/errors.js';
 import { LIMITS } from '../../base/limits.js';
+import { CsvRows, CsvSplitter } from './csv.js';
 import { ArraySplitter, LineSplitter, type Format, type RawRecord, type Splitter } from './records.js';
 
 /** A value is compact, its record need not be; this leaves room for white space around the largest one. */
@@ -36,10 +37,19 @@ export async function openInput(file: string): Promise<Input> {
   }
 }
 
+export interface InputFormat {
+  /** `auto` tells lines from an array. */
+  readonly format: Format | 'auto';
+  /** Of CSV without a line that names them. */
+  readonly columns?: readonly string[];
+  /** The records are exported keys; only CSV has to know. */
+  readonly exported?: boolean;
+}
+
 /** The records of each chunk as it comes. `onBytes` is told how far the input has been read. */
 export async function* readRecords(
   chunks: AsyncIterable<Buffer>,
-  format: Format | 'auto',
+  format: InputFormat,
   onBytes: (bytes: number) => void = () => undefined,
 ): AsyncGenerator<RawRecord[]> {
   let splitter: Splitter | undefined;
@@ -62,12 +72,17 @@ export async function* readRecords(
   yield splitter.end();
 }
 
-function splitterFor(head: Buffer, format: Format | 'auto', whole: true): Splitter;
-function splitterFor(head: Buffer, format: Format | 'auto', whole: boolean): Splitter | undefined;
-function splitterFor(head: Buffer, format: Format | 'auto', whole: boolean): Splitter | undefined {
+function splitterFor(head: Buffer, format: InputFormat, whole: true): Splitter;
+function splitterFor(head: Buffer, format: InputFormat, whole: boolean): Splitter | undefined;
+function splitterFor(
+  head: Buffer,
+  { format, columns, exported = false }: InputFormat,
+  whole: boolean,
+): Splitter | undefined {
   const first = withoutBom(head).find((byte) => byte > 0x20);
   const telling = first !== undefined && head.length >= BOM.length;
   if (!telling && !whole && head.length < MAX_HEAD_BYTES) return undefined;
+  if (format === 'csv') return new CsvSplitter(MAX_RECORD_BYTES, new CsvRows(columns, exported));
   const array = format === 'array' || (format === 'auto' && first === OPEN_BRACKET);
   return array ? new ArraySplitter(MAX_RECORD_BYTES) : new LineSplitter(MAX_RECORD_BYTES);
 }

@@ -1,11 +1,8 @@
 import { RingletError } from '../../base/errors.js';
-import { LIMITS } from '../../base/limits.js';
+import { RecordError } from '../entries/entry.js';
 
 /** Makes the key of a record, or throws {@link RecordError} when the record has not what it takes. */
 export type KeyOf = (record: unknown, number: number) => string;
-
-/** What is wrong with one record; the load reports it and goes on. */
-export class RecordError extends Error {}
 
 const NUMBER = '#line';
 
@@ -21,10 +18,6 @@ export function compileKey(spec: string): KeyOf {
     for (const { literal, field } of parts) {
       key += literal ?? (field === NUMBER ? String(number) : fieldText(record, field!));
     }
-    const bytes = Buffer.byteLength(key);
-    if (bytes === 0) throw new RecordError('its key is empty');
-    if (bytes > LIMITS.keyBytes)
-      throw new RecordError(`its key has ${bytes} bytes, at most ${LIMITS.keyBytes} fit`);
     return key;
   };
 }

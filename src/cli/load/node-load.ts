@@ -30,7 +30,7 @@ export class NodeTally {
     this.#counts = new Map(ring.nodes.map(({ id }) => [id, 0]));
   }
 
-  add(key: string): void {
+  add(key: string | Uint8Array): void {
     const word = createHash('sha1').update(key).digest().readUInt32BE(0);
     const partition = Math.floor((word / 2 ** 32) * this.#ring.partitions);
     const owners = this.#ring.preferenceLists[partition] ?? [];

@@ -1,15 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 
 /**
- * Cuts a stream of bytes into JSON records, each a line (NDJSON) or an element of one array, with
- * no more than one record and one chunk in memory. It finds the borders only; whether a record is
- * JSON is for the parser to say, so that a bad one does not end the input.
+ * Cuts a stream of bytes into records, each a line (NDJSON), an element of one array or a row (CSV:
+ * csv.ts), with no more than one record and one chunk in memory. It finds the borders only; whether
+ * a record is sound is for its parser to say, so that a bad one does not end the input.
  */
 
-export type Format = 'ndjson' | 'array';
+export type Format = 'ndjson' | 'array' | 'csv';
 
 export interface RawRecord {
-  /** 1-based: the line of NDJSON (blank ones count), the element of an array. */
+  /** 1-based: the line of NDJSON (blank ones count), the element of an array, the line where a row of CSV begins. */
   readonly number: number;
   readonly text?: string;
   /** Why there is no text. */
@@ -33,7 +33,7 @@ function isSpace(byte: number): boolean {
 }
 
 /** The bytes of the record that is being read. A longer one than `maxBytes` is forgotten as it comes. */
-class Pending {
+export class Pending {
   readonly #maxBytes: number;
   #parts: Buffer[] = [];
   #bytes = 0;
@@ -48,14 +48,22 @@ class Pending {
     else if (part.length > 0) this.#parts.push(part);
   }
 
+  get empty(): boolean {
+    return this.#bytes === 0;
+  }
+
   take(number: number): RawRecord {
     const [parts, bytes] = [this.#parts, this.#bytes];
     this.#parts = [];
     this.#bytes = 0;
     if (bytes > this.#maxBytes) return { number, problem: `longer than ${this.#maxBytes} bytes` };
     const whole = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-    return isUtf8(whole) ? { number, text: whole.toString().trim() } : { number, problem: 'not UTF-8' };
+    return isUtf8(whole) ? { number, text: whole.toString() } : { number, problem: 'not UTF-8' };
   }
+}
+
+function trimmed(record: RawRecord): RawRecord {
+  return record.text === undefined ? record : { number: record.number, text: record.text.trim() };
 }
 
 export interface Splitter {
@@ -91,7 +99,7 @@ export class LineSplitter implements Splitter {
   }
 
   #finish(records: RawRecord[]): void {
-    const record = this.#pending.take(++this.#line);
+    const record = trimmed(this.#pending.take(++this.#line));
     if (record.text !== '') records.push(record);
   }
 }
@@ -157,7 +165,7 @@ export class ArraySplitter implements Splitter {
   }
 
   #finish(records: RawRecord[], last: boolean): void {
-    const record = this.#pending.take(this.#number + 1);
+    const record = trimmed(this.#pending.take(this.#number + 1));
     if (last) this.#state = 'after';
     // `[]` has no element; a comma before the bracket announces one, and an empty one is a mistake.
     if (last && this.#number === 0 && record.text === '') return;

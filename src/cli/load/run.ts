@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RingletError } from '../../base/errors.js';
-import { compactJson } from './compact.js';
-import { RecordError, type KeyOf } from './key-template.js';
+import { LIMITS } from '../../base/limits.js';
+import { type Entry, RecordError } from '../entries/entry.js';
+import type { Prepare } from './prepare.js';
 import { InputError, type RawRecord } from './records.js';
 import { SeenKeys } from './seen-keys.js';
 import { Window } from './window.js';
@@ -15,16 +16,22 @@ const FIRST_PAUSE_MS = 20;
 const HOPELESS = 100;
 
 export interface Loader {
-  readonly keyOf: KeyOf;
-  write(key: string, value: Uint8Array): Promise<unknown>;
+  readonly prepare: Prepare;
+  write(entry: Entry): Promise<unknown>;
   /** Whether a write that may have been applied can be sent again without making a sibling. */
   readonly repeatable: boolean;
-  written(key: string): void;
+  written(key: string | Uint8Array): void;
   tell(line: string): void;
+  /** Records up to this number were written by an earlier load. */
+  readonly after?: number;
 }
 
 export interface LoadCounts {
   records: number;
+  /** Of these, those that an earlier load has written. */
+  skipped: number;
+  /** Those whose time is over. */
+  expired: number;
   written: number;
   bad: number;
   /** Writes that failed for good. */
@@ -41,6 +48,8 @@ export interface LoadCounts {
 export class LoadRun {
   readonly counts: LoadCounts = {
     records: 0,
+    skipped: 0,
+    expired: 0,
     written: 0,
     bad: 0,
     failed: 0,
@@ -52,10 +61,19 @@ export class LoadRun {
   readonly #seen = new SeenKeys();
   readonly #window = new Window(IN_FLIGHT);
   readonly #keysInFlight = new Map<string, Promise<void>>();
+  /** Numbers of records that are not written yet, or failed, in order. */
+  readonly #open = new Set<number>();
+  #taken = 0;
   #failedInARow = 0;
 
   constructor(loader: Loader) {
     this.#loader = loader;
+  }
+
+  /** All records up to this number are acknowledged, or no records that can be written. */
+  get settled(): number {
+    const [oldest] = this.#open;
+    return oldest === undefined ? this.#taken : oldest - 1;
   }
 
   async run(batches: AsyncIterable<readonly RawRecord[]>): Promise<LoadCounts> {
@@ -78,49 +96,75 @@ export class LoadRun {
   }
 
   async #take(record: RawRecord): Promise<void> {
+    const { number } = record;
     this.counts.records++;
-    const prepared = this.#prepare(record);
-    if (prepared === undefined) return;
-    const { key, value } = prepared;
-    this.#seen.add(key);
-    await this.#keysInFlight.get(key);
+    if (number <= (this.#loader.after ?? 0)) {
+      this.counts.skipped++;
+      this.#taken = number;
+      return;
+    }
+    const entry = this.#prepare(record);
+    if (entry === undefined) {
+      this.#taken = number;
+      return;
+    }
+    const name = nameOf(entry.key);
+    this.#seen.add(name);
+    await this.#keysInFlight.get(name);
     await this.#window.start(() => {
-      const written = this.#write(record.number, key, value).finally(() => this.#keysInFlight.delete(key));
-      this.#keysInFlight.set(key, written);
+      this.#open.add(number);
+      this.#taken = number;
+      const written = this.#write(number, entry).finally(() => this.#keysInFlight.delete(name));
+      this.#keysInFlight.set(name, written);
       return written;
     });
   }
 
-  #prepare({ number, text, problem }: RawRecord): { key: string; value: Uint8Array } | undefined {
+  /** What is left to write of a record; undefined where that is nothing. */
+  #prepare(record: RawRecord): Entry | undefined {
     try {
-      if (text === undefined) throw new RecordError(problem ?? 'it has no text');
-      const parsed = parse(text);
-      return { key: this.#loader.keyOf(parsed, number), value: Buffer.from(compactJson(text, parsed)) };
+      const entry = this.#loader.prepare(record);
+      checkKey(entry.key);
+      const values = entry.values.filter(
+        ({ expiresAtMs }) => expiresAtMs === undefined || expiresAtMs > Date.now(),
+      );
+      if (values.length > 0) return { key: entry.key, values };
+      this.counts.expired++;
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
-      if (++this.counts.bad <= TOLD) this.#loader.tell(`record ${number} is skipped: ${error.message}`);
-      return undefined;
+      this.#bad(record.number, error);
     }
+    return undefined;
   }
 
-  async #write(number: number, key: string, value: Uint8Array): Promise<void> {
+  #bad(number: number, error: RecordError): void {
+    if (++this.counts.bad <= TOLD) this.#loader.tell(`record ${number} is skipped: ${error.message}`);
+  }
+
+  async #write(number: number, entry: Entry): Promise<void> {
     try {
-      await this.#attempt(key, value);
+      await this.#attempt(entry);
       this.#failedInARow = 0;
       this.counts.written++;
-      this.counts.bytes += value.length;
-      this.#loader.written(key);
+      for (const { bytes } of entry.values) this.counts.bytes += bytes.length;
+      this.#loader.written(entry.key);
+      this.#open.delete(number);
     } catch (error) {
+      if (error instanceof RecordError) {
+        this.#open.delete(number);
+        this.#bad(number, error);
+        return;
+      }
       this.#failedInARow++;
       const message = error instanceof RingletError ? `${error.code}: ${error.message}` : String(error);
       if (++this.counts.failed <= TOLD) this.#loader.tell(`record ${number} is not written: ${message}`);
     }
   }
 
-  async #attempt(key: string, value: Uint8Array): Promise<void> {
+  async #attempt(entry: Entry): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#loader.write(key, value);
+        await this.#loader.write(entry);
         return;
       } catch (error) {
         const again = error instanceof RingletError && error.retryable;
@@ -132,12 +176,14 @@ export class LoadRun {
   }
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new RecordError(
-      text === '' ? 'it is empty' : `it is no JSON (${(error as Error).message.slice(0, 120)})`,
-    );
-  }
+function checkKey(key: string | Uint8Array): void {
+  const bytes = typeof key === 'string' ? Buffer.byteLength(key) : key.length;
+  if (bytes === 0) throw new RecordError('its key is empty');
+  if (bytes > LIMITS.keyBytes)
+    throw new RecordError(`its key has ${bytes} bytes, at most ${LIMITS.keyBytes} fit`);
+}
+
+/** Of keys that are bytes: a text that no other key has, since they are no UTF-8. */
+function nameOf(key: string | Uint8Array): string {
+  return typeof key === 'string' ? key : `\0${Buffer.from(key).toString('latin1')}`;
 }
