@@ -116,6 +116,8 @@ export const LIMITS = {
   tombstones: 1 << 16,
   /** Keys with a value that expires of which a virtual node knows; a walk finds those that expire later. */
   expiring: 1 << 18,
+  /** Keys that are loaded at the same time, in sets of 16: where a set is full, the next one waits. */
+  leases: 16_384,
   /** The longest time to live: ten years. */
   maxTtlMs: 10 * 366 * 86_400_000,
   /** The last time at which a value may expire, in milliseconds since 1970: the last that a Date can hold. */

@@ -115,7 +115,41 @@ export interface GetResult {
   readonly context?: Context;
   /** Fewer than R owners contributed: what only the others have is missing. Then an absence proves nothing. */
   readonly degraded: boolean;
+  /** Until when `getOrSet` remembers that there is nothing; only where it does. */
+  readonly absentUntilMs?: number;
   readonly timeline?: readonly TimelineEvent[];
+}
+
+/** What `getOrSet` gives the loader. */
+export interface LoadRequest {
+  readonly key: Key;
+  /** Fires when nobody waits for the value any more. */
+  readonly signal: AbortSignal;
+}
+
+/** Gets a value from where it comes from; undefined: there is none. */
+export type Load = (request: LoadRequest) => Value | undefined | Promise<Value | undefined>;
+
+export interface GetOrSetOptions {
+  /** Of what is loaded, in milliseconds; 0: for ever. Default: the bucket's. */
+  readonly ttlMs?: number;
+  /**
+   * What is loaded lives so much longer. In the last so many milliseconds of its life a value is *stale*: it
+   * is returned at once, and loaded anew in the background. Default 0. Give it with every call for a key.
+   */
+  readonly staleWhileRevalidateMs?: number;
+  /** So long it is remembered that `load` returned undefined. Default 0: not at all. */
+  readonly negativeTtlMs?: number;
+  /** Of the whole call, the load included; 1 to 600,000, default 5,000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  readonly contentType?: string;
+}
+
+export interface GetOrSetResult extends GetResult {
+  readonly source: 'stored' | 'stale' | 'loaded';
+  /** Why what was loaded is not stored; the next one will load again. */
+  readonly error?: Error;
 }
 
 export interface PutResult {
@@ -199,6 +233,16 @@ export interface Bucket {
   touch(key: Key, lifetime: Lifetime, options?: TouchOptions): Promise<boolean>;
   /** Lets them live for ever. */
   persist(key: Key, options?: TouchOptions): Promise<boolean>;
+  /**
+   * The stored value, or else what `load` returns, which is stored. One load of a key runs at a time over all
+   * threads of the process; the others wait for what it stores, or load themselves when it throws, its
+   * thread ends or its time is over. Callers of one thread share a load, its error included.
+   *
+   * What is loaded is stored only if nobody has put or deleted the key meanwhile.
+   *
+   * @throws RingletError TIMEOUT, ABORTED, VALUE_TOO_LARGE, BAD_REQUEST; whatever `load` throws
+   */
+  getOrSet(key: Key, load: Load, options?: GetOrSetOptions): Promise<GetOrSetResult>;
   getMany(keys: readonly Key[], options?: GetOptions): Promise<GetResult[]>;
   putMany(entries: readonly PutEntry[], options?: PutOptions): Promise<PutOutcome[]>;
   scan(options?: ScanOptions): AsyncIterableIterator<ScanItem>;

@@ -17,11 +17,14 @@ import type {
   ContextLike,
   DeleteOptions,
   GetOptions,
+  GetOrSetOptions,
+  GetOrSetResult,
   GetResult,
   IncrementOptions,
   Inspection,
   Key,
   Lifetime,
+  Load,
   PutEntry,
   PutOptions,
   PutOutcome,
@@ -36,6 +39,7 @@ import type {
 import { bounded } from './bounded.js';
 import type { Connection } from './connection.js';
 import { VectorContext, vectorOf } from './context.js';
+import { GetOrSet } from './get-or-set.js';
 import { Gets } from './gets.js';
 import { inspectionOf } from './inspect.js';
 import { ERROR, OK } from './latencies.js';
@@ -70,6 +74,7 @@ export class ConnectedBucket implements Bucket {
   private readonly directory: BucketDirectory;
   private readonly wanted: Partial<BucketProperties>;
   private readonly gets: Gets;
+  private readonly loads: GetOrSet;
   private cell: BucketCell | undefined;
   private checked: BucketDefinition | undefined;
   /** Of a request without options. */
@@ -90,6 +95,14 @@ export class ConnectedBucket implements Bucket {
     this.name = name;
     this.wanted = wanted;
     this.gets = new Gets(connection, resolvers);
+    this.loads = new GetOrSet({
+      name,
+      connection,
+      get: (key, options) => this.get(key, options),
+      put: (key, value, options) => this.put(key, value, options),
+      remove: (key, options) => this.write(OP_DELETE, key, NO_BYTES, '', 0, options),
+      ttlMs: () => this.find()?.properties.ttlMs ?? this.wanted.ttlMs ?? 0,
+    });
     this.quick = new QuickRequests(connection, this.gets, () =>
       this.find() === undefined ? undefined : this.readPolicy,
     );
@@ -301,6 +314,10 @@ export class ConnectedBucket implements Bucket {
     if (options.expiresAtMs !== undefined) return options.expiresAtMs;
     const ttlMs = operation === OP_DELETE ? 0 : (options.ttlMs ?? policy.ttlMs ?? 0);
     return ttlMs === 0 ? 0 : this.connection.expiry.nowMs() + ttlMs;
+  }
+
+  async getOrSet(key: Key, load: Load, options: GetOrSetOptions = NO_OPTIONS): Promise<GetOrSetResult> {
+    return this.loads.run(key, load, options);
   }
 
   getMany(keys: readonly Key[], options: GetOptions = NO_OPTIONS): Promise<GetResult[]> {

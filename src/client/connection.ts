@@ -16,12 +16,14 @@ import {
   VNODE_INCARNATION,
   VNODE_STATE,
 } from '../messaging/layout.js';
+import { LeaseTable } from '../messaging/lease-table.js';
 import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import type { Endpoint } from '../messaging/transport.js';
 import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
 import { CallerRing } from './caller-ring.js';
 import { DirectReader } from './direct-reader.js';
+import type { GetOrSetFlight } from './get-or-set.js';
 import { KeyRouter } from './key-router.js';
 import { Patience } from '../messaging/patience.js';
 import { LatencyRecorder } from './latencies.js';
@@ -56,6 +58,10 @@ export class Connection {
   readonly frames: FrameContext;
   readonly rings: CallerRing;
   readonly latencies: LatencyRecorder;
+  readonly caller: number;
+  /** Keys that are loaded: by any thread, and by this one. */
+  readonly leases: LeaseTable;
+  readonly flights = new Map<string, GetOrSetFlight>();
   private readonly endpoint: Endpoint;
   private readonly control: Int32Array;
   private readonly layout: SharedLayout;
@@ -76,6 +82,8 @@ export class Connection {
   constructor(given: StoreView, caller: number) {
     const view = { ...given };
     this.view = view;
+    this.caller = caller;
+    this.leases = new LeaseTable(view.shared.leases);
     this.layout = new SharedLayout(view.shared.shape);
     this.control = new Int32Array(view.shared.control);
     const party = this.layout.callerParty(caller);

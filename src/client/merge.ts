@@ -61,7 +61,17 @@ export function resultOf(
   );
   const siblings = kind === KIND_COUNTER ? counterSibling(live) : live.map(siblingOf);
   if (siblings.length === 1) return { found: true, value: siblings[0]!.value, siblings, context, degraded };
-  return { found: siblings.length > 0, siblings, context, degraded };
+  if (siblings.length > 0) return { found: true, siblings, context, degraded };
+  const absentUntilMs = absenceOf(clock, expiry);
+  const absence = absentUntilMs === 0 ? {} : { absentUntilMs };
+  return { found: false, siblings, context, degraded, ...absence };
+}
+
+/** Until when it is known that there is nothing: the time of a tombstone that has one (get-or-set.ts); 0: of none. */
+function absenceOf(clock: Clock<StoredValue>, expiry: Pick<ExpiryClock, 'isOver'>): number {
+  return values(clock).reduce((last, { deleted, expiresAtMs = 0 }) => {
+    return deleted && expiresAtMs > last && !expiry.isOver(expiresAtMs) ? expiresAtMs : last;
+  }, 0);
 }
 
 function siblingOf({ bytes, contentType, time, expiresAtMs }: StoredValue): Sibling {

@@ -68,8 +68,8 @@ export function checkProperties(
 }
 
 /** @throws RingletError BAD_REQUEST */
-export function checkTtl(ttlMs: number, least: 0 | 1): void {
-  range('ttlMs', ttlMs, least, LIMITS.maxTtlMs);
+export function checkTtl(ttlMs: number, least: 0 | 1, what = 'ttlMs'): void {
+  range(what, ttlMs, least, LIMITS.maxTtlMs);
 }
 
 /** @throws RingletError BAD_REQUEST */

@@ -6,11 +6,14 @@ import type {
   BucketProperties,
   DeleteOptions,
   GetOptions,
+  GetOrSetOptions,
+  GetOrSetResult,
   GetResult,
   IncrementOptions,
   Inspection,
   Key,
   Latency,
+  Load,
   PutEntry,
   PutOptions,
   PutOutcome,
@@ -95,6 +98,9 @@ export class ConnectedStore implements Store {
   }
   persist(key: Key, options?: TouchOptions): Promise<boolean> {
     return this.standard.persist(key, options);
+  }
+  getOrSet(key: Key, load: Load, options?: GetOrSetOptions): Promise<GetOrSetResult> {
+    return this.standard.getOrSet(key, load, options);
   }
   getMany(keys: readonly Key[], options?: GetOptions): Promise<GetResult[]> {
     return this.standard.getMany(keys, options);

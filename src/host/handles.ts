@@ -9,6 +9,7 @@ import {
   CALLER_SUSPECTS,
   SharedLayout,
 } from '../messaging/layout.js';
+import { LeaseTable } from '../messaging/lease-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import { clearVnodeBits } from '../messaging/vnode-bits.js';
 import type { HostBuckets } from './buckets.js';
@@ -82,6 +83,7 @@ export class Handles {
   private release(caller: number): void {
     Atomics.store(this.control, this.layout.callerWord(caller) + CALLER_READER_EPOCH, 0);
     Atomics.store(this.control, this.layout.callerWord(caller) + CALLER_RING_REVISION, 0);
+    new LeaseTable(this.view.shared.leases).clear(caller);
     clearVnodeBits(this.control, this.layout.callerWord(caller) + CALLER_SUSPECTS);
     Atomics.store(this.control, this.layout.doorbellWord(this.layout.callerParty(caller)), 0);
     const { ring, shared } = this.view;

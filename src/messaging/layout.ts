@@ -2,6 +2,7 @@ import { assert } from '../base/assert.js';
 import { LIMITS } from '../base/limits.js';
 import { align } from '../base/memory.js';
 import { FaultTable } from './fault-table.js';
+import { LeaseTable } from './lease-table.js';
 
 /**
  * The store's shared memory apart from the object buffers, allocated once at start.
@@ -200,6 +201,8 @@ export interface SharedBuffers {
   readonly rings: SharedArrayBuffer;
   /** See ring-table.ts. */
   readonly topology: SharedArrayBuffer;
+  /** Of keys that somebody loads; see lease-table.ts. */
+  readonly leases: SharedArrayBuffer;
   /** Only in a store that was opened with faults allowed; see fault-table.ts. */
   readonly faults?: SharedArrayBuffer;
 }
@@ -211,6 +214,7 @@ export function allocateShared(shape: SharedShape, allowFaults = false): SharedB
     control: new SharedArrayBuffer(layout.controlBytes),
     rings: new SharedArrayBuffer(layout.ringsBytes),
     topology: new SharedArrayBuffer(2 * TOPOLOGY_SLOT_BYTES),
+    leases: LeaseTable.allocate(),
     ...(allowFaults ? { faults: FaultTable.allocate(shape.vnodes) } : {}),
   };
 }

@@ -5,8 +5,6 @@ import {
   IF_NOTHING,
   OP_DELETE,
   OP_INCREMENT,
-  OP_PUT,
-  OP_TOUCH,
   PUT_FIXED_WORDS,
 } from '../messaging/frames.js';
 import { CONTENT_TYPE_LITERAL, CONTENT_TYPES } from '../storage/record.js';
@@ -27,7 +25,7 @@ export interface PutRequest extends Place {
   /** Only owners count towards W: a strict quorum was asked for, or the put has a condition. */
   readonly ownersOnly: boolean;
   readonly by: number;
-  /** Of a put or touch, in wall milliseconds; 0: never. */
+  /** Of a put, touch or delete, in wall milliseconds; 0: never. A tombstone's: until then it is known that there is nothing. */
   readonly expiresAtMs: number;
   readonly context: Clock<never>;
   readonly key: Uint8Array;
@@ -75,7 +73,7 @@ export function readPut(words: Int32Array, bytes: Uint8Array, at: number): PutRe
     r: (words[at + 11]! >>> 16) & 0xff,
     contentTypeCode: words[at + 11]! >>> 24,
     by: operation === OP_INCREMENT ? readDouble(words, at + 14) : 0,
-    expiresAtMs: operation === OP_PUT || operation === OP_TOUCH ? readDouble(words, at + 14) : 0,
+    expiresAtMs: operation === OP_INCREMENT ? 0 : readDouble(words, at + 14),
     context,
     key: bytes.subarray(keyAt * 4, keyAt * 4 + keyBytes),
     keyWords: words.subarray(keyAt, keyAt + ((keyBytes + 3) >>> 2)),

@@ -113,10 +113,12 @@ export function mortalityOf(words: Int32Array, at: number): number {
     if ((flags & VALUE_DELETED) === 0) live++;
     expires |= flags & VALUE_EXPIRES;
   }
-  return (live === 0 && kindAt(words, at) !== KIND_REMOVED ? IS_TOMBSTONE : 0) | expires;
+  // One that expires stands for an absence that is remembered so long: until then it stays.
+  const isTombstone = live === 0 && expires === 0 && kindAt(words, at) !== KIND_REMOVED;
+  return (isTombstone ? IS_TOMBSTONE : 0) | expires;
 }
 
-/** Whether a key that was not removed has no live value: a tombstone. */
+/** Whether a key that was not removed has no live value, and is remembered for nothing else: a tombstone. */
 export function isTombstone(words: Int32Array, at: number): boolean {
   return (mortalityOf(words, at) & IS_TOMBSTONE) !== 0;
 }

@@ -6,8 +6,10 @@ import type {
   Context,
   ContextLike,
   GetOptions,
+  GetOrSetResult,
   GetResult,
   Key,
+  Load,
   PutOptions,
   PutResult,
   Quorum,
@@ -103,6 +105,14 @@ export class FakeBucket implements Bucket {
         ? { timeline: [{ atUs: 1_500, event: 'answered', vnode: 'n1.0', outcome: '"hit"' }] as const }
         : {}),
     };
+  }
+
+  async getOrSet(key: Key, load: Load): Promise<GetOrSetResult> {
+    const seen = await this.get(key);
+    if (seen.found) return { ...seen, source: 'stored' };
+    const value = await load({ key, signal: new AbortController().signal });
+    if (value !== undefined) await this.put(key, value);
+    return { ...(await this.get(key)), source: 'loaded' };
   }
 
   async put(key: Key, value: Value, options: PutOptions = {}): Promise<PutResult> {
