@@ -1,5 +1,6 @@
 import type { CaseSpec, CpuStep, LoadStep, StepReport, StepResources } from './case.js';
 import { NodeLoadSampler } from './node-loads.js';
+import { settle } from './settle.js';
 import { LoadPool } from '../load/load-pool.js';
 import { runPart } from '../load/load-task.js';
 import { nowMs } from '../measure/clock.js';
@@ -13,6 +14,7 @@ export async function runSteps(spec: CaseSpec, report: (step: StepReport) => voi
   const system = await openSystem(spec.system);
   const workload = new Workload(spec.workload);
   await system.target.writeAll(workload);
+  await settle();
   for (const step of spec.steps) {
     report(step.kind === 'cpu' ? await runCpu(step) : await runLoad(spec, system, workload, step));
   }

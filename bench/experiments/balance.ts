@@ -23,6 +23,7 @@ const VARIANTS: readonly Variant[] = [
 /** Fig. 6 of the paper, with its criterion of 15 %, over bins of each rate's window. */
 export default defineExperiment({
   name: 'balance',
+  order: 3,
   title: 'Balance: does every node get its share?',
   question:
     'How many nodes are out of balance by 15 %, at low and at high load, with even and with skewed keys?',

@@ -27,7 +27,7 @@ export default defineExperiment({
   title: 'Coordination: who asks the replicas',
   question:
     'What does it save that the calling thread knows the ring and coordinates, instead of any node behind a load balancer?',
-  required: true,
+  order: 7,
   explanation: {
     shows:
       'Server-driven: a request goes to any virtual node; one that owns the key coordinates it, another one passes a put on to an owner, or asks the owners for their copies itself. Client-driven: the calling thread knows which virtual nodes own a key, asks them, and sends a put straight to one of them. This store has a third way that a network lacks: reading the owners’ copies in shared memory without asking.',

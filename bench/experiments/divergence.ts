@@ -16,7 +16,7 @@ export default defineExperiment({
   name: 'divergence',
   title: 'Divergence: how many versions a get returns',
   question: 'How many concurrent versions do gets return, and do they stay few when many write the same key?',
-  required: true,
+  order: 8,
   explanation: {
     shows:
       'Two writers that have not seen each other’s write leave two versions (siblings), which a later reader resolves. The first figure is the number of siblings of one key that seven writers overwrite, under dotted version vectors, which this store has, and under plain version vectors per coordinator, which Dynamo had. The second is how many versions gets of the running store returned.',

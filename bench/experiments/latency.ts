@@ -16,6 +16,7 @@ const DAY_HOURS = 24;
 /** Fig. 4 of the paper: a day's load; and beyond it, where the latencies leave the ground. */
 export default defineExperiment({
   name: 'latency',
+  order: 1,
   title: 'Latency over a day, and up to saturation',
   question: 'How long do gets and puts take while the load rises and falls, and which rate is too much?',
   explanation: {
@@ -34,7 +35,7 @@ export default defineExperiment({
       peakPerSecond: 10_000,
       day: { warmupSeconds: 0.2, seconds: 2 },
       bins: 12,
-      ratesPerSecond: [1_000, 10_000, 40_000],
+      ratesPerSecond: [1_000, 5_000, 10_000, 20_000, 40_000],
       warmupSeconds: 0.2,
       seconds: 0.4,
     },

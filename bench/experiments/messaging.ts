@@ -31,7 +31,7 @@ const REQUIRED_AT = { bytes: 100, inFlight: 64 };
 
 export default defineExperiment<Parameters>({
   name: 'messaging',
-  required: true,
+  order: 5,
   title: 'Messaging: what it costs to ask another thread',
   question:
     'How many round trips between two threads do ring buffers give, how many a MessagePort, and what does reading without a message save?',

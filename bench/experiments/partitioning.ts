@@ -16,7 +16,7 @@ const NAMES: Readonly<Record<Strategy, string>> = {
 /** Fig. 8 of the paper, by calculation; then what it means for larger clusters and for a join. */
 export default defineExperiment({
   name: 'partitioning',
-  required: true,
+  order: 6,
   title: 'Partitioning: how evenly keys are spread, at what cost',
   question:
     'Which way of cutting the key space into ranges loads the nodes most evenly for the metadata it needs?',

@@ -14,8 +14,6 @@ export interface LagReport {
 }
 
 const SAMPLE_MS = 50;
-/** Each end of the window is the median of the samples in this long a stretch. */
-const STRETCH_MS = 1_000;
 
 export function lagOf(stats: Pick<StoreStats, 'vnodes'>): Lag {
   return {
@@ -33,23 +31,27 @@ export class LagSampler {
     this.#timer = setInterval(() => this.#samples.push({ atMs: nowMs(), lag: read() }), SAMPLE_MS);
   }
 
-  /** Compares the first stretch after the warm-up with the last one; null without samples. */
+  /**
+   * Compares the two halves of the window; null without samples. The journal's lag is a queue: its
+   * median counts. The engine's is a saw-tooth, for a checkpoint moves what has gathered: its peaks count.
+   */
   stop(measuredFromMs: number): LagReport | null {
     clearInterval(this.#timer);
     const measured = this.#samples.filter(({ atMs }) => atMs >= measuredFromMs);
     const last = measured.at(-1);
     if (last === undefined) return null;
-    const stretchMs = Math.min(STRETCH_MS, (last.atMs - measuredFromMs) / 3);
-    const middle = (lags: readonly Lag[]): Lag => ({
-      journalRecords: median(lags.map((lag) => lag.journalRecords)),
-      engineRecords: median(lags.map((lag) => lag.engineRecords)),
-    });
-    const lagsWhere = (keep: (atMs: number) => boolean): Lag[] =>
-      measured.filter(({ atMs }) => keep(atMs)).map(({ lag }) => lag);
-    const head = lagsWhere((atMs) => atMs <= measuredFromMs + stretchMs);
+    const halfMs = (measuredFromMs + last.atMs) / 2;
+    const half = (keep: (atMs: number) => boolean): Lag => {
+      const lags = measured.filter(({ atMs }) => keep(atMs)).map(({ lag }) => lag);
+      const chosen = lags.length > 0 ? lags : [last.lag];
+      return {
+        journalRecords: median(chosen.map((lag) => lag.journalRecords)),
+        engineRecords: Math.max(...chosen.map((lag) => lag.engineRecords)),
+      };
+    };
     return {
-      afterWarmup: middle(head.length > 0 ? head : [measured[0]!.lag]),
-      atEnd: middle(lagsWhere((atMs) => atMs >= last.atMs - stretchMs)),
+      afterWarmup: half((atMs) => atMs < halfMs),
+      atEnd: half((atMs) => atMs >= halfMs),
     };
   }
 }

@@ -88,11 +88,13 @@ export function peers(parameters: PeersParameters, sqlite: boolean): readonly Co
     embedded('lmdb', 'defaults (fsync)', [get1, put1, put64], lmdb(false)),
     embedded('lmdb-nosync', 'noSync', [get1, put1, put64], lmdb(true)),
     embedded('level', 'getSync, put without sync', [get1, put1, put64], level(false)),
-    embedded('level-sync', 'put with sync', [put1, put64], level(true)),
+    ...(parameters.allLevels ? [embedded('level-sync', 'put with sync', [put1, put64], level(true))] : []),
     ...(sqlite
       ? [
           embedded('sqlite-normal', 'WAL, synchronous NORMAL', [get1, put1], sqliteWith('NORMAL')),
-          embedded('sqlite-full', 'WAL, synchronous FULL', [put1], sqliteWith('FULL')),
+          ...(parameters.allLevels
+            ? [embedded('sqlite-full', 'WAL, synchronous FULL', [put1], sqliteWith('FULL'))]
+            : []),
         ]
       : []),
   ];

@@ -59,16 +59,17 @@ export interface Experiment {
   readonly title: string;
   readonly question: string;
   readonly explanation: Explanation;
-  /** It has required figures, so it runs before the others: what does not fit into the time is not among these. */
-  readonly required: boolean;
+  /** Place in a run, lowest first: what a slow machine has no time for is at the end. */
+  readonly order: number;
   plan(mode: Mode): ExperimentPlan;
   /** What this machine gave, in sentences with figures. */
   findings(result: ExperimentResult): readonly string[];
   figures(result: ExperimentResult): readonly Figure[];
 }
 
-interface Definition<P> extends Omit<Experiment, 'plan' | 'required' | 'findings' | 'figures'> {
-  readonly required?: boolean;
+interface Definition<P> extends Omit<Experiment, 'plan' | 'order' | 'findings' | 'figures'> {
+  /** Default: after all that have one. */
+  readonly order?: number;
   readonly parameters: Readonly<Record<Mode, P>>;
   seconds(parameters: P): number;
   run(parameters: P, context: ExperimentContext): Promise<ExperimentOutput>;
@@ -76,15 +77,17 @@ interface Definition<P> extends Omit<Experiment, 'plan' | 'required' | 'findings
   figures(rows: readonly Row[], parameters: P): readonly Figure[];
 }
 
+const LAST = 100;
+
 /** The default export of each file in bench/experiments/. */
 export function defineExperiment<P extends object>(definition: Definition<P>): Experiment {
-  const { name, title, question, explanation, required = false } = definition;
+  const { name, title, question, explanation, order = LAST } = definition;
   return {
     name,
     title,
     question,
     explanation,
-    required,
+    order,
     plan(mode) {
       const parameters = definition.parameters[mode];
       return {

@@ -16,7 +16,7 @@ export async function loadExperiments(): Promise<readonly Experiment[]> {
       return module.default;
     }),
   );
-  return experiments.sort((a, b) => Number(b.required) - Number(a.required));
+  return experiments.sort((a, b) => a.order - b.order);
 }
 
 /** The named experiments in the order of the registry; all when no name is given. */
