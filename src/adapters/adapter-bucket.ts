@@ -89,10 +89,10 @@ function lastWriteWins(store: Store, name: string): Bucket {
   return store.bucket(name, { conflict: 'lww' });
 }
 
-/** Whether there was something to delete. */
+/** Whether there was something to delete; a tombstone is left only where there was, or where owners are missing that may know. */
 export async function remove(bucket: Bucket, key: string): Promise<boolean> {
-  const { found } = await bucket.get(key);
-  if (found) await bucket.delete(key);
+  const { found, degraded } = await bucket.get(key);
+  if (found || degraded) await bucket.delete(key);
   return found;
 }
 
@@ -107,13 +107,6 @@ export async function clear(bucket: Bucket, prefix: string): Promise<void> {
     if (keys.push(key) === WIDTH) await flush();
   }
   await flush();
-}
-
-/** The keys with the prefix, without it. */
-export async function* keysUnder(bucket: Bucket, prefix: string): AsyncGenerator<string, void> {
-  for await (const { key, siblings } of bucket.scan({ prefix })) {
-    if (siblings.length > 0) yield decode(key).slice(prefix.length);
-  }
 }
 
 export function decode(bytes: Uint8Array): string {

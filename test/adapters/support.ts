@@ -7,6 +7,12 @@ const dist = new URL('../../dist/src/adapters/', import.meta.url).href;
 export const { KeyvRinglet } = (await import(
   `${dist}keyv.js`
 )) as typeof import('../../src/adapters/keyv.js');
+export const { default: ringletDriver } = (await import(
+  `${dist}unstorage.js`
+)) as typeof import('../../src/adapters/unstorage.js');
+export const { RingletSessionStore } = (await import(
+  `${dist}session.js`
+)) as typeof import('../../src/adapters/session.js');
 
 /** One store for a file; each test takes a bucket of its own. */
 export function sharedStore(): { readonly store: HostStore; fresh(): string } {
