@@ -96,6 +96,7 @@ export const LIMITS = {
   /** Admission of background work: how often it is adapted, the p99 that the foreground shall keep, the least share of the thread's time. */
   admissionWindowMs: 100,
   foregroundP99Ms: 2,
+  maxForegroundP99Ms: 10_000,
   backgroundShare: 0.1,
   /** The scrub: records and bytes of a slice, the pause between two, and between two passes; the first comes sooner. */
   scrubRecords: 256,

@@ -184,8 +184,8 @@ export class HttpTarget implements Target {
     return (await this.#json<{ change: RingProgress | null }>(call, this.#admin)).change ?? undefined;
   }
 
-  async rollBack(): Promise<RingProgress> {
-    const call = { method: 'DELETE', path: '/admin/ring' } as const;
+  async rollBack(abandon: boolean): Promise<RingProgress> {
+    const call = { method: 'DELETE', path: `/admin/ring${abandon ? '?abandon=true' : ''}` } as const;
     return (await this.#json<{ change: RingProgress }>(call, this.#admin)).change;
   }
 

@@ -12,6 +12,7 @@ interface Flags {
   readonly plan?: true;
   readonly wait: boolean;
   readonly rollBack?: true;
+  readonly abandon?: true;
   readonly json?: true;
 }
 
@@ -52,6 +53,7 @@ function changeCommand(command: Command, examples: string): Command {
     .option('--plan', 'show what would move, and change nothing')
     .option('--no-wait', 'return as soon as it has begun')
     .option('--roll-back', 'take back the change under way, if it has handed nothing over yet')
+    .option('--abandon', 'with --roll-back: do not wait for a joiner that does not serve any more')
     .addHelpText(
       'after',
       `\nRequests go on meanwhile. One change at a time. A command that is stopped stops no change.\n\n${examples}`,
@@ -70,7 +72,7 @@ async function change(
       await print(flags.json === true ? `${JSON.stringify(plan)}\n` : planText(plan));
       return;
     }
-    let progress = flags.rollBack === true ? await target.rollBack() : await begin(target);
+    let progress = takesBack(flags) ? await target.rollBack(flags.abandon === true) : await begin(target);
     let shown = '';
     for (;;) {
       const line = flags.json === true ? JSON.stringify(progress) : progressLine(progress);
@@ -83,6 +85,11 @@ async function change(
       progress = (await target.ringProgress()) ?? progress;
     }
   });
+}
+
+function takesBack({ rollBack, abandon }: Flags): boolean {
+  if (rollBack === true || abandon !== true) return rollBack === true;
+  throw new RingletError('USAGE', 'abandon (flag --abandon): only with --roll-back', { option: 'abandon' });
 }
 
 function isOver({ phase }: RingProgress): boolean {

@@ -31,7 +31,8 @@ export function settingsOf(command: Command, without: readonly OptionKey[] = [])
 const KEPT = ['nodes', 'vnodes', 'capacity', 'partitions', 'n', 'r', 'w'] as const;
 
 export function openOptions({ settings, asked }: Resolved): OpenOptions {
-  const { data, engine, durability, valueBytes, flushMs, maxCallers, allowFaults } = settings;
+  const { data, engine, durability, valueBytes, flushMs, foregroundP99Ms, maxCallers, allowFaults } =
+    settings;
   const kept = Object.fromEntries(KEPT.filter((key) => asked.has(key)).map((key) => [key, settings[key]]));
   return {
     data,
@@ -41,6 +42,7 @@ export function openOptions({ settings, asked }: Resolved): OpenOptions {
     memoryMiB: settings.memory,
     valueBytes,
     flushMs,
+    foregroundP99Ms,
     maxCallers,
     allowFaults,
   };

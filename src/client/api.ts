@@ -494,8 +494,10 @@ export interface VnodeStats {
 export interface BackgroundStats {
   /** Of the thread's time that it may take: 1 as long as requests fare well. */
   readonly share: number;
-  /** What requests waited or took in the last moment that had any, in milliseconds, good to a fifth; the target is 2 ms. */
+  /** What requests waited or took in the last moment that had any, in milliseconds, good to a fifth. */
   readonly foregroundP99Ms: number;
+  /** What it shall be at most, as the store was opened (`foregroundP99Ms`); null: background work is never held back. */
+  readonly targetMs: number | null;
   /** Slices granted, and how often one was asked for in vain, by this thread; both modulo 2^32. */
   readonly slices: number;
   readonly held: number;
@@ -583,6 +585,11 @@ export interface OpenOptions {
   readonly valueBytes?: number;
   /** Longest time that a buffered write stays unwritten, ms; default 20. */
   readonly flushMs?: number;
+  /**
+   * Background work (transfers, handing over, trees, engine writes) is held back while the p99 of requests
+   * is above so many milliseconds: 1 to 10,000, default 2. `off`: it is never held back.
+   */
+  readonly foregroundP99Ms?: number | 'off';
   readonly maxCallers?: number;
   readonly resolvers?: Readonly<Record<string, Resolver>>;
   /**

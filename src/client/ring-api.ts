@@ -46,6 +46,15 @@ export interface RingProgress {
   readonly forMs: number;
 }
 
+export interface RollBackOptions {
+  /**
+   * Nobody waits for the joiner, which does not serve any more: its threads end, and what it alone has
+   * (hints for nodes that were away during the join) is lost with its directory. Also for a change that is
+   * on its way back already. Default false.
+   */
+  readonly abandon?: boolean;
+}
+
 /** Grows and shrinks the store while it serves; only where it was opened. */
 export interface RingControl {
   /** The change under way, or the last one since the store opened. */
@@ -58,8 +67,12 @@ export interface RingControl {
    */
   join(request: JoinRequest): Promise<RingProgress>;
   leave(node: string): Promise<RingProgress>;
-  /** Takes back a change that has handed nothing over yet; `finished` tells when all copies have gone again. @throws RingletError RING_CHANGING, BAD_REQUEST */
-  rollBack(): Promise<RingProgress>;
+  /**
+   * Takes back a change that has handed nothing over yet; `finished` tells when all copies have gone
+   * again. A join whose threads never came to serve is over at once.
+   * @throws RingletError RING_CHANGING, BAD_REQUEST
+   */
+  rollBack(options?: RollBackOptions): Promise<RingProgress>;
   /** Resolves when no change is under way. */
   finished(): Promise<RingProgress | undefined>;
 }

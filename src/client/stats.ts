@@ -207,6 +207,7 @@ export function readStats(view: StoreView): StoreStats {
       background: {
         share: gauge(GAUGE_BACKGROUND_SHARE) / 1_000,
         foregroundP99Ms: gauge(GAUGE_FOREGROUND_P99_US) / 1_000,
+        targetMs: Number.isFinite(view.foregroundP99Ms) ? view.foregroundP99Ms : null,
         slices: gauge(GAUGE_SLICES) >>> 0,
         held: gauge(GAUGE_SLICES_HELD) >>> 0,
       },

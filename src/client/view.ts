@@ -27,6 +27,8 @@ export interface StoreView {
   readonly maxCallers: number;
   readonly directReads: boolean;
   readonly coordination: 'client' | 'server';
+  /** Of the admission of background work; infinite: none is held back. */
+  readonly foregroundP99Ms: number;
   readonly defaults: BucketProperties;
   readonly openedAtMs: number;
 }

@@ -3,6 +3,7 @@ import {
   byteSize,
   capacities,
   hostPort,
+  offOr,
   oneOf,
   path,
   powerOfTwo,
@@ -51,6 +52,7 @@ export interface Settings {
   readonly w: number;
   readonly durability: 'buffered' | 'one-durable' | 'committed' | 'durable';
   readonly flushMs: number;
+  readonly foregroundP99Ms: number | 'off';
   readonly valueBytes: number;
   readonly maxCallers: number;
   readonly allowFaults: boolean;
@@ -84,7 +86,7 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
     placeholder: 'HOST:PORT',
     help: 'where Redis clients connect, or off; port 0 takes a free one',
     expects: 'off, or HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:6398 or [::1]:0',
-    parse: (given) => (given === 'off' ? given : hostPort(given)),
+    parse: offOr(hostPort),
     fallback: () => ({ host: '127.0.0.1', port: 6_398 }),
     print: (value) => (value === 'off' ? value : printHostPort(value)),
   },
@@ -215,6 +217,14 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
     expects: `a whole number of milliseconds from 1 to ${LIMITS.maxFlushMs}`,
     parse: wholeNumber(1, LIMITS.maxFlushMs),
     fallback: () => LIMITS.flushMs,
+  },
+  foregroundP99Ms: {
+    flag: 'foreground-p99-ms',
+    placeholder: 'MS',
+    help: 'p99 of requests above which background work is held back, or off: it never is',
+    expects: `off, or a whole number of milliseconds from 1 to ${LIMITS.maxForegroundP99Ms}`,
+    parse: offOr(wholeNumber(1, LIMITS.maxForegroundP99Ms)),
+    fallback: () => LIMITS.foregroundP99Ms,
   },
   valueBytes: {
     flag: 'value-bytes',

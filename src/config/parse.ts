@@ -24,6 +24,12 @@ export function wholeNumber(min: number, max: number): (given: unknown) => numbe
   };
 }
 
+export function offOr<T>(
+  parse: (given: unknown) => T | undefined,
+): (given: unknown) => T | 'off' | undefined {
+  return (given) => (given === 'off' ? given : parse(given));
+}
+
 export function powerOfTwo(max: number): (given: unknown) => number | undefined {
   const parse = wholeNumber(1, max);
   return (given) => {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { RingletError } from '../base/errors.js';
-import { firstState, rollBack } from '../ring/change.js';
+import { rollBack } from '../ring/change.js';
+import { firstState } from '../ring/state.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import type { EngineIdentity } from '../storage/engine.js';

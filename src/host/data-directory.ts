@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { assert } from '../base/assert.js';
 import { RingletError } from '../base/errors.js';
-import type { RingState } from '../ring/change.js';
+import type { RingState } from '../ring/state.js';
 import { ringOfState } from '../ring/live-ring.js';
 import { dataFileBytes, syncDirectory, writeError } from '../storage/lmdb-environment.js';
 import type { ActorBlocks } from './actor-blocks.js';

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { errorFrom, RingletError } from '../base/errors.js';
-import type { RingFact } from '../ring/change.js';
+import type { RingFact } from '../ring/state.js';
 import type { CleanState, FromVnode, ToVnode } from '../shard/worker-protocol.js';
 
 /** A virtual node that never says "ready" or "stopped" is given up after so long. */

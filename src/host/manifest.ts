@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { RingletError } from '../base/errors.js';
-import type { RingState } from '../ring/change.js';
+import type { RingState } from '../ring/state.js';
 import { readSealed, type SealedFile, writeSealed } from './durable-file.js';
 
 /** The shape that a store has for its whole life; changing it moves data. */

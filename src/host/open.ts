@@ -16,11 +16,14 @@ import {
   STORE_OPEN,
   STORE_READER_EPOCH,
   STORE_STATE,
+  takesRequests,
   VNODE_COUNTERS,
+  VNODE_STATE,
 } from '../messaging/layout.js';
 import { raiseReaderEpoch } from '../messaging/reader-epoch.js';
 import { RingTable } from '../messaging/ring-table.js';
-import { firstState, renumbered, type RingState, rollBack, slotsOfNodes } from '../ring/change.js';
+import { rollBack } from '../ring/change.js';
+import { firstState, renumbered, type RingState, slotsOfNodes } from '../ring/state.js';
 import { memberCount, ringOfState } from '../ring/live-ring.js';
 import { GAUGE_ENGINE_KEYS, GAUGE_HINTS } from '../shard/environment.js';
 import type { VnodeDisk } from '../shard/worker-protocol.js';
@@ -103,6 +106,7 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
           await supervisor.retire(slotsOfNodes([node]));
           directory?.removeNode(node.id);
         },
+        serves: (slot) => takesRequests(Atomics.load(control, layout.vnodeWord(slot) + VNODE_STATE)),
         keys: () => keysOf(view),
       },
       state,
@@ -198,6 +202,7 @@ function viewOf(options: ResolvedOptions, ring: StoreView['ring']): StoreView {
     maxCallers: options.maxCallers,
     directReads: options.directReads,
     coordination: options.coordination,
+    foregroundP99Ms: options.foregroundP99Ms,
     defaults: options.defaults,
     openedAtMs: Date.now(),
   };
@@ -285,6 +290,7 @@ class Assignments {
         bufferShape: view.bufferShape,
         maxRecordBytes: view.maxRecordBytes,
         flushMs: options.flushMs,
+        foregroundP99Ms: options.foregroundP99Ms,
       },
       firstActor: found?.clean?.actor ?? actors.next(),
       disk: found && diskOf(found, directory!.storeId, false),

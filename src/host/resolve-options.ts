@@ -24,6 +24,8 @@ export interface ResolvedOptions {
   readonly valueBytes: number;
   readonly maxRecordBytes: number;
   readonly flushMs: number;
+  /** Infinite: background work is never held back. */
+  readonly foregroundP99Ms: number;
   readonly maxCallers: number;
   readonly directReads: boolean;
   readonly coordination: 'client' | 'server';
@@ -50,6 +52,7 @@ const KNOWN = new Set<string>([
   'memoryMiB',
   'valueBytes',
   'flushMs',
+  'foregroundP99Ms',
   'maxCallers',
   'resolvers',
   'directReads',
@@ -120,6 +123,7 @@ export function resolveOptions(options: OpenOptions, stored?: Topology): Resolve
     valueBytes,
     maxRecordBytes: maxRecordBytes(valueBytes),
     flushMs: whole('flushMs', options.flushMs ?? LIMITS.flushMs, 1, LIMITS.maxFlushMs),
+    foregroundP99Ms: target(options.foregroundP99Ms),
     maxCallers: whole('maxCallers', options.maxCallers ?? LIMITS.callers, 1, LIMITS.maxCallers),
     // What the caller reads itself, no virtual node coordinates.
     directReads: coordination === 'client' && (options.directReads ?? true),
@@ -185,6 +189,11 @@ function nodeSpecs(
     capacity: whole(`capacity of ${id}`, capacity[id] ?? 1, 1, LIMITS.capacity),
     vnodes,
   }));
+}
+
+function target(given: OpenOptions['foregroundP99Ms'] = LIMITS.foregroundP99Ms): number {
+  if (given === 'off') return Number.POSITIVE_INFINITY;
+  return whole('foregroundP99Ms (if not off)', given, 1, LIMITS.maxForegroundP99Ms);
 }
 
 function whole(option: string, value: unknown, least: number, most: number): number {

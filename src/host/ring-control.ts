@@ -1,23 +1,17 @@
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
-import type { JoinRequest, RingControl, RingPlan, RingProgress } from '../client/ring-api.js';
+import type {
+  JoinRequest,
+  RingControl,
+  RingPlan,
+  RingProgress,
+  RollBackOptions,
+} from '../client/ring-api.js';
 import type { StoreView } from '../client/view.js';
 import type { RingTable } from '../messaging/ring-table.js';
-import {
-  beginJoin,
-  beginLeave,
-  changingNode,
-  movedPartitions,
-  refuseSecond,
-  type RingChange,
-  type RingFact,
-  type RingState,
-  rollBack,
-  slotsOfNodes,
-  slotsToClean,
-  startMoving,
-  withFacts,
-} from '../ring/change.js';
+import { beginJoin, beginLeave, refuseSecond, rollBack, startMoving, withFacts } from '../ring/change.js';
+import { movedPartitions, slotsToClean } from '../ring/parties.js';
+import { changingNode, type RingChange, type RingFact, type RingState, slotsOfNodes } from '../ring/state.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { NodeSpec } from '../ring/spec.js';
 import { planOf } from './ring-plan.js';
@@ -26,6 +20,8 @@ import { planOf } from './ring-plan.js';
 const GATHER_MS = 50;
 const AGAIN_MS = 1_000;
 const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$/;
+
+type ChangingNode = NonNullable<ReturnType<typeof changingNode>>;
 
 /** What the control of the ring needs of the store that was opened. */
 export interface RingHost {
@@ -39,6 +35,7 @@ export interface RingHost {
   start(node: NodeSpec & { readonly firstSlot: number }): Promise<void>;
   /** Stops the threads and removes the directories. */
   end(node: NodeSpec & { readonly firstSlot: number }): Promise<void>;
+  serves(slot: number): boolean;
   /** Keys of all buckets at every virtual node, about. */
   keys(): Promise<readonly number[]>;
 }
@@ -56,8 +53,12 @@ export class HostRing implements RingControl {
   private startedMs = performance.now();
   private last: RingProgress | undefined;
   private waiting: (() => void)[] = [];
-  /** Threads and directories of a node are coming or going. */
+  /** Threads and directory of a leaver are going. */
   private busy = false;
+  /** Nodes whose threads and directories are still going although the ring does without them. */
+  private readonly going = new Set<string>();
+  /** Ends the wait for a joiner's threads. */
+  private takeBack: ((reason: RingletError) => void) | undefined;
   private closed = false;
 
   constructor(host: RingHost, state: RingState) {
@@ -111,6 +112,11 @@ export class HostRing implements RingControl {
         { node: String(node).slice(0, 80) },
       );
     }
+    if (this.going.has(node)) {
+      throw new RingletError('RING_CHANGING', `the threads of the last ${node} are just ending; try again`, {
+        node,
+      });
+    }
     const { shape } = this.host.view.shared;
     return beginJoin(
       state,
@@ -126,25 +132,29 @@ export class HostRing implements RingControl {
 
   async join(request: JoinRequest): Promise<RingProgress> {
     const begun = this.joined(this.idle(), request);
-    this.busy = true;
+    this.startedMs = performance.now();
+    this.advanceTo(begun);
+    const node = changingNode(begun)!;
+    const takenBack = new Promise<never>((_, reject) => {
+      this.takeBack = reject;
+    });
     try {
-      this.startedMs = performance.now();
-      this.advanceTo(begun);
-      const node = changingNode(begun)!;
-      try {
-        await this.host.start(node);
-      } catch (error) {
-        await this.host.end(node);
-        this.ended('rolled back');
-        this.advanceTo(rollBack(this.state));
-        throw error;
-      }
+      await Promise.race([this.host.start(node), takenBack]);
       this.advanceTo(startMoving(this.state));
+    } catch (error) {
+      if (this.state.revision === begun.revision) this.takenBack(rollBack(begun));
+      throw error;
     } finally {
-      this.busy = false;
+      this.takeBack = undefined;
     }
-    this.settle();
     return this.progress!;
+  }
+
+  /** Ends a node's threads and removes its directory; what cannot be removed now is removed at the next open. */
+  private async dismiss(node: ChangingNode): Promise<void> {
+    this.going.add(node.id);
+    await this.host.end(node).catch(() => undefined);
+    this.going.delete(node.id);
   }
 
   async leave(node: string): Promise<RingProgress> {
@@ -162,16 +172,39 @@ export class HostRing implements RingControl {
     throw new RingletError('RING_CHANGING', 'the last ring change is just ending; one at a time');
   }
 
-  async rollBack(): Promise<RingProgress> {
-    if (this.busy) throw new RingletError('RING_CHANGING', 'threads are just starting; try again');
-    const before = this.state;
-    const back = rollBack(before);
-    this.advanceTo(back);
-    if (back.change === undefined) {
-      this.ended('rolled back', before);
-      this.settle();
-    }
+  async rollBack({ abandon = false }: RollBackOptions = {}): Promise<RingProgress> {
+    if (abandon) this.assertAway(this.state);
+    const back = rollBack(this.state, abandon);
+    if (back.change === undefined) this.takenBack(back);
+    else this.advanceTo(back);
     return this.progress!;
+  }
+
+  /** A change is over as if it had never been, however long the threads of a joiner take to end. */
+  private takenBack(back: RingState): void {
+    const before = this.state;
+    this.advanceTo(back);
+    this.ended('rolled back', before);
+    this.takeBack?.(new RingletError('RING_CHANGING', `the join of ${before.change!.node} was taken back`));
+    if (askedFor(before.change!) === 'join') void this.dismiss(changingNode(before)!);
+    this.settle();
+  }
+
+  private serves(node: ChangingNode): boolean {
+    return slotsOfNodes([node]).every((slot) => this.host.serves(slot));
+  }
+
+  /** What a joiner that serves has, it hands over by itself. */
+  private assertAway(state: RingState): void {
+    const joiner = changingNode(state);
+    if (joiner === undefined || !this.serves(joiner)) return;
+    throw new RingletError(
+      'RING_CHANGING',
+      `${joiner.id} serves: take the change back without abandoning it`,
+      {
+        node: joiner.id,
+      },
+    );
   }
 
   async finished(): Promise<RingProgress | undefined> {
@@ -197,9 +230,6 @@ export class HostRing implements RingControl {
     const next = withFacts(before, facts);
     if (next === before) return;
     const node = changingNode(before);
-    if (before.change !== undefined && next.change === undefined) {
-      this.ended('done', before);
-    }
     try {
       this.advanceTo(next);
     } catch {
@@ -207,17 +237,17 @@ export class HostRing implements RingControl {
       this.timer ??= setTimeout(this.takeIn, AGAIN_MS).unref();
       return;
     }
-    if (next.change === undefined) void this.afterChange(before, node!);
+    if (next.change !== undefined) return;
+    this.ended('done', before);
+    void this.afterChange(before, node!);
   };
 
-  private async afterChange(
-    before: RingState,
-    node: NonNullable<ReturnType<typeof changingNode>>,
-  ): Promise<void> {
+  private async afterChange(before: RingState, node: ChangingNode): Promise<void> {
     if (before.change!.kind === 'leave') {
-      this.busy = true;
-      // What cannot be removed now is removed at the next open.
-      await this.host.end(node).catch(() => undefined);
+      const going = this.dismiss(node);
+      // Threads that do not serve, such as those of a joiner that was abandoned, may never end.
+      this.busy = this.serves(node);
+      if (this.busy) await going;
       this.busy = false;
     }
     this.settle();
@@ -232,9 +262,8 @@ export class HostRing implements RingControl {
     this.host.view.ring = ringOfState(state);
   }
 
-  private ended(phase: 'done' | 'rolled back', state = this.state): void {
-    const { change } = state;
-    if (change === undefined) return;
+  private ended(phase: 'done' | 'rolled back', state: RingState): void {
+    const change = state.change!;
     const partitions = movedPartitions(state).length;
     const handed = change.handed.filter((at) => at !== 0).length;
     this.last = {

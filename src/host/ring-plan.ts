@@ -1,5 +1,6 @@
 import type { RingPlan } from '../client/ring-api.js';
-import { movedPartitions, type RingState, walks } from '../ring/change.js';
+import { movedPartitions, walks } from '../ring/parties.js';
+import { type RingState } from '../ring/state.js';
 
 /**
  * What a change would move. Keys are estimated: those of a virtual node are spread evenly over the

@@ -1,7 +1,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { RingletError } from '../base/errors.js';
-import type { RingFact } from '../ring/change.js';
+import type { RingFact } from '../ring/state.js';
 import { ring } from '../messaging/doorbell.js';
 import {
   SharedLayout,

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.js';
 import { hashWords } from '../base/hash.js';
 import { paddedWords } from '../base/memory.js';
-import type { RingState } from '../ring/change.js';
+import type { RingState } from '../ring/state.js';
 import { STORE_RING_REVISION, TOPOLOGY_SLOT_BYTES as SLOT_BYTES } from './layout.js';
 
 /**

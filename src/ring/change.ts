@@ -1,96 +1,19 @@
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
-import { type Placement, place, placeAfterJoin, placeAfterLeave } from './placement.js';
-import type { NodeSpec, RingSpec } from './spec.js';
-
-/**
- * Who owns what, as a value that only ever grows: a first placement and, while the ring changes, the
- * one that it becomes, with what has been confirmed so far. docs/architecture.md, "Ring changes", says
- * who writes which fact, in which order, and what a crash in between leads to.
- *
- * Every state has a revision, one above the state that it was made from. Facts are durable before
- * anybody acts on them, and there is one place that makes them so: hence one state per revision, and
- * of two states the one with the greater revision knows everything that the other does.
- *
- *   starting   the threads of a joiner start; nobody sends them anything yet
- *   moving     partitions are handed over one by one
- *   cleaning   the new placement is in force alone; old copies go
- */
-export type ChangePhase = 'starting' | 'moving' | 'cleaning';
-
-/** A node and the slots (numbers in shared memory) of its virtual nodes: `firstSlot`, and those behind it. */
-export interface RingNode extends NodeSpec {
-  readonly firstSlot: number;
-  /** It has left; its slots stay taken until the store opens again. */
-  readonly gone?: true;
-}
-
-export interface RingChange {
-  readonly kind: 'join' | 'leave';
-  readonly node: string;
-  readonly phase: ChangePhase;
-  /** Revision at which the phase began. */
-  readonly since: number;
-  /** N of every bucket, ascending: whose sets of owners are compared. */
-  readonly replicas: readonly number[];
-  /** Partition → slot. */
-  readonly from: readonly number[];
-  readonly to: readonly number[];
-  /** Partition → revision at which it was handed over: everybody who comes has it; 0: not yet. */
-  readonly handed: readonly number[];
-  /** Partitions for which everybody who goes was found equal to those who came, ascending. */
-  readonly compared: readonly number[];
-  /** Who has come, or was compared, where others are still missing: partition * LIMITS.virtualNodes + slot. */
-  readonly partly: readonly number[];
-  /** Keys that were handed over, counted at each that came. */
-  readonly keys: number;
-  /** Slots that have let go what they do not own any more, ascending. */
-  readonly cleaned: readonly number[];
-  /** It is the way back of a change that was taken back. */
-  readonly back?: true;
-}
-
-export interface RingState {
-  readonly revision: number;
-  readonly partitions: number;
-  readonly spacing: number;
-  readonly nodes: readonly RingNode[];
-  /** Partition → slot, where no change is under way. */
-  readonly owner: readonly number[];
-  readonly change?: RingChange;
-}
-
-/** What a virtual node reports once it is certain. */
-export type RingFact =
-  /** It has, synced, what everybody has who goes: so many keys. */
-  | { readonly kind: 'came'; readonly partition: number; readonly slot: number; readonly keys: number }
-  /** Everybody who came has, synced, what it has. */
-  | { readonly kind: 'compared'; readonly partition: number; readonly slot: number }
-  | { readonly kind: 'cleaned'; readonly slot: number };
-
-/** The state of a new store. @throws RingletError BAD_REQUEST */
-export function firstState(spec: RingSpec): RingState {
-  const { owner } = place(spec);
-  let next = 0;
-  const nodes = spec.nodes.map((node) => {
-    const firstSlot = next;
-    next += node.vnodes;
-    return { ...node, firstSlot };
-  });
-  return { revision: 1, partitions: spec.partitions, spacing: spec.spacing, nodes, owner: [...owner] };
-}
-
-/** Slots that were ever given out. */
-export function slotsOf({ nodes }: Pick<RingState, 'nodes'>): number {
-  return nodes.reduce((most, { firstSlot, vnodes }) => Math.max(most, firstSlot + vnodes), 0);
-}
-
-/** The nodes that the first placement (`from`) or the other one (`to`) of a change is dealt to. */
-export function membersOf(state: RingState, side: 'from' | 'to'): readonly RingNode[] {
-  const { nodes, change } = state;
-  const without = change?.kind === (side === 'from' ? 'join' : 'leave') ? change.node : undefined;
-  return nodes.filter(({ id, gone }) => gone !== true && id !== without);
-}
+import { movedPartitions, Parties, slotsToClean } from './parties.js';
+import { type Placement, placeAfterJoin, placeAfterLeave } from './placement.js';
+import type { NodeSpec } from './spec.js';
+import {
+  type ChangePhase,
+  changingNode,
+  membersOf,
+  type RingChange,
+  type RingFact,
+  type RingNode,
+  type RingState,
+  slotsOf,
+  slotsOfNodes,
+} from './state.js';
 
 /** The placement in force, in ordinals that count through its nodes. */
 function placementOf(state: RingState): Placement {
@@ -99,11 +22,6 @@ function placementOf(state: RingState): Placement {
   const owner = Int32Array.from(state.owner, (slot) => ordinals.get(slot)!);
   const spacing = Math.min(Math.max(state.spacing, Math.min(3, nodes.length + 1)), LIMITS.replicas);
   return { spec: { partitions: state.partitions, nodes, spacing }, owner };
-}
-
-/** In the order of the nodes. */
-export function slotsOfNodes(nodes: readonly RingNode[]): number[] {
-  return nodes.flatMap(({ firstSlot, vnodes }) => Array.from({ length: vnodes }, (_, i) => firstSlot + i));
 }
 
 /**
@@ -259,34 +177,6 @@ function withNumber(change: RingChange, list: 'compared' | 'partly' | 'cleaned',
   return { ...change, [list]: [...change[list], number].sort((a, b) => a - b) };
 }
 
-/** Who comes to a partition and who goes, for any n in use. */
-class Parties {
-  private readonly state: RingState;
-  private readonly from: readonly number[][];
-  private readonly to: readonly number[][];
-
-  constructor(state: RingState) {
-    this.state = state;
-    this.from = walks(state, 'from');
-    this.to = walks(state, 'to');
-  }
-
-  coming(partition: number): number[] {
-    return this.only(this.to[partition], this.from[partition]);
-  }
-  going(partition: number): number[] {
-    return this.only(this.from[partition], this.to[partition]);
-  }
-
-  private only(list: readonly number[] = [], other: readonly number[] = []): number[] {
-    const found = new Set<number>();
-    for (const n of this.state.change!.replicas) {
-      for (const slot of list.slice(0, n)) if (!other.slice(0, n).includes(slot)) found.add(slot);
-    }
-    return [...found];
-  }
-}
-
 /** Enters the next phase if this one is complete. */
 export function advance(state: RingState): RingState {
   const { change } = state;
@@ -324,11 +214,14 @@ function over(state: RingState, change: RingChange): RingState {
  * A change that has handed nothing over yet can be taken back. Everybody who was to come may have
  * copies already, and a joiner hints of others: it is the opposite change, of which only the cleaning is left.
  *
+ * @param abandoned the joiner is lost: nobody waits for it, and hints that it alone has are given up.
+ *   Also of a change that is on its way back already
  * @throws RingletError RING_CHANGING, BAD_REQUEST
  */
-export function rollBack(state: RingState): RingState {
+export function rollBack(state: RingState, abandoned = false): RingState {
   const { change, ...rest } = state;
   if (change === undefined) throw new RingletError('BAD_REQUEST', 'no ring change is under way');
+  if (abandoned) return withoutJoiner(change.back === true ? state : rollBack(state));
   if (change.handed.some((at) => at !== 0) || change.phase === 'cleaning') {
     throw new RingletError(
       'RING_CHANGING',
@@ -359,91 +252,17 @@ export function rollBack(state: RingState): RingState {
   });
 }
 
-/** Who joins or leaves. */
-export function changingNode({ nodes, change }: RingState): RingNode | undefined {
-  return nodes.find(({ id, gone }) => id === change?.node && gone !== true);
-}
-
-/** Partitions whose set of owners changes for any n in use, ascending. */
-export function movedPartitions(state: RingState): number[] {
-  const { change, partitions } = state;
-  if (change === undefined) return [];
-  const from = walks(state, 'from');
-  const to = walks(state, 'to');
-  return Array.from({ length: partitions }, (_, p) => p).filter((p) =>
-    change.replicas.some((n) => !sameSet(from[p]!, to[p]!, n)),
-  );
-}
-
-function sameSet(a: readonly number[], b: readonly number[], n: number): boolean {
-  return a.slice(0, n).every((slot) => b.slice(0, n).includes(slot));
-}
-
-/** Slots that lose a partition for any n in use, ascending; a leaver's all, also if they own nothing. */
-export function slotsToClean(state: RingState): number[] {
+/** Of a join that is on its way back: the joiner counts as clean. */
+function withoutJoiner(state: RingState): RingState {
   const { change } = state;
-  if (change === undefined) return [];
-  const slots = new Set<number>();
-  if (change.kind === 'leave') {
-    for (const slot of slotsOfNodes([changingNode(state)!])) slots.add(slot);
-  }
-  const who = new Parties(state);
-  for (let p = 0; p < state.partitions; p++) for (const slot of who.going(p)) slots.add(slot);
-  return [...slots].sort((a, b) => a - b);
-}
-
-/**
- * Per partition one slot of each member, in order of preference: clockwise around the owners, then
- * those that own nothing (they are fallbacks).
- */
-export function walks(state: RingState, side: 'from' | 'to'): number[][] {
-  const { change, partitions } = state;
-  const owner = change === undefined ? state.owner : change[side];
-  const members = membersOf(state, change === undefined ? 'from' : side);
-  const nodeOf = new Map<number, RingNode>();
-  for (const node of members) for (const slot of slotsOfNodes([node])) nodeOf.set(slot, node);
-  return Array.from({ length: partitions }, (_, partition) => {
-    const list: number[] = [];
-    const met = new Set<RingNode>();
-    for (let step = 0; step < partitions && list.length < members.length; step++) {
-      const slot = owner[(partition + step) % partitions]!;
-      const node = nodeOf.get(slot)!;
-      if (met.has(node)) continue;
-      met.add(node);
-      list.push(slot);
-    }
-    for (const node of members) {
-      if (!met.has(node)) list.push(node.firstSlot + (partition % node.vnodes));
-    }
-    return list;
-  });
-}
-
-/** The same with slots numbered anew, without gaps and without those that left: for a store that opens. */
-export function renumbered(state: RingState): RingState {
-  const slots = new Map<number, number>();
-  const nodes = state.nodes
-    .filter(({ gone }) => gone !== true)
-    .map((node) => {
-      const firstSlot = slots.size;
-      for (let i = 0; i < node.vnodes; i++) slots.set(node.firstSlot + i, firstSlot + i);
-      return { ...node, firstSlot };
+  if (change === undefined) return state;
+  if (change.kind !== 'leave') {
+    throw new RingletError('BAD_REQUEST', `only a joiner can be abandoned, and ${change.node} was leaving`, {
+      node: change.node,
+      change: 'leave',
     });
-  const slotOf = (slot: number): number => slots.get(slot)!;
-  const { change } = state;
-  const changed: RingChange | undefined = change && {
-    ...change,
-    from: change.from.map(slotOf),
-    to: change.to.map(slotOf),
-    cleaned: change.cleaned.map(slotOf).sort((a, b) => a - b),
-    partly: change.partly
-      .map((mark) => mark - (mark % LIMITS.virtualNodes) + slotOf(mark % LIMITS.virtualNodes))
-      .sort((a, b) => a - b),
-  };
-  return {
-    ...state,
-    nodes,
-    owner: state.owner.map(slotOf),
-    ...(changed === undefined ? {} : { change: changed }),
-  };
+  }
+  const slots = slotsOfNodes([changingNode(state)!]);
+  const cleaned = [...new Set([...change.cleaned, ...slots])].sort((a, b) => a - b);
+  return advance({ ...state, revision: state.revision + 1, change: { ...change, cleaned } });
 }

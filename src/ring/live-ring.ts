@@ -1,4 +1,5 @@
-import { changingNode, membersOf, movedPartitions, type RingState, slotsToClean, walks } from './change.js';
+import { movedPartitions, slotsToClean, walks } from './parties.js';
+import { changingNode, membersOf, type RingState } from './state.js';
 import { epochOf, HANDED, MOVING, type Moves, type Ring, STAYS, type VnodeRef } from './ring.js';
 
 /** The routing tables that a state stands for: a pure function, so that equal states route alike. */

@@ -2,7 +2,7 @@ import { paddedWords } from '../base/memory.js';
 import { keepsCopies } from '../ring/live-ring.js';
 import type { Cleaning } from '../ring/ring.js';
 import type { Engine } from '../storage/engine.js';
-import type { Pipeline } from '../storage/pipeline.js';
+import { DURABLE, type Pipeline } from '../storage/pipeline.js';
 import {
   bucketAt,
   keyAt,
@@ -56,6 +56,7 @@ export class OldCopies implements Service {
   private waiting = false;
   private queue: Dropped[] = [];
   private finished = false;
+  private synced = false;
   private reportMs = 0;
 
   constructor(parts: OldCopiesParts) {
@@ -72,13 +73,25 @@ export class OldCopies implements Service {
     if (!this.finished) {
       if (!source.announced(cleaning.since)) return nowMs + LOOK_MS;
       this.finished = this.step(cleaning);
+      if (this.finished) this.sync();
     }
     if (!this.finished) return nowMs + PAUSE_MS;
+    if (!this.synced) return nowMs + LOOK_MS;
     if (nowMs >= this.reportMs) {
       this.reportMs = nowMs + REPORT_MS;
       source.report([{ kind: 'cleaned', slot: env.ordinal }]);
     }
     return this.reportMs;
+  }
+
+  /** What was removed comes back by no power cut: only then nobody has to come here again. */
+  private sync(): void {
+    const { completions, pipeline } = this.parts;
+    const { since } = this;
+    const synced = (): void => {
+      if (since === this.since) this.synced = true;
+    };
+    if (!completions.awaitLevel(pipeline.buffer.lastSequence, DURABLE, synced)) synced();
   }
 
   private begin({ since }: Cleaning): void {
@@ -88,6 +101,7 @@ export class OldCopies implements Service {
     this.waiting = false;
     this.queue = [];
     this.finished = false;
+    this.synced = false;
     this.reportMs = 0;
   }
 

@@ -8,7 +8,7 @@ import {
 } from '../messaging/layout.js';
 import { anyVnodeBit } from '../messaging/vnode-bits.js';
 import type { RingTable } from '../messaging/ring-table.js';
-import type { RingFact, RingState } from '../ring/change.js';
+import type { RingFact, RingState } from '../ring/state.js';
 import type { Reclaimer } from '../storage/readers.js';
 
 /** Where a virtual node learns of ring changes, and says how far it has followed. */

@@ -20,7 +20,7 @@ import { raiseReaderEpoch } from '../messaging/reader-epoch.js';
 import type { RingTable } from '../messaging/ring-table.js';
 import type { Endpoint } from '../messaging/transport.js';
 import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
-import type { RingFact } from '../ring/change.js';
+import type { RingFact } from '../ring/state.js';
 import type { Ring } from '../ring/ring.js';
 import { ownCounter, storeCounter } from '../storage/buffer-layout.js';
 import { Reclaimer } from '../storage/readers.js';

@@ -1,6 +1,6 @@
 import type { ErrorFields } from '../base/errors.js';
 import type { SharedBuffers } from '../messaging/layout.js';
-import type { RingFact } from '../ring/change.js';
+import type { RingFact } from '../ring/state.js';
 import type { Loss } from './rebuilding.js';
 import type { ScrubPace } from './scrub.js';
 import type { FaultPlace, ThreadFault } from './thread-faults.js';
@@ -15,6 +15,8 @@ export interface VnodeTask {
   readonly bufferShape: BufferShape;
   readonly maxRecordBytes: number;
   readonly flushMs: number;
+  /** Of the admission of background work; infinite: none is held back. */
+  readonly foregroundP99Ms: number;
   readonly actor: number;
   /** Further numbers that nobody has had; more of them are asked for. */
   readonly freshActors: readonly number[];

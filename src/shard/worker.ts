@@ -110,6 +110,7 @@ class VnodeThread {
     const completions = new Completions();
     const options = {
       flushMs: task.flushMs,
+      foregroundP99Ms: task.foregroundP99Ms,
       checkpointMs: CHECKPOINT_MS,
       nowMs: () => this.clock.nowMs(),
       onProgress: this.sleeper.wake,

@@ -1,4 +1,4 @@
-import { type RingNode, type RingState, slotsOf } from '../ring/change.js';
+import { type RingNode, type RingState, slotsOf } from '../ring/state.js';
 import { TICKS_PER_MS } from '../base/time.js';
 import type { CleanMark } from './clean-stop.js';
 import { type DiskCondition, healthyDisk } from './disk.js';

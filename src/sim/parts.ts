@@ -3,7 +3,7 @@ import { RequestMachine } from '../client/request-machine.js';
 import type { MachineWorld } from '../client/request-slots.js';
 import { Claims } from '../messaging/claims.js';
 import type { SharedLayout } from '../messaging/layout.js';
-import type { RingState } from '../ring/change.js';
+import type { RingState } from '../ring/state.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import { VirtualNode, type VirtualNodeParts } from '../shard/virtual-node.js';

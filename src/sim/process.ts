@@ -22,7 +22,7 @@ import {
 import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
 import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
-import { slotsOf } from '../ring/change.js';
+import { slotsOf } from '../ring/state.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import { BufferLayout, type BufferShape } from '../storage/buffer-layout.js';

@@ -1,4 +1,4 @@
-import { membersOf } from '../ring/change.js';
+import { membersOf } from '../ring/state.js';
 import type { World } from './world.js';
 
 const MOST_NODES = 8;

@@ -1,16 +1,6 @@
 import type { RingTable } from '../messaging/ring-table.js';
-import {
-  beginJoin,
-  beginLeave,
-  changingNode,
-  type RingFact,
-  type RingNode,
-  type RingState,
-  rollBack,
-  slotsOfNodes,
-  startMoving,
-  withFacts,
-} from '../ring/change.js';
+import { beginJoin, beginLeave, rollBack, startMoving, withFacts } from '../ring/change.js';
+import { changingNode, type RingFact, type RingNode, type RingState, slotsOfNodes } from '../ring/state.js';
 import type { NodeSpec } from '../ring/spec.js';
 import type { Machine } from './machine.js';
 import type { Random } from './random.js';

@@ -1,5 +1,5 @@
 import type { RingletError } from '../base/errors.js';
-import { firstState } from '../ring/change.js';
+import { firstState } from '../ring/state.js';
 import { otherOwners, ringOfState } from '../ring/live-ring.js';
 import { type Ring, STAYS } from '../ring/ring.js';
 import { type OwnerName, ownerName } from '../shard/hint-record.js';

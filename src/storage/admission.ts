@@ -22,6 +22,7 @@ const FORGOTTEN_MS = 200;
  */
 export class Admission {
   private readonly nowMs: () => number;
+  private readonly targetMs: number;
   private readonly window = new LatencyWindow();
   private readonly waiting = new Map<Work, { readonly sinceMs: number; askedMs: number }>();
   private windowEndMs = 0;
@@ -32,8 +33,9 @@ export class Admission {
   private held = 0;
 
   /** @param nowMs monotonic; measures the slices */
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => number, targetMs: number = LIMITS.foregroundP99Ms) {
     this.nowMs = nowMs;
+    this.targetMs = targetMs;
   }
 
   /** Of the thread's time, for background work: above 0, at most 1. */
@@ -71,12 +73,17 @@ export class Admission {
     }
     this.lastP99Ms = this.window.quantile(0.99);
     this.window.clear();
-    const grown = this.lastP99Ms > LIMITS.foregroundP99Ms ? this.current / 2 : this.current * 1.25;
+    const grown = this.lastP99Ms > this.targetMs ? this.current / 2 : this.current * 1.25;
     this.current = Math.min(1, Math.max(LIMITS.backgroundShare, grown));
   }
 
   /** Runs a slice if it is time for one, and this work's turn; else says no, and changes nothing. */
   slice(work: Work, nowMs: number, run: () => void): boolean {
+    if (this.targetMs === Number.POSITIVE_INFINITY) {
+      this.granted++;
+      run();
+      return true;
+    }
     if (nowMs < this.restUntilMs || !this.isNext(work, nowMs)) {
       this.note(work, nowMs);
       return false;

@@ -41,6 +41,8 @@ export interface PipelineOptions {
   readonly flushMs: number;
   /** A checkpoint starts at the latest so long after the last one, if there is anything to move. */
   readonly checkpointMs: number;
+  /** What admission keeps (admission.ts); default: as in LIMITS. */
+  readonly foregroundP99Ms?: number;
   /** Measures slices of background work; without it they take no time, and none is held back. */
   readonly nowMs?: () => number;
   /** Called after every completion of journal or engine. */
@@ -81,7 +83,7 @@ export class Pipeline {
     this.buffer = buffer;
     this.backing = backing;
     this.options = options;
-    this.admission = new Admission(options.nowMs ?? (() => 0));
+    this.admission = new Admission(options.nowMs ?? (() => 0), options.foregroundP99Ms);
     this.onReached = onReached;
     this.checkpoint = backing && new Checkpoint(buffer, backing.journal, backing.engine, options.onProgress);
     this.cleaner = new Cleaner(buffer, backing === undefined);

@@ -14,7 +14,7 @@ const HEALTHY: Partial<VnodeStats> = {
   repairKeysSent: 3,
   readRepairs: 2,
   scrub: { records: 20, damaged: 1, lastPassMs: 1_500 },
-  background: { share: 1, foregroundP99Ms: 0, slices: 0, held: 0 },
+  background: { share: 1, foregroundP99Ms: 0, targetMs: 2, slices: 0, held: 0 },
 };
 
 function ring(suspectedBy: readonly string[]): RingDescription {
@@ -116,7 +116,7 @@ Faults: allowed, no link or disk is broken
     const given = stats([1, 1, 1]);
     const at = (vnode: VnodeStats, share: number): VnodeStats => ({
       ...vnode,
-      background: { share, foregroundP99Ms: 3.14, slices: 0, held: 0 },
+      background: { share, foregroundP99Ms: 3.14, targetMs: 2, slices: 0, held: 0 },
     });
     const [a, b, c] = given.vnodes as [VnodeStats, VnodeStats, VnodeStats];
     expect(backgroundLines({ ...given, vnodes: [a, at(b, 0.5), at(c, 0.125)] })).toEqual([

@@ -44,6 +44,7 @@ describe('precedence', () => {
       w: 2,
       durability: 'buffered',
       flushMs: 20,
+      foregroundP99Ms: 2,
       valueBytes: 1 << 20,
       maxCallers: 16,
       allowFaults: false,
@@ -51,6 +52,12 @@ describe('precedence', () => {
     });
     expect(asked.size).toBe(0);
     expect(Object.isFrozen(settings)).toBe(true);
+  });
+
+  test('background work is held back above a p99, or never', () => {
+    const targetOf = (given: string) =>
+      resolveSettings({ foregroundP99Ms: given }, {}).settings.foregroundP99Ms;
+    expect([targetOf('5'), targetOf('off')]).toEqual([5, 'off']);
   });
 
   test('a file beats defaults, the environment beats a file, a flag beats the environment', () => {
@@ -114,6 +121,8 @@ describe('every wrong value is a USAGE error with option, place, what was given,
     ['durability', 'Durable'],
     ['flushMs', '0'],
     ['flushMs', '10001'],
+    ['foregroundP99Ms', '0'],
+    ['foregroundP99Ms', 'on'],
     ['valueBytes', '0'],
     ['valueBytes', '65MiB'],
     ['maxCallers', '257'],

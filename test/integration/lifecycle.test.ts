@@ -169,6 +169,8 @@ test('options out of range are BAD_REQUEST and make no directory', async () => {
     { memoryMiB: 1 },
     { engine: 'sqlite' as never },
     { flushMs: 0 },
+    { foregroundP99Ms: 10_001 },
+    { foregroundP99Ms: 'on' as never },
     { unknown: 1 } as never,
   ]) {
     await refused(open({ ...small, data, ...(bad as object) }), 'BAD_REQUEST');

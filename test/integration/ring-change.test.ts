@@ -129,6 +129,33 @@ test('a store that is closed in the middle of a change goes on with it when it i
   for (const key of keys) expect(text((await again.get(key, { r: 'all' })).value)).toBe(`v-${key}`);
 }, 60_000);
 
+test('a joiner that never serves again is abandoned: the ring is as it was, and can change again', async () => {
+  const data = join(temporary(), 'data');
+  const store = await openSmall('lmdb', { nodes: 3, data }, { faults: true });
+  for (let i = 0; i < 50; i++) await store.put(`k${i}`, `v${i}`);
+  const { epoch } = store.ring();
+  // One that gives is away: nothing can be handed over.
+  store.supervisor.hold(0, 600_000);
+  await until('it is down', () => store.stats().vnodes[0]!.state === 'stopped');
+  await store.members.join({ node: 'n4' });
+  expect(await failure(store.members.rollBack({ abandon: true }))).toMatchObject({
+    code: 'RING_CHANGING',
+  });
+  store.supervisor.hold(3, 600_000);
+  await until('it is down', () => store.stats().vnodes[3]!.state === 'stopped');
+  // By itself it would have to hand over its hints first.
+  expect(await store.members.rollBack()).toMatchObject({ phase: 'cleaning' });
+  expect(await store.members.rollBack({ abandon: true })).toMatchObject({ change: 'join', node: 'n4' });
+  expect(await store.members.finished()).toMatchObject({ phase: 'rolled back' });
+  store.supervisor.release(0);
+  await until('it serves', () => store.stats().vnodes[0]!.state === 'serving');
+  await until('its directory is gone', () => !existsSync(join(data, 'nodes', 'n4')));
+  expect(store.ring().epoch).toBe(epoch);
+  for (let i = 0; i < 50; i++) expect(text((await store.get(`k${i}`)).value)).toBe(`v${i}`);
+  await store.members.join({ node: 'n4' });
+  expect(await store.members.finished()).toMatchObject({ phase: 'done', node: 'n4' });
+}, 60_000);
+
 test('a change that has handed nothing over is taken back, and its directory goes', async () => {
   const data = join(temporary(), 'data');
   const store = await openSmall('lmdb', { nodes: 3, data }, { faults: true });

@@ -1,19 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { beginJoin, beginLeave, rollBack, startMoving, withFacts } from '../../src/ring/change.js';
+import { movedPartitions, slotsToClean, walks } from '../../src/ring/parties.js';
 import {
-  beginJoin,
-  beginLeave,
+  changingNode,
   firstState,
   membersOf,
-  movedPartitions,
   renumbered,
   type RingFact,
   type RingState,
-  rollBack,
-  slotsToClean,
-  startMoving,
-  walks,
-  withFacts,
-} from '../../src/ring/change.js';
+} from '../../src/ring/state.js';
 import { keepsCopies, otherOwners, ownersAlone, ringOfState } from '../../src/ring/live-ring.js';
 import { buildRing, HANDED, MOVING, STAYS } from '../../src/ring/ring.js';
 import { seeded } from '../versions/model.js';
@@ -163,6 +158,25 @@ describe('the state of the ring', () => {
     const starting = beginJoin(firstState(spec(4)), { id: 'n5', capacity: 1, vnodes: 1 }, [3], 64);
     const back = rollBack(starting);
     expect([back.change, back.nodes.at(-1)?.gone]).toEqual([undefined, true]);
+  });
+
+  it('a joiner that is lost is not waited for, before and after it was taken back', () => {
+    const state = joining();
+    const joiner = changingNode(state)!.firstSlot;
+    const back = rollBack(state);
+    for (const abandoned of [rollBack(state, true), rollBack(back, true)]) {
+      expect(ringOfState(abandoned).cleaning?.slots ?? []).not.toContain(joiner);
+      const facts = slotsToClean(abandoned).map((slot) => ({ kind: 'cleaned', slot }) as const);
+      const over = withFacts(abandoned, facts);
+      expect([over.change, over.nodes.find(({ firstSlot }) => firstSlot === joiner)?.gone]).toEqual([
+        undefined,
+        true,
+      ]);
+    }
+    const handed = withFacts(state, factsFor(state, 'came'));
+    expect(() => rollBack(handed, true)).toThrow(expect.objectContaining({ code: 'RING_CHANGING' }));
+    const leaving = beginLeave(firstState(spec(5)), 'n2', [3]);
+    expect(() => rollBack(leaving, true)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }));
   });
 
   it('numbered anew routes alike, in any phase; slots of those who left are free again', () => {

@@ -25,16 +25,8 @@ import { allocateShared, SharedLayout, STATE_SERVING, VNODE_STATE } from '../../
 import { RingTable } from '../../src/messaging/ring-table.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
 import type { Endpoint } from '../../src/messaging/transport.js';
-import {
-  beginJoin,
-  beginLeave,
-  firstState,
-  type RingFact,
-  type RingState,
-  rollBack,
-  startMoving,
-  withFacts,
-} from '../../src/ring/change.js';
+import { beginJoin, beginLeave, rollBack, startMoving, withFacts } from '../../src/ring/change.js';
+import { firstState, type RingFact, type RingState } from '../../src/ring/state.js';
 import { ringOfState } from '../../src/ring/live-ring.js';
 import type { Ring } from '../../src/ring/ring.js';
 import { SharedRingSource } from '../../src/shard/ring-source.js';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OK, OUT_DIFFERENT, RANGE_ANSWER, RANGE_COMPARE, writeHeader } from '../../src/messaging/frames.js';
-import { beginJoin, firstState, type RingFact, startMoving } from '../../src/ring/change.js';
+import { beginJoin, startMoving } from '../../src/ring/change.js';
+import { firstState, type RingFact } from '../../src/ring/state.js';
 import { otherOwners, ownersAlone, ringOfState } from '../../src/ring/live-ring.js';
 import { MOVING } from '../../src/ring/ring.js';
 import { Transfer, type TransferParts } from '../../src/shard/transfer.js';

@@ -3,7 +3,14 @@ import { RingletError } from '../../base/errors.js';
 import type { JoinRequest, RingControl, RingProgress } from '../../client/ring-api.js';
 import { Query } from './query.js';
 import type { Operation } from './openapi/document.js';
-import { getRingChange, joinRing, leaveRing, planRing, rollBackRing } from './openapi/operations.js';
+import {
+  getRingChange,
+  joinRing,
+  leaveRing,
+  planRing,
+  ROLL_BACK_QUERY,
+  rollBackRing,
+} from './openapi/operations.js';
 import { type Handler, resource } from './routes.js';
 
 /** A node's name and two numbers. */
@@ -25,8 +32,8 @@ export function memberRoutes(app: FastifyInstance, members: RingControl): void {
       return reply.send(shown(members.progress));
     },
     DELETE: async (request, reply) => {
-      void new Query(request.originalUrl, []);
-      return reply.send(shown(await members.rollBack()));
+      const abandon = new Query(request.originalUrl, ROLL_BACK_QUERY).flag('abandon');
+      return reply.send(shown(await members.rollBack({ abandon })));
     },
   };
   resource(app, '/admin/ring', ring, { operations: { GET: getRingChange, DELETE: rollBackRing } });

@@ -205,9 +205,11 @@ export const getRingChange: Operation = {
   summary: 'The ring change under way, or the last one',
   answers: { 200: json('RingChange', 'how far it is') },
 };
+export const ROLL_BACK_QUERY = ['abandon'] as const satisfies readonly QueryName[];
 export const rollBackRing: Operation = {
   id: 'rollBackRing',
   summary: 'Take back the ring change under way, if it has handed nothing over',
+  query: ROLL_BACK_QUERY,
   answers: { 200: json('RingChange', 'how it ended'), 409: CHANGING },
 };
 export const joinRing: Operation = {

@@ -23,6 +23,7 @@ const flag = (description: string): Described => ({ description, schema: { type:
 export const QUERY = {
   r: quorum('copies that are compared'),
   w: quorum('nodes that must have the write'),
+  abandon: flag('do not wait for a joiner that does not serve any more; what it alone has is lost'),
   strict: flag("only the key's owners count towards r and w; default is what the bucket says"),
   durability: {
     description: 'how far the write must have come; default is what the bucket says',
