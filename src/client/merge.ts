@@ -1,6 +1,6 @@
 import { isLive, type StoredValue } from '../storage/record-codec.js';
 import { KIND_COUNTER, KIND_PLAIN } from '../storage/record.js';
-import { mergeClocks } from '../shard/replica.js';
+import { mergeClocks } from '../shard/merge-clocks.js';
 import { total } from '../versions/counter.js';
 import type { ExpiryClock } from '../messaging/expiry-clock.js';
 import { type Clock, equal, join, values } from '../versions/dvvs.js';

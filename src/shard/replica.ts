@@ -17,7 +17,6 @@ import {
   OUT_READ_ONLY,
   OUT_SIBLINGS,
   OUT_TOO_LARGE,
-  RULE_LWW,
 } from '../messaging/frames.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import {
@@ -25,14 +24,12 @@ import {
   decodeClock,
   decodeVector,
   encodeRecord,
-  isLive,
   isOver,
   type StoredValue,
 } from '../storage/record-codec.js';
 import {
   bucketAt,
   entriesAt,
-  CONTENT_TYPES,
   HAS_EXPIRY,
   IS_TOMBSTONE,
   keyAt,
@@ -47,9 +44,10 @@ import {
   W_KEY_HASH,
 } from '../storage/record.js';
 import { increment } from '../versions/counter.js';
-import { type Clock, discard, equal, event, join, sync, update, values } from '../versions/dvvs.js';
-import { reduceToGreatest } from '../versions/lww.js';
+import { type Clock, discard, equal, event, join, update, values } from '../versions/dvvs.js';
 import type { OwnActor } from './guest-actor.js';
+import { mergeClocks } from './merge-clocks.js';
+import { expiryOf, textValue, tombstoneOf } from './stored-values.js';
 import { buildSuperseding } from './superseding.js';
 import { contentTypeOf, type PutRequest } from './put-request.js';
 import { refuse, type Refusal } from './outcome.js';
@@ -61,8 +59,6 @@ export interface Applied {
   /** The sum after an increment, else 0. */
   readonly total: number;
 }
-
-const NOTHING = new Uint8Array(0);
 
 /** Hears of every record that was appended, and of the one whose place it takes; both valid during the call. */
 export interface Witness {
@@ -393,56 +389,6 @@ export class Replica {
 function standing(words: Int32Array, at: number): Applied {
   // A record that the engine lent is on disk; its number may be one of an earlier generation.
   return { at, sequence: at === 0 ? 0 : sequenceAt(words, at), total: 0 };
-}
-
-/** One merge rule for replicas, read repair and callers. */
-export function mergeClocks(
-  a: Clock<StoredValue>,
-  b: Clock<StoredValue>,
-  aKind: number,
-  bKind: number,
-  rule: number,
-): { clock: Clock<StoredValue>; kind: number } {
-  const clock = sync(a, b);
-  const kind = mergedKind(a, b, aKind, bKind, clock);
-  const reduced =
-    rule === RULE_LWW && kind === KIND_PLAIN ? reduceToGreatest(clock, (value) => value.time) : clock;
-  return { clock: reduced, kind };
-}
-
-/** A counter stays one unless somebody concurrently put an ordinary value. */
-function mergedKind(
-  a: Clock<StoredValue>,
-  b: Clock<StoredValue>,
-  aKind: number,
-  bKind: number,
-  merged: Clock<StoredValue>,
-): number {
-  if (aKind === bKind) return aKind;
-  const counter = aKind === KIND_COUNTER ? a : b;
-  // What the counter's side has superseded, or counts itself, does not decide.
-  const ordinary = merged.some(({ actor, n, values: list }) => {
-    const theirs = counter.find((entry) => entry.actor === actor);
-    return list.some((value, i) => isLive(value) && n - i > (theirs?.n ?? 0));
-  });
-  return ordinary ? KIND_PLAIN : KIND_COUNTER;
-}
-
-function expiryOf({ expiresAtMs }: PutRequest): { expiresAtMs?: number } {
-  return expiresAtMs > 0 ? { expiresAtMs } : {};
-}
-
-function tombstoneOf({ time }: StoredValue): StoredValue {
-  return { bytes: NOTHING, contentType: CONTENT_TYPES[0], time, deleted: true };
-}
-
-function textValue(text: string, time: number): StoredValue {
-  return {
-    bytes: Buffer.from(text, 'latin1'),
-    contentType: 'text/plain;charset=utf-8',
-    time,
-    deleted: false,
-  };
 }
 
 function corruption(error: unknown): Refusal {

@@ -1,5 +1,5 @@
 import { RULE_LWW } from '../messaging/frames.js';
-import { mergeClocks } from '../shard/replica.js';
+import { mergeClocks } from '../shard/merge-clocks.js';
 import { compareClocks, decodeClock, decodeVector, type StoredValue } from '../storage/record-codec.js';
 import { KIND_PLAIN, kindAt, lengthAt } from '../storage/record.js';
 import type { Clock } from '../versions/dvvs.js';
