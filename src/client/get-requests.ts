@@ -78,11 +78,17 @@ export class GetRequests {
       !this.slots.alive(before) ||
       this.slots.nowMs - before.atMs >= ASK_AGAIN_MS
     ) {
-      const vnode = this.slots.anyVnode();
-      if (vnode < 0) return;
-      writeGet(this.slots.frames, vnode, active.request, task, true);
-      this.slots.ask(active, vnode);
+      this.askServed(active, task, this.slots.anyVnode());
+    } else if (this.slots.doubts(before.vnode)) {
+      const other = this.slots.anyVnode();
+      if (!this.slots.doubts(other)) this.askServed(active, task, other);
     }
+  }
+
+  private askServed(active: Active, task: GetTask, vnode: number): void {
+    if (vnode < 0) return;
+    writeGet(this.slots.frames, vnode, active.request, task, true);
+    this.slots.ask(active, vnode);
   }
 
   private viewOf(active: Active, task: GetTask): ReadView {
@@ -99,6 +105,7 @@ export class GetRequests {
       isServing: (vnode) => world.isServing(vnode),
       isWhole: (vnode) => world.isWhole(vnode),
       suspects: (vnode) => this.slots.suspects(vnode),
+      doubts: (vnode) => this.slots.doubts(vnode),
       standing: (vnode) => this.standing(active, vnode),
       holdsHintsFor: (holder, owner) => world.holdsHintsFor(holder, owner),
       unheard: active.unheard,
@@ -115,8 +122,8 @@ export class GetRequests {
     if (asked.answered) return 'refused';
     const silentMs = this.slots.nowMs - asked.atMs;
     if (silentMs >= ASK_AGAIN_MS) return 'unasked';
-    if (this.slots.suspects(vnode)) return 'doubted';
-    return silentMs < HEDGE_MS ? 'asked' : 'slow';
+    if (this.slots.suspects(vnode)) return 'suspected';
+    return silentMs < HEDGE_MS && !this.slots.doubts(vnode) ? 'asked' : 'slow';
   }
 
   private answer(active: Active, task: GetTask, degraded: boolean): void {

@@ -72,7 +72,7 @@ export class PutRequests {
   }
 
   private outOfPatience(asked: Asked): boolean {
-    return this.slots.suspects(asked.vnode) || this.slots.nowMs - asked.atMs >= PATIENCE_MS;
+    return this.slots.doubts(asked.vnode) || this.slots.nowMs - asked.atMs >= PATIENCE_MS;
   }
 
   private sendPut(active: Active, task: PutTask, vnode: number, any = false): void {
@@ -90,29 +90,34 @@ export class PutRequests {
   }
 
   /**
-   * The first owner that serves, or a fallback where none does; an owner that is being rebuilt only if
-   * no whole one serves, one that is suspected only if there is no other; −1 if none serves. Conditions are decided by the first owner alone.
+   * The first owner that serves, or a fallback where all owners are down or suspected; an owner that is being
+   * rebuilt only if no whole one serves, one that is doubted or suspected only if there is no other; −1 if none
+   * serves. Conditions are decided by the first owner alone.
+   *
+   * @param without it has the put already: only somebody better will do
    */
   private coordinatorFor(active: Active, task: PutTask, without = -1): number {
     const { n, strict } = task.policy;
     const conditional = task.condition !== IF_NOTHING;
     const owners = conditional ? 1 : n;
     const most = conditional || strict ? owners : this.slots.world.ring.preferenceLength;
-    let suspected = -1;
     let partial = -1;
+    let doubted = -1;
+    let suspected = -1;
     for (let i = 0, served = false; i < most && !(served && i >= owners); i++) {
       const vnode = this.owner(task, i);
-      if (vnode === without || !this.slots.world.isServing(vnode)) continue;
-      if (this.slots.suspects(vnode)) {
-        if (suspected < 0 && !active.refusers.includes(vnode)) suspected = vnode;
-        continue;
-      }
-      served = true;
-      if (active.refusers.includes(vnode)) continue;
-      if (i >= owners || this.slots.world.isWhole(vnode)) return vnode;
-      if (partial < 0) partial = vnode;
+      if (!this.slots.world.isServing(vnode)) continue;
+      const isSuspected = this.slots.suspects(vnode);
+      // While an owner may serve, a fallback refuses.
+      served ||= !isSuspected;
+      if (vnode === without || active.refusers.includes(vnode)) continue;
+      if (isSuspected) suspected = suspected < 0 ? vnode : suspected;
+      else if (this.slots.doubts(vnode)) doubted = doubted < 0 ? vnode : doubted;
+      else if (i >= owners || this.slots.world.isWhole(vnode)) return vnode;
+      else if (partial < 0) partial = vnode;
     }
-    return partial < 0 && without < 0 ? suspected : partial;
+    if (partial >= 0 || without >= 0) return partial;
+    return doubted >= 0 ? doubted : suspected;
   }
 
   private owner(task: PutTask, i: number): number {

@@ -6,7 +6,7 @@ export type Standing =
   /** It has not answered for so long that another one is asked besides. */
   | 'slow'
   /** It has not answered, and is not expected to. */
-  | 'doubted'
+  | 'suspected'
   | 'answered'
   /** It gave a version, and is being rebuilt: it does not count. */
   | 'partial'
@@ -27,6 +27,8 @@ export interface ReadView {
   isWhole(vnode: number): boolean;
   /** Whether a virtual node is done without where others can answer. */
   suspects(vnode: number): boolean;
+  /** Whether others are preferred to it. Whoever is suspected is doubted as well. */
+  doubts(vnode: number): boolean;
   standing(vnode: number): Standing;
   /** Whether a virtual node may hold hints for another. */
   holdsHintsFor(holder: number, owner: number): boolean;
@@ -51,7 +53,8 @@ export interface ReadPlan {
 
 /**
  * The one place that decides what a get does next. It asks owners in order of preference until R
- * have answered or may still answer; those that are suspected come last and are not waited for. An owner for which hints wait may lack what their holders
+ * have answered or may still answer; those that are doubted come last, and those that are suspected after
+ * them and are not waited for. An owner for which hints wait may lack what their holders
  * have, so these are asked too, and before it: what is handed over in between is met twice and
  * never missed. A holder that cannot be asked, or is too slow, makes the answer a degraded one, even if it
  * has let its hints go by then: the owner may have answered before it was handed them.
@@ -75,12 +78,12 @@ export function planRead(view: ReadView): ReadPlan {
     else if (standing === 'asked') hopeful++;
     else if (standing === 'slow') slow++;
   }
-  for (const suspected of [false, true]) {
+  for (const trust of TRUST) {
     for (let i = 0; i < n && answered + hopeful < r; i++) {
       const owner = list[i]!;
-      if (view.suspects(owner) !== suspected) continue;
+      if (trustIn(view, owner) !== trust) continue;
       if (view.standing(owner) !== 'unasked' || !view.isWhole(owner)) continue;
-      if (!suspected) hopeful++;
+      if (trust !== 'none') hopeful++;
       if (askServing(view, ask, (other) => view.holdsHintsFor(other, owner)) || ask.includes(owner)) continue;
       ask.push(owner);
       for (const holder of holdersFor(view, owner))
@@ -92,6 +95,14 @@ export function planRead(view: ReadView): ReadPlan {
   const fallbacks = askServing(view, ask, (vnode) => !isOwner(view, vnode) || !view.isWhole(vnode));
   if (hopeful + slow > 0 || fallbacks) return { ask, unheard, end: 'wait' };
   return { ask, unheard, end: ask.length === 0 && (answered > 0 || view.versions) ? 'degraded' : 'wait' };
+}
+
+/** In what order owners are asked. */
+const TRUST = ['full', 'some', 'none'] as const;
+
+function trustIn(view: ReadView, vnode: number): (typeof TRUST)[number] {
+  if (!view.doubts(vnode)) return 'full';
+  return view.suspects(vnode) ? 'none' : 'some';
 }
 
 /** Asks those who are meant, serve, and were not asked; true if one of the meant may still answer. */

@@ -182,9 +182,14 @@ export class RequestSlots {
     });
   }
 
-  /** Whether a virtual node is done without for now; it is still asked where no other is left. */
+  /** Whether nothing is expected of a virtual node for now; it is still asked where no other is left. */
   suspects(vnode: number): boolean {
     return this.health.suspects(vnode);
+  }
+
+  /** Whether another is preferred to a virtual node for now, since it is silent. */
+  doubts(vnode: number): boolean {
+    return this.health.doubts(vnode);
   }
 
   /** In turns, as a load balancer does that knows nothing of keys; −1: none serves. */
@@ -195,7 +200,7 @@ export class RequestSlots {
     for (let i = 0; i < count; i++) {
       const vnode = this.turn++ % count;
       if (!world.isServing(vnode)) continue;
-      if (!this.suspects(vnode)) return vnode;
+      if (!this.doubts(vnode)) return vnode;
       doubted = vnode;
     }
     return doubted;

@@ -1,15 +1,23 @@
 import { Pulse, type PulseLimits } from '../messaging/pulse.js';
 
 /** A virtual node that leaves a request open and is otherwise silent for so long is asked. */
-export const SILENT_MS = 50;
-const REPEAT_MS = 50;
+export const SILENT_MS = 10;
+const REPEAT_MS = 20;
 /** While requests are made, all are asked now and then, those that are suspected more often. */
 const SAMPLE_MS = 1_000;
 const PROBE_MS = 250;
 const PROBING_MS = 2_000;
 /** A caller that was not called for so long was away itself. */
 const AWAY_MS = 125;
-const LIMITS_OF_VNODES: PulseLimits = { floorMs: 250, ceilingMs: 5_000 };
+/** Doubt costs nothing when it is wrong, so it comes early; and it is never far away, whatever was observed. */
+const DOUBT_LIMITS: PulseLimits = { floorMs: 15, ceilingMs: 100 };
+const SUSPICION_LIMITS: PulseLimits = { floorMs: 250, ceilingMs: 5_000 };
+
+/** The same questions and answers, judged by two measures. */
+interface Pulses {
+  readonly doubt: Pulse;
+  readonly suspicion: Pulse;
+}
 
 export interface HealthWorld {
   /** How many there are; more may come. */
@@ -24,11 +32,14 @@ export interface HealthWorld {
 /**
  * Which virtual nodes a caller does without for now: those that leave requests and PINGs unanswered
  * while others answer. A slow request is no sign: only who is silent altogether is asked, and
- * a PING is answered whatever the disk does. Suspicion ends with the first frame that arrives.
+ * a PING is answered whatever the disk does. Who is silent for longer than answers take is *doubted*:
+ * new requests pass it over where another can take them, and what it has certainly not begun goes elsewhere.
+ * Who goes on being silent is *suspected*: nothing is expected of it any more. Either ends with the first
+ * frame that arrives.
  */
 export class VnodeHealth {
   private readonly world: HealthWorld;
-  private readonly pulses: Pulse[] = [];
+  private readonly vnodes: Pulses[] = [];
   private readonly published: boolean[] = [];
   /** Requests are made, somebody is suspected, or a question is open. */
   private watching = false;
@@ -41,15 +52,26 @@ export class VnodeHealth {
   }
 
   private meetAll(nowMs: number): void {
-    while (this.pulses.length < this.world.vnodes) this.pulses.push(new Pulse(LIMITS_OF_VNODES, nowMs));
+    while (this.vnodes.length < this.world.vnodes)
+      this.vnodes.push({
+        doubt: new Pulse(DOUBT_LIMITS, nowMs),
+        suspicion: new Pulse(SUSPICION_LIMITS, nowMs),
+      });
   }
 
   suspects(vnode: number): boolean {
-    return this.pulses[vnode]?.suspected === true;
+    return this.vnodes[vnode]?.suspicion.missed === true;
+  }
+
+  /** Whoever is suspected is doubted as well. */
+  doubts(vnode: number): boolean {
+    return this.suspects(vnode) || this.vnodes[vnode]?.doubt.missed === true;
   }
 
   heard(vnode: number, nowMs: number): void {
-    this.pulses[vnode]?.heard(nowMs);
+    const pulses = this.vnodes[vnode];
+    pulses?.doubt.heard(nowMs);
+    pulses?.suspicion.heard(nowMs);
   }
 
   /** A request is made, to whomever. */
@@ -66,18 +88,32 @@ export class VnodeHealth {
   /** A virtual node has left a request open for longer than {@link SILENT_MS}. */
   missed(vnode: number, nowMs: number): void {
     this.meetAll(nowMs);
-    const pulse = this.pulses[vnode]!;
-    if (nowMs - pulse.heardMs < SILENT_MS || nowMs - pulse.askedMs < REPEAT_MS) return;
-    // All are asked: only where others answer is silence the fault of the one.
-    for (let other = 0; other < this.pulses.length; other++) {
-      if (nowMs - this.pulses[other]!.heardMs >= SILENT_MS) this.ask(other, nowMs, REPEAT_MS);
+    const { heardMs, askedMs } = this.vnodes[vnode]!.suspicion;
+    if (nowMs - heardMs < SILENT_MS || nowMs - askedMs < REPEAT_MS) return;
+    this.ask(vnode, nowMs, REPEAT_MS);
+    // Only where others answer is silence the fault of the one.
+    const witness = this.heardLast(vnode);
+    if (witness >= 0) this.ask(witness, nowMs, SILENT_MS);
+  }
+
+  /** Of the others that serve; −1: none does. */
+  private heardLast(vnode: number): number {
+    let last = -1;
+    let lastMs = Number.NEGATIVE_INFINITY;
+    for (let other = 0; other < this.vnodes.length; other++) {
+      const { heardMs } = this.vnodes[other]!.suspicion;
+      if (other === vnode || heardMs <= lastMs || !this.world.isServing(other)) continue;
+      last = other;
+      lastMs = heardMs;
     }
+    return last;
   }
 
   private ask(vnode: number, nowMs: number, everyMs: number): void {
-    const pulse = this.pulses[vnode]!;
-    if (nowMs - pulse.askedMs < everyMs || !this.world.isServing(vnode)) return;
-    pulse.asked(nowMs);
+    const { doubt, suspicion } = this.vnodes[vnode]!;
+    if (nowMs - suspicion.askedMs < everyMs || !this.world.isServing(vnode)) return;
+    doubt.asked(nowMs);
+    suspicion.asked(nowMs);
     this.watching = true;
     this.world.ping(vnode);
   }
@@ -89,23 +125,37 @@ export class VnodeHealth {
     if (!this.watching) return;
     this.meetAll(nowMs);
     this.watching = nowMs - this.wantedMs < PROBING_MS;
-    this.pulses.forEach((pulse, vnode) => this.judge(vnode, pulse, nowMs, wasAway));
+    for (let vnode = 0; vnode < this.vnodes.length; vnode++) {
+      const { doubt, suspicion } = this.vnodes[vnode]!;
+      this.judge(vnode, doubt, nowMs, wasAway);
+      this.judge(vnode, suspicion, nowMs, wasAway);
+      if (nowMs - this.wantedMs < PROBING_MS) this.ask(vnode, nowMs, everyMs(this.vnodes[vnode]!));
+      if (suspicion.open || suspicion.missed) this.watching = true;
+      this.publish(vnode, suspicion.missed);
+    }
   }
 
   private judge(vnode: number, pulse: Pulse, nowMs: number, wasAway: boolean): void {
     if (!this.world.isServing(vnode)) pulse.forget(nowMs);
     else if (wasAway || (nowMs >= pulse.endMs && !this.othersAnswered(vnode, pulse.openMs)))
       pulse.grant(nowMs);
-    if (nowMs - this.wantedMs < PROBING_MS) this.ask(vnode, nowMs, pulse.judge(nowMs) ? PROBE_MS : SAMPLE_MS);
+    const suspected = pulse.judge(nowMs);
     // An open question without a request is forgotten in time: nobody wants to know.
-    if (pulse.open && !pulse.suspected && nowMs - this.wantedMs >= PROBING_MS) pulse.forget(nowMs);
-    if (pulse.open || pulse.suspected) this.watching = true;
-    if ((this.published[vnode] ?? false) === pulse.suspected) return;
-    this.published[vnode] = pulse.suspected;
-    this.world.publish(vnode, pulse.suspected);
+    if (pulse.open && !suspected && nowMs - this.wantedMs >= PROBING_MS) pulse.forget(nowMs);
   }
 
   private othersAnswered(vnode: number, sinceMs: number): boolean {
-    return this.pulses.some((pulse, other) => other !== vnode && pulse.heardMs >= sinceMs);
+    return this.vnodes.some(({ suspicion }, other) => other !== vnode && suspicion.heardMs >= sinceMs);
   }
+
+  private publish(vnode: number, suspected: boolean): void {
+    if ((this.published[vnode] ?? false) === suspected) return;
+    this.published[vnode] = suspected;
+    this.world.publish(vnode, suspected);
+  }
+}
+
+function everyMs({ doubt, suspicion }: Pulses): number {
+  if (suspicion.missed) return PROBE_MS;
+  return doubt.missed ? REPEAT_MS : SAMPLE_MS;
 }

@@ -28,7 +28,7 @@ export class Pulse {
   openMs = 0;
   /** The newest question. */
   askedMs = Number.NEGATIVE_INFINITY;
-  suspected = false;
+  missed = false;
 
   constructor(limits: PulseLimits, nowMs: number) {
     this.limits = limits;
@@ -47,7 +47,7 @@ export class Pulse {
 
   /** When the open period ends without an answer. */
   get endMs(): number {
-    return this.openMs === 0 || this.suspected ? Number.POSITIVE_INFINITY : this.openMs + this.limitMs;
+    return this.openMs === 0 || this.missed ? Number.POSITIVE_INFINITY : this.openMs + this.limitMs;
   }
 
   asked(nowMs: number): void {
@@ -63,24 +63,24 @@ export class Pulse {
     this.deviation += (Math.abs(delay - this.mean) - this.deviation) * DEVIATION_SHARE;
     this.mean += (delay - this.mean) * MEAN_SHARE;
     this.openMs = 0;
-    this.suspected = false;
+    this.missed = false;
   }
 
   /** Whether an answer is missed now. Stays true until something is heard. */
   judge(nowMs: number): boolean {
-    if (nowMs >= this.endMs) this.suspected = true;
-    return this.suspected;
+    if (nowMs >= this.endMs) this.missed = true;
+    return this.missed;
   }
 
   /** The observer was away itself: what it did not hear meanwhile proves nothing. */
   grant(nowMs: number): void {
-    if (this.openMs > 0 && !this.suspected) this.openMs = nowMs;
+    if (this.openMs > 0 && !this.missed) this.openMs = nowMs;
   }
 
   /** Another thread serves there now, or none: nothing is known of it. */
   forget(nowMs: number): void {
     this.openMs = 0;
-    this.suspected = false;
+    this.missed = false;
     this.heardMs = nowMs;
   }
 }

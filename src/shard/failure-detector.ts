@@ -54,7 +54,7 @@ export class FailureDetector implements Service {
 
   /** Whether this virtual node does without that one for now. */
   suspects(vnode: number): boolean {
-    return this.deaf[vnode] === true || this.pulses[vnode]?.suspected === true;
+    return this.deaf[vnode] === true || this.pulses[vnode]?.missed === true;
   }
 
   /** Something has arrived from a party, whatever it was. */
@@ -112,7 +112,7 @@ export class FailureDetector implements Service {
     const askMs = pulse.open && !suspected ? pulse.askedMs + REPEAT_MS : this.turnAfter(pulse, suspected);
     if (nowMs < askMs) return Math.min(askMs, pulse.endMs);
     pulse.asked(nowMs);
-    this.send(peer, PING, 0, pulse.suspected ? 1 : 0);
+    this.send(peer, PING, 0, pulse.missed ? 1 : 0);
     return Math.min(suspected ? this.turnAfter(pulse, suspected) : nowMs + REPEAT_MS, pulse.endMs);
   }
 

@@ -10,6 +10,8 @@ interface World {
   /** [holder, owner] */
   readonly hints: readonly (readonly [number, number])[];
   readonly suspected: readonly number[];
+  /** But not suspected. */
+  readonly doubted: readonly number[];
   readonly versions: boolean;
   readonly r: number;
   readonly strict: boolean;
@@ -23,6 +25,7 @@ const fresh: World = {
   standing: ['unasked', 'unasked', 'unasked', 'unasked', 'unasked'],
   hints: [],
   suspected: [],
+  doubted: [],
   versions: false,
   r: 2,
   strict: false,
@@ -31,10 +34,11 @@ const fresh: World = {
 };
 
 function fullPlan(world: Partial<World>): ReadPlan {
-  const { serving, rebuilding, standing, hints, suspected, versions, r, strict, unheard, holders } = {
-    ...fresh,
-    ...world,
-  };
+  const { serving, rebuilding, standing, hints, suspected, doubted, versions, r, strict, unheard, holders } =
+    {
+      ...fresh,
+      ...world,
+    };
   return planRead({
     n: 3,
     r,
@@ -45,6 +49,7 @@ function fullPlan(world: Partial<World>): ReadPlan {
     isWhole: (vnode) => serving[vnode]! && !rebuilding.includes(vnode),
     standing: (vnode) => standing[vnode]!,
     suspects: (vnode) => suspected.includes(vnode),
+    doubts: (vnode) => suspected.includes(vnode) || doubted.includes(vnode),
     holdsHintsFor: (holder, owner) => hints.some(([h, o]) => h === holder && o === owner),
     unheard,
     hasVersions: (vnode) => holders.includes(vnode),
@@ -71,12 +76,20 @@ describe('whom a get asks (owners 0 to 2, fallbacks 3 and 4, R=2)', () => {
     });
   });
 
+  it('an owner that is doubted comes after the others, and is waited for like any other', () => {
+    expect(plan({ doubted: [0] })).toEqual({ ask: [1, 2], end: 'wait' });
+    expect(plan({ doubted: [0, 1] })).toEqual({ ask: [2, 0], end: 'wait' });
+    expect(plan({ doubted: [0], suspected: [2] })).toEqual({ ask: [1, 0], end: 'wait' });
+    const silent: World['standing'] = ['slow', 'slow', 'answered', 'unasked', 'unasked'];
+    expect(plan({ doubted: [0, 1], standing: silent })).toEqual({ ask: [], end: 'wait' });
+  });
+
   it('a suspected owner comes last, is asked all the same, and is not waited for', () => {
     expect(plan({ suspected: [0] })).toEqual({ ask: [1, 2], end: 'wait' });
     expect(plan({ suspected: [0, 1] })).toEqual({ ask: [2, 0, 1, 3, 4], end: 'wait' });
-    const doubted: World['standing'] = ['doubted', 'doubted', 'answered', 'answered', 'answered'];
-    expect(plan({ suspected: [0, 1], standing: doubted })).toEqual({ ask: [], end: 'degraded' });
-    expect(plan({ suspected: [0, 1], standing: doubted, strict: true })).toEqual({ ask: [], end: 'wait' });
+    const silent: World['standing'] = ['suspected', 'suspected', 'answered', 'answered', 'answered'];
+    expect(plan({ suspected: [0, 1], standing: silent })).toEqual({ ask: [], end: 'degraded' });
+    expect(plan({ suspected: [0, 1], standing: silent, strict: true })).toEqual({ ask: [], end: 'wait' });
   });
 
   it('who holds hints for an owner is asked before it', () => {
@@ -161,7 +174,7 @@ const worlds = fc.record<World>({
   serving: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
   rebuilding: fc.uniqueArray(fc.nat(2), { maxLength: 2 }),
   standing: fc.array(
-    fc.constantFrom<Standing[]>('unasked', 'asked', 'slow', 'doubted', 'answered', 'partial', 'refused'),
+    fc.constantFrom<Standing[]>('unasked', 'asked', 'slow', 'suspected', 'answered', 'partial', 'refused'),
     {
       minLength: 5,
       maxLength: 5,
@@ -172,6 +185,7 @@ const worlds = fc.record<World>({
     { maxLength: 3 },
   ),
   suspected: fc.uniqueArray(fc.nat(4)),
+  doubted: fc.uniqueArray(fc.nat(4)),
   versions: fc.boolean(),
   r: fc.integer({ min: 1, max: 3 }),
   strict: fc.boolean(),
@@ -215,7 +229,7 @@ describe('any state of a get', () => {
           if (end !== 'wait') return;
           for (const vnode of ask) standing[vnode] = 'asked';
           standing.forEach((one, i) => {
-            if (one !== 'asked' && one !== 'slow' && one !== 'doubted') return;
+            if (one !== 'asked' && one !== 'slow' && one !== 'suspected') return;
             standing[i] = world.rebuilding.includes(i) ? 'partial' : 'answered';
           });
         }

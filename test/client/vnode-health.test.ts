@@ -38,6 +38,10 @@ class World {
   get suspected(): number[] {
     return [0, 1, 2].filter((vnode) => this.health.suspects(vnode));
   }
+
+  get doubted(): number[] {
+    return [0, 1, 2].filter((vnode) => this.health.doubts(vnode));
+  }
 }
 
 describe('which virtual nodes a caller does without', () => {
@@ -65,10 +69,42 @@ describe('which virtual nodes a caller does without', () => {
     expect([...world.published]).toEqual([]);
   });
 
+  test('long before that it is doubted, as often as it falls silent, and until it is heard again', () => {
+    for (let outage = 0; outage < 5; outage++) {
+      world.delayMs[1] = Infinity;
+      world.run(70, 1);
+      expect([world.doubted, world.suspected]).toEqual([[1], []]);
+      world.run(2_000, 1);
+      expect([world.doubted, world.suspected]).toEqual([[1], [1]]);
+      world.delayMs[1] = 1;
+      world.run(300, 1);
+      expect([world.doubted, world.suspected]).toEqual([[], []]);
+      world.run(2_000, 0);
+    }
+  });
+
+  test('a request that is slow raises no doubt; a link that has become slow does, until something comes', () => {
+    world.run(10_000, 1);
+    expect(world.doubted).toEqual([]);
+    world.delayMs[1] = 200;
+    world.run(90, 1);
+    expect([world.doubted, world.suspected]).toEqual([[1], []]);
+    world.run(150, 0);
+    expect([world.doubted, world.suspected]).toEqual([[], []]);
+  });
+
+  test('when all are equally slow, none is doubted', () => {
+    world.delayMs.fill(60);
+    for (let i = 0; i < 500; i++) {
+      world.run(10, 1);
+      expect(world.doubted).toEqual([]);
+    }
+  });
+
   test('when none answers, none is suspected: it may be this thread or all of the process', () => {
     world.delayMs.fill(Infinity);
     world.run(30_000, 1);
-    expect(world.suspected).toEqual([]);
+    expect([world.doubted, world.suspected]).toEqual([[], []]);
   });
 
   test('when this thread was away itself, everybody gets a new period', () => {

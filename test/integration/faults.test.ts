@@ -100,7 +100,7 @@ describe.each([true, false])('faults of links, direct reads %s (N=3, R=W=2)', (d
     });
     expect(suspectedBy(store)['n1.0']).toEqual(['n2.0', 'n3.0', 'caller 0']);
     await load.more(500);
-    expect(load.outageMs).toBeLessThan(2_000);
+    expect(load.outageMs).toBeLessThan(1_000);
     store.faults.clear();
     await until('nobody is suspected', () =>
       Object.values(suspectedBy(store)).every((by) => by.length === 0),
