@@ -4,7 +4,7 @@ import { RingletError } from '../base/errors.js';
 export interface Failure {
   /** One line for stderr; absent when the parser of the command line has already said it. */
   readonly line?: string;
-  /** 2 for a mistake in the use of the command, else 1. */
+  /** 2 for a mistake in the use of the command, or a value outside its range; else 1. */
   readonly exitCode: number;
 }
 
@@ -16,5 +16,5 @@ export function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
   const stack = process.env['RINGLET_DEBUG'] && error instanceof Error ? `\n${error.stack ?? ''}` : '';
   const line = `ringlet: ${code}: ${message.replaceAll(/\s*\n\s*/g, ' ')}${stack}`;
-  return { line, exitCode: code === 'USAGE' ? 2 : 1 };
+  return { line, exitCode: code === 'USAGE' || code === 'BAD_REQUEST' ? 2 : 1 };
 }

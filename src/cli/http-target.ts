@@ -189,6 +189,17 @@ export class HttpTarget implements Target {
     return (await this.#json<{ change: RingProgress }>(call, this.#admin)).change;
   }
 
+  async *backup(without: readonly string[]): AsyncGenerator<Uint8Array> {
+    const query = without.length === 0 ? '' : `?without=${encodeURIComponent(without.join(','))}`;
+    const response = await this.#admin.send({ method: 'POST', path: `/admin/backup${query}` });
+    if (response.statusCode !== 200) throw await failure(response);
+    try {
+      yield* response as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      throw this.#admin.broken(error as Error, false);
+    }
+  }
+
   clearFaults(): Promise<StoreStats['faults']> {
     return this.#json({ method: 'DELETE', path: '/admin/faults' }, this.#admin);
   }

@@ -3,10 +3,15 @@ import type { Sibling } from '../client/api.js';
 import { addStoreOptions } from './store-options.js';
 import { credentialOptions, openTarget, type Target } from './target.js';
 
-/** What get, put, delete, scan and load have in common: where the store is, and which bucket. */
+/** What get, put, delete, scan, load and export have in common: where the store is, and which bucket. */
 export function targetCommand(name: string, description: string): Command {
+  return storeCommand(name, description, [new Option('--bucket <NAME>', 'bucket').default('default')]);
+}
+
+/** A command about a store that runs, or that it opens itself. */
+export function storeCommand(name: string, description: string, options: readonly Option[] = []): Command {
   const command = new Command(name).description(description);
-  command.addOption(new Option('--bucket <NAME>', 'bucket').default('default'));
+  for (const option of options) command.addOption(option);
   command.addOption(
     new Option('--url <URL>', 'a running store; default: the one that runs in the data directory'),
   );

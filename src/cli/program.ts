@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { backupCommand } from './backup.js';
 import { compareCommand } from './compare.js';
 import { deleteCommand } from './delete.js';
 import { exportCommand } from './export.js';
@@ -8,6 +9,7 @@ import { inspectCommand } from './inspect.js';
 import { loadCommand } from './load.js';
 import { putCommand } from './put.js';
 import { repairCommand } from './repair.js';
+import { restoreCommand } from './restore.js';
 import { joinCommand, leaveCommand } from './ring-change.js';
 import { scanCommand } from './scan.js';
 import { serveCommand } from './serve.js';
@@ -48,6 +50,8 @@ export function buildProgram(): Command {
     joinCommand(),
     leaveCommand(),
     faultCommand(),
+    backupCommand(),
+    restoreCommand(),
     repairCommand(),
     verifyCommand(),
     compareCommand(),

@@ -65,6 +65,7 @@ async function serve(resolved: Resolved): Promise<void> {
       valueBytes: settings.valueBytes,
       faults: store.faults,
       members: store.members,
+      backup: (backupOptions) => store.backupStream(backupOptions),
     });
     const { startResp } = await import('../server/resp/start.js');
     const resp =

@@ -60,6 +60,10 @@ export class StoreTarget implements Target {
     return this.#store.ring();
   }
 
+  backup(without: readonly string[]): AsyncIterable<Uint8Array> {
+    return this.#store.backupStream({ without });
+  }
+
   close(): Promise<void> {
     return this.#store.close();
   }

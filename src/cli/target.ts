@@ -65,6 +65,8 @@ export interface Target {
   ensureBucket(name: string, properties: Partial<BucketProperties>): Promise<BucketProperties>;
   inspect(bucket: string, key: string): Promise<Inspected>;
   ring(): Promise<RingDescription>;
+  /** A backup's bytes, up to its end or failure. */
+  backup(without: readonly string[]): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 

@@ -2,26 +2,35 @@ import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { RingletError } from '../base/errors.js';
 import type { VnodeReport } from '../host/offline.js';
+import { backupText } from './backup.js';
 import { print } from './key-command.js';
 import { settingsOf } from './store-options.js';
 
 const NOTES = `
 The store must be stopped. Every record of LMDB and of the journals is read in a process of its own and
 compared with its checksum. Nothing is repaired: a start puts aside what is damaged, and rebuilds it from
-the other nodes. Exit code 1 if anything is damaged or missing.
+the other nodes. Exit code 1 if anything is damaged or missing. With --backup a backup is read instead.
 
 Examples:
   ringlet verify
-  ringlet verify --data /var/lib/ringlet --json`;
+  ringlet verify --data /var/lib/ringlet --json
+  ringlet verify --backup monday.ringlet`;
 
 /** `ringlet verify`: every record of a data directory, offline. */
 export function verifyCommand(): Command {
   return new Command('verify')
     .description('check every record of the data directory of a store that is stopped')
     .addOption(new Option('--data <DIR>', 'data directory (default: ./data; RINGLET_DATA)'))
+    .addOption(new Option('--backup <FILE>', 'check a backup, and nothing else'))
     .addOption(new Option('--json', 'machine-readable output'))
     .addHelpText('after', NOTES)
-    .action(async ({ json }: { json?: true }, self: Command) => {
+    .action(async ({ json, backup }: { json?: true; backup?: string }, self: Command) => {
+      if (backup !== undefined) {
+        const { readBackup } = await import('../host/backup/reader.js');
+        const { summary } = await readBackup(backup);
+        await print(json === true ? `${JSON.stringify(summary)}\n` : `whole: ${backupText(summary)}\n`);
+        return;
+      }
       const data = resolve(settingsOf(self).settings.data);
       const { verifyStore } = await import('../host/offline.js');
       const report = await verifyStore(data);

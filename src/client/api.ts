@@ -1,6 +1,7 @@
 import type { ErrorFields } from '../base/errors.js';
 import type { FaultControl } from './api-faults.js';
 import type { Latency, RingDescription, StartupReport, StoreStats, VnodeState } from './api-stats.js';
+import type { BackupOptions, BackupSummary } from './backup-api.js';
 import type { RingControl } from './ring-api.js';
 
 export type * from './api-faults.js';
@@ -274,6 +275,16 @@ export interface Store extends Omit<Bucket, 'name'>, AsyncDisposable {
 export interface HostStore extends Store {
   /** Grows and shrinks the store while it serves. */
   readonly members: RingControl;
+  /**
+   * Writes everything of the store into a new file while it serves: all that was acknowledged before the
+   * call, siblings, deletions, counters, times and buckets. The file is read again and verified before it
+   * gets its name. Ring changes wait meanwhile (RING_CHANGING). `restore` makes a data directory of it.
+   *
+   * @throws RingletError BAD_REQUEST (it exists), RING_CHANGING, TIMEOUT (a virtual node does not serve), STORE_FULL, IO
+   */
+  backup(file: string, options?: BackupOptions): Promise<BackupSummary>;
+  /** The same as a stream, to be kept elsewhere; only one that came to its end is a backup. */
+  backupStream(options?: BackupOptions): AsyncIterableIterator<Uint8Array>;
   /** Takes a caller slot for one other thread; TOO_MANY_CALLERS when all are taken. */
   handle(): Handle;
   /** How the start went. */

@@ -8,6 +8,7 @@ import {
   PUT_FIXED_WORDS,
   FLAG_ANY,
   FLAG_REPAIR,
+  FLAG_EVERY,
   FLAG_SETTLED,
   FLAG_STRICT,
   RECORD_AT,
@@ -100,7 +101,8 @@ export function writeScan(frames: FrameContext, request: number, task: ScanTask)
   const outbox = frames.endpoint.to(task.vnode);
   const at = outbox.begin(GET_FIXED_WORDS * 4 + task.after.length);
   const { words, bytes } = outbox;
-  writeHeader(words, at, SCAN, task.settled ? FLAG_SETTLED : 0, request, frames.epoch, task.deadlineMs);
+  const flags = (task.settled ? FLAG_SETTLED : 0) | (task.every === true ? FLAG_EVERY : 0);
+  writeHeader(words, at, SCAN, flags, request, frames.epoch, task.deadlineMs);
   words[at + 6] = task.limit;
   words[at + 7] = SCAN_BYTES;
   words[at + 8] = task.bucket | (task.partition << 16);

@@ -1,5 +1,4 @@
 import type { RingletError } from '../base/errors.js';
-import type { StoredValue } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';
 import type { Key, TimelineEvent } from './api.js';
 import type { Contribution } from './merge.js';
@@ -59,12 +58,11 @@ export interface PutTask extends Common {
 }
 
 export interface ScanPage {
-  readonly records: readonly {
-    readonly key: Uint8Array;
-    readonly clock: Clock<StoredValue>;
-    readonly kind: number;
-  }[];
+  /** Records in the order of bucket and key, in memory of their own. */
+  readonly records: readonly Int32Array[];
   readonly more: boolean;
+  /** Records that a page for a backup leaves out because they are damaged there. */
+  readonly damaged: number;
 }
 
 export interface ScanTask {
@@ -75,6 +73,8 @@ export interface ScanTask {
   readonly after: Uint8Array;
   readonly limit: number;
   readonly settled: boolean;
+  /** For a backup: all buckets of the partition from this one on, of any virtual node. */
+  readonly every?: boolean;
   readonly startedMs: number;
   readonly deadlineMs: number;
   readonly done: (outcome: ScanPage | RingletError) => void;

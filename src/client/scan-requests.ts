@@ -1,6 +1,5 @@
 import { OK, SCAN_RECORDS_AT } from '../messaging/frames.js';
-import { decodeClock } from '../storage/record-codec.js';
-import { keyAt, keyLengthAt, kindAt, lengthAt } from '../storage/record.js';
+import { lengthAt } from '../storage/record.js';
 import { errorOfOutcome, timeoutOf } from './outcomes.js';
 import { writeScan } from './request-frames.js';
 import type { Active, RequestSlots } from './request-slots.js';
@@ -18,7 +17,8 @@ export class ScanRequests {
     const before = active.asked.at(-1);
     if (before !== undefined && this.slots.alive(before)) return;
     // A page of one that is being rebuilt would lack what it lacks.
-    if (!this.slots.world.isWhole(task.vnode)) return;
+    const { world } = this.slots;
+    if (task.every === true ? !world.isServing(task.vnode) : !world.isWhole(task.vnode)) return;
     writeScan(this.slots.frames, active.request, task);
     this.slots.ask(active, task.vnode);
   }
@@ -28,21 +28,15 @@ export class ScanRequests {
       this.slots.finish(active, errorOfOutcome(words[at + 6]!, 0, 0, false));
       return;
     }
-    const records = [];
+    const records: Int32Array[] = [];
     let word = at + SCAN_RECORDS_AT;
     for (let i = 0; i < words[at + 7]!; i++) {
       const record = words.slice(word, word + (lengthAt(words, word) >>> 2));
-      const own = new Uint8Array(record.buffer);
-      const key = keyAt(record, 0) * 4;
-      records.push({
-        key: own.subarray(key, key + keyLengthAt(record, 0)),
-        clock: decodeClock(record, own, 0),
-        kind: kindAt(record, 0),
-      });
+      records.push(record);
       word += record.length;
     }
     this.slots.release(active);
-    task.done({ records, more: words[at + 8] === 0 });
+    task.done({ records, more: words[at + 8] === 0, damaged: words[at + 9]! });
   }
 
   expire(active: Active, task: ScanTask): void {

@@ -1,8 +1,8 @@
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import { compareBytes } from '../shard/scanner.js';
-import { KIND_PLAIN } from '../storage/record.js';
-import type { StoredValue } from '../storage/record-codec.js';
+import { keyAt, keyLengthAt, KIND_PLAIN, kindAt } from '../storage/record.js';
+import { decodeClock, type StoredValue } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';
 import type { Key, ScanItem, ScanOptions } from './api.js';
 import type { Connection } from './connection.js';
@@ -82,6 +82,17 @@ export async function* scanBucket(
   }
 }
 
+interface ScannedKey {
+  readonly key: Uint8Array;
+  readonly clock: Clock<StoredValue>;
+  readonly kind: number;
+}
+
+interface KeyPage {
+  readonly records: readonly ScannedKey[];
+  readonly more: boolean;
+}
+
 interface WantedPage extends Position {
   readonly limit: number;
   /** An earlier page of this partition has already waited for the engine. */
@@ -90,7 +101,7 @@ interface WantedPage extends Position {
 }
 
 /** Pages of R owners, cut at the first key up to which all of them are complete, and merged. */
-async function readPage(connection: Connection, policy: Policy, wanted: WantedPage): Promise<ScanPage> {
+async function readPage(connection: Connection, policy: Policy, wanted: WantedPage): Promise<KeyPage> {
   const { ring } = connection.view;
   const { partition } = wanted;
   const list = ring.preference.subarray(
@@ -109,7 +120,7 @@ async function readPage(connection: Connection, policy: Policy, wanted: WantedPa
   return mergePages(pages, owners, policy.rule);
 }
 
-function mergePages(pages: readonly ScanPage[], owners: readonly number[], rule: number): ScanPage {
+function mergePages(pages: readonly KeyPage[], owners: readonly number[], rule: number): KeyPage {
   const ends = pages.filter((page) => page.more).map((page) => page.records.at(-1)?.key ?? NO_BYTES);
   const end = ends.length === 0 ? undefined : ends.reduce((a, b) => (compareBytes(a, b) <= 0 ? a : b));
   const byKey = new Map<
@@ -139,7 +150,7 @@ function requestPage(
   vnode: number,
   bucket: number,
   { partition, after, limit, settled, timeoutMs }: WantedPage,
-): Promise<ScanPage> {
+): Promise<KeyPage> {
   const startedMs = connection.clock.nowMs();
   return new Promise((resolve, reject) => {
     const task: ScanTask = {
@@ -154,11 +165,24 @@ function requestPage(
       deadlineMs: startedMs + timeoutMs,
       done: (outcome) => {
         if (outcome instanceof RingletError) reject(outcome);
-        else resolve(outcome);
+        else resolve(decoded(outcome));
       },
     };
     connection.submit(task);
   });
+}
+
+function decoded({ records, more }: ScanPage): KeyPage {
+  const keys = records.map((record) => {
+    const bytes = new Uint8Array(record.buffer);
+    return { key: keyBytesOf(record), clock: decodeClock(record, bytes, 0), kind: kindAt(record, 0) };
+  });
+  return { records: keys, more };
+}
+
+/** The key of a record that begins its memory. */
+function keyBytesOf(record: Int32Array): Uint8Array {
+  return new Uint8Array(record.buffer, record.byteOffset + keyAt(record, 0) * 4, keyLengthAt(record, 0));
 }
 
 function limitOf(limit: number | undefined): number {

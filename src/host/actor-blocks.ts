@@ -80,6 +80,12 @@ export class ActorBlocks {
     return first;
   }
 
+  /** For a new store that has records of another one: its own numbers begin there, or above. */
+  beginAt(first: number): void {
+    this.#next = Math.max(this.#next, Math.ceil(first / ACTOR_BLOCK) * ACTOR_BLOCK);
+    this.#write(this.#next);
+  }
+
   /** For a new store: from now on a missing file is a loss. */
   store(): void {
     this.#write(this.#next);

@@ -67,6 +67,11 @@ export class ClockMark {
   }
 }
 
+/** For a new store that gets values of another one: its times begin above. @throws RingletError IO, STORE_FULL */
+export function writeClockMark(directory: string, time: number): void {
+  writeSealed(join(directory, CLOCK_FILE), fileOf(time));
+}
+
 function fileOf(time: number): ClockFile {
   return { format: FORMAT, time };
 }

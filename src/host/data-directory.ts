@@ -130,6 +130,11 @@ export class DataDirectory {
     return this.#actors.reserve();
   }
 
+  /** Actor numbers from here on are this store's own. For a new one that gets records of another. @throws RingletError IO, STORE_FULL */
+  beginActorsAt(first: number): void {
+    this.#actors.beginAt(first);
+  }
+
   loadBuckets(): readonly StoredBucket[] {
     return this.#buckets.load();
   }

@@ -1,6 +1,7 @@
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import type { Handle, HostStore, OpenOptions, StartupReport } from '../client/api.js';
+import type { BackupOptions, BackupSummary } from '../client/backup-api.js';
 import { Connection } from '../client/connection.js';
 import { latencyBytes } from '../client/latencies.js';
 import { ConnectedStore } from '../client/store.js';
@@ -28,6 +29,8 @@ import { memberCount, ringOfState } from '../ring/live-ring.js';
 import { GAUGE_ENGINE_KEYS, GAUGE_HINTS } from '../shard/environment.js';
 import type { VnodeDisk } from '../shard/worker-protocol.js';
 import { BufferLayout, LIVE_KEYS } from '../storage/buffer-layout.js';
+import { Backups } from './backup/collect.js';
+import { writeBackup } from './backup/file.js';
 import { HostBuckets } from './buckets.js';
 import { ClockMark } from './clock-mark.js';
 import {
@@ -144,6 +147,14 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
       handles,
       members,
       clockMark,
+      (connection) =>
+        new Backups({
+          connection,
+          storeId: directory?.storeId ?? null,
+          buckets: () => buckets.list(),
+          nextActor: () => actors.next(),
+          holdRing: () => members.hold(),
+        }),
       {
         fresh: directory?.fresh ?? true,
         cleanShutdown: clean,
@@ -341,6 +352,7 @@ export class OpenedStore extends ConnectedStore implements HostStore {
   readonly faults: Faults;
   readonly members: HostRing;
   private readonly handles: Handles;
+  private readonly backups: Backups;
 
   constructor(
     options: ResolvedOptions,
@@ -351,6 +363,7 @@ export class OpenedStore extends ConnectedStore implements HostStore {
     handles: Handles,
     members: HostRing,
     clockMark: ClockMark | undefined,
+    backups: (connection: Connection) => Backups,
     startup: StartupReport,
   ) {
     const connection = new Connection(view, 0);
@@ -365,10 +378,20 @@ export class OpenedStore extends ConnectedStore implements HostStore {
     this.members = members;
     this.supervisor = supervisor;
     this.faults = new Faults(view, supervisor);
+    this.backups = backups(connection);
   }
 
   /** For fault injection in tests; not part of the public interface. */
   readonly supervisor: FaultySupervisor;
+
+  backup(file: string, options?: BackupOptions): Promise<BackupSummary> {
+    return writeBackup(file, this.backupStream(options));
+  }
+
+  backupStream(options?: BackupOptions): AsyncIterableIterator<Uint8Array> {
+    this.connection.assertOpen();
+    return this.backups.stream(options);
+  }
 
   handle(): Handle {
     this.connection.assertOpen();

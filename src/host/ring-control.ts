@@ -14,6 +14,7 @@ import { movedPartitions, slotsToClean } from '../ring/parties.js';
 import { changingNode, type RingChange, type RingFact, type RingState, slotsOfNodes } from '../ring/state.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { NodeSpec } from '../ring/spec.js';
+import type { Topology } from './manifest.js';
 import { planOf } from './ring-plan.js';
 
 /** Facts that come within so long are made durable together. */
@@ -59,6 +60,8 @@ export class HostRing implements RingControl {
   private readonly going = new Set<string>();
   /** Ends the wait for a joiner's threads. */
   private takeBack: ((reason: RingletError) => void) | undefined;
+  /** Backups under way: they read all virtual nodes, and those shall stay who they are. */
+  private holds = 0;
   private closed = false;
 
   constructor(host: RingHost, state: RingState) {
@@ -168,8 +171,25 @@ export class HostRing implements RingControl {
   private idle(): RingState {
     if (this.closed) throw new RingletError('CLOSED', 'the store is closed');
     refuseSecond(this.state);
+    if (this.holds > 0) {
+      throw new RingletError('RING_CHANGING', 'a backup is being made; try again when it is done');
+    }
     if (!this.busy) return this.state;
     throw new RingletError('RING_CHANGING', 'the last ring change is just ending; one at a time');
+  }
+
+  /** Who is a member; that does not change until `release` is called. @throws RingletError RING_CHANGING, CLOSED */
+  hold(): { readonly topology: Topology; readonly release: () => void } {
+    if (this.holds === 0) this.idle();
+    this.holds++;
+    const { partitions, spacing, nodes } = this.state;
+    const members = nodes
+      .filter(({ gone }) => gone !== true)
+      .map(({ id, capacity, vnodes }) => ({ id, capacity, vnodes }));
+    const release = (): void => {
+      if (--this.holds === 0) this.settle();
+    };
+    return { topology: { partitions, spacing, nodes: members }, release };
   }
 
   async rollBack({ abandon = false }: RollBackOptions = {}): Promise<RingProgress> {
@@ -208,7 +228,7 @@ export class HostRing implements RingControl {
   }
 
   async finished(): Promise<RingProgress | undefined> {
-    while ((this.state.change !== undefined || this.busy) && !this.closed) {
+    while ((this.state.change !== undefined || this.busy || this.holds > 0) && !this.closed) {
       await new Promise<void>((resolve) => {
         this.waiting.push(resolve);
       });

@@ -23,7 +23,7 @@ import { membersWithin } from './member-rows.js';
  *                 with HINT also: 6 … | owner <<16 | n <<24
  *   REPLICATE_ACK 6 outcome   7 actor as sent
  *   SCAN          6 limit     7 most bytes     8 bucket | partition <<16   9 bytes of `after`   10 after
- *   SCAN_REPLY    6 outcome   7 records        8 1 if there are no more    9 –   10 records
+ *   SCAN_REPLY    6 outcome   7 records        8 1 if there are no more    9 damaged records left out   10 records
  *   PING          6 1 if the sender hears nothing of the receiver   7 –
  *   PONG          6 –   7 –
  *   GOSSIP        6 digest of the sender's membership   7 members   8 members (member-rows.ts)
@@ -53,7 +53,8 @@ import { membersWithin } from './member-rows.js';
  * already waited for the engine; STRICT on a PUT that only owners may take; HINT on a REPLICATE to a
  * fallback, which keeps the record for the virtual node `owner` of a bucket of `n` copies; WANTED on
  * a GOSSIP that asks for the receiver's members; ANY on a PUT or GET to whichever virtual node (server-driven
- * coordination), then a GET has r | n <<8 in word 6.
+ * coordination), then a GET has r | n <<8 in word 6; EVERY on a SCAN for a backup: all buckets of the
+ * partition from the one that is named, whoever owns it, and what is damaged is left out.
  */
 export const FRAME_VERSION = 1;
 export const FRAME_HEADER_WORDS = 6;
@@ -100,6 +101,7 @@ export const FLAG_WANTED = 16;
 /** A GET_REPLY of a virtual node that is being rebuilt: it counts neither as an absence nor towards R. */
 export const FLAG_PARTIAL = 32;
 export const FLAG_ANY = 64;
+export const FLAG_EVERY = 128;
 
 export const NO_CALLER = -1;
 

@@ -44,6 +44,9 @@ export const STORE_CLOCK = 4;
 /** 64-bit wall milliseconds by which values expire; raised by compare-exchange (expiry-clock.ts). */
 export const STORE_EXPIRY_CLOCK = 8;
 
+/** Not 0 while a backup is read: no virtual node lets a copy go then. Written by the host. */
+export const STORE_RETAINS = 10;
+
 export const STORE_OPEN = 1;
 export const STORE_CLOSING = 2;
 export const STORE_CLOSED = 3;

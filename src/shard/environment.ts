@@ -77,6 +77,11 @@ export interface VnodeEnvironment {
   replicasOf(bucket: number): number;
   /** Conflict rule of a bucket (RULE_…). */
   ruleOf(bucket: number): number;
+  /**
+   * Whether copies are to be kept that others have: a backup reads one virtual node after the other,
+   * and what moved from a later one to an earlier one meanwhile would be in neither.
+   */
+  retains(): boolean;
   /** At least 0, below 1. */
   random(): number;
   /** An actor number that nobody has had and nobody else gets; undefined: none at the moment. */

@@ -82,7 +82,8 @@ export class HintHandoff implements Service {
     }
     this.expire();
     let more = false;
-    if (hints.count > 0) {
+    // What is delivered could not be let go, and would be sent again.
+    if (hints.count > 0 && !this.parts.env.retains()) {
       const send = (): void => {
         more = this.send();
       };

@@ -128,12 +128,13 @@ export class Hints {
   /**
    * Lets a hint go, and the copy too unless this virtual node owns one or another hint needs it.
    * The copy goes first: a crash in between leaves a hint without a copy. False if there was no room
-   * to say so in the log; it is to be tried again.
+   * to say so in the log, or copies are retained; it is to be tried again.
    *
    * REQUIRES: the owner has all that the copy has, synced, or there is no copy.
    */
   release(owner: number, text: string, hint: Hint): boolean {
     const { pipeline } = this;
+    if (this.env.retains()) return false;
     const hinted = keyOf(text);
     if (!this.owns(hint) && !this.neededElse(owner, hinted)) {
       const { bucket, key } = hinted;

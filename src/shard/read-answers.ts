@@ -2,6 +2,7 @@ import { LIMITS } from '../base/limits.js';
 import { copyWords } from '../base/memory.js';
 import {
   ABSENT,
+  FLAG_EVERY,
   FLAG_PARTIAL,
   FLAG_SETTLED,
   frameFlags,
@@ -86,8 +87,9 @@ export class ReadAnswers {
   }
 
   scan(from: number, words: Int32Array, bytes: Uint8Array, at: number, deadlineMs: number): void {
+    const every = (frameFlags(words, at) & FLAG_EVERY) !== 0;
     // It was asked of an earlier thread, which had everything; the caller asks again.
-    if (this.rebuilding.partial) {
+    if (this.rebuilding.partial && !every) {
       this.env.count(COUNT_DROPPED, 1);
       return;
     }
@@ -95,7 +97,7 @@ export class ReadAnswers {
     const start = (at + GET_FIXED_WORDS) * 4;
     const partition = words[at + 8]! >>> 16;
     const n = this.env.replicasOf(words[at + 8]! & 0xffff);
-    if (!keepsCopies(this.env.ring, partition, n, this.env.ordinal)) {
+    if (!every && !keepsCopies(this.env.ring, partition, n, this.env.ordinal)) {
       this.scanner.refuse(from, frameRequest(words, at), OUT_STALE_RING);
       return;
     }
@@ -108,6 +110,7 @@ export class ReadAnswers {
       maxBytes: words[at + 7]!,
       after: bytes.slice(start, start + afterBytes),
       deadlineMs,
+      every,
     };
     const settled = (frameFlags(words, at) & FLAG_SETTLED) !== 0;
     if (settled || !this.completions.awaitEngine(() => this.scanner.begin(request)))

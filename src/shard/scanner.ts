@@ -5,6 +5,7 @@ import type { Pipeline } from '../storage/pipeline.js';
 import {
   aligned,
   bucketAt,
+  HINT_BUCKET,
   keyAt,
   keyLengthAt,
   KIND_REMOVED,
@@ -26,9 +27,11 @@ export interface ScanRequest {
   /** Ordinary memory. */
   readonly after: Uint8Array;
   readonly deadlineMs: number;
+  /** For a backup: all buckets from this one on, whoever owns them, as background work. */
+  readonly every: boolean;
 }
 
-/** A walk over the index for engines without order: the keys of one partition and bucket, collected slice by slice. */
+/** A walk over the index for engines without order: the keys of one partition (and bucket), collected slice by slice. */
 interface Walk {
   readonly request: ScanRequest;
   table: number;
@@ -37,6 +40,7 @@ interface Walk {
 }
 
 interface Named {
+  readonly bucket: number;
   readonly key: Uint8Array;
   readonly hash: number;
 }
@@ -52,7 +56,9 @@ export class Scanner {
   private readonly pipeline: Pipeline;
   private readonly engine: Engine | undefined;
   private readonly walks: Walk[] = [];
-  private last: { partition: number; bucket: number; keys: Named[] } | undefined;
+  /** Pages for a backup that wait until requests leave time for them. */
+  private readonly pages: ScanRequest[] = [];
+  private last: { request: ScanRequest; keys: Named[] } | undefined;
 
   constructor(env: VnodeEnvironment, pipeline: Pipeline, engine: Engine | undefined) {
     this.env = env;
@@ -60,26 +66,34 @@ export class Scanner {
     this.engine = engine;
   }
 
-  get busy(): boolean {
-    return this.walks.length > 0;
+  /** When {@link step} is to be called next. */
+  nextMs(nowMs: number): number {
+    if (this.walks.length > 0) return nowMs;
+    if (this.pages.length === 0) return Number.POSITIVE_INFINITY;
+    return Math.max(nowMs, this.pipeline.admission.nextMs);
   }
 
   begin(request: ScanRequest): void {
     if (this.engine !== undefined) {
-      this.scanEngine(request, this.engine);
-    } else if (
-      request.after.length > 0 &&
-      this.last?.partition === request.partition &&
-      this.last.bucket === request.bucket
-    ) {
+      if (request.every) this.pages.push(request);
+      else this.scanEngine(request, this.engine);
+    } else if (this.last !== undefined && goesOn(request, this.last.request)) {
       this.serve(request, this.last.keys);
     } else {
       this.walks.push({ request, table: -1, cursor: 0, keys: [] });
     }
   }
 
-  /** Moves the oldest walk on by a slice. */
+  /** Answers a page that waits, or moves the oldest walk on by a slice. */
   step(nowMs: number): void {
+    const { engine, pages } = this;
+    if (engine !== undefined && pages.length > 0) {
+      const read = (): void => {
+        const page = pages.shift()!;
+        if (nowMs <= page.deadlineMs) this.readEvery(page, engine);
+      };
+      this.pipeline.admission.slice('backup', nowMs, read);
+    }
     const walk = this.walks[0];
     if (walk === undefined) return;
     const { request } = walk;
@@ -95,27 +109,29 @@ export class Scanner {
     }
     const done = index.visit(walk.cursor, SLICE, (byte) => {
       const at = byte >>> 2;
-      if (partitionAt(words, at) !== request.partition || bucketAt(words, at) !== request.bucket) return;
+      const bucket = bucketAt(words, at);
+      const wanted = request.every ? bucket !== HINT_BUCKET : bucket === request.bucket;
+      if (!wanted || partitionAt(words, at) !== request.partition) return;
       const key = this.pipeline.keyBytesAt(words, this.pipeline.buffer.memory.bytes, at).slice();
-      walk.keys.push({ key, hash: words[at + W_KEY_HASH]! });
+      walk.keys.push({ bucket, key, hash: words[at + W_KEY_HASH]! });
     });
     walk.cursor += SLICE;
     if (!done) return;
     this.walks.shift();
-    walk.keys.sort((a, b) => compareBytes(a.key, b.key));
-    this.last = { partition: request.partition, bucket: request.bucket, keys: walk.keys };
+    walk.keys.sort(comparePlaces);
+    this.last = { request, keys: walk.keys };
     this.serve(request, walk.keys);
   }
 
   private serve(request: ScanRequest, keys: readonly Named[]): void {
     const page: Int32Array[] = [];
     let bytes = 0;
-    let i = request.after.length === 0 ? 0 : upperBound(keys, request.after);
+    let i = upperBound(keys, { bucket: request.bucket, key: request.after });
     const { buffer } = this.pipeline;
     for (; i < keys.length && page.length < request.limit && bytes < request.maxBytes; i++) {
-      const { key, hash } = keys[i]!;
-      const byte = buffer.find(hash, request.bucket, paddedWords(key), key.length);
-      if (byte === 0) continue;
+      const { bucket, key, hash } = keys[i]!;
+      const byte = buffer.find(hash, bucket, paddedWords(key), key.length);
+      if (byte === 0 || kindAt(buffer.words, byte >>> 2) === KIND_REMOVED) continue;
       page.push(copyRecord(buffer.words, byte >>> 2));
       bytes += lengthAt(buffer.words, byte >>> 2);
     }
@@ -148,6 +164,31 @@ export class Scanner {
     else this.reply(request, page, !more && seen < request.limit);
   }
 
+  private readEvery(request: ScanRequest, engine: Engine): void {
+    const { partition, bucket, after } = request;
+    const page: Int32Array[] = [];
+    let bytes = 0;
+    let damaged = 0;
+    let more = false;
+    const behind = { partition, bucket, key: after.length === 0 ? undefined : after };
+    engine.walk(behind, partition + 1, (_partition, found, _key, record) => {
+      // Hints come last.
+      if (found === HINT_BUCKET) return false;
+      more = page.length >= request.limit || bytes >= request.maxBytes;
+      if (more) return false;
+      if (!verifyRecord(record)) {
+        damaged++;
+        return true;
+      }
+      const newest = this.newest(aligned(record).words);
+      if (kindAt(newest, 0) === KIND_REMOVED) return true;
+      page.push(newest);
+      bytes += newest.byteLength;
+      return true;
+    });
+    this.reply(request, page, !more, OK, damaged);
+  }
+
   /** The buffer may hold a newer version than the engine. */
   private newest(words: Int32Array): Int32Array {
     const { buffer } = this.pipeline;
@@ -165,6 +206,7 @@ export class Scanner {
     page: readonly Int32Array[],
     done: boolean,
     outcome = OK,
+    damaged = 0,
   ): void {
     const size = page.reduce((sum, record) => sum + record.length, SCAN_RECORDS_AT);
     const outbox = this.env.endpoint.to(request.from);
@@ -174,6 +216,7 @@ export class Scanner {
     words[at + 6] = outcome;
     words[at + 7] = page.length;
     words[at + 8] = done ? 1 : 0;
+    words[at + 9] = damaged;
     let word = at + SCAN_RECORDS_AT;
     for (const record of page) {
       copyWords(record, 0, words, word, record.length);
@@ -193,14 +236,30 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** The first position behind `key` in a sorted list. */
-function upperBound(keys: readonly Named[], key: Uint8Array): number {
+type KeyPlace = Pick<Named, 'bucket' | 'key'>;
+
+function comparePlaces(a: KeyPlace, b: KeyPlace): number {
+  return a.bucket - b.bucket || compareBytes(a.key, b.key);
+}
+
+/** The first position behind a place in a sorted list; no key is empty, so that one is before all keys. */
+function upperBound(keys: readonly Named[], place: KeyPlace): number {
   let low = 0;
   let high = keys.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (compareBytes(keys[middle]!.key, key) <= 0) low = middle + 1;
+    if (comparePlaces(keys[middle]!, place) <= 0) low = middle + 1;
     else high = middle;
   }
   return low;
+}
+
+/** Whether a page goes on in the list that was made for another one. */
+function goesOn(request: ScanRequest, { partition, bucket, every }: ScanRequest): boolean {
+  return (
+    request.after.length > 0 &&
+    request.partition === partition &&
+    request.every === every &&
+    (every || request.bucket === bucket)
+  );
 }

@@ -8,6 +8,7 @@ import {
   ruleOfFacts,
   type SharedLayout,
   STATE_SERVING,
+  STORE_RETAINS,
   takesRequests,
   VNODE_COUNTERS,
   VNODE_HINTED,
@@ -82,6 +83,7 @@ export function threadEnvironment(world: ThreadWorld): VnodeEnvironment {
     replicasOf: (bucket) => replicasOfFacts(factsOf(bucket)),
     ruleOf: (bucket) => ruleOfFacts(factsOf(bucket)),
     random: world.random,
+    retains: () => Atomics.load(control, STORE_RETAINS) !== 0,
     freshActor: () => world.freshActor(),
     holdsHintsFor: (owner, holds) => {
       const changed = setVnodeBit(control, layout.vnodeWord(owner) + VNODE_HINTED, task.ordinal, holds);

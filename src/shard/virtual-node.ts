@@ -281,8 +281,14 @@ export class VirtualNode {
     if (nowMs >= this.nextSweepMs) this.sweep(nowMs);
     this.env.endpoint.flush();
     if (this.requests > 0) this.pipeline.admission.waited(this.env.clock.nowMs() - nowMs);
-    if (more || this.scanner.busy) return nowMs;
-    const next = Math.min(this.pipeline.nextMs(nowMs), serviceMs, this.writes.waiting ? nowMs + 1 : Infinity);
+    const scanMs = this.scanner.nextMs(nowMs);
+    if (more || scanMs <= nowMs) return nowMs;
+    const next = Math.min(
+      this.pipeline.nextMs(nowMs),
+      serviceMs,
+      scanMs,
+      this.writes.waiting ? nowMs + 1 : Infinity,
+    );
     return this.waiting ? Math.min(next, this.nextSweepMs) : next;
   }
 

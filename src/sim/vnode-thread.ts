@@ -178,6 +178,7 @@ export class VnodeThread {
         incarnation: world.incarnation,
         publishSuspicion: () => undefined,
         publishMembership: () => undefined,
+        retains: () => false,
         freshActor: () => world.freshActor(),
         holdsHintsFor: (owner, holds) => world.holdsHintsFor(owner, holds),
         hasHintsFor: (holder, owner) => world.hasHintsFor(holder, owner),

@@ -2,7 +2,7 @@ import { LIMITS } from '../base/limits.js';
 import { LatencyWindow } from './latency-window.js';
 
 /** Background work, each kind with a turn of its own. */
-export type Work = 'engine' | 'handoff' | 'trees' | 'scrub' | 'walk' | 'expiry' | 'reaping';
+export type Work = 'engine' | 'handoff' | 'trees' | 'scrub' | 'walk' | 'expiry' | 'reaping' | 'backup';
 
 /** A kind that was refused and does not ask again for so long has nothing to do any more. */
 const FORGOTTEN_MS = 200;

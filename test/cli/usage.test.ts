@@ -28,9 +28,9 @@ test.each([
   [['fault', 'disk', 'n1', '--slow', '5'], 'slow (flag --slow): got "5", expected a time'],
   [['fault', 'freeze', 'n1'], "unknown command 'freeze'"],
   [['status', 'extra'], 'too many arguments'],
-  [['load', 'f'], "required option '--key <KEY>' not specified"],
+  [['load', 'f', '--columns', 'a,b'], "required option '--key <KEY>' not specified"],
   [['load', 'f', '--key', '{a'], 'key (flag --key): got "{a"'],
-  [['load', 'f', '--key', 'a', '--format', 'csv'], 'Allowed choices are auto, ndjson, array'],
+  [['load', 'f', '--key', 'a', '--format', 'xml'], 'Allowed choices are auto, ndjson, array'],
 ])('%j is one line and exit code 2', async (args, message) => {
   const failure = await buildProgram()
     .parseAsync(args, { from: 'user' })

@@ -113,6 +113,8 @@ export class Cluster {
   private readonly pending = new Map<number, Pending>();
   private slot = 0;
   private ticks = 0;
+  /** As while a backup is read. */
+  retains = false;
   nextActor = 100;
   private readonly chance = seeded(1);
   /** Conflict rule of the bucket. */
@@ -275,6 +277,7 @@ export class Cluster {
         gauge: (gauge, value) => {
           vnode.counts[gauge] = value;
         },
+        retains: () => this.retains,
         freshActor: () => this.nextActor++,
         holdsHintsFor: (owner, holds) => {
           if (holds) this.hinted[owner]!.add(v);

@@ -6,6 +6,7 @@ import type { RingControl } from '../../client/ring-api.js';
 import type { Secret } from '../security/secret.js';
 import { routedUrl } from './address.js';
 import { adminRoutes } from './admin.js';
+import { backupRoute, type BackupSource } from './backup.js';
 import { Bodies } from './bodies.js';
 import { bucketRoutes } from './buckets.js';
 import { dashboardRoutes } from './dashboard.js';
@@ -28,6 +29,7 @@ export interface AppOptions {
   readonly instance: string;
   readonly faults: FaultControl | undefined;
   readonly members: RingControl | undefined;
+  readonly backup?: BackupSource | undefined;
   /** Gets every error that the client is told nothing about. */
   readonly report: (error: unknown) => void;
 }
@@ -78,6 +80,7 @@ export async function buildApp(
     faultRoutes(app, store, options.faults);
     metricsRoute(app, store);
     if (options.members !== undefined) memberRoutes(app, options.members);
+    if (options.backup !== undefined) backupRoute(app, options.backup, options.report);
     stop = dashboardRoutes(app, store);
   }
   openapiRoute(app);

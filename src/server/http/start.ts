@@ -5,6 +5,7 @@ import type { RingControl } from '../../client/ring-api.js';
 import type { HostPort } from '../../config/parse.js';
 import type { Access } from '../security/access.js';
 import { buildApp } from './app.js';
+import type { BackupSource } from './backup.js';
 import { bindHttp, type HttpListener } from './listener.js';
 
 export interface HttpOptions {
@@ -22,6 +23,8 @@ export interface HttpOptions {
   readonly faults?: FaultControl;
   /** What `/admin/ring` acts on: `store.members` of the store that was opened. */
   readonly members?: RingControl;
+  /** What `/admin/backup` gives: `backupStream` of the store that was opened. */
+  readonly backup?: BackupSource;
   /** How long requests in flight may take once `close` is called; default 5,000 ms. */
   readonly graceMs?: number;
   /** Gets errors that a client is told nothing about; default: stderr. */
@@ -55,6 +58,7 @@ export async function startHttp(store: Store, options: HttpOptions): Promise<Htt
       instance,
       faults: options.faults,
       members: options.members,
+      backup: options.backup,
       report: options.report ?? ((error) => console.error('ringlet: INTERNAL:', error)),
     });
     listener.attach(handler);

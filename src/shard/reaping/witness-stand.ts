@@ -104,6 +104,7 @@ export class WitnessStand {
     const hidden = this.hidden.get(name);
     const at = this.find(condemned);
     if (hidden === undefined) return at === ABSENT;
+    if (env.retains()) return false;
     if (at < 0 || !this.isThis(condemned, at) || nowMs < hidden.sinceMs + LIMITS.replicaFrameMs) return false;
     const words = replica.wordsOf(at);
     // The trees were made anew meanwhile: it counts there.

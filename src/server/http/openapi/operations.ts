@@ -230,6 +230,22 @@ export const planRing: Operation = {
   body: 'RingPlanRequest',
   answers: { 200: json('RingPlan', 'partitions and about how many keys'), 409: CHANGING, 413: TOO_LARGE },
 };
+export const BACKUP_QUERY = ['without'] as const satisfies readonly QueryName[];
+
+export const makeBackup: Operation = {
+  id: 'makeBackup',
+  summary:
+    'Everything that was acknowledged before, as one stream; only one that comes to its end is a backup',
+  query: BACKUP_QUERY,
+  answers: {
+    200: {
+      description: 'sections, docs/formats.md',
+      content: { 'application/vnd.ringlet.backup': 'bytes' },
+    },
+    409: CHANGING,
+    413: TOO_LARGE,
+  },
+};
 export const INSPECT_QUERY = ['bucket', 'key'] as const satisfies readonly QueryName[];
 
 export const inspectKey: Operation = {

@@ -54,6 +54,10 @@ export const QUERY = {
   },
   key: { description: 'the key', schema: { type: 'string', examples: ['a', 'b/c'] } },
   values: flag('lines hold the values too'),
+  without: {
+    description: 'virtual nodes that are left out because they cannot serve, separated by commas',
+    schema: { type: 'string', examples: ['n1.0'] },
+  },
 } as const satisfies Record<string, Described>;
 export type QueryName = keyof typeof QUERY;
 

@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { RingletError } from '../../base/errors.js';
+import type { BackupSummary } from '../../client/backup-api.js';
+import { syncDirectory, writeError } from '../../storage/lmdb-environment.js';
+import { BackupReader, readBackup } from './reader.js';
+
+/**
+ * Keeps a stream of a backup in a new file. What is written is synced and read again, with every checksum,
+ * before the file gets its name: a file of that name is a whole backup. Otherwise nothing is left.
+ *
+ * @throws RingletError BAD_REQUEST (there is such a file), STORE_FULL, IO, or what the backup failed with
+ */
+export async function writeBackup(path: string, pieces: AsyncIterable<Uint8Array>): Promise<BackupSummary> {
+  const target = resolve(path);
+  if (existsSync(target)) {
+    throw new RingletError('BAD_REQUEST', `${target} exists; name a new file for the backup`, {
+      path: target,
+    });
+  }
+  const aside = `${target}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    const written = await writeSynced(aside, path, pieces);
+    const { summary } = await readBackup(aside);
+    if (summary.records !== written.records || summary.bytes !== written.bytes) {
+      throw new RingletError(
+        'IO',
+        `${target} was read back with other content than was written; check the disk`,
+        {
+          path: target,
+          written: written.bytes,
+          read: summary.bytes,
+        },
+      );
+    }
+    await rename(aside, target);
+    syncDirectory(dirname(target));
+    return summary;
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error instanceof RingletError ? error : writeError(error, target);
+  }
+}
+
+async function writeSynced(
+  aside: string,
+  name: string,
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<BackupSummary> {
+  const file = await open(aside, 'wx', 0o600);
+  try {
+    // What the stream says of itself is heard while it comes: its failure is the error to tell.
+    const reader = new BackupReader(name);
+    for await (const piece of pieces) {
+      reader.push(piece);
+      for (let at = 0; at < piece.length;) at += (await file.write(piece, at)).bytesWritten;
+    }
+    const { summary } = reader.end();
+    await file.sync();
+    return summary;
+  } finally {
+    await file.close();
+  }
+}

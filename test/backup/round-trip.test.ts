@@ -1,0 +1,197 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Store } from '../../src/client/api.js';
+import {
+  ENGINES,
+  LONG,
+  failure,
+  later,
+  open,
+  openSmall,
+  temporary,
+  text,
+  texts,
+  until,
+} from '../integration/support.js';
+
+const dist = new URL('../../dist/', import.meta.url).href;
+const { restore } = (await import(`${dist}src/index.js`)) as typeof import('../../src/index.js');
+
+/** Everything that a user can see of some keys. */
+async function seen(
+  store: Store,
+  keys: readonly (readonly [string, string | Uint8Array])[],
+): Promise<unknown[]> {
+  return Promise.all(
+    keys.map(async ([bucket, key]) => {
+      const { found, siblings, context } = await store.bucket(bucket).get(key, { r: 'all' });
+      return {
+        bucket,
+        key: Buffer.from(key).toString('hex'),
+        found,
+        context: context?.toString(),
+        siblings: siblings
+          .map(({ value, ...rest }) => ({ ...rest, value: Buffer.from(value).toString('hex') }))
+          .toSorted((a, b) => (a.value < b.value ? -1 : 1)),
+      };
+    }),
+  );
+}
+
+// The other engine is under load below.
+test.each(LONG ? ENGINES : (['memory'] as const))(
+  'siblings, deletions, counters, lifetimes, bytes and buckets come back (%s), in the same and another topology',
+  async (engine) => {
+    const store = await openSmall(engine);
+    const users = store.bucket('users', {
+      durability: engine === 'lmdb' ? 'committed' : 'buffered',
+      r: 1,
+      w: 3,
+    });
+    const last = store.bucket('last', { conflict: 'lww', ttlMs: 3_600_000 });
+    const key = new Uint8Array([0xff, 0, 0x80]);
+    await users.put(key, new Uint8Array([0, 1, 2]), { contentType: 'image/png' });
+    await users.put('siblings', 'one');
+    await users.put('siblings', 'two', { contentType: 'text/x' });
+    await users.put('deleted', 'here');
+    await users.delete('deleted');
+    await users.increment('counter', 5);
+    await users.increment('counter', 2);
+    await users.put('big', Buffer.alloc(300_000, 7));
+    await last.put('lives', 'an hour');
+    await last.put('lives', 'an hour, again');
+    for (let i = 0; i < 300; i++) await users.put(`k${i}`, `v${i}`);
+    const keys = [
+      ...['siblings', 'deleted', 'counter', 'big', 'k7', 'k299', key].map((name) => ['users', name] as const),
+      ['last', 'lives'] as const,
+    ];
+    const directory = temporary();
+    const file = join(directory, 'backup');
+    const summary = await store.backup(file);
+    expect(summary).toMatchObject({ buckets: 2, records: 306, damagedCopies: 0, without: [] });
+    expect(readdirSync(directory)).toEqual(['backup']);
+    expect(summary.bytes).toBe(readFileSync(file).length);
+    const before = await seen(store, keys);
+    const properties = await store.buckets();
+
+    const options = { memoryMiB: 96 };
+    for (const topology of engine === 'lmdb' ? [{}] : [{ nodes: 4, partitions: 16, memoryMiB: 128 }]) {
+      const data = join(directory, `data-${Object.keys(topology).length}`);
+      const restored = await restore(file, { ...options, ...topology, data });
+      expect(restored).toMatchObject({ data, records: 306, copies: 306 * 3 });
+      const again = await open({ ...options, ...topology, data });
+      later(() => again.close());
+      expect(again.startup.cleanShutdown).toBe(true);
+      expect(await seen(again, keys)).toEqual(before);
+      expect(await again.buckets()).toEqual(properties);
+      expect(again.ring().partitions).toBe('partitions' in topology ? 16 : 64);
+      expect(again.ring().nodes.length).toBe('nodes' in topology ? 4 : 3);
+      // It goes on, under actors that the original will not have.
+      const { context } = await again.bucket('users').get('siblings');
+      await again.bucket('users').put('siblings', 'resolved', { context: context! });
+      expect(await again.bucket('users').increment('counter', 1)).toBe(8);
+      const { preferenceList } = await again.bucket('users').inspect('siblings');
+      const actors = preferenceList.flatMap(({ versions }) => versions.map(({ actor }) => actor));
+      expect(Math.max(...actors)).toBeGreaterThan(2 ** 20);
+      expect(texts(await again.bucket('users').get('siblings'))).toEqual(['resolved']);
+      expect(text((await again.bucket('last').get('lives')).value)).toBe('an hour, again');
+      // Its times are above those that came with it.
+      await again.bucket('last').put('lives', 'newest');
+      expect(text((await again.bucket('last').get('lives')).value)).toBe('newest');
+      await again.close();
+    }
+  },
+);
+
+test('all that was acknowledged before it began is in it: under load, with hints on their way to an owner that is back', async () => {
+  const store = await openSmall('lmdb', { nodes: 4, memoryMiB: 128 }, { faults: true });
+  const keys = Array.from({ length: 200 }, (_, i) => `k${i}`);
+  const acknowledged = new Map<string, number>();
+  let count = 0;
+  const bucket = store.bucket('load', { conflict: 'lww', r: 2, w: 2 });
+  const write = async (key: string): Promise<void> => {
+    const value = ++count;
+    await bucket.put(key, String(value));
+    acknowledged.set(key, Math.max(acknowledged.get(key) ?? 0, value));
+  };
+  await Promise.all(keys.map(write));
+  store.supervisor.hold(1, 600_000);
+  await until('it is down', () => store.stats().vnodes[1]!.state === 'stopped');
+  await Promise.all(keys.map(write));
+  const load = { stopped: false };
+  const writers = Promise.all(
+    Array.from({ length: 8 }, async (_, writer) => {
+      for (let i = writer; !load.stopped; i++)
+        await write(keys[(i * 7) % keys.length]!).catch(() => undefined);
+    }),
+  );
+  store.supervisor.release(1);
+  await until('it serves', () => store.stats().vnodes[1]!.state === 'serving');
+  const before = new Map(acknowledged);
+  const directory = temporary();
+  const file = join(directory, 'backup');
+  await store.backup(file);
+  load.stopped = true;
+  await writers;
+  await store.close();
+  const data = join(directory, 'data');
+  await restore(file, { data, memoryMiB: 128 });
+  const restored = await open({ data, memoryMiB: 128 });
+  later(() => restored.close());
+  for (const [key, value] of before) {
+    const found = await restored.bucket('load').get(key);
+    expect(Number(text(found.value)), key).toBeGreaterThanOrEqual(value);
+  }
+});
+
+test('a backup refuses what it cannot be: a file that exists, a ring that changes, an unknown or absent virtual node', async () => {
+  const store = await openSmall('memory', {}, { faults: true });
+  const directory = temporary();
+  const file = join(directory, 'backup');
+  writeFileSync(file, 'something');
+  expect((await failure(store.backup(file))).message).toContain('exists; name a new file');
+  expect(readFileSync(file, 'utf8')).toBe('something');
+  const other = join(directory, 'other');
+  expect((await failure(store.backup(other, { without: ['n9.0'] }))).message).toContain(
+    'no virtual node n9.0',
+  );
+  const stream = store.backupStream();
+  await stream.next();
+  expect(await failure(store.members.join({ node: 'n4' }))).toMatchObject({ code: 'RING_CHANGING' });
+  await stream.return?.();
+  const aborted = AbortSignal.abort();
+  expect(await failure(store.backup(other, { signal: aborted }))).toMatchObject({ code: 'ABORTED' });
+  expect(existsSync(other)).toBe(false);
+  store.supervisor.hold(2, 600_000);
+  await until('it is down', () => store.stats().vnodes[2]!.state === 'stopped');
+  await store.put('a', 'b');
+  const summary = await store.backup(other, { without: ['n3.0'] });
+  expect(summary).toMatchObject({ records: 1, without: ['n3.0'] });
+  expect(readdirSync(directory).toSorted()).toEqual(['backup', 'other']);
+});
+
+test('a restore refuses a directory that is not empty, too few nodes, and a backup that is damaged, and leaves nothing', async () => {
+  const store = await openSmall('memory');
+  for (let i = 0; i < 50; i++) await store.put(`k${i}`, 'v'.repeat(100));
+  const directory = temporary();
+  const file = join(directory, 'backup');
+  await store.backup(file);
+  const full = join(directory, 'full');
+  mkdirSync(full);
+  writeFileSync(join(full, 'something'), '');
+  const options = { data: join(directory, 'data'), memoryMiB: 96 };
+  expect((await failure(restore(file, { ...options, data: full }))).message).toContain(
+    'is not empty (1 entries',
+  );
+  expect((await failure(restore(file, { ...options, nodes: 2 }))).message).toContain(
+    'bucket default has n = 3',
+  );
+  const bytes = readFileSync(file);
+  bytes[bytes.length >> 1]! ^= 1;
+  const damaged = join(directory, 'damaged');
+  writeFileSync(damaged, bytes);
+  expect(await failure(restore(damaged, options))).toMatchObject({ code: 'DATA_CORRUPT' });
+  expect(await failure(restore(join(directory, 'none'), options))).toMatchObject({ code: 'IO' });
+  expect(readdirSync(directory).toSorted()).toEqual(['backup', 'damaged', 'full']);
+});
