@@ -1,7 +1,7 @@
-// Worker threads that share one cache, by a handle each: what one has computed, the others read from shared memory.
+// Worker threads that share one cache, by a handle each: what one computes, the others read from shared memory.
 //   npm install ringlet && node shared-cache.js
 import { once } from 'node:events';
-import { isMainThread, threadId, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { connect, open } from 'ringlet';
 
 const THREADS = 4;
@@ -11,30 +11,32 @@ await (isMainThread ? main() : work(workerData.handle));
 
 async function main() {
   const store = await open({ engine: 'memory', nodes: 1, memoryMiB: 64 });
-  // One after the other, so that the cache is warm for all but the first.
-  for (let i = 0; i < THREADS; i++) {
+  const threads = Array.from({ length: THREADS }, () => {
     const handle = store.handle();
     const worker = new Worker(new URL(import.meta.url), {
       workerData: { handle },
       transferList: [...handle.transferList],
     });
-    await once(worker, 'exit');
-  }
+    return once(worker, 'exit');
+  });
+  await Promise.all(threads);
   console.log('computed:', await store.increment('computed', 0), 'of', THREADS * LIMITS.length, 'asked for');
   await store.close();
 }
 
 async function work(handle) {
   const store = connect(handle);
-  const primes = store.bucket('primes', { conflict: 'lww' });
-  const begin = performance.now();
+  const primes = store.bucket('primes', { conflict: 'lww', ttlMs: 600_000 });
+  let loaded = 0;
   for (const limit of LIMITS) {
-    const key = String(limit);
-    if ((await primes.get(key)).found) continue;
-    await primes.put(key, String(countPrimes(limit)), { ttlMs: 600_000 });
-    await store.increment('computed');
+    // All threads ask at the same time: one computes, the others wait for what it stores.
+    const { value } = await primes.getOrSet(String(limit), () => {
+      loaded++;
+      return String(countPrimes(limit));
+    });
+    if (limit === LIMITS.at(-1)) console.log(`below ${limit}: ${Buffer.from(value).toString()} primes`);
   }
-  console.log(`thread ${threadId}: ${(performance.now() - begin).toFixed(1)} ms`);
+  await store.increment('computed', loaded);
   await store.close();
 }
 
