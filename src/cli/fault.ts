@@ -1,31 +1,33 @@
 import { Command, Option } from 'commander';
 import type { DiskFaultRequest, Fault, LinkFaultRequest } from '../client/api.js';
 import { durationOf, probabilityOf } from './durations.js';
-import { print } from './key-command.js';
+import { print, withExamples } from './key-command.js';
 import { faultLines } from './status-screen.js';
 import { runningCommand, withRunning } from './target.js';
 
 const NOTES = `
 The store must run with --allow-faults. AT is a virtual node (n1.0) or a node (n1: all of its virtual
 nodes); FROM and TO can also be "callers" (all threads that make requests, HTTP's among them) or "all".
-While a link between callers and a virtual node is broken, gets do not read its memory directly.
+While a link between callers and a virtual node is broken, gets do not read its memory directly.`;
 
-Examples:
-  ringlet fault crash n1.0
-  ringlet fault hang n2 --for 3s
-  ringlet fault stop n3 --for 1m
-  ringlet fault cut n1 all --for 30s
-  ringlet fault link n1 n2 --delay 20ms --jitter 5ms --drop 1% --one-way
-  ringlet fault disk n1.0 --slow 50ms --for 30s
-  ringlet fault disk n2 --full
-  ringlet fault corrupt n1.0
-  ringlet fault clear`;
+const EXAMPLES: Readonly<Record<string, string>> = {
+  crash: 'crash n1.0 --how exit',
+  hang: 'hang n2 --for 3s',
+  stop: 'stop n3 --for 1m',
+  cut: 'cut n1 all --for 30s',
+  link: 'link n1 n2 --delay 20ms --jitter 5ms --drop 1% --one-way',
+  disk: 'disk n1.0 --slow 50ms --for 30s',
+  corrupt: 'corrupt n1.0',
+  delete: 'delete n2.0',
+  clear: 'clear',
+};
 
 /** `ringlet fault …`: one subcommand per kind. */
 export function faultCommand(): Command {
   const command = new Command('fault')
     .description('break a running store on purpose')
     .addHelpText('after', NOTES);
+  withExamples(command, ...Object.values(EXAMPLES).map((example) => `ringlet fault ${example}`));
   const lasting = '--for <TIME>';
   command.addCommand(
     runningCommand('crash', 'end threads, which are replaced at once')
@@ -93,6 +95,7 @@ export function faultCommand(): Command {
         withRunning(self, async (target) => report(self, await target.clearFaults())),
     ),
   );
+  for (const sub of command.commands) withExamples(sub, `ringlet fault ${EXAMPLES[sub.name()]!}`);
   return command;
 }
 

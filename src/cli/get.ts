@@ -1,31 +1,37 @@
 import type { Command } from 'commander';
-import { print, siblingOutput, targetCommand, withTarget } from './key-command.js';
+import { print, siblingOutput, targetCommand, withTarget, withExamples } from './key-command.js';
 
 /** `ringlet get KEY`: the bytes of the value, and nothing else, on stdout. */
 export function getCommand(): Command {
-  return targetCommand('get', 'print the value of a key; exit code 1 when there is none')
-    .argument('<KEY>')
-    .action(async (key: string, { bucket, json }: { bucket: string; json?: true }, command: Command) => {
-      const { siblings, context, degraded } = await withTarget(command, { creates: false }, (target) =>
-        target.get(bucket, key),
+  const command = targetCommand('get', 'print the value of a key; exit code 1 when there is none').argument(
+    '<KEY>',
+  );
+  return withExamples(
+    command,
+    'ringlet get greeting',
+    'ringlet get logo --bucket images > logo.png',
+    'ringlet get cart --json',
+  ).action(async (key: string, { bucket, json }: { bucket: string; json?: true }, command: Command) => {
+    const { siblings, context, degraded } = await withTarget(command, { creates: false }, (target) =>
+      target.get(bucket, key),
+    );
+    if (json === true) {
+      const found = siblings.length > 0;
+      await print(
+        `${JSON.stringify({ key, found, context, degraded, siblings: siblings.map(siblingOutput) })}\n`,
       );
-      if (json === true) {
-        const found = siblings.length > 0;
-        await print(
-          `${JSON.stringify({ key, found, context, degraded, siblings: siblings.map(siblingOutput) })}\n`,
-        );
-        if (!found) process.exitCode = 1;
-        return;
-      }
-      const [only, ...others] = siblings;
-      if (only === undefined || others.length > 0) {
-        process.exitCode = 1;
-        console.error(only === undefined ? missing(key, bucket, context) : conflicting(key, siblings.length));
-        return;
-      }
-      await print(only.value);
-      if (process.stdout.isTTY && only.value.at(-1) !== 0x0a) await print('\n');
-    });
+      if (!found) process.exitCode = 1;
+      return;
+    }
+    const [only, ...others] = siblings;
+    if (only === undefined || others.length > 0) {
+      process.exitCode = 1;
+      console.error(only === undefined ? missing(key, bucket, context) : conflicting(key, siblings.length));
+      return;
+    }
+    await print(only.value);
+    if (process.stdout.isTTY && only.value.at(-1) !== 0x0a) await print('\n');
+  });
 }
 
 function missing(key: string, bucket: string, context: string | undefined): string {

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { Sibling } from '../client/api.js';
 import { addStoreOptions } from './store-options.js';
-import { credentialOptions, openTarget, type Target } from './target.js';
+import { openTarget, type Target } from './target.js';
 
 /** What get, put, delete, scan, load and export have in common: where the store is, and which bucket. */
 export function targetCommand(name: string, description: string): Command {
@@ -15,18 +15,23 @@ export function storeCommand(name: string, description: string, options: readonl
   command.addOption(
     new Option('--url <URL>', 'a running store; default: the one that runs in the data directory'),
   );
-  for (const option of credentialOptions()) command.addOption(option);
   command.addOption(new Option('--json', 'machine-readable output'));
   addStoreOptions(command, 'Where no store runs, the command opens the data directory itself, with:', [
     'http',
+    'resp',
+    'respFlush',
     'allowFaults',
     'admin',
     'insecure',
     'tlsKey',
-    'tokenFile',
-    'tlsCert',
   ]);
   return command;
+}
+
+/** Lines behind a command's help. */
+export function withExamples(command: Command, ...examples: readonly string[]): Command {
+  const heading = examples.length === 1 ? 'Example' : 'Examples';
+  return command.addHelpText('after', `\n${heading}:\n  ${examples.join('\n  ')}`);
 }
 
 /** Runs with a target that is closed whatever happens. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { RingletError } from '../base/errors.js';
-import { bytesJson, print, siblingOutput, targetCommand, withTarget } from './key-command.js';
+import { bytesJson, print, siblingOutput, targetCommand, withTarget, withExamples } from './key-command.js';
 
 interface ScanFlags {
   readonly bucket: string;
@@ -11,21 +11,25 @@ interface ScanFlags {
 
 /** `ringlet scan`: keys, one per line; with --json everything about them. */
 export function scanCommand(): Command {
-  return targetCommand('scan', 'list the keys of a bucket, in no meaningful order')
+  const command = targetCommand('scan', 'list the keys of a bucket, in no meaningful order')
     .option('--prefix <PREFIX>', 'only keys that begin with this')
-    .option('--limit <COUNT>', 'at most so many', parseLimit)
-    .action(async ({ bucket, json, prefix, limit }: ScanFlags, command: Command) => {
-      const options = {
-        ...(prefix === undefined ? {} : { prefix }),
-        ...(limit === undefined ? {} : { limit }),
-      };
-      await withTarget(command, { creates: false }, async (target) => {
-        for await (const { key, siblings, context } of target.list(bucket, options)) {
-          const line = { ...bytesJson('key', key), context, siblings: siblings.map(siblingOutput) };
-          await print(json === true ? `${JSON.stringify(line)}\n` : Buffer.concat([key, Buffer.from('\n')]));
-        }
-      });
+    .option('--limit <COUNT>', 'at most so many', parseLimit);
+  return withExamples(
+    command,
+    'ringlet scan --bucket cities --prefix CH/ --limit 10',
+    'ringlet scan --json',
+  ).action(async ({ bucket, json, prefix, limit }: ScanFlags, command: Command) => {
+    const options = {
+      ...(prefix === undefined ? {} : { prefix }),
+      ...(limit === undefined ? {} : { limit }),
+    };
+    await withTarget(command, { creates: false }, async (target) => {
+      for await (const { key, siblings, context } of target.list(bucket, options)) {
+        const line = { ...bytesJson('key', key), context, siblings: siblings.map(siblingOutput) };
+        await print(json === true ? `${JSON.stringify(line)}\n` : Buffer.concat([key, Buffer.from('\n')]));
+      }
     });
+  });
 }
 
 function parseLimit(given: string): number {

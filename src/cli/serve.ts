@@ -22,23 +22,26 @@ the file, that than the defaults. SIGTERM or Ctrl-C drains, syncs and closes; a 
 Examples:
   ringlet serve
   ringlet serve --nodes 3 --durability durable --data /var/lib/ringlet
-  ringlet serve --engine memory --http 127.0.0.1:0
+  ringlet serve --engine memory --http 127.0.0.1:0 --json
   ringlet serve --print-config > ringlet.json && ringlet serve --config ringlet.json`;
 
 export function serveCommand(): Command {
   const command = new Command('serve').description('run a store until SIGTERM or Ctrl-C');
   addStoreOptions(command, 'Options:');
   return command
+    .option('--json', 'print one JSON line instead of the screen, when it is ready')
     .option('--print-config', 'print the settings as a file for --config, and exit')
     .addHelpText('after', NOTES)
-    .action(async ({ printConfig }: { printConfig?: true }, self: Command) => {
+    .action(async ({ printConfig, json }: { printConfig?: true; json?: true }, self: Command) => {
       const resolved = settingsOf(self);
-      await (printConfig === true ? print(`${printSettings(resolved.settings)}\n`) : serve(resolved));
+      await (printConfig === true
+        ? print(`${printSettings(resolved.settings)}\n`)
+        : serve(resolved, json === true));
     });
 }
 
 /** Runs until a signal. The ports come first: when one is taken, no file has been touched. */
-async function serve(resolved: Resolved): Promise<void> {
+async function serve(resolved: Resolved, json: boolean): Promise<void> {
   const { settings } = resolved;
   const stopped = stopSignal();
   const { http: at, admin: adminAt, resp: respAt } = settings;
@@ -78,7 +81,11 @@ async function serve(resolved: Resolved): Promise<void> {
         report: (error) => console.error('ringlet: INTERNAL:', error),
       });
     try {
-      await announce(settings, store, http, resp?.address, access.secret !== undefined);
+      await announce(settings, store, http, {
+        resp: resp?.address,
+        guarded: access.secret !== undefined,
+        json,
+      });
       await stopped;
     } finally {
       if (settings.engine === 'lmdb') await removeEndpoint(settings.data);
@@ -105,8 +112,7 @@ async function announce(
   settings: Settings,
   store: HostStore,
   http: HttpServer,
-  resp: string | undefined,
-  guarded: boolean,
+  { resp, guarded, json }: { resp: string | undefined; guarded: boolean; json: boolean },
 ): Promise<void> {
   const { address, adminAddress, instance } = http;
   if (settings.engine === 'lmdb') {
@@ -124,6 +130,13 @@ async function announce(
   }
   const { startup } = store;
   const version = packageVersion();
+  if (json) {
+    const ready = { http: address, admin: adminAddress, resp: resp ?? null, pid: process.pid, instance };
+    await print(
+      `${JSON.stringify({ ready, version, settings: JSON.parse(printSettings(settings)), startup })}\n`,
+    );
+    return;
+  }
   const ring = store.ring();
   await print(startScreen({ version, settings, ring, startup, address, adminAddress, resp, guarded }));
 }

@@ -5,10 +5,15 @@ import { printValue, resolveSettings, type Resolved } from '../config/resolve.js
 
 const DEFAULTS = resolveSettings({}, {}).settings;
 
-/** The rows of the option table as flags of a command; --config with them. */
+/** The rows of the option table as flags of a command, but for some; --config with them. */
 export function addStoreOptions(command: Command, heading: string, without: readonly OptionKey[] = []): void {
-  for (const key of OPTION_KEYS) {
-    if (without.includes(key)) continue;
+  const keys = OPTION_KEYS.filter((key) => !without.includes(key));
+  addOptions(command, heading, keys);
+}
+
+/** These rows of the option table as flags of a command; --config with them. */
+export function addOptions(command: Command, heading: string, keys: readonly OptionKey[]): void {
+  for (const key of keys) {
     const { flag, placeholder, help, fallbackText } = OPTIONS[key];
     const fallback = fallbackText ?? printValue(key, DEFAULTS);
     const description = `${help} (default: ${fallback}; ${variableName(key)})`;

@@ -3,13 +3,13 @@ import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { RingletError } from '../base/errors.js';
 import type { BucketProperties, Inspection, RingDescription, Sibling, TimelineEvent } from '../client/api.js';
-import { OPTIONS, type Settings } from '../config/options.js';
+import type { Settings } from '../config/options.js';
 import { readToken } from '../config/secret.js';
 import { readEndpoint } from './endpoint.js';
 import type { Credentials } from './http-call.js';
 import { HttpTarget } from './http-target.js';
 import { openStore } from './open-store.js';
-import { settingsOf } from './store-options.js';
+import { addOptions, settingsOf } from './store-options.js';
 import { StoreTarget } from './store-target.js';
 
 export interface Found {
@@ -130,22 +130,12 @@ function readCertificate(file: string): Buffer {
 
 /** A command that is only about a store that runs. */
 export function runningCommand(name: string, description: string): Command {
-  const [tokenOption, certificateOption] = credentialOptions() as [Option, Option];
-  return new Command(name)
+  const command = new Command(name)
     .description(description)
     .addOption(new Option('--url <URL>', 'a running store; default: the one that runs in the data directory'))
-    .addOption(new Option('--data <DIR>', 'data directory (default: ./data; RINGLET_DATA)'))
-    .addOption(tokenOption)
-    .addOption(certificateOption)
     .addOption(new Option('--json', 'machine-readable output'));
-}
-
-/** What a command needs to get into a store that runs. */
-export function credentialOptions(): Option[] {
-  return [
-    new Option('--token-file <FILE>', `${OPTIONS.tokenFile.help} (RINGLET_TOKEN_FILE)`),
-    new Option('--tls-cert <FILE>', 'certificate in PEM to trust (RINGLET_TLS_CERT)'),
-  ];
+  addOptions(command, 'Where the store is:', ['data', 'tokenFile', 'tlsCert']);
+  return command;
 }
 
 /** Runs with the store that such a command means, and lets go of it whatever happens. */

@@ -28,7 +28,7 @@ test.each([
   [['fault', 'disk', 'n1', '--slow', '5'], 'slow (flag --slow): got "5", expected a time'],
   [['fault', 'freeze', 'n1'], "unknown command 'freeze'"],
   [['status', 'extra'], 'too many arguments'],
-  [['load', 'f', '--columns', 'a,b'], "required option '--key <KEY>' not specified"],
+  [['load', 'f', '--columns', 'a,b'], 'columns (flag --columns): expected with CSV'],
   [['load', 'f', '--key', '{a'], 'key (flag --key): got "{a"'],
   [['load', 'f', '--key', 'a', '--format', 'xml'], 'Allowed choices are auto, ndjson, array'],
 ])('%j is one line and exit code 2', async (args, message) => {
@@ -46,4 +46,17 @@ test('an error that is not ours is one line without a stack', () => {
     line: 'ringlet: INTERNAL: x is not a function',
     exitCode: 1,
   });
+});
+
+test('every command shows how it is used and has output for programs', () => {
+  const all = buildProgram().commands.flatMap((command) =>
+    command.commands.length === 0 ? [command] : [command, ...command.commands],
+  );
+  expect(all.length).toBeGreaterThan(20);
+  for (const command of all) {
+    let help = '';
+    command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+    expect(help, command.name()).toMatch(/\nExamples?:\n {2}ringlet /);
+    if (command.commands.length === 0) expect(help, command.name()).toContain('--json');
+  }
 });

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { RingletError } from '../../base/errors.js';
 import { CheckpointFile } from '../checkpoint-file.js';
 import { print } from '../key-command.js';
@@ -142,6 +142,8 @@ export class ExportFile implements ExportSink {
       // The error that interrupted it is the one to tell; what was noted before still holds.
     }
     await this.#file.close();
+    // Nothing to go on from: it would only be in the way.
+    if (this.#reached === undefined && this.cursor === undefined) await rm(this.#path, { force: true });
   }
 }
 

@@ -29,6 +29,7 @@ export async function openInput(file: string): Promise<Input> {
   try {
     const handle = await open(file);
     const stat = await handle.stat();
+    if (stat.isDirectory()) throw new Error('it is a directory');
     const chunks = createReadStream(file, { fd: handle, highWaterMark: 256 << 10 }) as AsyncIterable<Buffer>;
     return { chunks, ...(stat.isFile() ? { totalBytes: stat.size } : {}) };
   } catch (cause) {
