@@ -1,8 +1,7 @@
 import { RingletError } from '../base/errors.js';
 import type { Ring } from '../ring/ring.js';
-import type { StoredBucket } from './bucket-list.js';
 import type { RebuildMark } from './rebuild-mark.js';
-import { type LostVnode, lostSet } from './survivors.js';
+import { type CountedBucket, type LostVnode, lostSet } from './survivors.js';
 
 /** A virtual node whose data is gone or damaged. */
 export interface Finding {
@@ -18,13 +17,13 @@ export interface Finding {
 export class Losses {
   /** As it is now. */
   ring: Ring;
-  private readonly buckets: () => readonly StoredBucket[];
+  private readonly buckets: () => readonly CountedBucket[];
   /** Those that are being rebuilt. */
   readonly marks: Map<string, RebuildMark>;
   /** Those whose threads are on their way out. */
   private readonly claimed = new Set<string>();
 
-  constructor(ring: Ring, buckets: () => readonly StoredBucket[], marks: Map<string, RebuildMark>) {
+  constructor(ring: Ring, buckets: () => readonly CountedBucket[], marks: Map<string, RebuildMark>) {
     this.ring = ring;
     this.buckets = buckets;
     this.marks = marks;

@@ -8,6 +8,12 @@ export interface LostSet {
   readonly owners: readonly string[];
 }
 
+/** What of a bucket says who has its data. */
+export interface CountedBucket {
+  readonly number: number;
+  readonly properties: { readonly n: number };
+}
+
 /** A virtual node without its data: lost now, or being rebuilt. */
 export interface LostVnode {
   /** Buckets up to this number may have lost something there. */
@@ -22,7 +28,7 @@ export interface LostVnode {
  */
 export function lostSet(
   ring: Ring,
-  buckets: readonly { readonly number: number; readonly properties: { readonly n: number } }[],
+  buckets: readonly CountedBucket[],
   lost: ReadonlyMap<string, LostVnode>,
 ): LostSet | undefined {
   /** By n the lowest number of a bucket that has it. */

@@ -154,16 +154,17 @@ export class HintHandoff implements Service {
     let copy: number;
     try {
       copy = hints.find(text, hint);
-      // What we own ourselves is where it belongs.
-      if (copy < 0 || to === env.ordinal) {
-        if (!hints.release(owner, text, hint)) this.pause(owner);
-        return 1_024;
-      }
     } catch {
-      // The copy is damaged. It stays for repair; the others need not wait for it.
       env.count(COUNT_CORRUPT, 1);
+      // An owner's copy comes back by trees. A fallback's does not: with it the hint has nothing to say.
+      if (!hints.owns(hint) && hints.release(owner, text, hint)) return 1_024;
       this.postpone(owner, text, hint);
       this.pause(owner);
+      return 1_024;
+    }
+    // What we own ourselves is where it belongs.
+    if (copy < 0 || to === env.ordinal) {
+      if (!hints.release(owner, text, hint)) this.pause(owner);
       return 1_024;
     }
     const source = replica.wordsOf(copy);

@@ -10,7 +10,7 @@ import {
   W_KEY_HASH,
 } from '../storage/record.js';
 import { COUNT_CORRUPT, type VnodeEnvironment } from './environment.js';
-import { decodeHint, idOfName, nameIn } from './hint-record.js';
+import { decodeHint, nameIn } from './hint-record.js';
 import { type Hints, textOf } from './hints.js';
 
 /** Index slots, partitions and hints looked at per turn. */
@@ -35,6 +35,8 @@ export class HintLoader {
   private slot = 0;
   private partition = -1;
   private after: Uint8Array | undefined;
+  /** Names of hints whose records are damaged. */
+  private damaged: { readonly partition: number; readonly name: Uint8Array }[] = [];
   done = false;
 
   constructor(env: VnodeEnvironment, pipeline: Pipeline, engine: Engine | undefined, hints: Hints) {
@@ -83,6 +85,7 @@ export class HintLoader {
         this.after = key.slice();
         if (!verifyRecord(record)) {
           this.env.count(COUNT_CORRUPT, 1);
+          this.damaged.push({ partition: this.partition, name: this.after });
           return;
         }
         const { words, bytes } = aligned(record);
@@ -90,8 +93,18 @@ export class HintLoader {
       });
       if (seen === HINTS) return;
       this.after = undefined;
+      if (!this.remakeDamaged()) return;
       this.done = ++this.partition === this.env.ring.partitions;
     }
+  }
+
+  /** Their copies would stay here for nobody. False if there is no room for a record at the moment. */
+  private remakeDamaged(): boolean {
+    for (let next = this.damaged[0]; next !== undefined; next = this.damaged[0]) {
+      if (this.hints.remake(next.partition, next.name) === 'wait') return false;
+      this.damaged.shift();
+    }
+    return true;
   }
 
   private isInBuffer(words: Int32Array): boolean {
@@ -102,8 +115,7 @@ export class HintLoader {
   private list(words: Int32Array, bytes: Uint8Array, at: number): void {
     const name = nameIn(words, bytes, at);
     // Nobody to send it to: the virtual node is not in this ring.
-    const id = idOfName(name);
-    const owner = this.env.ring.vnodes.findLast((vnode) => vnode.id === id)?.ordinal;
+    const owner = this.hints.ownerIn(name);
     if (owner === undefined) return;
     const found = decodeHint(this.hints.names[owner]!, words, bytes, at);
     if (found !== undefined) this.hints.add(owner, textOf(name), found.hint, found.madeMs);

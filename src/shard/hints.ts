@@ -1,6 +1,7 @@
 import { LIMITS } from '../base/limits.js';
 import { paddedWords } from '../base/memory.js';
 import { keepsCopies } from '../ring/live-ring.js';
+import { sha1Into } from '../ring/sha1.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import { HINT_BUCKET, lengthAt } from '../storage/record.js';
 import {
@@ -16,6 +17,7 @@ import {
   type Hint,
   type HintedKey,
   hintName,
+  idOfName,
   keyOfName,
   ownerName,
   type OwnerName,
@@ -90,19 +92,45 @@ export class Hints {
    */
   take(owner: number, hinted: HintedKey, hint: Hint): Taken {
     const name = hintName(this.names[owner]!, hinted);
-    const text = textOf(name);
-    if (this.waiting[owner]!.has(text)) return 'kept';
+    if (this.waiting[owner]!.has(textOf(name))) return 'kept';
     if (this.count >= LIMITS.hints) {
       this.env.count(COUNT_HINTS_DROPPED, 1);
       return 'full';
     }
+    return this.keep(owner, name, hint);
+  }
+
+  private keep(owner: number, name: Uint8Array, hint: Hint): Taken {
     const madeMs = this.env.clock.wallMs();
     const words = encodeHint(this.names[owner]!, hint, name, madeMs);
     const room = this.pipeline.room(lengthAt(words, 0));
     if (room !== 'ready') return room === 'wait' ? 'wait' : 'failed';
     this.pipeline.append(words, 0, paddedWords(name));
-    this.add(owner, text, hint, madeMs);
+    this.add(owner, textOf(name), hint, madeMs);
     return 'kept';
+  }
+
+  /** The record of a hint is damaged on the disk: its name says again what it said. */
+  remake(partition: number, name: Uint8Array): Taken {
+    const owner = this.ownerIn(name);
+    const hinted = owner === undefined ? undefined : keyOfName(name);
+    const n = hinted === undefined ? 0 : this.env.replicasOf(hinted.bucket);
+    // Nobody to send it to.
+    if (owner === undefined || n === 0) return 'failed';
+    const listed = this.waiting[owner]!.get(textOf(name));
+    if (listed !== undefined) return this.keep(owner, name, listed);
+    const hash = hashOfKey(hinted!.key);
+    const { buffer } = this.pipeline;
+    // What the buffer says is newer: it was let go.
+    const known = buffer.find(hash ^ this.names[owner]!.hash, HINT_BUCKET, paddedWords(name), name.length);
+    if (known !== 0) return 'kept';
+    return this.keep(owner, name, { hash, partition, n, rule: this.env.ruleOf(hinted!.bucket), bytes: 0 });
+  }
+
+  /** The virtual node that a hint's name speaks of; undefined if it is not in this ring. */
+  ownerIn(name: Uint8Array): number | undefined {
+    const id = idOfName(name);
+    return this.env.ring.vnodes.findLast((vnode) => vnode.id === id)?.ordinal;
   }
 
   /** Lists a hint whose record exists. */
@@ -130,21 +158,16 @@ export class Hints {
    * The copy goes first: a crash in between leaves a hint without a copy. False if there was no room
    * to say so in the log, or copies are retained; it is to be tried again.
    *
-   * REQUIRES: the owner has all that the copy has, synced, or there is no copy.
+   * REQUIRES: the owner has all that the copy has, synced, or there is no copy, or none that can be read.
    */
   release(owner: number, text: string, hint: Hint): boolean {
     const { pipeline } = this;
     if (this.env.retains()) return false;
     const hinted = keyOf(text);
-    if (!this.owns(hint) && !this.neededElse(owner, hinted)) {
+    if (!this.owns(hint) && !this.neededElse(owner, hinted) && this.forgets(text, hint)) {
       const { bucket, key } = hinted;
-      const at = this.find(text, hint);
-      if (at >= 0) {
-        const words = this.replica.wordsOf(at);
-        const place = { hash: hint.hash, partition: hint.partition, bucket };
-        this.guest.forget(words, at);
-        if (pipeline.remove(place, paddedWords(key), key) !== 'ready') return false;
-      }
+      const place = { hash: hint.hash, partition: hint.partition, bucket };
+      if (pipeline.remove(place, paddedWords(key), key) !== 'ready') return false;
     }
     const name = bytesOf(text);
     const hash = hint.hash ^ this.names[owner]!.hash;
@@ -161,7 +184,20 @@ export class Hints {
     return true;
   }
 
-  private owns({ partition, n }: Hint): boolean {
+  /** Whether there is a copy: its clock is forgotten with it. */
+  private forgets(text: string, hint: Hint): boolean {
+    try {
+      const at = this.find(text, hint);
+      if (at >= 0) this.guest.forget(this.replica.wordsOf(at), at);
+      return at >= 0;
+    } catch {
+      this.guest.renew();
+      return true;
+    }
+  }
+
+  /** Whether the copy that a hint speaks of is one of an owner: trees bring it back if it is damaged. */
+  owns({ partition, n }: Hint): boolean {
     return keepsCopies(this.env.ring, partition, n, this.env.ordinal);
   }
 
@@ -187,6 +223,13 @@ export function textOf(name: Uint8Array): string {
 
 function bytesOf(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, 'latin1'));
+}
+
+/** As callers make it: the second word of the SHA-1. */
+function hashOfKey(key: Uint8Array): number {
+  const digest = new Int32Array(5);
+  sha1Into(key, key.length, digest);
+  return digest[1]!;
 }
 
 function keyOf(text: string): HintedKey {

@@ -2,6 +2,7 @@ import { LIMITS } from '../base/limits.js';
 import type { Engine } from '../storage/engine.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import { isPlaced } from '../storage/placed.js';
+import { HINT_BUCKET } from '../storage/record.js';
 import type { Damage } from './damage.js';
 import {
   COUNT_SCRUB_DAMAGED,
@@ -9,6 +10,7 @@ import {
   GAUGE_SCRUBBED_AT,
   type VnodeEnvironment,
 } from './environment.js';
+import type { Hints } from './hints.js';
 import type { Service } from './service.js';
 
 /** How fast the scrub goes; by default as in LIMITS. */
@@ -23,6 +25,7 @@ export interface ScrubParts {
   readonly pipeline: Pipeline;
   readonly engine: Engine;
   readonly damage: Damage;
+  readonly hints: Hints;
   readonly pace: ScrubPace | undefined;
   /** All was read: whatever the trees count besides is not there. */
   readonly onPass: () => void;
@@ -32,7 +35,7 @@ export interface ScrubParts {
  * Reads everything that a virtual node has on its disk again and again, slowly: bits rot where nobody
  * looks. A record of the engine is compared with its checksum and its place, what the journal has with
  * the object buffer that it was written from. A damaged record is taken from a peer (Damage), a
- * damaged journal is written anew. At the end of a pass the trees are made anew from what is stored, so
+ * damaged hint is made anew from its name, a damaged journal is written anew. At the end of a pass the trees are made anew from what is stored, so
  * that keys that LMDB has lost without a trace are found to be missing.
  */
 export class Scrub implements Service {
@@ -76,7 +79,8 @@ export class Scrub implements Service {
 
   /** Never the end: the journal comes behind it. */
   private engineSlice(): false {
-    const { engine, env, damage } = this.parts;
+    const { engine, env, damage, hints } = this.parts;
+    const damagedHints: { readonly partition: number; readonly name: Uint8Array }[] = [];
     let records = 0;
     let damaged = 0;
     let bytes = 0;
@@ -90,11 +94,13 @@ export class Scrub implements Service {
       bytes += stored.length;
       if (!isPlaced(partition, bucket, key, stored)) {
         damaged++;
-        damage.found(bucket, this.key);
+        if (bucket === HINT_BUCKET) damagedHints.push({ partition, name: this.key });
+        else damage.found(bucket, this.key);
       }
       more = records >= LIMITS.scrubRecords || bytes >= LIMITS.scrubBytes;
       return !more;
     });
+    for (const { partition, name } of damagedHints) hints.remake(partition, name);
     env.count(COUNT_SCRUBBED, records);
     env.count(COUNT_SCRUB_DAMAGED, damaged);
     if (!more) this.inJournal = true;

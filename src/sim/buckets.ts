@@ -9,7 +9,9 @@ const BUCKETS = 6;
 export function drawBuckets(random: Random, nodes: number): SimBucket[] {
   return Array.from({ length: BUCKETS }, (_, i) => {
     // The first three are what most people have; the others whatever comes.
-    const n = i < 3 ? 3 : 1 + random.below(Math.min(5, nodes));
+    // With N=1 nobody can give back what is lost: few runs have such a bucket.
+    const least = i === 5 && random.chance(0.4) ? 1 : 2;
+    const n = i < 3 ? 3 : least + random.below(Math.min(5, nodes) + 1 - least);
     const w = i < 3 ? 2 : 1 + random.below(n);
     const r = i < 3 || random.chance(0.6) ? n - w + 1 : 1 + random.below(n);
     const drawn: Level =

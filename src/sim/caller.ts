@@ -5,12 +5,27 @@ import type { RequestMachine } from '../client/request-machine.js';
 import type { LocatedKey, Task } from '../client/request.js';
 import type { ExpiryClock } from '../messaging/expiry-clock.js';
 import { CALLER_READER_EPOCH, CALLER_RING_REVISION } from '../messaging/layout.js';
+import type { Ring } from '../ring/ring.js';
 import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
-import { SimEndpoint } from './network.js';
-import type { SimProcess } from './process.js';
+import { type Network, SimEndpoint } from './network.js';
+import type { Parts } from './parts.js';
+import type { ProcessMemory } from './process-memory.js';
+import type { Scheduler } from './scheduler.js';
 
 const TICK_MS = 10;
+
+/** What a caller needs of its process. */
+export interface CallerProcess {
+  readonly parts: Parts;
+  readonly memory: ProcessMemory;
+  readonly network: Network;
+  readonly scheduler: Scheduler;
+  /** As it is published. */
+  readonly ring: Ring;
+  /** A party has published. */
+  ended(party: number): void;
+}
 
 /** The simulated thread of a caller: what client/connection.ts does, on the virtual clock. */
 export class SimCaller {
@@ -21,21 +36,22 @@ export class SimCaller {
   readonly endpoint: SimEndpoint;
   readonly router: KeyRouter;
   readonly expiry: ExpiryClock;
-  private readonly process: SimProcess;
+  private readonly process: CallerProcess;
   private ticking = false;
   dead = false;
 
-  constructor(process: SimProcess, slot: number) {
-    const { shared, layout, ring, claims } = process;
+  constructor(process: CallerProcess, slot: number) {
+    const { memory, ring } = process;
+    const { shared, control, layout, claims } = memory;
     this.process = process;
     this.slot = slot;
-    this.expiry = process.expiry;
+    this.expiry = memory.expiry;
     this.party = layout.callerParty(slot);
     const endpoint = new RingEndpoint(shared, this.party, ring.vnodes.length);
     endpoint.skipAll();
     this.endpoint = new SimEndpoint(endpoint, process.network);
     const table = new RingTable(shared.control, shared.topology);
-    const rings = new CallerRing(ring, process.control, layout, slot, table, ({ vnodes }) =>
+    const rings = new CallerRing(ring, control, layout, slot, table, ({ vnodes }) =>
       endpoint.grow(vnodes.length),
     );
     this.router = new KeyRouter(ring);
@@ -48,11 +64,11 @@ export class SimCaller {
       router: this.router,
       endpoint: this.endpoint,
       claims,
-      isServing: (vnode) => process.isServing(vnode),
-      isWhole: (vnode) => process.isWhole(vnode),
-      incarnation: (vnode) => process.incarnation(vnode),
+      isServing: (vnode) => memory.isServing(vnode),
+      isWhole: (vnode) => memory.isWhole(vnode),
+      incarnation: (vnode) => memory.incarnation(vnode),
       publishSuspicion: () => undefined,
-      holdsHintsFor: (holder, owner) => process.holdsHintsFor(holder, owner),
+      holdsHintsFor: (holder, owner) => memory.holdsHintsFor(holder, owner),
     });
     this.repairs = process.parts.repairs({
       frames: {
@@ -63,7 +79,7 @@ export class SimCaller {
         caller: slot,
         router: this.router,
       },
-      isServing: (vnode) => process.isServing(vnode),
+      isServing: (vnode) => memory.isServing(vnode),
       nowMs: () => process.scheduler.nowMs,
       after: (milliseconds, action) => {
         process.scheduler.after(milliseconds, () => this.dead || action());
@@ -114,7 +130,8 @@ export class SimCaller {
   }
 
   release(): void {
-    const { control, layout, shared, network } = this.process;
+    const { memory, network } = this.process;
+    const { control, layout, shared } = memory;
     Atomics.store(control, layout.callerWord(this.slot) + CALLER_READER_EPOCH, 0);
     Atomics.store(control, layout.callerWord(this.slot) + CALLER_RING_REVISION, 0);
     Atomics.store(control, layout.doorbellWord(this.party), 0);

@@ -6,14 +6,16 @@ const STATES: Readonly<Record<string, (world: World) => boolean>> = {
   'put under way': ({ process }) => process.threads.some((thread) => thread?.node?.waiting === true),
   'request waits': ({ process }) => process.callers.some((caller) => (caller?.machine.pending ?? 0) > 0),
   'repair waits': ({ process }) => process.callers.some((caller) => (caller?.repairs.size ?? 0) > 0),
-  unwritten: ({ process }) => process.memoryWords.some((words) => words[UNWRITTEN_SINCE] !== 0),
-  unsynced: ({ process }) => process.memoryWords.some((words) => words[SYNCED] !== words[WRITTEN]),
-  unconfirmed: ({ process }) => process.memoryWords.some((words) => words[CONFIRMED] !== words[WRITTEN]),
+  unwritten: ({ process }) => process.memory.bufferWords.some((words) => words[UNWRITTEN_SINCE] !== 0),
+  unsynced: ({ process }) => process.memory.bufferWords.some((words) => words[SYNCED] !== words[WRITTEN]),
+  unconfirmed: ({ process }) =>
+    process.memory.bufferWords.some((words) => words[CONFIRMED] !== words[WRITTEN]),
   'disk busy': ({ process }) => process.threads.some((thread) => (thread?.disk.inFlight ?? 0) > 0),
   checkpoint: ({ process }) => process.threads.some((thread) => (thread?.engine.inFlight ?? 0) > 0),
   'journal anew': ({ process }) => process.threads.some((thread) => thread?.pipeline.rehoming === true),
   'hint waits': ({ process }) => process.threads.some((thread) => (thread?.node?.hintsWaiting ?? 0) > 0),
   'ring changes': ({ process }) => process.keeper.isChanging,
+  'being rebuilt': ({ machine }) => machine.rebuilding.size > 0,
   'vnode away': ({ process }) => process.threads.some((thread) => thread?.node === undefined),
 };
 
@@ -24,15 +26,20 @@ export function holds(state: string, world: World): boolean {
   return !world.process.dead && STATES[state]!(world);
 }
 
+/** Those in which the world is. */
+export function statesOf(world: World): string[] {
+  return Object.keys(STATES).filter((state) => holds(state, world));
+}
+
 /** Fault × state of the protocols: how often they met. */
 export class Coverage {
   readonly cells = new Map<string, Map<string, number>>();
 
-  meet(fault: string, world: World, company: boolean): void {
+  meet(fault: string, states: readonly string[], company: boolean): void {
     let row = this.cells.get(fault);
     if (row === undefined) this.cells.set(fault, (row = new Map()));
-    for (const state in STATES) if (holds(state, world)) row.set(state, (row.get(state) ?? 0) + 1);
-    if (company) row.set('another fault', (row.get('another fault') ?? 0) + 1);
+    for (const state of company ? [...states, 'another fault'] : states)
+      row.set(state, (row.get(state) ?? 0) + 1);
   }
 
   add(other: Coverage): void {

@@ -10,11 +10,13 @@ import type {
 import { contentCheckOf } from '../storage/record.js';
 import type { DiskWorld } from './disk.js';
 
-interface Row {
+export interface Row {
   readonly partition: number;
   readonly bucket: number;
   readonly key: Uint8Array;
   readonly record: Uint8Array;
+  /** Its bits are not those that were written. */
+  readonly damaged?: true;
 }
 
 /** The files of an engine: what commits that have resolved leave, and maybe some that had not. */
@@ -22,6 +24,15 @@ export class EngineFiles {
   readonly rows = new Map<string, Row>();
   state: EngineState = { generation: 0, confirmedSerial: 0, count: 0, root: 0 };
   private sorted: readonly Row[] | undefined;
+
+  /** A bit of a record changes on the disk. */
+  damage(name: string, byte: number, bit: number): void {
+    const row = this.rows.get(name)!;
+    const record = row.record.slice();
+    record[byte] = record[byte]! ^ (1 << bit);
+    this.rows.set(name, { ...row, record, damaged: true });
+    this.touch();
+  }
 
   /** The rows have changed. */
   touch(): void {

@@ -1,4 +1,4 @@
-import { Coverage, holds, STATE_NAMES } from './coverage.js';
+import { Coverage, holds, STATE_NAMES, statesOf } from './coverage.js';
 import { FAULTS } from './faults.js';
 import type { RingDriver } from './ring-driver.js';
 import { Random } from './random.js';
@@ -79,6 +79,7 @@ export class FaultDriver {
     const { random, scheduler } = this.world;
     if (AFTER_A_CRASH.has(card.state)) this.begin('thread crash');
     else if (card.state === 'hint waits' && !this.isIn(card.state)) this.begin('node down');
+    else if (card.state === 'being rebuilt' && !this.isIn(card.state)) this.begin('lost directory');
     else if (card.state === 'ring changes') this.changes.begin();
     else if (card.state === 'another fault' && this.active.size === 0) this.begin(random.pick(NAMES));
     this.strike(card, tries, scheduler.nowMs + PATIENCE_MS);
@@ -104,9 +105,11 @@ export class FaultDriver {
     const isHard = name === 'power cut' || name === 'process kill';
     if (world.process.dead || (!world.process.isOpen && !isHard)) return false;
     world.note(`FAULT ${name}`);
-    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
-    this.coverage.meet(name, world, this.active.size > 0);
+    const states = statesOf(world);
     const lasting = FAULTS[name]!(world);
+    if (lasting === false) return false;
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+    this.coverage.meet(name, states, this.active.size > 0);
     // What happens at once is looked at a little longer: its consequences are the point.
     const active: Active = { name, end: () => lasting?.end() };
     this.active.add(active);
@@ -123,7 +126,8 @@ export class FaultDriver {
   private look(): void {
     this.world.scheduler.after(LOOK_MS, () => {
       if (this.stopped) return;
-      for (const { name } of this.active) this.coverage.meet(name, this.world, this.active.size > 1);
+      const states = this.active.size > 0 ? statesOf(this.world) : [];
+      for (const { name } of this.active) this.coverage.meet(name, states, this.active.size > 1);
       this.look();
     });
   }

@@ -1,3 +1,4 @@
+import { corruptRecord } from './corruption.js';
 import type { LinkFault } from './network.js';
 import type { World } from './world.js';
 
@@ -7,7 +8,8 @@ interface Lasting {
   end(): void;
 }
 
-type Begin = (world: World) => Lasting | undefined;
+/** False: it cannot strike as things are. */
+type Begin = (world: World) => Lasting | undefined | false;
 
 /** What can happen. Each draws its victim, strength and length from the run's source. */
 export const FAULTS: Readonly<Record<string, Begin>> = {
@@ -25,13 +27,14 @@ export const FAULTS: Readonly<Record<string, Begin>> = {
     const node = random.below(ring.nodes.length);
     const downMs = random.between(500, 30_000);
     for (const { ordinal, nodeIndex } of ring.vnodes) {
-      if (nodeIndex === node) process.crash(ordinal, `node ${ring.nodes[node]!.id} is down`, downMs);
+      if (nodeIndex === node)
+        process.supervisor.crash(ordinal, `node ${ring.nodes[node]!.id} is down`, downMs);
     }
     return {
       forMs: downMs,
       end: () => {
         for (const { ordinal, nodeIndex } of ring.vnodes) {
-          if (nodeIndex === node) process.comeBack(ordinal);
+          if (nodeIndex === node) process.supervisor.comeBack(ordinal);
         }
       },
     };
@@ -59,6 +62,16 @@ export const FAULTS: Readonly<Record<string, Begin>> = {
   'failed commit': (world) => {
     diskOf(world).failCommits += 1;
     return undefined;
+  },
+  'lost directory': (world) => {
+    const vnode = victimOfLoss(world);
+    if (vnode === undefined) return false;
+    world.process.supervisor.loseDirectory(vnode);
+    return { forMs: REBUILT_MS, end: () => undefined };
+  },
+  'corrupt record': (world) => {
+    const vnode = victimOfLoss(world);
+    return vnode !== undefined && corruptRecord(world, vnode) && undefined;
   },
   'slow disk': (world) => {
     const disk = diskOf(world);
@@ -106,6 +119,18 @@ export const FAULTS: Readonly<Record<string, Begin>> = {
   },
 };
 
+/** A lost directory is looked at so long: that is about what noticing and rebuilding take. */
+const REBUILT_MS = 4_000;
+
+/** One whose data its peers can give back, whatever else is lost or damaged by now. */
+function victimOfLoss({ random, process, machine }: World): number | undefined {
+  const able = process.members.filter(
+    (vnode) =>
+      !machine.gone.has(vnode) && process.threads[vnode]?.node !== undefined && process.losses.canLose(vnode),
+  );
+  return able.length === 0 ? undefined : random.pick(able);
+}
+
 /** As host/supervisor.ts: a thread that stands still for so long is terminated. */
 const HUNG_MS = 10_000;
 
@@ -114,7 +139,7 @@ function victim({ random, process }: World): number {
 }
 
 function crash(world: World, why: string): void {
-  world.process.crash(victim(world), why);
+  world.process.supervisor.crash(victim(world), why);
 }
 
 function diskOf({ random, machine }: World): World['machine']['disks'][number] {
@@ -130,21 +155,21 @@ function stall(world: World, vnode: number, forMs: number): void {
   process.wake(vnode, thread.stalledUntilMs);
   if (forMs < HUNG_MS) return;
   scheduler.after(HUNG_MS, () => {
-    if (process.threads[vnode] === thread) process.crash(vnode, 'it hung and was terminated');
+    if (process.threads[vnode] === thread) process.supervisor.crash(vnode, 'it hung and was terminated');
   });
 }
 
 /** Which parties are on this side: nodes are never divided, callers go to either. */
 function split({ random, ring, process }: World): boolean[] {
   const nodes = ring.nodes.map(() => random.chance(0.4));
-  return Array.from({ length: process.layout.parties }, (_, party) =>
+  return Array.from({ length: process.memory.layout.parties }, (_, party) =>
     party < ring.vnodes.length ? nodes[ring.vnodes[party]!.nodeIndex]! : random.chance(0.4),
   );
 }
 
 /** Pairs that do not reach each other, although others reach both: what one suspects another serves. */
 function pairs({ random, process }: World): (one: number, other: number) => boolean {
-  const { parties } = process.layout;
+  const { parties } = process.memory.layout;
   const cut = Array.from({ length: parties * parties }, () => random.chance(0.2));
   return (one, other) => cut[Math.min(one, other) * parties + Math.max(one, other)]!;
 }
@@ -153,14 +178,14 @@ function pairs({ random, process }: World): (one: number, other: number) => bool
 function some({ random, process }: World): (from: number, to: number) => boolean {
   const dice = random.below(3);
   if (dice === 0) return () => true;
-  const one = random.below(process.layout.parties);
+  const one = random.below(process.memory.layout.parties);
   if (dice === 1) return (from, to) => from === one || to === one;
   return () => random.chance(0.3);
 }
 
 function links(world: World, chosen: (from: number, to: number) => boolean, fault: LinkFault): Lasting {
   const { network, random, process } = world;
-  const { parties } = process.layout;
+  const { parties } = process.memory.layout;
   const armed: [number, number][] = [];
   for (let from = 0; from < parties; from++) {
     for (let to = 0; to < parties; to++) {

@@ -23,12 +23,14 @@ export function checkConvergence(world: World): void {
     const waiting = thread?.node?.hintsWaiting ?? 0;
     if (waiting > 0) world.violation(`virtual node ${vnode} still holds ${waiting} hints after healing`);
   });
+  for (const [vnode, { reason }] of world.machine.rebuilding)
+    world.violation(`virtual node ${vnode} is not rebuilt after healing: ${reason}`);
   for (const key of world.history.keys.values()) {
     const owners = world.owners(key);
     const copies = owners.map((vnode) => world.copyAt(vnode, key.stored));
-    for (const vnode of world.fallbacks(key)) {
+    for (const vnode of world.holders(key)) {
       if (world.copyAt(vnode, key.stored) === undefined) continue;
-      world.violation(`fallback ${vnode} still has ${key.name} after healing`);
+      world.violation(`virtual node ${vnode}, no owner, still has ${key.name} after healing`);
     }
     const first = copies.find((copy) => copy !== undefined);
     if (first === undefined) continue;
@@ -57,7 +59,7 @@ export function checkKeys(world: World): void {
 
 /** Values whose time is over have left the storage. */
 function checkTimes(world: World, key: SimKey, { clock }: Final): void {
-  const longAgoMs = world.process.expiry.nowMs() - EXPIRED_MS;
+  const longAgoMs = world.process.memory.expiry.nowMs() - EXPIRED_MS;
   for (const { values } of clock) {
     for (const { deleted, expiresAtMs = Infinity } of values) {
       if (!deleted && expiresAtMs < longAgoMs)

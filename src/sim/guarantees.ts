@@ -1,27 +1,20 @@
 import { APPENDED, SYNCED, WRITTEN } from '../storage/buffer-layout.js';
 import { BUFFERED, COMMITTED, DURABLE, type Level, ONE_DURABLE } from '../storage/pipeline.js';
-import { compareClocks, decodeVector } from '../storage/record-codec.js';
-import {
-  bucketAt,
-  keyAt,
-  keyLengthAt,
-  KIND_REMOVED,
-  kindAt,
-  lengthAt,
-  partitionAt,
-  sequenceAt,
-} from '../storage/record.js';
-import type { Clock } from '../versions/dvvs.js';
-import { BufferView } from './buffer-view.js';
-import { rowName } from './engine.js';
-import { mustBeThere, nameOf, seenBy, type SimKey } from './history.js';
+import { compareClocks } from '../storage/record-codec.js';
+import { mustBeThere, nameOf, type SimKey } from './history.js';
 import type { SimProcess } from './process.js';
+import {
+  holdersOf,
+  type OwnerPlace,
+  type Promised,
+  promisesOf,
+  vectorIn,
+  WATERMARK_OF,
+  wordsOf,
+} from './promises.js';
 import type { World } from './world.js';
 
-/** What of a virtual node must survive the end of its process: key → record. */
-type Promised = Map<string, Int32Array>;
-
-/** What it must have when it recovers now, and if the power goes before it has. */
+/** What a virtual node must have when it recovers now, and if the power goes before it has. */
 interface Promises {
   readonly now: Promised;
   readonly stable: Promised;
@@ -38,15 +31,19 @@ const LEAST_LEVEL: Readonly<Record<End, Level>> = {
   'process kill': COMMITTED,
   'power cut': DURABLE,
 };
+const NOTHING: Promised = new Map();
 
 /**
- * The books of what a process crash or power cut may take: nothing that the engine has, nothing at
- * or below the watermark of the journal, and so no write whose durability asked for that.
+ * The books of what a crash, a power cut or the loss of data may take: of a process nothing that an
+ * engine has and nothing at or below the watermark of a journal, so no write whose durability asked for
+ * that; of one virtual node nothing that another one has as well.
  */
 export class Guarantees {
   private readonly world: World;
   /** Promises of virtual nodes that have not recovered yet. */
   private readonly open: (Promises | undefined)[] = [];
+  /** When virtual nodes lost what they had. */
+  private readonly lossesMs: number[] = [];
 
   constructor(world: World) {
     this.world = world;
@@ -54,43 +51,26 @@ export class Guarantees {
 
   /** The process has ended: its buffers are still there to look at, its engines have what they have. */
   close(process: SimProcess, end: End): void {
-    const { ring, history } = this.world;
+    const { ring, history, machine } = this.world;
+    for (const vnode of machine.gone) {
+      this.lose(vnode, () => true);
+      this.open[vnode] = { now: NOTHING, stable: NOTHING };
+    }
     const all = ring.vnodes.map(({ ordinal, gone }): Promises => {
-      if (gone === true || process.memoryWords[ordinal] === undefined)
-        return { now: new Map(), stable: new Map() };
-      const stable = this.promisesOf(process, ordinal, SYNCED, this.open[ordinal]?.stable);
+      if (gone === true || machine.gone.has(ordinal) || process.memory.bufferWords[ordinal] === undefined)
+        return { now: NOTHING, stable: NOTHING };
+      const stable = this.promisesOf(ordinal, SYNCED, this.open[ordinal]?.stable);
       if (end === 'power cut') return { now: stable, stable };
-      return { now: this.promisesOf(process, ordinal, WATERMARK[end], this.open[ordinal]?.now), stable };
+      return { now: this.promisesOf(ordinal, WATERMARK[end], this.open[ordinal]?.now), stable };
     });
     const promised = all.map(({ now }) => now);
     for (const key of history.keys.values()) this.settle(key, promised, end);
     all.forEach((promises, ordinal) => (this.open[ordinal] = promises));
   }
 
-  /** @param owed by one that has not recovered since its last end */
-  private promisesOf(
-    process: SimProcess,
-    vnode: number,
-    watermark: number,
-    owed: Promised | undefined,
-  ): Promised {
-    const promised: Promised = new Map(owed);
-    const { rows } = this.world.machine.vnodes[vnode]!.engine;
-    // One that has not recovered may have rows still that its journal says were let go.
-    if (owed === undefined) for (const [name, { record }] of rows) keep(promised, name, wordsOf(record));
-    const view = new BufferView(process.memoryWords[vnode]!, process.bufferLayout);
-    const last = view.position(watermark);
-    const bytes = new Uint8Array(view.words.buffer);
-    view.visitLog((at) => {
-      const { words } = view;
-      const key = bytes.slice(keyAt(words, at) * 4, keyAt(words, at) * 4 + keyLengthAt(words, at));
-      const name = rowName(partitionAt(words, at), bucketAt(words, at), key);
-      // What was let go counts on nobody any more, whether or not the log says so after the crash.
-      if (kindAt(words, at) === KIND_REMOVED) promised.delete(name);
-      else if (sequenceAt(words, at) <= last)
-        keep(promised, name, words.slice(at, at + (lengthAt(words, at) >>> 2)));
-    });
-    return promised;
+  private promisesOf(vnode: number, watermark: number, owed: Promised | undefined): Promised {
+    const { engine } = this.world.machine.vnodes[vnode]!;
+    return promisesOf(this.world.view(vnode), engine, watermark, owed);
   }
 
   /** Which acknowledged writes of a key may be gone from now on. */
@@ -100,11 +80,9 @@ export class Guarantees {
     let taken = false;
     for (const write of key.writes) {
       if (!mustBeThere(write)) continue;
-      const { actor, n } = write;
-      const has = (vectors: Clock<never>[]): boolean => vectors.some((vector) => seenBy(vector, actor) >= n);
-      const readable = places.filter(has).length;
+      const readable = holdersOf(write, places);
       // Before a handover is known everywhere the owners of the other list count as well.
-      const holders = readable + others.filter(has).length;
+      const holders = readable + holdersOf(write, others);
       const level = key.bucket.level as Level;
       const mayGo = (level === ONE_DURABLE ? BUFFERED : level) < LEAST_LEVEL[end];
       // One that an earlier crash took from some owners is still promised by the others.
@@ -122,15 +100,74 @@ export class Guarantees {
     if (taken) key.recount();
   }
 
-  /** Per owner the version vectors that stand for it: its own, and those of fallbacks that hold a hint for it. */
-  private placesOf(key: SimKey, promised: readonly Promised[], owners: readonly number[]): Clock<never>[][] {
+  /**
+   * What a virtual node has on its disk is lost, all of it or a part: an acknowledged write is promised as
+   * long as somebody else has it at the level of its bucket.
+   *
+   * @param change makes it so; true if everything is gone
+   */
+  lose(vnode: number, change: () => boolean): void {
     const { world } = this;
-    const fallbacks = world.fallbacks(key);
+    const before = new Map<number, Promised[]>();
+    for (const watermark of [APPENDED, WRITTEN, SYNCED]) before.set(watermark, this.everywhere(watermark));
+    const all = change();
+    if (all) this.open[vnode] = undefined;
+    this.lossesMs.push(world.scheduler.nowMs);
+    const after = new Map<number, Promised[]>();
+    for (const [watermark, promised] of before)
+      after.set(watermark, promised.with(vnode, all ? NOTHING : this.promisedNow(vnode, watermark)));
+    for (const key of world.history.keys.values()) {
+      const watermark = WATERMARK_OF[key.bucket.level as Level];
+      this.settleLoss(key, before.get(watermark)!, after.get(watermark)!);
+    }
+  }
+
+  /** What each virtual node has up to a watermark, whether or not it has recovered. */
+  private everywhere(watermark: number): Promised[] {
+    return this.world.ring.vnodes.map(({ ordinal, gone }) =>
+      gone === true ? NOTHING : this.promisedNow(ordinal, watermark),
+    );
+  }
+
+  private promisedNow(vnode: number, watermark: number): Promised {
+    const open = this.open[vnode];
+    if (open !== undefined) return watermark === SYNCED ? open.stable : open.now;
+    // One that joins has no memory before its thread starts.
+    if (this.world.process.memory.bufferWords[vnode] === undefined) return NOTHING;
+    return this.promisesOf(vnode, watermark, undefined);
+  }
+
+  private settleLoss(key: SimKey, before: readonly Promised[], after: readonly Promised[]): void {
+    const [owners, others] = [this.world.owners(key), this.world.others(key)];
+    const [was, is] = [before, after].map((promised) => [
+      ...this.placesOf(key, promised, owners),
+      ...this.placesOf(key, promised, others),
+    ]);
+    let taken = false;
+    for (const write of key.writes) {
+      if (!mustBeThere(write)) continue;
+      const holders = holdersOf(write, is!);
+      if (holders === holdersOf(write, was!)) continue;
+      write.thin = true;
+      write.exempt = holders === 0;
+      taken = true;
+    }
+    if (taken) key.recount();
+  }
+
+  /** How many virtual nodes have lost something since. */
+  lossesSince(sinceMs: number): number {
+    return this.lossesMs.length - this.lossesMs.findLastIndex((lossMs) => lossMs < sinceMs) - 1;
+  }
+
+  private placesOf(key: SimKey, promised: readonly Promised[], owners: readonly number[]): OwnerPlace[] {
+    const { world } = this;
+    const { row } = key.stored;
+    const candidates = world.holders(key);
     return owners.map((owner) => {
       const hint = world.hintFor(owner, key).row;
-      return [owner, ...fallbacks.filter((vnode) => promised[vnode]!.has(hint))]
-        .map((vnode) => promised[vnode]!.get(key.stored.row))
-        .map((record) => (record === undefined ? [] : decodeVector(record, 0)));
+      const holding = candidates.filter((vnode) => promised[vnode]?.has(hint) === true);
+      return [owner, ...holding].map((vnode) => vectorIn(promised[vnode], row));
     });
   }
 
@@ -147,6 +184,8 @@ export class Guarantees {
     const { rows } = this.world.machine.vnodes[vnode]!.engine;
     for (const [name, record] of promised) {
       const row = rows.get(name);
+      // Its bits have changed: what was lost by that is in the books.
+      if (row?.damaged === true) continue;
       const found = row === undefined ? undefined : compareClocks(wordsOf(row.record), 0, record, 0);
       if (found === 'equal' || found === 'newer') continue;
       this.world.violation(
@@ -155,13 +194,4 @@ export class Guarantees {
       return;
     }
   }
-}
-
-function keep(promised: Promised, name: string, record: Int32Array): void {
-  const before = promised.get(name);
-  if (before === undefined || compareClocks(record, 0, before, 0) === 'newer') promised.set(name, record);
-}
-
-function wordsOf(record: Uint8Array): Int32Array {
-  return new Int32Array(record.buffer, record.byteOffset, record.length >>> 2);
 }

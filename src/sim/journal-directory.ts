@@ -15,6 +15,8 @@ export class SimFile {
   readonly name: string;
   private cached: Uint8Array;
   private stable: Uint8Array;
+  /** Bits of it have changed on the disk. */
+  damaged = false;
   /** Written since the last sync began. */
   private dirty: Range[] = [];
   /** Written, and not known to be on the disk: dirty, in a sync under way, or lost by one that failed. */
@@ -60,6 +62,17 @@ export class SimFile {
         this.unstable.delete(range);
       }
     };
+  }
+
+  /** A bit changes on the disk, behind everybody's back. */
+  damage(byte: number, bit: number): void {
+    this.damaged = true;
+    for (const bytes of [this.cached, this.stable]) bytes[byte] = bytes[byte]! ^ (1 << bit);
+  }
+
+  /** As a power cut would leave it now, if it took all that it may. */
+  stableContents(): Uint8Array {
+    return this.stable.slice();
   }
 
   contents(): Uint8Array {

@@ -1,5 +1,6 @@
 import { type RingNode, type RingState, slotsOf } from '../ring/state.js';
 import { TICKS_PER_MS } from '../base/time.js';
+import type { RebuildMark } from '../host/rebuild-mark.js';
 import type { CleanMark } from './clean-stop.js';
 import { type DiskCondition, healthyDisk } from './disk.js';
 import { EngineFiles } from './engine.js';
@@ -19,6 +20,12 @@ function noFiles(): VnodeFiles {
   return { journal: new SimDirectory(), engine: new EngineFiles() };
 }
 
+function isDamaged({ engine, journal }: VnodeFiles): boolean {
+  for (const { damaged } of engine.rows.values()) if (damaged === true) return true;
+  for (const { damaged } of journal.files.values()) if (damaged) return true;
+  return false;
+}
+
 /** The machine under the process: disks, the time of day, and what the host keeps beside the data. */
 export class Machine {
   /** By slot. */
@@ -29,6 +36,10 @@ export class Machine {
   ring: RingState;
   /** Added to the monotonic time. */
   wallOffsetMs = 1_700_000_000_000;
+  /** Directories that are deleted, whether or not a thread has them open still. */
+  readonly gone = new Set<number>();
+  /** Marks of virtual nodes that lost their data and have not got it back (host/rebuild-mark.ts), by id. */
+  readonly rebuilding = new Map<string, RebuildMark>();
   private nextActor = 256;
   private readonly actorOwners = new Map<number, number>();
   private marks: (CleanMark | undefined)[] = [];
@@ -50,10 +61,17 @@ export class Machine {
     this.disks.push(healthyDisk());
   }
 
-  /** The directory of a virtual node that has left, or did not join after all. */
+  /** An empty directory instead of one that was lost, of one who has left, or did not join after all. */
   forget(slot: number): void {
     this.vnodes[slot] = noFiles();
     this.marks[slot] = undefined;
+    this.gone.delete(slot);
+  }
+
+  /** Slots where something on the disk has other bits than were written. */
+  get damaged(): ReadonlySet<number> {
+    const slots = this.vnodes.keys();
+    return new Set(Array.from(slots).filter((slot) => isDamaged(this.vnodes[slot]!)));
   }
 
   /** A number nobody has had, from blocks that are durable before their use (host/actor-blocks.ts). */
@@ -82,9 +100,12 @@ export class Machine {
   /** A clean shutdown: marks of the virtual nodes that are whole, the clock, and no open session. */
   stopped(marks: ReadonlyMap<number, CleanMark | undefined>, time: number): void {
     this.marks = [];
-    for (const [vnode, mark] of marks) this.marks[vnode] = mark;
+    for (const [vnode, mark] of marks) this.marks[vnode] = this.gone.has(vnode) ? undefined : mark;
     this.boots.clear();
     this.clockMark = time;
+  }
+  hasMark(vnode: number): boolean {
+    return this.marks[vnode] !== undefined;
   }
   /** The mark goes before the first dot is made. */
   takeMark(vnode: number): CleanMark | undefined {

@@ -21,7 +21,7 @@ export function checkReaping(world: World, vnode: number, place: Place, bytes: U
   world.workload.count('tombstone reaped');
   for (const ordinal of world.process.members) {
     // One that joins has no memory before its thread starts.
-    if (world.process.memoryWords[ordinal] === undefined) continue;
+    if (world.process.memory.bufferWords[ordinal] === undefined) continue;
     const other = world.copyAt(ordinal, key.stored);
     if (other === undefined) continue;
     const record = other.words.slice(other.at, other.at + (lengthAt(other.words, other.at) >>> 2));

@@ -37,6 +37,14 @@ export function checkAcknowledgement(
     return nodes.size;
   });
   if (found.some((nodes) => nodes >= w)) return;
+  const most = Math.max(...found);
+  // Somebody lost its data after it had acknowledged.
+  if (most + world.guarantees.lossesSince(write.startedMs) >= w) {
+    write.thin = true;
+    write.exempt = most === 0;
+    key.recount();
+    return;
+  }
   world.violation(`${nameOf(write)} was acknowledged with W=${w} while ${found.join(' and ')} nodes held it`);
 }
 
@@ -47,7 +55,7 @@ export function checkKept(world: World, write: Write): void {
   const keepers = [
     ...world.owners(key),
     ...world.others(key),
-    ...world.fallbacks(key),
+    ...world.holders(key),
     ...leavers(world),
   ].filter((vnode) => keeps(world, vnode, write));
   const nodes = new Set(keepers.map((vnode) => world.ring.vnodes[vnode]!.nodeIndex)).size;

@@ -2,8 +2,10 @@ import type { Clock } from '../base/time.js';
 import type { Claims } from '../messaging/claims.js';
 import type { HybridClock } from '../messaging/hybrid-clock.js';
 import type { Ring } from '../ring/ring.js';
+import type { Loss } from '../shard/rebuilding.js';
 import type { RingSource } from '../shard/ring-source.js';
 import { Completions } from '../shard/completions.js';
+import type { ScrubPace } from '../shard/scrub.js';
 import type { VirtualNode } from '../shard/virtual-node.js';
 import type { BufferLayout } from '../storage/buffer-layout.js';
 import type { Journal } from '../storage/journal.js';
@@ -24,6 +26,8 @@ const FLUSH_MS = 20;
 /** As in shard/worker.ts: a thread whose storage has failed serves reads so long and then makes room. */
 const REOPEN_MS = 2_000;
 const HEARTBEAT_MS = 1_000;
+/** Six hours between two passes would be more than a run has. */
+const SCRUB: ScrubPace = { pauseMs: 100, everyMs: 10_000 };
 /** How long a clean stop waits for requests under way. */
 const STOP_MS = 5_000;
 
@@ -53,6 +57,8 @@ export interface ThreadWorld {
   readonly sameBoot: boolean;
   /** What a clean stop left. */
   readonly clean: CleanMark | undefined;
+  /** It is without its data, and to be rebuilt from its peers. */
+  readonly loss: Loss | undefined;
   readonly incarnation: number;
   expiryMs(): number;
   isServing(vnode: number): boolean;
@@ -63,8 +69,10 @@ export interface ThreadWorld {
   hasHintsFor(holder: number, owner: number): boolean;
   /** Recovery or the journal's rewriting is done: from now on it serves. */
   onServing(): void;
-  /** Recovery could not write: the whole start has failed. */
-  onFailed(error: Error): void;
+  /** It has everything again that it had lost. */
+  onWhole(): void;
+  /** Recovery found damage, or could not write. */
+  onFailed(error: unknown): void;
   /** A key is about to be let go. */
   onRemove(place: Place, key: Uint8Array): void;
   /** Something completed: another turn, soon. */
@@ -117,7 +125,6 @@ export class VnodeThread {
     };
   }
 
-  /** @throws what recovery throws */
   start(): void {
     if (this.world.takesOver) {
       this.journal.adopt();
@@ -134,7 +141,13 @@ export class VnodeThread {
   }
 
   private recover(steps: Generator<unknown, Recovered, void>): void {
-    const step = steps.next();
+    let step: IteratorResult<unknown, Recovered>;
+    try {
+      step = steps.next();
+    } catch (error) {
+      this.world.onFailed(error);
+      return;
+    }
     if (step.done !== true) {
       this.engine.commit(step.value as Parameters<SimEngine['commit']>[0], (error) => {
         if (error === undefined) this.recover(steps);
@@ -192,6 +205,9 @@ export class VnodeThread {
       actor,
       dotFloor: world.clean?.dotFloor ?? 0,
       maxRecordBytes: world.maxRecordBytes,
+      scrub: SCRUB,
+      loss: world.loss,
+      onWhole: () => world.onWhole(),
     });
     world.onServing();
   }

@@ -13,6 +13,7 @@ import { Network } from './network.js';
 import type { Parts } from './parts.js';
 import { SimProcess } from './process.js';
 import { Random } from './random.js';
+import { RebuildCheck } from './rebuild-check.js';
 import { checkReaping } from './reaped.js';
 import { Scheduler } from './scheduler.js';
 import { hintKey, type StoredKey } from './stored-key.js';
@@ -41,6 +42,7 @@ export class World {
   readonly history: History;
   readonly workload: Workload;
   readonly guarantees: Guarantees;
+  private readonly rebuilds: RebuildCheck;
   readonly violations: string[] = [];
   private readonly checkpointMs: number;
   private readonly commitMs: number;
@@ -78,6 +80,7 @@ export class World {
     this.history = new History((text) => this.violation(text));
     this.workload = new Workload(this);
     this.guarantees = new Guarantees(this);
+    this.rebuilds = new RebuildCheck(this);
     this.network = new Network(this.scheduler, random, (party, atMs) => this.process.wake(party, atMs));
     for (const { number, n, r, w, level, rule, counter, strict } of this.buckets) {
       this.note(
@@ -119,6 +122,8 @@ export class World {
       note: (text) => this.note(text),
       violation: (text) => this.violation(text),
       onGone: (vnode) => this.guarantees.forget(vnode),
+      onLoss: (vnode, replace) => this.lose(vnode, replace),
+      onWhole: (vnode) => this.rebuilds.whole(vnode),
       onRecovered: (vnode) => this.guarantees.redeem(vnode),
       onRemove: (vnode, place, key) => checkReaping(this, vnode, place, key),
       onStartFailed: (error) => {
@@ -126,6 +131,14 @@ export class World {
         this.endProcess('process kill', 1_000);
       },
     });
+  }
+
+  private lose(vnode: number, replace: () => void): void {
+    this.guarantees.lose(vnode, () => {
+      replace();
+      return true;
+    });
+    this.rebuilds.lost(vnode);
   }
 
   /** The memory of an earlier process serves the next one, cleared: new memory costs more. */
@@ -161,6 +174,7 @@ export class World {
     this.note(`the process ends: ${end}`);
     process.kill();
     this.guarantees.close(process, end);
+    this.rebuilds.forget();
   }
 
   private startAfter(milliseconds: number): void {
@@ -205,6 +219,15 @@ export class World {
     return key.bucket.strict ? [] : this.listOf(key).slice(key.bucket.n);
   }
 
+  /** Who may hold hints for the owners: also one who was a fallback before the ring changed. */
+  holders(key: SimKey): number[] {
+    if (key.bucket.strict) return [];
+    const owners = this.owners(key);
+    return this.ring.vnodes.flatMap(({ ordinal, gone }) =>
+      gone === true || owners.includes(ordinal) ? [] : [ordinal],
+    );
+  }
+
   /** The whole preference list. */
   private listOf({ stored }: SimKey): number[] {
     const { preference, preferenceLength } = this.ring;
@@ -220,8 +243,9 @@ export class World {
 
   view(vnode: number): BufferView {
     const { process } = this;
+    const { memory } = process;
     if (this.views?.of !== process) this.views = { of: process, list: [] };
-    return (this.views.list[vnode] ??= new BufferView(process.memoryWords[vnode]!, process.bufferLayout));
+    return (this.views.list[vnode] ??= new BufferView(memory.bufferWords[vnode]!, memory.bufferLayout));
   }
 
   /** A virtual node's copy of a key, or a hint that it holds, wherever it stands. */
@@ -230,7 +254,7 @@ export class World {
     const at = view.find(key);
     if (at >= 0) return kindAt(view.words, at) === KIND_REMOVED ? undefined : { words: view.words, at };
     const row = this.machine.vnodes[vnode]!.engine.rows.get(key.row);
-    if (row === undefined) return undefined;
+    if (row === undefined || row.damaged === true) return undefined;
     return { words: new Int32Array(row.record.buffer, 0, row.record.length >>> 2), at: 0 };
   }
 }

@@ -16,8 +16,20 @@ import { hintName } from '../../src/shard/hint-record.js';
 import { Later } from '../storage/fakes.js';
 import { seeded } from '../versions/model.js';
 import { LIMITS } from '../../src/base/limits.js';
-import { HINT_BUCKET } from '../../src/storage/record.js';
+import { encodeRecord } from '../../src/storage/record-codec.js';
+import { CONTENT_TYPES, HINT_BUCKET, lengthAt } from '../../src/storage/record.js';
+import { paddedWords } from '../../src/base/memory.js';
+import { sha1Into } from '../../src/ring/sha1.js';
 import { hashOf, keyBytesOf, version } from '../storage/support.js';
+
+const RING = buildRing({
+  nodes: ['n1', 'n2'].map((id) => ({ id, capacity: 1, vnodes: 1 })),
+  partitions: 4,
+  spacing: 2,
+});
+
+/** Bucket with n = 1. */
+const ALONE = 7;
 
 /** Collects what is sent. */
 class Sent implements Outbox {
@@ -52,14 +64,15 @@ function owner(
   const pipeline = new Pipeline(world.buffer, backing, options, (token) => completions.reached(token));
   completions.pipeline = pipeline;
   const sent = new Sent();
-  const nodes = ['n1', 'n2'].map((id) => ({ id, capacity: 1, vnodes: 1 }));
   const env = {
     ordinal: 0,
-    ring: buildRing({ nodes, partitions: 4, spacing: 2 }),
+    ring: RING,
     endpoint: { to: () => sent },
     clock: { nowMs: () => world.nowMs, wallMs: () => world.nowMs },
     freshActor: () => undefined,
-    replicasOf: () => 2,
+    replicasOf: (bucket: number) => (bucket === ALONE ? 1 : 2),
+    ruleOf: () => 1,
+    retains: () => false,
     isServing: () => true,
     isWhole: () => true,
     holdsHintsFor: () => undefined,
@@ -237,5 +250,64 @@ describe('the list of hints', () => {
     const before = world.buffer.lastSequence;
     expect(again.hints.take(1, hinted, hint)).toBe('kept');
     expect(world.buffer.lastSequence).toBe(before + 1);
+  });
+
+  it('is made anew from its name where its record is damaged; one whose copy is damaged goes, and nobody waits for it', () => {
+    const world = new StorageWorld();
+    const { pipeline, hints } = owner(world);
+    const turns = (count: number): void => {
+      for (let i = 0; i < count; i++) {
+        world.nowMs += 20;
+        pipeline.begin(world.nowMs);
+        pipeline.end(world.nowMs);
+        world.later.runAll();
+      }
+    };
+    const digest = new Int32Array(5);
+    const key = keyBytesOf('key');
+    sha1Into(key, key.length, digest);
+    // n = 1, and the first owner is the other one.
+    const partition = [0, 1, 2, 3].find((p) => RING.preference[p * RING.preferenceLength] === 1)!;
+    pipeline.room(100);
+    turns(1);
+    const copy = encodeRecord({ hash: digest[1]!, partition, bucket: ALONE }, key, 0, [
+      {
+        actor: 5,
+        n: 1,
+        values: [{ bytes: key, contentType: CONTENT_TYPES[0], time: 1, deleted: false }],
+      },
+    ]);
+    expect(pipeline.room(lengthAt(copy.words, 0))).toBe('ready');
+    pipeline.append(copy.words, 0, paddedWords(key));
+    const hint = { hash: digest[1]!, partition, n: 1, rule: 1, bytes: 99 };
+    expect(hints.take(1, { bucket: ALONE, key }, hint)).toBe('kept');
+    turns(20);
+    const rows = [...world.engine.rows];
+    expect(rows).toHaveLength(2);
+    const damage = (which: number): void => {
+      for (const [name, record] of world.engine.rows) {
+        const bucket = record[32]! | (record[33]! << 8);
+        if (bucket === which) world.engine.rows.set(name, record.with(record.length - 1, record.at(-1)! ^ 1));
+      }
+    };
+    damage(HINT_BUCKET);
+    const fresh = new StorageWorld();
+    const again = owner(fresh, world.engine);
+    again.pipeline.room(100);
+    fresh.later.runAll();
+    for (let i = 0; i < 3; i++) again.handoff.poll(fresh.nowMs);
+    expect([...again.hints.waiting[1]!.values()]).toMatchObject([
+      { hash: digest[1], partition, n: 1, rule: 1 },
+    ]);
+    expect(again.sent.frames.map((frame) => frameType(frame, 0))).toEqual([HANDOFF]);
+
+    damage(ALONE);
+    const last = new StorageWorld();
+    const end = owner(last, world.engine);
+    end.pipeline.room(100);
+    last.later.runAll();
+    for (let i = 0; i < 3; i++) end.handoff.poll(last.nowMs);
+    expect(end.sent.frames).toEqual([]);
+    expect(end.hints.count).toBe(0);
   });
 });

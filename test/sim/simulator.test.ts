@@ -8,8 +8,8 @@ const { run } = await built<typeof import('../../src/sim/run.js')>('src/sim/run'
 const LONG = process.env['RINGLET_LONG'] !== undefined;
 /** Set by .ci/run, in a stage of its own. */
 const WHOLE = LONG || process.env['RINGLET_SIM'] === 'whole';
-/** Fifteen runs of so many minutes meet every fault in every state of the protocols; `npm test` makes do with fewer. */
-const SEEDS = LONG ? 150 : WHOLE ? 15 : 4;
+/** Eighteen runs of so many minutes meet every fault in every state of the protocols; `npm test` makes do with fewer. */
+const SEEDS = LONG ? 150 : WHOLE ? 18 : 4;
 const MINUTES = 3;
 const FAULTS_PER_MINUTE = 16;
 
