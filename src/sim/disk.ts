@@ -44,6 +44,10 @@ class OpenFile implements JournalFile {
   write(view: Uint8Array, position: number): void {
     this.disk.write(this.file, view, position);
   }
+  syncAtOnce(): boolean {
+    return false;
+  }
+
   sync(done: (error?: Error) => void): void {
     this.disk.sync(this.file, done);
   }

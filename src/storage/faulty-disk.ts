@@ -50,6 +50,10 @@ class FaultyFile implements JournalFile {
     else this.file.sync((error) => afterDelay(this.armed, () => done(error)));
   }
 
+  syncAtOnce(): boolean {
+    return this.armed() === undefined && this.file.syncAtOnce();
+  }
+
   read(into: Uint8Array, position: number, done: (error?: Error) => void): void {
     this.file.read(into, position, (error) => afterDelay(this.armed, () => done(error)));
   }

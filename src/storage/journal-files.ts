@@ -2,6 +2,7 @@ import {
   closeSync,
   existsSync,
   fdatasync,
+  fdatasyncSync,
   mkdirSync,
   read,
   readdirSync,
@@ -16,6 +17,7 @@ import { assert } from '../base/assert.js';
 import { RingletError } from '../base/errors.js';
 import { allocateFile, UNFINISHED } from './journal-allocation.js';
 import { syncDirectory, writeError } from './lmdb-environment.js';
+import { SyncPace } from './sync-pace.js';
 
 /**
  * The files of a virtual node's journal: equally large, preallocated, each the image of one log
@@ -37,6 +39,12 @@ export interface JournalFile {
   write(view: Uint8Array, position: number): void;
   /** Makes everything written so far durable; `done` is called exactly once, never within this call. */
   sync(done: (error?: Error) => void): void;
+  /**
+   * Does the same before it returns, if syncs of this disk have been brief of late: for who has nothing
+   * else to do meanwhile. False: nothing was done.
+   * @throws RingletError IO or STORE_FULL
+   */
+  syncAtOnce(): boolean;
   /** Fills `into` with what stands in the file from a position on; `done` is called exactly once, never within this call. */
   read(into: Uint8Array, position: number, done: (error?: Error) => void): void;
   /** Closes it, after what is under way; the file stays on the disk. */
@@ -78,14 +86,16 @@ class OpenJournalFile implements JournalFile {
   readonly path: string;
   readonly bytes: number;
   readonly #fd: number;
+  readonly #pace: SyncPace;
   #underWay = 0;
   #closed = false;
 
-  constructor(name: string, path: string, bytes: number, fd: number) {
+  constructor(name: string, path: string, bytes: number, fd: number, pace: SyncPace) {
     this.name = name;
     this.path = path;
     this.bytes = bytes;
     this.#fd = fd;
+    this.#pace = pace;
   }
 
   write(view: Uint8Array, position: number): void {
@@ -108,11 +118,26 @@ class OpenJournalFile implements JournalFile {
   sync(done: (error?: Error) => void): void {
     assert(!this.#closed, 'a closed journal file is not synced');
     this.#underWay++;
+    const beganMs = performance.now();
     fdatasync(this.#fd, (error) => {
       this.#ended();
+      this.#pace.note(performance.now() - beganMs);
       if (error === null) done();
       else done(writeError(error, this.path));
     });
+  }
+
+  syncAtOnce(): boolean {
+    assert(!this.#closed, 'a closed journal file is not synced');
+    if (!this.#pace.brief) return false;
+    const beganMs = performance.now();
+    try {
+      fdatasyncSync(this.#fd);
+    } catch (error) {
+      throw writeError(error, this.path);
+    }
+    this.#pace.note(performance.now() - beganMs);
+    return true;
   }
 
   read(into: Uint8Array, position: number, done: (error?: Error) => void): void {
@@ -144,6 +169,7 @@ class DirectoryJournalDisk implements JournalDisk {
   readonly #open = new Set<OpenJournalFile>();
   #existing: ExistingJournalFile[];
   #spare: OpenJournalFile[] = [];
+  readonly #pace = new SyncPace();
   #nextNumber: number;
   #closed = false;
 
@@ -172,7 +198,7 @@ class DirectoryJournalDisk implements JournalDisk {
         done(writeError(error, path), undefined);
         return;
       }
-      const file = new OpenJournalFile(name, path, bytes, fd);
+      const file = new OpenJournalFile(name, path, bytes, fd, this.#pace);
       if (this.#closed) {
         file.close();
         done(new RingletError('CLOSED', 'the journal is closed'), undefined);

@@ -133,8 +133,13 @@ export class Journal {
     this.unsynced.add(home);
   }
 
-  /** Starts a sync of everything written, unless one runs; SYNCED moves when it is done. */
-  sync(): void {
+  /**
+   * Starts a sync of everything written, unless one runs; SYNCED moves when it is done.
+   *
+   * @param awaited somebody waits for it: where the disk is quick this thread waits too, since another
+   *   one that does, and wakes it, takes as long as the sync
+   */
+  sync(awaited = false): void {
     if (this.syncing || this.health !== 'healthy') return;
     const { words } = this.buffer;
     const target = loadCounter(words, WRITTEN);
@@ -142,9 +147,7 @@ export class Journal {
     if (target === loadCounter(words, SYNCED)) return;
     const files = [...this.unsynced].map((home) => home.file);
     this.unsynced.clear();
-    this.syncing = true;
-    syncAll(files, (error) => {
-      this.syncing = false;
+    const ended = (error: Error | undefined): void => {
       if (error !== undefined) {
         this.fail(error);
         return;
@@ -154,7 +157,21 @@ export class Journal {
         storeCounter(words, SYNCED_BYTES, bytes);
         storeCounter(words, SYNCED, target);
       }
-      this.onProgress();
+    };
+    try {
+      if (awaited && files.length === 1 && files[0]!.syncAtOnce()) {
+        ended(undefined);
+        return;
+      }
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.syncing = true;
+    syncAll(files, (error) => {
+      this.syncing = false;
+      ended(error);
+      if (error === undefined) this.onProgress();
     });
   }
 

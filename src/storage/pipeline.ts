@@ -276,7 +276,7 @@ export class Pipeline {
     const { backing } = this;
     if (backing !== undefined && !(this.written.empty && this.synced.empty)) {
       backing.journal.write();
-      if (!this.synced.empty) backing.journal.sync();
+      if (!this.synced.empty) backing.journal.sync(true);
     }
     this.releaseReached();
     this.buffer.growIndex();

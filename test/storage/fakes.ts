@@ -66,6 +66,18 @@ export class FakeFile implements JournalFile {
     });
   }
 
+  syncAtOnce(): boolean {
+    const { disk } = this;
+    if (!disk.brief) return false;
+    if (disk.failSyncs > 0) {
+      disk.failSyncs--;
+      this.lost = true;
+      throw new RingletError('IO', 'the sync failed');
+    }
+    if (!this.lost) this.stable = this.cached.slice();
+    return true;
+  }
+
   sync(done: (error?: Error) => void): void {
     const taken = this.cached.slice();
     const { disk } = this;
@@ -91,6 +103,8 @@ export class FakeDisk implements JournalDisk {
   readonly later: Later;
   failWrites = 0;
   failSyncs = 0;
+  /** Syncs that somebody waits for take no time. */
+  brief = false;
   full = false;
   readonly live = new Set<FakeFile>();
   readonly spare = new Set<FakeFile>();

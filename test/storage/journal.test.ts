@@ -57,6 +57,38 @@ describe('levels', () => {
     expect(world.positions()).toEqual({ written: 3, synced: 3 });
   });
 
+  it('on a quick disk durable is acknowledged at the end of the turn, and nobody else is kept waiting for a sync', () => {
+    const world = ready();
+    world.disk.brief = true;
+    world.begin();
+    world.put('a', DURABLE);
+    world.end();
+    expect(levels(world)).toEqual([DURABLE]);
+    expect(world.positions()).toEqual({ written: 1, synced: 1 });
+    world.begin();
+    world.put('b', ONE_DURABLE);
+    world.pipeline.hasten(world.buffer.lastSequence);
+    world.end();
+    world.begin();
+    world.end();
+    expect(world.positions()).toEqual({ written: 2, synced: 1 });
+    world.settle();
+    expect(world.positions()).toEqual({ written: 2, synced: 2 });
+  });
+
+  it('a sync that fails at once is not acknowledged: everything goes to a new file first', () => {
+    const world = ready();
+    world.disk.brief = true;
+    world.disk.failSyncs = 1;
+    world.begin();
+    world.put('a', DURABLE);
+    world.end();
+    expect(levels(world)).toEqual([]);
+    world.settle();
+    expect(levels(world)).toContain(DURABLE);
+    expect(world.journal.failures).toBe(1);
+  });
+
   it('writers that wait together share one sync', () => {
     const world = ready();
     world.begin();

@@ -10,6 +10,7 @@ const RUNS = Number(process.env['RINGLET_RUNS'] ?? (process.env['RINGLET_LONG'] 
 function turns(world: StorageWorld, random: (n: number) => number, count: number, faults: number): void {
   const durable = [3, 40][random(2)]!;
   for (let i = 0; i < count; i++) {
+    world.disk.brief = random(3) === 0;
     world.begin(random(12));
     for (let puts = random(8); puts > 0; puts--) {
       world.put(
