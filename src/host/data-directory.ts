@@ -1,5 +1,5 @@
 import { mkdirSync, realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { assert } from '../base/assert.js';
 import { RingletError } from '../base/errors.js';
 import type { RingState } from '../ring/state.js';
@@ -263,7 +263,8 @@ export function storedTopology(path: string): Topology | undefined {
 /** Two processes may do this at the same time; the lock then decides. */
 function makeDataDirectory(path: string): string {
   try {
-    const made = mkdirSync(path, { recursive: true, mode: 0o700 });
+    // Where the working directory is gone, a recursive mkdir of a relative path never ends.
+    const made = mkdirSync(resolve(path), { recursive: true, mode: 0o700 });
     if (made !== undefined) syncDirectory(dirname(made));
     return realpathSync(path);
   } catch (error) {

@@ -217,6 +217,23 @@ describe('data directory: what is refused stays as it was', () => {
     await expectRefusal('DATA_FOREIGN', { details: { path, entries: 1, example: 'thesis.doc' } });
   });
 
+  it('a relative path in a working directory that is gone ends, one way or the other', async () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'ringlet-gone-'));
+    const code = `
+      import { rmSync } from 'node:fs';
+      rmSync(process.cwd(), { recursive: true });
+      const { openDataDirectory } = await import(${JSON.stringify(compiled('host/data-directory'))});
+      await openDataDirectory('./data', ${JSON.stringify(TOPOLOGY)}, new Map(${JSON.stringify([...VNODES])})).catch(() => undefined);
+      process.exit(7);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], { cwd });
+    try {
+      expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(7);
+    } finally {
+      child.kill('SIGKILL');
+      rmSync(cwd, { recursive: true, force: true });
+    }
+  });
+
   it('a file in place of the directory is IO', async () => {
     writeFileSync(path, 'precious');
     await expect(openIt()).rejects.toMatchObject({ code: 'IO' });
