@@ -35,6 +35,26 @@ export async function checkConvergence(store: HostStore, books: Books): Promise<
   }
 }
 
+/** Waits until all that a virtual node has on its disk was read once more, so that damage that nobody met is found. */
+export async function scrubbed(store: HostStore, books: Books, vnode: string): Promise<void> {
+  const fromMs = performance.now();
+  // The second pass to end began after the first one, and so after now.
+  for (let ends = 0, before: number | undefined; ends < 2;) {
+    const found = store.stats().vnodes.find(({ id }) => id === vnode);
+    if (found === undefined) return;
+    const { lastPassMs } = found.scrub;
+    const endedMs = lastPassMs === null ? 0 : Date.now() - lastPassMs;
+    // It is told in whole seconds.
+    if (before !== undefined && endedMs > before + 900) ends++;
+    if (before === undefined || endedMs > before + 900) before = endedMs;
+    if (performance.now() - fromMs > CONVERGED_MS) {
+      books.violation(`${vnode} has not been scrubbed`);
+      return;
+    }
+    await pause(50);
+  }
+}
+
 /** Everything that clients were told, read from all owners; no copy may need a repair. */
 export async function checkEverything(store: HostStore, books: Books): Promise<void> {
   const repairs = (): number => store.stats().vnodes.reduce((sum, { readRepairs }) => sum + readRepairs, 0);

@@ -1,3 +1,4 @@
+import type { Store } from '../../src/client/api.js';
 import { type Books, membersIn } from './books.js';
 import type { Ending, Timing } from './timing.js';
 import type { Way } from './way.js';
@@ -8,6 +9,16 @@ const COUNTERS = 8;
 /** Members of a set before the next one is begun. */
 const MEMBERS = 40;
 
+export interface ClientParts {
+  readonly name: string;
+  readonly way: Way;
+  readonly books: Books;
+  readonly timing: Timing;
+  readonly random: () => number;
+  /** Of its keys are there already ({@link preload}). */
+  readonly written: number;
+}
+
 /** One client: a request after the other, with a pause, until it is told to stop. */
 export class Client {
   private readonly name: string;
@@ -16,15 +27,16 @@ export class Client {
   private readonly timing: Timing;
   private readonly random: () => number;
   private running = true;
-  private written = 0;
+  private written: number;
   readonly done: Promise<void>;
 
-  constructor(name: string, way: Way, books: Books, timing: Timing, random: () => number, pauseMs: number) {
+  constructor({ name, way, books, timing, random, written }: ClientParts, pauseMs: number) {
     this.name = name;
     this.way = way;
     this.books = books;
     this.timing = timing;
     this.random = random;
+    this.written = written;
     this.done = this.run(pauseMs);
   }
 
@@ -138,4 +150,21 @@ export class Client {
 
 export function bucketOf(key: string): string {
   return BUCKETS[key.length % BUCKETS.length]!;
+}
+
+/** The first keys of some clients, at all of their owners. */
+export async function preload(
+  store: Store,
+  books: Books,
+  clients: readonly string[],
+  count: number,
+): Promise<void> {
+  for (const name of clients) {
+    for (let i = 0; i < count; i++) {
+      const key = `${name}-${i}`;
+      const value = `${key} old `;
+      await store.bucket(bucketOf(key)).put(key, value, { w: 'all' });
+      books.plain.set(key, { value, written: 'acknowledged', deleted: 'no' });
+    }
+  }
 }

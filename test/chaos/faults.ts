@@ -1,8 +1,7 @@
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Fault, HostStore } from '../../src/client/api.js';
 import type { Random } from '../../src/sim/random.js';
 import type { SmallDisk } from './disk.js';
+import type { Losses } from './losses.js';
 
 /** The node whose disk can be filled. */
 export const DISK_NODE = 'n5';
@@ -10,16 +9,16 @@ export const DISK_NODE = 'n5';
 /** What a run may break. */
 export interface Target {
   readonly store: HostStore;
-  readonly data: string;
   /** Those that are members now. */
   readonly nodes: readonly string[];
-  /** Of {@link DISK_NODE}. */
+  /** Of {@link DISK_NODE}; without one a full disk is an injected fault. */
   readonly disk: SmallDisk | undefined;
+  readonly losses: Losses;
   readonly random: Random;
 }
 
-/** Begins; returns how long it lasts. */
-type Breaking = (target: Target) => number;
+/** Begins; returns how long it lasts, or undefined where it may not be done now. */
+type Breaking = (target: Target) => number | undefined;
 
 /** What happens to one node while all others are well. */
 export const OF_ONE_NODE: Readonly<Record<string, Breaking>> = {
@@ -27,61 +26,47 @@ export const OF_ONE_NODE: Readonly<Record<string, Breaking>> = {
     inject(store, { kind: 'crash', at: random.pick(nodes), how: random.pick(['throw', 'exit']) });
     return 500;
   },
-  'stopped for 2 s': ({ store, nodes, random }) => {
-    inject(store, { kind: 'stop', at: random.pick(nodes), forMs: 2_000 });
-    return 2_500;
-  },
-  'hangs for 2 s': ({ store, nodes, random }) => {
-    inject(store, { kind: 'hang', at: random.pick(nodes), forMs: 2_000 });
-    return 2_500;
-  },
   'cut off for 2 s': ({ store, nodes, random }) => {
     inject(store, { kind: 'link', from: random.pick(nodes), to: 'all', cut: true, forMs: 2_000 });
     return 2_500;
   },
-  'data deleted': ({ store, data, nodes, random }) => {
-    const { vnodes } = store.stats();
-    const { id } = random.pick(vnodes.filter((one) => !one.id.startsWith(DISK_NODE)));
-    const node = nodes.find((name) => id.startsWith(`${name}.`));
-    // One at a time: what is being rebuilt needs the others.
-    if (node !== undefined && vnodes.every(({ state }) => state === 'serving'))
-      rmSync(join(data, 'nodes', node, id), { recursive: true });
-    return 5_000;
+  'data deleted': (target) => (deleteSomething(target) ? 4_000 : undefined),
+  'hangs for 2 s': ({ store, nodes, random }) => {
+    inject(store, { kind: 'hang', at: random.pick(nodes), forMs: 2_000 });
+    return 2_500;
   },
-  'disk full for 2 s': ({ disk }) => {
-    disk?.fill();
-    setTimeout(() => disk?.free(), 2_000).unref();
-    return 3_000;
+  'disk full for 2 s': (target) => {
+    fillDisk(target, 2_000);
+    return 2_500;
+  },
+  'stopped for 2 s': ({ store, nodes, random }) => {
+    inject(store, { kind: 'stop', at: random.pick(nodes), forMs: 2_000 });
+    return 2_500;
+  },
+  'data damaged': (target) => (damageSomething(target) ? 2_500 : undefined),
+  'syncs fail for 2 s': ({ store, nodes, random }) => {
+    inject(store, { kind: 'disk', at: random.pick(nodes), failSync: true, forMs: 2_000 });
+    return 2_500;
   },
 };
 
 /** What may happen at any time, several at once. */
-const ANYTHING: readonly Breaking[] = [
-  ({ store, nodes, random }) => {
-    inject(store, { kind: 'crash', at: random.pick(nodes), how: random.pick(['throw', 'exit']) });
-    return 0;
-  },
-  ({ store, nodes, random }) => {
-    inject(store, { kind: 'stop', at: random.pick(nodes), forMs: random.between(100, 2_000) });
-    return 0;
-  },
-  ({ store, nodes, random }) => {
-    inject(store, { kind: 'hang', at: random.pick(nodes), forMs: random.between(50, 2_000) });
-    return 0;
-  },
-  ({ store, nodes, random }) => {
-    const forMs = random.between(200, 2_500);
-    const oneWay = random.chance(0.4);
+const ANYTHING: readonly ((target: Target) => void)[] = [
+  ({ store, nodes, random }) =>
+    inject(store, { kind: 'crash', at: random.pick(nodes), how: random.pick(['throw', 'exit']) }),
+  ({ store, nodes, random }) =>
+    inject(store, { kind: 'stop', at: random.pick(nodes), forMs: random.between(100, 2_000) }),
+  ({ store, nodes, random }) =>
+    inject(store, { kind: 'hang', at: random.pick(nodes), forMs: random.between(50, 2_000) }),
+  ({ store, nodes, random }) =>
     inject(store, {
       kind: 'link',
       from: random.pick(nodes),
       to: random.pick(['all', 'callers', ...nodes]),
       cut: true,
-      oneWay,
-      forMs,
-    });
-    return 0;
-  },
+      oneWay: random.chance(0.4),
+      forMs: random.between(200, 2_500),
+    }),
   // A partition: some nodes on one side, the others on the other.
   ({ store, nodes, random }) => {
     const forMs = random.between(200, 2_000);
@@ -92,9 +77,8 @@ const ANYTHING: readonly Breaking[] = [
           inject(store, { kind: 'link', from, to, cut: true, forMs });
       }),
     );
-    return 0;
   },
-  ({ store, nodes, random }) => {
+  ({ store, nodes, random }) =>
     inject(store, {
       kind: 'link',
       from: random.pick(['all', ...nodes]),
@@ -105,21 +89,45 @@ const ANYTHING: readonly Breaking[] = [
       delayMs: random.between(0, 3),
       jitterMs: random.between(0.1, 20),
       forMs: random.between(300, 2_500),
-    });
-    return 0;
-  },
-  ({ disk, random }) => {
-    disk?.fill();
-    setTimeout(() => disk?.free(), random.between(300, 2_500)).unref();
-    return 0;
-  },
+    }),
+  (target) => fillDisk(target, target.random.between(300, 2_500)),
+  ({ store, nodes, random }) =>
+    inject(store, {
+      kind: 'disk',
+      at: random.pick(nodes),
+      ...(random.chance(0.5) ? { failSync: true } : { slowMs: random.between(1, 50) }),
+      forMs: random.between(300, 2_500),
+    }),
+  (target) => void deleteSomething(target),
+  (target) => void damageSomething(target),
 ];
 
 export function breakAnything(target: Target): void {
   target.random.pick(ANYTHING)(target);
 }
 
-/** Nothing is done to who is down already. */
+function fillDisk({ store, disk }: Target, forMs: number): void {
+  if (disk === undefined) {
+    inject(store, { kind: 'disk', at: DISK_NODE, full: true, forMs });
+    return;
+  }
+  disk.fill();
+  setTimeout(() => disk.free(), forMs).unref();
+}
+
+function deleteSomething({ store, losses }: Target): boolean {
+  const at = losses.toDelete();
+  if (at !== undefined) inject(store, { kind: 'delete', at });
+  return at !== undefined;
+}
+
+function damageSomething({ store, losses }: Target): boolean {
+  const at = losses.toDamage();
+  if (at !== undefined) inject(store, { kind: 'corrupt', at });
+  return at !== undefined;
+}
+
+/** Nothing is done to who is down already, or has left. */
 function inject(store: HostStore, fault: Fault): void {
   try {
     store.faults.inject(fault);

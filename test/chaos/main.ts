@@ -25,7 +25,7 @@ const rounds = Math.max(1, Math.ceil(minutes / 10)) * 2;
 for (let i = 0; i < rounds; i++) {
   const directReads = i % 2 === 0;
   console.log(`round ${i + 1} of ${rounds}, seed ${seed + i}, direct reads ${directReads ? 'on' : 'off'}`);
-  const books = await round({ seed: seed + i, seconds: (minutes * 60) / rounds, directReads });
+  const books = await round({ round: i, seed: seed + i, seconds: (minutes * 60) / rounds, directReads });
   violations.push(...books.violations);
   for (const text of books.violations) console.log(`  VIOLATION ${text}`);
 }
