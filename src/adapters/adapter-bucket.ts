@@ -109,14 +109,17 @@ export async function clear(bucket: Bucket, prefix: string): Promise<void> {
   await flush();
 }
 
+/** The same bytes as a Buffer: the store returns views of different classes. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 export function decode(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
+  return bufferOf(bytes).toString();
 }
 
 /** A string where a string was put, bytes where bytes were. */
-export function valueOf({
-  siblings: [newest],
-}: Pick<GetResult, 'siblings'>): string | Uint8Array | undefined {
+export function valueOf({ siblings: [newest] }: Pick<GetResult, 'siblings'>): string | Buffer | undefined {
   if (newest === undefined) return undefined;
-  return newest.contentType.startsWith('text/') ? decode(newest.value) : newest.value;
+  return newest.contentType.startsWith('text/') ? decode(newest.value) : bufferOf(newest.value);
 }

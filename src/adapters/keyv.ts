@@ -31,7 +31,7 @@ const FORMER = 16;
  * A key is stored as `NAMESPACE:KEY`, with `:` and `%` of the namespace escaped, so that no
  * namespace can reach into another; KEY is what Keyv hands over, which by default begins with the
  * namespace again. Together they have at most 1,900 bytes: KEY_TOO_LARGE otherwise. Values are
- * strings (what Keyv serializes to) or bytes; a missing `ttl` leaves the bucket's own.
+ * strings (what Keyv serializes to) or bytes (returned as a Buffer); a missing `ttl` leaves the bucket's own.
  *
  * **Each Keyv needs an adapter of its own**, which costs nothing over one store. Keyv tells an
  * adapter its namespace once and not with each call, so that one that two Keyvs share cannot know

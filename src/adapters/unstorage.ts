@@ -1,7 +1,7 @@
 import type { Driver } from 'unstorage';
 import { errorFrom } from '../base/errors.js';
 import type { Bucket, GetResult } from '../client/api.js';
-import { type AdapterTarget, AdapterBucket, clear, decode, remove } from './adapter-bucket.js';
+import { type AdapterTarget, AdapterBucket, bufferOf, clear, decode, remove } from './adapter-bucket.js';
 
 export type { AdapterTarget } from './adapter-bucket.js';
 
@@ -33,7 +33,10 @@ export default function ringletDriver(target: AdapterTarget): Driver<AdapterTarg
 
     hasItem: async (key) => (await get(key)).found,
     getItem: async (key) => textOf(await get(key)),
-    getItemRaw: async (key) => (await get(key)).siblings[0]?.value ?? null,
+    async getItemRaw(key) {
+      const [item] = (await get(key)).siblings;
+      return item === undefined ? null : bufferOf(item.value);
+    },
     async getItems(items) {
       const results = await (await home.get()).getMany(items.map(({ key }) => key));
       return items.map(({ key }, i) => ({ key, value: textOf(results[i]!) }));

@@ -34,7 +34,7 @@ test('a clear of more keys than it deletes at a time deletes each once', async (
 
 test('text comes back as a string, anything else as bytes', () => {
   const sibling = (contentType: string): { siblings: Sibling[] } => ({
-    siblings: [{ value: Buffer.from('ä'), contentType, modifiedAtMs: 0 }],
+    siblings: [{ value: new Uint8Array(Buffer.from('ä')), contentType, modifiedAtMs: 0 }],
   });
   expect(valueOf({ siblings: [] })).toBeUndefined();
   expect(valueOf(sibling('text/plain;charset=utf-8'))).toBe('ä');
