@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { writeDouble } from '../../src/base/memory.js';
 import * as F from '../../src/messaging/frames.js';
+import { reach } from './frame-reach.js';
 import { FRAME_SAMPLES, frameOf } from './frame-samples.js';
 
 describe('frames as bytes', () => {
@@ -26,66 +27,6 @@ describe('frames as bytes', () => {
     expect(Buffer.from(reply.buffer).readDoubleLE(40)).toBe(2 ** 53);
   });
 });
-
-/** What a handler reads of a frame that was found intact: how far each part goes, computed with big numbers. */
-function reach(frame: Int32Array, at: number): bigint {
-  const word = (i: number): bigint => BigInt(frame[at + i]!);
-  const padded = (bytes: bigint): bigint => (bytes + 3n) / 4n;
-  const half = (i: number): bigint => word(i) & 0xffffn;
-  const upper = (i: number): bigint => (word(i) >> 16n) & 0xffffn;
-  switch (F.frameType(frame, at)) {
-    case F.PUT:
-      expect(word(12) >= 0n && word(13) >= 0n && half(9) > 0n).toBe(true);
-      return 16n + upper(9) * 2n + padded(half(9)) + padded(word(12)) + padded(word(13));
-    case F.PUT_REPLY:
-      expect(word(9) >= 0n).toBe(true);
-      return 12n + 2n * word(9);
-    case F.GET:
-    case F.SCAN:
-      return 10n + padded(half(9));
-    case F.GET_REPLY:
-    case F.REPLICATE: {
-      const none = F.frameType(frame, at) === F.GET_REPLY && frame[at + 6] !== F.OK;
-      if (!none) expect(word(9) >= 8n).toBe(true);
-      return none ? 8n : 8n + padded(word(9));
-    }
-    case F.TREE_COMPARE:
-      expect(word(6) >= 0n && word(6) <= 1_024n).toBe(true);
-      return 8n + 3n * word(6);
-    case F.TREE_DIFFER:
-      expect(word(7) >= 0n && word(7) <= 1_024n).toBe(true);
-      return 8n + (word(7) + 31n) / 32n;
-    case F.TREE_LIST:
-    case F.TREE_FETCH:
-      expect(word(6) >= 0n && word(6) <= 1_024n).toBe(true);
-      return 8n + word(6);
-    case F.TREE_KEYS:
-      expect(word(7) >= 0n && word(7) <= 1_024n).toBe(true);
-      return 10n + 3n * word(7);
-    case F.TREE_RECORDS:
-    case F.TREE_PUSH:
-    case F.SCAN_REPLY: {
-      let end = 10n;
-      for (let i = 0n; i < word(7); i++) {
-        const bytes = word(Number(end) + 1);
-        expect(bytes >= 8n).toBe(true);
-        end += padded(bytes);
-      }
-      return end;
-    }
-    case F.GOSSIP: {
-      let end = 8n;
-      for (let i = 0n; i < word(7); i++) {
-        const idBytes = word(Number(end)) & 0xffn;
-        expect(idBytes >= 1n && idBytes <= 32n).toBe(true);
-        end += 3n + padded(idBytes);
-      }
-      return end;
-    }
-    default:
-      return 8n;
-  }
-}
 
 const word = fc.oneof(
   fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),

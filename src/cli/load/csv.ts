@@ -82,15 +82,21 @@ export class CsvRows {
   read(raw: readonly RawRecord[]): RawRecord[] {
     // All at once where nothing is wrong: that costs a fraction of one by one.
     const texts = raw.map(({ text }) => text);
-    const whole = texts.includes(undefined) ? undefined : fieldsOf(texts.join('\n'));
-    const rows = Array.isArray(whole) && whole.length === raw.length ? whole : undefined;
+    const together = texts.includes(undefined) ? undefined : fieldsOf(texts.join('\n'));
+    const rows = Array.isArray(together) && together.length === raw.length ? together : undefined;
     return raw.flatMap(({ number, text, problem }, i) => {
       const fields = rows?.[i] ?? (text === undefined ? undefined : rowOf(text));
-      if (fields === undefined) return [{ number, problem: problem ?? 'it has no text' }];
-      if (typeof fields === 'string') return [{ number, problem: fields }];
-      if (this.#columns !== undefined) return [this.#record(number, fields, this.#columns)];
-      this.#columns = this.#checked(fields, `line ${number}`);
-      return [];
+      const wrong = typeof fields === 'string' ? fields : (problem ?? 'it has no text');
+      const whole = typeof fields === 'object' ? fields : undefined;
+      if (this.#columns === undefined) {
+        // The next row would be taken for the names, and every one behind it for what it is not.
+        this.#columns = this.#checked(
+          whole ?? [],
+          `line ${number}${whole === undefined ? `, ${wrong}` : ''}`,
+        );
+        return [];
+      }
+      return [whole === undefined ? { number, problem: wrong } : this.#record(number, whole, this.#columns)];
     });
   }
 
@@ -110,7 +116,12 @@ export class CsvRows {
       : `1 to ${MAX_COLUMNS} names of columns, each once and none empty`;
     const known = (name: string): boolean =>
       this.#exported ? (CSV_COLUMNS as readonly string[]).includes(name) : name !== '';
-    if (columns.length <= MAX_COLUMNS && columns.every(known) && new Set(columns).size === columns.length) {
+    if (
+      columns.length > 0 &&
+      columns.length <= MAX_COLUMNS &&
+      columns.every(known) &&
+      new Set(columns).size === columns.length
+    ) {
       return columns;
     }
     throw new RingletError('USAGE', `columns (${place}): got "${given}", expected ${expected}`, {
