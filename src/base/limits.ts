@@ -117,6 +117,9 @@ export const LIMITS = {
   tombstones: 1 << 16,
   /** Keys with a value that expires of which a virtual node knows; a walk finds those that expire later. */
   expiring: 1 << 18,
+  /** What a cache bucket may be limited to. */
+  leastCacheBytes: 64 << 10,
+  maxCacheBytes: 2 ** 40,
   /** Keys that are loaded at the same time, in sets of 16: where a set is full, the next one waits. */
   leases: 16_384,
   /** The longest time to live: ten years. */
@@ -141,6 +144,12 @@ export const LIMITS = {
   /** Bytes of bodies above `httpSmallBody` that are held at a time. */
   httpBodyBytes: 256 << 20,
   httpSmallBody: 64 << 10,
+} as const;
+
+/** Of the object buffers, for caches. With an engine the rest is also the way of everything that is written. */
+export const CACHE_SHARES = {
+  memory: { standard: 1 / 2, most: 3 / 4 },
+  lmdb: { standard: 1 / 4, most: 1 / 2 },
 } as const;
 
 assert(

@@ -45,6 +45,7 @@ export function openOptions({ settings, asked }: Resolved): OpenOptions {
     ...kept,
     durability,
     memoryMiB: settings.memory,
+    cacheMiB: settings.cache,
     valueBytes,
     flushMs,
     foregroundP99Ms,

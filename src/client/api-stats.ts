@@ -88,6 +88,8 @@ export interface VnodeStats {
   readonly reaped: number;
   /** Copies of values whose time was over that have left the storage since the start. */
   readonly expired: number;
+  /** Of cache buckets: entries and bytes of their records, and how many have been evicted. */
+  readonly cached: { readonly entries: number; readonly bytes: number; readonly evicted: number };
   readonly journalFailures: number;
   /** The scrub reads everything again and again, slowly. */
   readonly scrub: ScrubStats;

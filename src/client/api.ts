@@ -33,6 +33,13 @@ export interface BucketProperties {
   readonly strict: boolean;
   /** Values that are put without a `ttlMs` of their own expire after so long; 0 or missing: never. At most ten years. */
   readonly ttlMs?: number;
+  /**
+   * The bucket is a cache: what is read least leaves when it has more than its limit, and it takes every put.
+   * Fixed at the bucket's creation; then n is 1, the last write wins, and only the owner counts (`strict`).
+   */
+  readonly cache?: boolean;
+  /** Of a cache: bytes of its records, keys included, in the whole store; 64 KiB to 1 TiB. Default: what `cacheMiB` leaves. */
+  readonly maxBytes?: number;
 }
 
 /**
@@ -254,7 +261,7 @@ export interface Bucket {
   /** Where a key lives and what each of its owners has, for people; it asks all of them. */
   inspect(key: Key): Promise<Inspection>;
   properties(): Promise<BucketProperties>;
-  /** Changes r, w, durability, strict or ttlMs (of later puts); n and conflict are fixed at creation (BUCKET_MISMATCH). */
+  /** Changes r, w, durability, strict, ttlMs (of later puts) or maxBytes; n, conflict and cache are fixed at creation (BUCKET_MISMATCH). */
   setProperties(properties: Partial<BucketProperties>): Promise<BucketProperties>;
 }
 
@@ -331,6 +338,11 @@ export interface OpenOptions {
   readonly conflict?: ConflictRule;
   /** All object buffers together, MiB; default 512. Pages are used only as data arrives. */
   readonly memoryMiB?: number;
+  /**
+   * What the cache buckets may have of it together, MiB; default half with the memory engine (at most three
+   * quarters), else a quarter (at most half).
+   */
+  readonly cacheMiB?: number;
   /** Largest value in bytes; default 1 MiB, at most 64 MiB. */
   readonly valueBytes?: number;
   /** Longest time that a buffered write stays unwritten, ms; default 20. */

@@ -44,7 +44,15 @@ import { Gets } from './gets.js';
 import { inspectionOf } from './inspect.js';
 import { ERROR, OK } from './latencies.js';
 import { aborted, finished, locateKey } from './located.js';
-import { checkBucketName, checkLifetime, checkProperties, checkTtl, policyOf, timeoutOf } from './policy.js';
+import {
+  checkBucketName,
+  checkLifetime,
+  checkProperties,
+  checkTtl,
+  completed,
+  policyOf,
+  timeoutOf,
+} from './policy.js';
 import type { Policy, PutTask } from './request.js';
 import { memberCount } from '../ring/live-ring.js';
 import type { Clock } from '../versions/dvvs.js';
@@ -117,13 +125,14 @@ export class ConnectedBucket implements Bucket {
     }
     const found = this.cell.definition;
     if (found === this.checked) return found;
-    for (const fixed of ['n', 'conflict'] as const) {
+    for (const fixed of ['n', 'conflict', 'cache'] as const) {
       const wanted = this.wanted[fixed];
-      if (wanted === undefined || wanted === found.properties[fixed]) continue;
+      const got = found.properties[fixed] ?? false;
+      if (wanted === undefined || wanted === got) continue;
       throw new RingletError(
         'BUCKET_MISMATCH',
-        `bucket ${this.name} was created with ${fixed} = ${found.properties[fixed]}, not ${wanted}; that cannot be changed`,
-        { bucket: this.name, property: fixed, got: found.properties[fixed], asked: wanted },
+        `bucket ${this.name} was created with ${fixed} = ${got}, not ${wanted}; that cannot be changed`,
+        { bucket: this.name, property: fixed, got, asked: wanted },
       );
     }
     this.checked = found;
@@ -368,8 +377,9 @@ export class ConnectedBucket implements Bucket {
     this.connection.assertOpen();
     const now = await this.properties();
     const { ring, engine } = this.connection.view;
-    checkProperties({ ...now, ...properties }, memberCount(ring), engine, undefined);
-    return (await this.directory.define(this.name, { ...this.wanted, ...properties })).properties;
+    const wanted = this.find() === undefined ? completed(properties, now) : properties;
+    checkProperties({ ...now, ...wanted }, memberCount(ring), engine, undefined);
+    return (await this.directory.define(this.name, { ...this.wanted, ...wanted })).properties;
   }
 }
 

@@ -133,6 +133,14 @@ export class DirectReader {
     return byte === 0 || kindAt(words, byte >>> 2) === KIND_REMOVED ? -1 : byte >>> 2;
   }
 
+  /** A record was read: its owner asks when it decides what to evict. A lost one costs nothing. */
+  noteRead(vnode: number, at: number): void {
+    const bytes = this.bytes[vnode]!;
+    const byte = this.bufferLayout.readByte(at);
+    // A store would take the line from other readers' caches.
+    if (bytes[byte] === 0) bytes[byte] = 1;
+  }
+
   count(vnode: number): void {
     const word = this.countWord + vnode;
     this.control[word] = (this.control[word]! + 1) | 0;

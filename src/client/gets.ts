@@ -95,6 +95,7 @@ export class Gets {
       const words = direct.words[first]!;
       const result = singleValue(words, direct.bytes[first]!, at, this.connection.expiry);
       if (result !== undefined) this.countDirect(policy.r);
+      if (policy.cache === true) direct.noteRead(first, at);
       return result;
     } finally {
       direct.leave();
@@ -114,6 +115,7 @@ export class Gets {
       const words = direct.words[first]!;
       if (!isSingleValue(words, at, this.connection.expiry)) return false;
       this.countDirect(policy.r);
+      if (policy.cache === true) direct.noteRead(first, at);
       const meta = keyAt(words, at) - META_WORDS;
       const value = contentTypeAt(words, at) + wordsFor(words[meta + 1]! & 0xffff);
       take(direct.bytes[first]!, value * 4, words[meta]!);

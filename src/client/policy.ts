@@ -50,6 +50,7 @@ export function checkProperties(
   checkStrict(properties.strict);
   if (properties.ttlMs !== undefined) checkTtl(properties.ttlMs, 0);
   checkDurability(properties.durability, engine);
+  checkCache(properties);
   const { conflict } = properties;
   if (
     conflict === 'siblings' ||
@@ -78,6 +79,35 @@ export function checkLifetime({ ttlMs, expiresAtMs }: Pick<PutOptions, 'ttlMs' |
   if (expiresAtMs === undefined) return;
   range('expiresAtMs', expiresAtMs, 1, LIMITS.maxExpiresAtMs);
   if (ttlMs !== undefined) throw new RingletError('BAD_REQUEST', 'ttlMs and expiresAtMs exclude each other');
+}
+
+function checkCache({ cache, maxBytes, n, conflict, strict }: BucketProperties): void {
+  if (maxBytes !== undefined) range('maxBytes', maxBytes, LIMITS.leastCacheBytes, LIMITS.maxCacheBytes);
+  if (cache !== undefined && typeof cache !== 'boolean')
+    throw new RingletError('BAD_REQUEST', `cache is true or false, not ${String(cache)}`, {
+      got: String(cache),
+    });
+  if (cache !== true) {
+    if (maxBytes === undefined) return;
+    throw new RingletError('BAD_REQUEST', 'maxBytes is for buckets with cache: true', { maxBytes });
+  }
+  if (n === 1 && conflict === 'lww' && strict) return;
+  throw new RingletError(
+    'BAD_REQUEST',
+    'a cache evicts by itself, so it has n = 1, conflict = lww and strict = true: leave them out',
+    { n, conflict, strict },
+  );
+}
+
+/** What follows from the properties that are given: r and w a majority of another n, and all that a cache is. */
+export function completed(
+  wanted: Partial<BucketProperties>,
+  defaults: BucketProperties,
+): Partial<BucketProperties> {
+  const base = wanted.cache === true ? { n: 1, conflict: 'lww', strict: true, ...wanted } : wanted;
+  if (base.n === undefined || base.n === defaults.n) return base;
+  const majority = Math.floor(base.n / 2) + 1;
+  return { r: majority, w: majority, ...base };
 }
 
 function checkStrict(strict: unknown): void {
@@ -145,6 +175,7 @@ export function policyOf(
     rule: conflict === 'lww' ? RULE_LWW : RULE_SIBLINGS,
     strict: asked.strict ?? strict,
     ttlMs: ttlMs ?? 0,
+    cache: bucket.properties.cache === true,
   };
 }
 

@@ -23,6 +23,8 @@ export interface Policy {
   readonly strict: boolean;
   /** Of values that are put without another one; 0 or missing: for ever. */
   readonly ttlMs?: number;
+  /** Reads are noted, for the owner to know what to keep. */
+  readonly cache?: boolean;
 }
 
 interface Common {

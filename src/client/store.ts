@@ -30,7 +30,7 @@ import type {
 import { ConnectedBucket } from './bucket.js';
 import type { Connection } from './connection.js';
 import { readLatencies } from './latencies.js';
-import { checkProperties } from './policy.js';
+import { checkProperties, completed } from './policy.js';
 import { describeRing, readStats } from './stats.js';
 import type { BucketDirectory } from './view.js';
 
@@ -141,14 +141,4 @@ export class ConnectedStore implements Store {
   [AsyncDisposeSymbol](): Promise<void> {
     return this.close();
   }
-}
-
-/** r and w follow n where only n is given: a majority each. */
-export function completed(
-  wanted: Partial<BucketProperties>,
-  defaults: BucketProperties,
-): Partial<BucketProperties> {
-  if (wanted.n === undefined || wanted.n === defaults.n) return wanted;
-  const majority = Math.floor(wanted.n / 2) + 1;
-  return { r: majority, w: majority, ...wanted };
 }

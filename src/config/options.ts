@@ -1,4 +1,4 @@
-import { LIMITS } from '../base/limits.js';
+import { CACHE_SHARES, LIMITS } from '../base/limits.js';
 import {
   byteSize,
   capacities,
@@ -43,6 +43,7 @@ export interface Settings {
   readonly data: string;
   readonly engine: 'lmdb' | 'memory';
   readonly memory: number;
+  readonly cache: number;
   readonly nodes: number;
   readonly vnodes: number;
   readonly capacity: Capacities;
@@ -121,6 +122,19 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
     expects: `a whole number of MiB from ${LIMITS.minMemoryMiB} to ${MAX_MEMORY_MIB}`,
     parse: wholeNumber(LIMITS.minMemoryMiB, MAX_MEMORY_MIB),
     fallback: () => LIMITS.memoryMiB,
+  },
+  cache: {
+    flag: 'cache',
+    placeholder: 'MIB',
+    help: 'of these, for cache buckets, in MiB',
+    expects: `a whole number of MiB from 1 to ${MAX_MEMORY_MIB}`,
+    parse: wholeNumber(1, MAX_MEMORY_MIB),
+    fallback: ({ engine, memory }) => Math.floor(memory * CACHE_SHARES[engine].standard),
+    fallbackText: 'a quarter of --memory; with engine memory half',
+    check: (value, { engine, memory }) => {
+      const most = Math.floor(memory * CACHE_SHARES[engine].most);
+      return value > most ? `at most ${most} MiB of ${memory} with engine ${engine}` : undefined;
+    },
   },
   nodes: {
     flag: 'nodes',

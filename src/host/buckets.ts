@@ -72,12 +72,14 @@ export class HostBuckets implements BucketDirectory {
       });
     }
     const wanted: BucketProperties = { ...(before?.properties ?? this.defaults), ...properties };
-    for (const fixed of ['n', 'conflict'] as const) {
-      if (before === undefined || before.properties[fixed] === wanted[fixed]) continue;
+    for (const fixed of ['n', 'conflict', 'cache'] as const) {
+      const got = before?.properties[fixed] ?? false;
+      const asked = wanted[fixed] ?? false;
+      if (before === undefined || got === asked) continue;
       throw new RingletError(
         'BUCKET_MISMATCH',
-        `bucket ${name} was created with ${fixed} = ${before.properties[fixed]}; that cannot be changed to ${wanted[fixed]}`,
-        { bucket: name, property: fixed, got: before.properties[fixed], asked: wanted[fixed] },
+        `bucket ${name} was created with ${fixed} = ${got}; that cannot be changed to ${asked}`,
+        { bucket: name, property: fixed, got, asked },
       );
     }
     checkProperties(wanted, this.nodeCount(), this.engine, undefined);
@@ -114,6 +116,8 @@ function sameProperties(a: BucketProperties, b: BucketProperties): boolean {
     a.durability === b.durability &&
     a.conflict === b.conflict &&
     a.strict === b.strict &&
-    (a.ttlMs ?? 0) === (b.ttlMs ?? 0)
+    (a.ttlMs ?? 0) === (b.ttlMs ?? 0) &&
+    (a.cache ?? false) === (b.cache ?? false) &&
+    a.maxBytes === b.maxBytes
   );
 }

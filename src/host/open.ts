@@ -11,6 +11,7 @@ import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
 import {
   allocateShared,
   bucketFacts,
+  cacheFacts,
   SharedLayout,
   STORE_CLOSED,
   STORE_CLOSING,
@@ -82,8 +83,10 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
       resolved.defaults,
       resolved.nodes.length,
       resolved.engine,
-      ({ number, properties: { n, conflict } }) => {
+      ({ number, properties: { n, conflict, cache, maxBytes } }) => {
         const rule = conflict === 'lww' ? RULE_LWW : RULE_SIBLINGS;
+        const limit = cache === true ? cacheFacts(maxBytes ?? Number.POSITIVE_INFINITY) : 0;
+        Atomics.store(control, layout.cacheWord(number), limit);
         Atomics.store(control, layout.bucketWord(number), bucketFacts(n, rule));
       },
     );
@@ -300,6 +303,7 @@ class Assignments {
         buffer: view.buffers[ordinal]!,
         bufferShape: view.bufferShape,
         maxRecordBytes: view.maxRecordBytes,
+        cacheBytes: options.cacheBytes,
         flushMs: options.flushMs,
         foregroundP99Ms: options.foregroundP99Ms,
       },

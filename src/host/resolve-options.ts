@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { RingletError } from '../base/errors.js';
-import { LIMITS } from '../base/limits.js';
+import { CACHE_SHARES, LIMITS } from '../base/limits.js';
 import type { BucketProperties, OpenOptions, Resolver } from '../client/api.js';
 import { checkProperties } from '../client/policy.js';
 import { checkSpec, type NodeSpec } from '../ring/spec.js';
@@ -21,6 +21,8 @@ export interface ResolvedOptions {
   readonly spacing: number;
   readonly defaults: BucketProperties;
   readonly buffer: BufferShape;
+  /** What all caches may have in each virtual node. */
+  readonly cacheBytes: number;
   readonly valueBytes: number;
   readonly maxRecordBytes: number;
   readonly flushMs: number;
@@ -50,6 +52,7 @@ const KNOWN = new Set<string>([
   'durability',
   'conflict',
   'memoryMiB',
+  'cacheMiB',
   'valueBytes',
   'flushMs',
   'foregroundP99Ms',
@@ -89,6 +92,12 @@ export function resolveOptions(options: OpenOptions, stored?: Topology): Resolve
   const coming = joiners.reduce((sum, node) => sum + node.vnodes, 0);
   const room = Math.min(LIMITS.virtualNodes, Math.max(2 * threads, threads + coming));
   const memoryMiB = whole('memoryMiB', options.memoryMiB ?? LIMITS.memoryMiB, LIMITS.minMemoryMiB, 1 << 20);
+  const cacheMiB = whole(
+    'cacheMiB',
+    options.cacheMiB ?? Math.floor(memoryMiB * CACHE_SHARES[engine].standard),
+    1,
+    Math.floor(memoryMiB * CACHE_SHARES[engine].most),
+  );
   const valueBytes = whole('valueBytes', options.valueBytes ?? LIMITS.valueBytes, 1, LIMITS.maxValueBytes);
   const n = whole('n', options.n ?? Math.min(3, count), 1, Math.min(count, LIMITS.replicas));
   const majority = Math.floor(n / 2) + 1;
@@ -120,6 +129,7 @@ export function resolveOptions(options: OpenOptions, stored?: Topology): Resolve
     spacing,
     defaults,
     buffer: bufferShape(Math.floor((memoryMiB * 1_048_576) / threads), valueBytes),
+    cacheBytes: Math.floor((cacheMiB * 1_048_576) / threads),
     valueBytes,
     maxRecordBytes: maxRecordBytes(valueBytes),
     flushMs: whole('flushMs', options.flushMs ?? LIMITS.flushMs, 1, LIMITS.maxFlushMs),

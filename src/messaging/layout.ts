@@ -18,6 +18,7 @@ import { LeaseTable } from './lease-table.js';
  *                                                                    cleared by the host once the caller's port closed
  *   buckets    a word per bucket number: n | conflict rule <<8       written once by the host, before anybody
  *                                                                    can know the bucket
+ *   caches     a word per bucket number: bytes of a cache (cacheFacts)  written by the host alone
  *
  * `rings`: one ring buffer per directed pair, see ring.ts. Parties are numbered: virtual nodes
  * 0…V−1, then callers V…V+C−1. Callers do not talk to callers. V is the room for virtual nodes, those
@@ -112,6 +113,14 @@ export function ruleOfFacts(facts: number): number {
   return facts >>> 8;
 }
 
+/** What a cache bucket may have, as a word: KiB, all ones without a limit; 0 of a bucket that is no cache. */
+export function cacheFacts(maxBytes: number): number {
+  return maxBytes === Number.POSITIVE_INFINITY ? -1 : Math.ceil(maxBytes / 1024) | 0;
+}
+export function maxBytesOfFacts(facts: number): number {
+  return facts === -1 ? Number.POSITIVE_INFINITY : (facts >>> 0) * 1024;
+}
+
 export const RING_HEADER_BYTES = 192;
 /** Of each of the two slots of the ring table (ring-table.ts). */
 export const TOPOLOGY_SLOT_BYTES = 128 << 10;
@@ -127,6 +136,7 @@ export class SharedLayout {
   private readonly callerBlock: number;
   private readonly claimsAt: number;
   private readonly bucketsAt: number;
+  private readonly cachesAt: number;
 
   constructor(shape: SharedShape) {
     for (const bytes of [shape.callerRingBytes, shape.vnodeRingBytes]) {
@@ -140,7 +150,8 @@ export class SharedLayout {
     this.claimsAt = CALLER_WORDS + align(shape.vnodes, LINE);
     this.callerBlock = this.claimsAt + align(shape.claimsPerCaller, LINE);
     this.bucketsAt = this.callersAt + shape.callers * this.callerBlock;
-    this.controlBytes = (this.bucketsAt + align(LIMITS.buckets + 1, LINE)) * 4;
+    this.cachesAt = this.bucketsAt + align(LIMITS.buckets + 1, LINE);
+    this.controlBytes = (this.cachesAt + align(LIMITS.buckets + 1, LINE)) * 4;
     const { vnodes, callers } = shape;
     this.ringsBytes =
       vnodes * (vnodes - 1) * (RING_HEADER_BYTES + shape.vnodeRingBytes) +
@@ -172,6 +183,10 @@ export class SharedLayout {
 
   bucketWord(bucket: number): number {
     return this.bucketsAt + bucket;
+  }
+
+  cacheWord(bucket: number): number {
+    return this.cachesAt + bucket;
   }
 
   /** Data bytes of the ring between two parties. */

@@ -55,6 +55,18 @@ export const COUNT_REAPED = 28;
 /** Values that were made tombstones because their time was over. */
 export const COUNT_EXPIRED = 48;
 
+/** Of caches: entries that were evicted, those that there are, and their bytes in KiB. */
+export const COUNT_EVICTED = 50;
+export const GAUGE_CACHED = 52;
+export const GAUGE_CACHED_KIB = 53;
+
+export interface CacheFacts {
+  /** Bytes that a bucket may have in the whole store, Infinity: no limit of its own; 0: it is no cache. */
+  limitOf(bucket: number): number;
+  /** Bytes that all caches may have in this virtual node. */
+  readonly vnodeBytes: number;
+}
+
 /** Everything a virtual node knows of the world: no clock, thread, timer or promise besides. */
 export interface VnodeEnvironment {
   readonly ordinal: number;
@@ -75,6 +87,8 @@ export interface VnodeEnvironment {
   isWhole(vnode: number): boolean;
   /** n of a bucket, 0 if there is none of that number; it never changes. */
   replicasOf(bucket: number): number;
+  /** Absent where there are no cache buckets. */
+  readonly caches?: CacheFacts;
   /** Conflict rule of a bucket (RULE_…). */
   ruleOf(bucket: number): number;
   /**

@@ -68,6 +68,7 @@ export class ReadAnswers {
           keyWords,
           key,
         );
+        if (record > 0 && this.env.caches !== undefined) this.replica.noteRead(record);
         if (record >= 0) outcome = OK;
       } catch {
         this.env.count(COUNT_CORRUPT, 1);

@@ -95,6 +95,8 @@ export class Replica {
   /** A damaged record was replaced: its clock is forgotten, and with it maybe dots of our actor. Whoever takes another one clears it. */
   /** Hears of every record with a value that expires, and of the one whose place it takes. */
   onExpiring: Expiring | undefined;
+  /** Asked for room when there is none; true if some will be there soon. */
+  onFull: ((bytes: number) => boolean) | undefined;
   forgotClock = false;
   siblingsMax = 0;
   actorsMax = 0;
@@ -123,6 +125,11 @@ export class Replica {
     if (at !== 0) return this.pipeline.buffer.memory.bytes;
     const lent = this.pipeline.lent!;
     return new Uint8Array(lent.buffer, lent.byteOffset, lent.byteLength);
+  }
+
+  /** A record in the buffer was asked for. */
+  noteRead(at: number): void {
+    this.pipeline.buffer.setRead(at, true);
   }
 
   /** First word of the key's record (see {@link wordsOf}), −1 if there is none; throws DATA_CORRUPT. */
@@ -368,6 +375,7 @@ export class Replica {
       case 'wait':
         return 'wait';
       case 'full':
+        if (this.onFull?.(bytes) === true) return 'wait';
         return refuse(OUT_FULL, bytes, 0);
       case 'failed':
         return refuse(OUT_READ_ONLY);

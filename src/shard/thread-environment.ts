@@ -4,6 +4,7 @@ import { Claims } from '../messaging/claims.js';
 import { ExpiryClock } from '../messaging/expiry-clock.js';
 import { HybridClock } from '../messaging/hybrid-clock.js';
 import {
+  maxBytesOfFacts,
   replicasOfFacts,
   ruleOfFacts,
   type SharedLayout,
@@ -82,6 +83,11 @@ export function threadEnvironment(world: ThreadWorld): VnodeEnvironment {
     isWhole: (vnode) => stateOf(vnode) === STATE_SERVING,
     replicasOf: (bucket) => replicasOfFacts(factsOf(bucket)),
     ruleOf: (bucket) => ruleOfFacts(factsOf(bucket)),
+    caches: {
+      limitOf: (bucket) =>
+        bucket <= LIMITS.buckets ? maxBytesOfFacts(Atomics.load(control, layout.cacheWord(bucket))) : 0,
+      vnodeBytes: task.cacheBytes,
+    },
     random: world.random,
     retains: () => Atomics.load(control, STORE_RETAINS) !== 0,
     freshActor: () => world.freshActor(),

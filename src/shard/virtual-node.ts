@@ -20,6 +20,7 @@ import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import type { Engine } from '../storage/engine.js';
 import type { Pipeline } from '../storage/pipeline.js';
+import { CacheKeeper } from './cache/cache-keeper.js';
 import { Completions } from './completions.js';
 import { ConditionalPuts } from './conditional-puts.js';
 import { CopyReceiver } from './copy-receiver.js';
@@ -169,7 +170,10 @@ export class VirtualNode {
     };
     const reaper = this.makeReaper(lifetimes);
     const expiry = new Expiry(lifetimes);
-    this.lifetimes = [reaper, expiry];
+    const keeper = env.caches && new CacheKeeper(lifetimes);
+    this.lifetimes = [reaper, expiry, ...(keeper === undefined ? [] : [keeper])];
+    // In a memory engine that is full, caches give way to whatever is put.
+    if (keeper !== undefined && engine === undefined) replica.onFull = (bytes) => keeper.giveWay(bytes);
     const services: Service[] = [
       this.detector,
       new Gossip(this.world),
@@ -177,6 +181,7 @@ export class VirtualNode {
       this.repair,
       reaper,
       expiry,
+      ...(keeper === undefined ? [] : [keeper]),
       new StorageWalk(lifetimes, engine, this.lifetimes),
     ];
     const source = env.ringSource;

@@ -14,6 +14,8 @@ export interface VnodeTask {
   readonly buffer: SharedArrayBuffer;
   readonly bufferShape: BufferShape;
   readonly maxRecordBytes: number;
+  /** What all caches may have in this virtual node. */
+  readonly cacheBytes: number;
   readonly flushMs: number;
   /** Of the admission of background work; infinite: none is held back. */
   readonly foregroundP99Ms: number;

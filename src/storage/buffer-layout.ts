@@ -10,6 +10,9 @@ import { align } from '../base/memory.js';
  *   segments  SEGMENT_WORDS each
  *   index     two regions; the table in force is named by TABLE, the other is where the next is built
  *   data      segments of equal size; the first 64 bytes of each are its header (segment-header.ts)
+ *   reads     a byte per 64 bytes of data, the record's that begins there: 1 once it was read, where a
+ *             cache asks for that. Stored plainly by readers, and cleared by the owner: a read that is
+ *             lost by that costs nothing but itself
  *
  * Append order, any prefix of which is harmless: record bytes → segment's USED → index slot → APPENDED.
  * Reclaim order: index slots to 0 → reader epoch raised → all readers past it → segment FREE.
@@ -52,6 +55,8 @@ export const SEG_RETIRED_STATE = 3;
 export const SEGMENT_HEADER_BYTES = 64;
 export const MIN_SEGMENTS = 6;
 const SLOT_BYTES = 8;
+/** Records are longer than 64 bytes. */
+const CELL_BITS = 6;
 export const MIN_TABLE_BITS = 10;
 
 export interface BufferShape {
@@ -90,13 +95,20 @@ export class BufferLayout {
   private readonly indexAt: number;
   private readonly regionBytes: number;
   private readonly dataAt: number;
+  /** Pieces of data so small that no two records begin in the same one. */
+  readonly cells: number;
+  /** First byte of the reads, less the cell that a record at byte 0 would have. */
+  readonly readsAt: number;
 
   constructor(shape: BufferShape) {
     this.shape = shape;
     this.indexAt = align((HEADER_WORDS + shape.segments * SEGMENT_WORDS) * 4, 4096);
     this.regionBytes = SLOT_BYTES * 2 ** shape.maxTableBits;
     this.dataAt = align(this.indexAt + 2 * this.regionBytes, 4096);
-    this.totalBytes = this.dataAt + shape.segments * shape.segmentBytes;
+    const dataBytes = shape.segments * shape.segmentBytes;
+    this.cells = dataBytes >>> CELL_BITS;
+    this.readsAt = this.dataAt + dataBytes - (this.dataAt >>> CELL_BITS);
+    this.totalBytes = this.dataAt + dataBytes + this.cells;
   }
 
   segmentWord(segment: number): number {
@@ -108,6 +120,14 @@ export class BufferLayout {
   }
   segmentByte(segment: number): number {
     return this.dataAt + segment * this.shape.segmentBytes;
+  }
+  /** The byte that says whether the record at a word was read. */
+  readByte(at: number): number {
+    return this.readsAt + (at >>> (CELL_BITS - 2));
+  }
+  /** The cell of the record at a word. */
+  cellOf(at: number): number {
+    return (at >>> (CELL_BITS - 2)) - (this.dataAt >>> CELL_BITS);
   }
   segmentOf(byte: number): number {
     return Math.floor((byte - this.dataAt) / this.shape.segmentBytes);

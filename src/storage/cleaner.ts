@@ -1,4 +1,5 @@
 import {
+  CACHE_SEGMENT,
   LOG_SEGMENT,
   SEG_CLEAN,
   SEG_FREE,
@@ -16,7 +17,7 @@ const WORTHWHILE = 0.95;
 
 /**
  * Makes free segments, a slice per turn. With an engine behind it: the oldest clean segment is
- * evicted, its records are in the engine. Without one the buffer is the store: the emptiest log
+ * evicted, its records are in the engine; those of caches move to the head of the cache. Without one the buffer is the store: the emptiest log
  * segment is compacted, its live records move to the head of the log.
  */
 export class Cleaner {
@@ -70,7 +71,10 @@ export class Cleaner {
     const end = buffer.endOf(this.victim);
     for (let moved = 0; this.cursor < end && moved < BUDGET; moved++) {
       if (this.compacts) {
-        if (buffer.isNewest(this.cursor) && !this.move(this.cursor)) return;
+        if (buffer.isNewest(this.cursor) && !this.move(this.cursor, LOG_SEGMENT)) return;
+      } else if (buffer.watcher?.keeps(this.cursor) === true) {
+        // Without room it is in the engine alone, and comes back with the next read or walk.
+        if (!this.move(this.cursor, CACHE_SEGMENT)) buffer.unlink(this.cursor);
       } else {
         buffer.unlink(this.cursor);
       }
@@ -87,19 +91,28 @@ export class Cleaner {
     return !this.compacts || buffer.count(SEG_FREE) > 0 || buffer.hasRoom(LOG_SEGMENT, buffer.live(segment));
   }
 
-  private move(at: number): boolean {
+  private move(at: number, head: typeof LOG_SEGMENT | typeof CACHE_SEGMENT): boolean {
     const { buffer } = this;
-    if (!buffer.hasRoom(LOG_SEGMENT, lengthAt(buffer.words, at))) {
-      buffer.seal(LOG_SEGMENT);
-      if (buffer.open(LOG_SEGMENT) < 0) return false;
+    if (!buffer.hasRoom(head, lengthAt(buffer.words, at))) {
+      buffer.seal(head);
+      if (buffer.open(head) < 0) return false;
     }
-    buffer.append(LOG_SEGMENT, buffer.words, at, buffer.words.subarray(keyAt(buffer.words, at)));
+    buffer.append(head, buffer.words, at, buffer.words.subarray(keyAt(buffer.words, at)));
     return true;
+  }
+
+  /** The oldest; one that is full of records that stay would be moved in vain. */
+  private chooseClean(): number {
+    const { watcher, layout } = this.buffer;
+    const clean = this.buffer.segmentsIn(SEG_CLEAN);
+    if (watcher?.keepsAny !== true) return clean[0] ?? -1;
+    const most = WORTHWHILE * layout.shape.segmentBytes;
+    return clean.find((s) => s !== this.buffer.segment(CACHE_SEGMENT) && watcher.keptIn(s) < most) ?? -1;
   }
 
   private choose(): number {
     const { buffer } = this;
-    if (!this.compacts) return buffer.segmentsIn(SEG_CLEAN)[0] ?? -1;
+    if (!this.compacts) return this.chooseClean();
     const open = buffer.segment(LOG_SEGMENT);
     let best = -1;
     const scarce = buffer.count(SEG_FREE) + buffer.count(SEG_RETIRED_STATE) < Cleaner.reserve;

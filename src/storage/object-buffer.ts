@@ -28,6 +28,7 @@ import {
   TABLE,
   WRITTEN,
 } from './buffer-layout.js';
+import type { IndexWatcher } from '../cache/watcher.js';
 import { KeyIndex } from './key-index.js';
 import type { Reclaimer } from './readers.js';
 import { writeSegmentHeader } from './segment-header.js';
@@ -48,6 +49,8 @@ export class ObjectBuffer {
   private tableRetired = 0;
   /** Stands in the header of every segment that is opened (segment-header.ts). */
   owner = 0;
+  /** Hears of every change of the index. */
+  watcher: IndexWatcher | undefined;
 
   constructor(buffer: SharedArrayBuffer, layout: BufferLayout, reclaimer: Reclaimer) {
     this.layout = layout;
@@ -193,7 +196,9 @@ export class ObjectBuffer {
       keyLengthAt(words, at),
       at * 4,
     );
-    if (before === 0 || before === at * 4) return;
+    if (before === at * 4) return;
+    this.watcher?.linked(before >>> 2, at);
+    if (before === 0) return;
     const seg = layout.segmentWord(layout.segmentOf(before));
     words[seg + SEG_LIVE] = words[seg + SEG_LIVE]! - lengthAt(words, before >>> 2);
   }
@@ -226,7 +231,15 @@ export class ObjectBuffer {
 
   /** Takes a record out of the index, so that its segment can go. */
   unlink(at: number): void {
-    this.index.unlink(this.words[at + W_KEY_HASH]!, at * 4);
+    if (this.index.unlink(this.words[at + W_KEY_HASH]!, at * 4)) this.watcher?.unlinked(at);
+  }
+
+  /** Whether the record at a word was read since it was last said that it was not. */
+  wasRead(at: number): boolean {
+    return this.memory.bytes[this.layout.readByte(at)] === 1;
+  }
+  setRead(at: number, read: boolean): void {
+    this.memory.bytes[this.layout.readByte(at)] = read ? 1 : 0;
   }
 
   /** Takes a record that is nowhere else out of the index: with the memory engine, its key is gone. */

@@ -17,7 +17,16 @@ import { Cleaner } from './cleaner.js';
 import type { Engine } from './engine.js';
 import type { Journal } from './journal.js';
 import type { ObjectBuffer } from './object-buffer.js';
-import { aligned, keyAt, keyLengthAt, KIND_REMOVED, kindAt, lengthAt, verifyRecord } from './record.js';
+import {
+  aligned,
+  keyAt,
+  keyLengthAt,
+  KIND_REMOVED,
+  kindAt,
+  lengthAt,
+  recordBytes,
+  verifyRecord,
+} from './record.js';
 import { encodeRecord, type Place } from './record-codec.js';
 import { Waiters } from './waiters.js';
 
@@ -164,7 +173,8 @@ export class Pipeline {
       return backing?.journal.ready === false ? 'wait' : 'ready';
     if (backing !== undefined) {
       if (!backing.journal.prepare()) return backing.journal.error === undefined ? 'wait' : 'full';
-      if (buffer.count(SEG_FREE) === 0) return this.checkpoint!.error === undefined ? 'wait' : 'full';
+      if (buffer.count(SEG_FREE) <= this.owedSegments)
+        return this.checkpoint!.error === undefined ? 'wait' : 'full';
     } else if (buffer.count(SEG_FREE) <= Cleaner.reserve - (shrinks ? 1 : 0)) {
       return this.cleaner.hopeful ? 'wait' : 'full';
     }
@@ -202,6 +212,11 @@ export class Pipeline {
     const room = this.room(lengthAt(words, 0));
     if (room === 'ready') this.append(words, 0, keyWords);
     return room;
+  }
+
+  /** Whether {@link remove} of a key of at most so many bytes would be `ready`. */
+  mayRemove(keyBytes: number): boolean {
+    return this.backing === undefined || this.room(recordBytes(0, 0, keyBytes, 0)) === 'ready';
   }
 
   /** Calls back with the token when a record has reached the level; false if it has already. */
@@ -251,16 +266,28 @@ export class Pipeline {
         bytes: stored.length,
       });
     }
-    const { buffer } = this;
     const { words } = aligned(stored);
+    return this.keep(words, 0) ? this.lastPlace : this.lend(words);
+  }
+
+  /** Puts a copy of a record of the engine into the buffer ({@link lastPlace}); false if there is no room. */
+  keep(words: Int32Array, at: number): boolean {
+    const { buffer } = this;
+    const bytes = lengthAt(words, at);
     // Values may have had another limit when this one was stored.
-    if (stored.length + SEGMENT_HEADER_BYTES > buffer.layout.shape.segmentBytes) return this.lend(words);
-    if (!buffer.hasRoom(CACHE_SEGMENT, lengthAt(words, 0))) {
+    if (bytes + SEGMENT_HEADER_BYTES > buffer.layout.shape.segmentBytes) return false;
+    if (!buffer.hasRoom(CACHE_SEGMENT, bytes)) {
       buffer.seal(CACHE_SEGMENT);
-      if (buffer.count(SEG_FREE) <= 1 || buffer.index.exhausted || buffer.open(CACHE_SEGMENT) < 0)
-        return this.lend(words);
+      if (buffer.count(SEG_FREE) <= 1 + this.owedSegments || buffer.index.exhausted) return false;
+      if (buffer.open(CACHE_SEGMENT) < 0) return false;
     }
-    return buffer.append(CACHE_SEGMENT, words, 0, words.subarray(keyAt(words, 0)));
+    this.lastPlace = buffer.append(CACHE_SEGMENT, words, at, words.subarray(keyAt(words, at)));
+    return true;
+  }
+
+  /** Free segments that only the cleaner takes, for records of caches that stay. */
+  private get owedSegments(): number {
+    return this.backing !== undefined && this.buffer.watcher?.keepsAny === true ? 1 : 0;
   }
 
   /** No room to keep it: the caller reads it from {@link lent} before the next call. */

@@ -35,6 +35,7 @@ describe('precedence', () => {
       data: './data',
       engine: 'lmdb',
       memory: 512,
+      cache: 128,
       nodes: 4,
       vnodes: 1,
       capacity: {},

@@ -44,9 +44,9 @@ export function bucketRoutes(app: FastifyInstance, store: Store, report: (error:
   });
 }
 
-const NUMBERS: readonly string[] = ['n', 'r', 'w', 'ttlMs'];
+const NUMBERS: readonly string[] = ['n', 'r', 'w', 'ttlMs', 'maxBytes'];
 const WORDS: readonly string[] = ['durability', 'conflict'];
-const FLAGS: readonly string[] = ['strict'];
+const FLAGS: readonly string[] = ['strict', 'cache'];
 
 /** Shape only; the ranges are the store's to check. */
 function readProperties(request: FastifyRequest): Partial<BucketProperties> {

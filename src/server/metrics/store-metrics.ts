@@ -45,6 +45,8 @@ const GAUGES: readonly Row[] = [
   ['hints_oldest_age_seconds', 'age of the oldest of them', ({ hints }) => hints.oldestMs / 1e3],
   ['hints_owners', 'virtual nodes that it keeps copies for', ({ hints }) => hints.owners.length],
   ['tombstones', 'deleted keys that wait to be reaped, at their first owner', ({ tombstones }) => tombstones],
+  ['cache_entries', 'entries of caches', ({ cached }) => cached.entries],
+  ['cache_bytes', 'their bytes, rounded up to KiB', ({ cached }) => cached.bytes],
   ['suspects', 'virtual nodes that it does without', ({ suspects }) => suspects.length],
   ['trees_usable', '1 once its Merkle trees are rebuilt', ({ trees }) => (trees === 'usable' ? 1 : 0)],
   [
@@ -65,6 +67,7 @@ const COUNTERS: readonly Row[] = [
   ['hints_delivered_total', 'copies that an owner has taken', ({ hints }) => hints.delivered],
   ['hints_dropped_total', 'copies not kept because there were too many', ({ hints }) => hints.dropped],
   ['reaped_total', 'tombstones that it has let go', ({ reaped }) => reaped],
+  ['cache_evicted_total', 'entries of caches that it has evicted', ({ cached }) => cached.evicted],
   ['expired_total', 'copies that expired and left its storage', ({ expired }) => expired],
   ['tree_exchanges_total', 'tree comparisons that it began', ({ exchanges }) => exchanges],
   ['tree_exchanges_failed_total', 'those left without an answer', ({ exchangesFailed }) => exchangesFailed],

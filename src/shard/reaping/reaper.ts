@@ -78,6 +78,8 @@ export class Reaper implements Service, Lister {
 
   private readonly bury = (words: Int32Array, at: number): void => {
     const { env } = this.parts;
+    // It is evicted when its turn comes.
+    if ((env.caches?.limitOf(bucketAt(words, at)) ?? 0) > 0) return;
     const first = partitionAt(words, at) * env.ring.preferenceLength;
     if (env.ring.preference[first] !== env.ordinal || env.replicasOf(bucketAt(words, at)) === 0) return;
     this.graveyard.put(keyOfRecord(words, at), this.nowMs);

@@ -10,7 +10,7 @@ import { depthFor, FAN, FAN_BITS, Forest, indexOf } from './tree.js';
 /** Listed keys take the bytes of as many nodes: four levels' worth. */
 const FEW = 4 * FAN;
 
-type TreeEnvironment = Pick<VnodeEnvironment, 'ordinal' | 'ring' | 'replicasOf'>;
+type TreeEnvironment = Pick<VnodeEnvironment, 'ordinal' | 'ring' | 'replicasOf' | 'caches'>;
 
 /**
  * The trees of one virtual node: one per partition and replica set. Buckets with the same n share
@@ -67,6 +67,8 @@ export class TreeSet {
 
   /** n of the tree that covers a record; 0 if none does here. */
   replicasFor(bucket: number, partition: number): number {
+    // A cache evicts by itself: there is nothing to compare.
+    if ((this.env.caches?.limitOf(bucket) ?? 0) > 0) return 0;
     const replicas = this.env.replicasOf(bucket);
     return this.covers(replicas, partition) ? replicas : 0;
   }

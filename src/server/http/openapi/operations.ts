@@ -146,11 +146,11 @@ export const getProperties: Operation = {
 
 export const setProperties: Operation = {
   id: 'setProperties',
-  summary: 'Make a bucket, or change its r, w, durability, strict or ttlMs',
+  summary: 'Make a bucket, or change its r, w, durability, strict, ttlMs or maxBytes',
   body: 'WantedProperties',
   answers: {
     200: PROPERTIES,
-    409: problemAnswer('n and conflict cannot be changed'),
+    409: problemAnswer('n, conflict and cache cannot be changed'),
     413: TOO_LARGE,
   },
 };

@@ -40,7 +40,19 @@ const properties = {
     maximum: LIMITS.maxTtlMs,
     description: 'time to live of values that are put without one; 0 or missing: for ever',
   },
+  cache: {
+    type: 'boolean',
+    description:
+      'evicts what is read least instead of being full; n is 1 then; fixed when the bucket is made',
+  },
+  maxBytes: {
+    type: 'integer',
+    minimum: LIMITS.leastCacheBytes,
+    maximum: LIMITS.maxCacheBytes,
+    description: 'of a cache: bytes of its records, keys included',
+  },
 } as const;
+const optional = ['ttlMs', 'cache', 'maxBytes'];
 
 const risk = { records: whole, bytes: whole } as const;
 
@@ -63,9 +75,9 @@ export const SCHEMAS = {
     description: 'RFC 9457',
   },
   Siblings: object({ context: text, siblings: array(sibling) }),
-  Properties: object(properties, ['ttlMs']),
+  Properties: object(properties, optional),
   WantedProperties: { ...object(properties, Object.keys(properties)), additionalProperties: false },
-  Buckets: object({ buckets: array(object({ name: text, ...properties }, ['ttlMs'])) }),
+  Buckets: object({ buckets: array(object({ name: text, ...properties }, optional)) }),
   KeyLine: {
     ...object(
       {
