@@ -1,7 +1,6 @@
 import { LIMITS } from '../base/limits.js';
 import { paddedWords } from '../base/memory.js';
 import { keepsCopies } from '../ring/live-ring.js';
-import { sha1Into } from '../ring/sha1.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import { HINT_BUCKET, lengthAt } from '../storage/record.js';
 import {
@@ -22,6 +21,7 @@ import {
   ownerName,
   type OwnerName,
 } from './hint-record.js';
+import { hashOfKey } from './key-name.js';
 import type { Replica } from './replica.js';
 
 /** A hint in the list of its owner. */
@@ -223,13 +223,6 @@ export function textOf(name: Uint8Array): string {
 
 function bytesOf(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, 'latin1'));
-}
-
-/** As callers make it: the second word of the SHA-1. */
-function hashOfKey(key: Uint8Array): number {
-  const digest = new Int32Array(5);
-  sha1Into(key, key.length, digest);
-  return digest[1]!;
 }
 
 function keyOf(text: string): HintedKey {

@@ -1,3 +1,4 @@
+import { sha1Into } from '../ring/sha1.js';
 import { bucketAt, keyAt, keyLengthAt, partitionAt, W_KEY_HASH } from '../storage/record.js';
 import type { Place } from '../storage/record-codec.js';
 
@@ -38,4 +39,11 @@ export function keyOfRecord(words: Int32Array, at: number): NamedKey {
     bucket: bucketAt(words, at),
     key: new Uint8Array(words.buffer, start, keyLengthAt(words, at)).slice(),
   };
+}
+
+/** The hash that callers send with a key (client/key-router.ts), for one whose record cannot be read. */
+export function hashOfKey(key: Uint8Array): number {
+  const digest = new Int32Array(5);
+  sha1Into(key, key.length, digest);
+  return digest[1]!;
 }

@@ -36,6 +36,7 @@ import {
   keyLengthAt,
   KIND_COUNTER,
   KIND_PLAIN,
+  KIND_REMOVED,
   kindAt,
   lengthAt,
   mortalityOf,
@@ -46,6 +47,7 @@ import {
 import { increment } from '../versions/counter.js';
 import { type Clock, discard, equal, event, join, update, values } from '../versions/dvvs.js';
 import type { OwnActor } from './guest-actor.js';
+import { hashOfKey } from './key-name.js';
 import { mergeClocks } from './merge-clocks.js';
 import { expiryOf, textValue, tombstoneOf } from './stored-values.js';
 import { buildSuperseding } from './superseding.js';
@@ -346,6 +348,21 @@ export class Replica {
     );
     if (relation === 'equal' && merged.kind === kindAt(words, current)) return standing(words, current);
     return this.store({ ...place, keyWords }, merged.kind, merged.clock, words, current);
+  }
+
+  /**
+   * The engine's record of a key is damaged: what the buffer has of it goes there once more. False if the
+   * buffer has nothing, or takes nothing at the moment.
+   */
+  rewrite(bucket: number, key: Uint8Array): boolean {
+    const { buffer } = this.pipeline;
+    const keyWords = paddedWords(key);
+    const at = buffer.find(hashOfKey(key), bucket, keyWords, key.length) >>> 2;
+    if (at === 0) return false;
+    // Its removal is on the way.
+    if (kindAt(buffer.words, at) === KIND_REMOVED) return true;
+    const applied = this.append(buffer.words, at, keyWords, buffer.words, at);
+    return typeof applied === 'object' && 'sequence' in applied;
   }
 
   private store(

@@ -11,6 +11,7 @@ import {
   type VnodeEnvironment,
 } from './environment.js';
 import type { Hints } from './hints.js';
+import type { Replica } from './replica.js';
 import type { Service } from './service.js';
 
 /** How fast the scrub goes; by default as in LIMITS. */
@@ -25,16 +26,25 @@ export interface ScrubParts {
   readonly pipeline: Pipeline;
   readonly engine: Engine;
   readonly damage: Damage;
+  readonly replica: Replica;
   readonly hints: Hints;
   readonly pace: ScrubPace | undefined;
   /** All was read: whatever the trees count besides is not there. */
   readonly onPass: () => void;
 }
 
+/** A record of the engine that is not what its checksum says, or not where it belongs. */
+interface Damaged {
+  readonly partition: number;
+  readonly bucket: number;
+  readonly key: Uint8Array;
+}
+
 /**
  * Reads everything that a virtual node has on its disk again and again, slowly: bits rot where nobody
  * looks. A record of the engine is compared with its checksum and its place, what the journal has with
- * the object buffer that it was written from. A damaged record is taken from a peer (Damage), a
+ * the object buffer that it was written from. A damaged record is written again from the
+ * object buffer, or taken from a peer (Damage), a
  * damaged hint is made anew from its name, a damaged journal is written anew. At the end of a pass the trees are made anew from what is stored, so
  * that keys that LMDB has lost without a trace are found to be missing.
  */
@@ -79,10 +89,9 @@ export class Scrub implements Service {
 
   /** Never the end: the journal comes behind it. */
   private engineSlice(): false {
-    const { engine, env, damage, hints } = this.parts;
-    const damagedHints: { readonly partition: number; readonly name: Uint8Array }[] = [];
+    const { engine, env } = this.parts;
+    const damaged: Damaged[] = [];
     let records = 0;
-    let damaged = 0;
     let bytes = 0;
     let more = false;
     const behind = { partition: this.partition, bucket: this.bucket, key: this.key };
@@ -93,18 +102,22 @@ export class Scrub implements Service {
       records++;
       bytes += stored.length;
       if (!isPlaced(partition, bucket, key, stored)) {
-        damaged++;
-        if (bucket === HINT_BUCKET) damagedHints.push({ partition, name: this.key });
-        else damage.found(bucket, this.key);
+        damaged.push({ partition, bucket, key: this.key });
       }
       more = records >= LIMITS.scrubRecords || bytes >= LIMITS.scrubBytes;
       return !more;
     });
-    for (const { partition, name } of damagedHints) hints.remake(partition, name);
+    for (const one of damaged) this.mend(one);
     env.count(COUNT_SCRUBBED, records);
-    env.count(COUNT_SCRUB_DAMAGED, damaged);
+    env.count(COUNT_SCRUB_DAMAGED, damaged.length);
     if (!more) this.inJournal = true;
     return false;
+  }
+
+  private mend({ partition, bucket, key }: Damaged): void {
+    const { damage, hints, replica } = this.parts;
+    if (bucket === HINT_BUCKET) hints.remake(partition, key);
+    else if (!replica.rewrite(bucket, key)) damage.found(bucket, key);
   }
 
   private journalSlice(): boolean {

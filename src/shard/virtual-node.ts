@@ -196,7 +196,7 @@ export class VirtualNode {
     if (engine !== undefined) {
       const onPass = (): void => trees.doubt();
       const { damage } = trees;
-      services.push(new Scrub({ env, pipeline, engine, damage, hints, pace: parts.scrub, onPass }));
+      services.push(new Scrub({ env, pipeline, engine, damage, replica, hints, pace: parts.scrub, onPass }));
     }
     this.services = services;
     for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);

@@ -20,8 +20,6 @@ export function checkReaping(world: World, vnode: number, place: Place, bytes: U
   world.note(`virtual node ${vnode} reaps ${key.name}`);
   world.workload.count('tombstone reaped');
   for (const ordinal of world.process.members) {
-    // One that joins has no memory before its thread starts.
-    if (world.process.memory.bufferWords[ordinal] === undefined) continue;
     const other = world.copyAt(ordinal, key.stored);
     if (other === undefined) continue;
     const record = other.words.slice(other.at, other.at + (lengthAt(other.words, other.at) >>> 2));

@@ -11,7 +11,9 @@ import type { World } from './world.js';
 export function checkTrees(world: World, vnode: number): void {
   const trees = world.process.threads[vnode]?.node?.trees;
   if (trees?.usable !== true) return;
-  const { buckets } = world;
+  const { buckets, machine } = world;
+  // Before it is found out the trees count what is damaged.
+  for (const { damaged } of machine.vnodes[vnode]!.engine.rows.values()) if (damaged === true) return;
   // As the virtual node knows it.
   const { ring } = world.process.threads[vnode]!.node!;
   const replicasOf = (number: number): number => buckets.find((bucket) => bucket.number === number)?.n ?? 0;

@@ -250,6 +250,8 @@ export class World {
 
   /** A virtual node's copy of a key, or a hint that it holds, wherever it stands. */
   copyAt(vnode: number, key: StoredKey): { words: Int32Array; at: number } | undefined {
+    // One that joins has no memory before its thread starts.
+    if (this.process.memory.bufferWords[vnode] === undefined) return undefined;
     const view = this.view(vnode);
     const at = view.find(key);
     if (at >= 0) return kindAt(view.words, at) === KIND_REMOVED ? undefined : { words: view.words, at };

@@ -1,3 +1,4 @@
+import { paddedWords } from '../../base/memory.js';
 import type { Engine } from '../../storage/engine.js';
 import type { Pipeline } from '../../storage/pipeline.js';
 import {
@@ -12,6 +13,7 @@ import {
   verifyRecord,
   W_KEY_HASH,
 } from '../../storage/record.js';
+import { hashOfKey } from '../key-name.js';
 import { compareBytes } from '../scanner.js';
 
 /** What one slice looks at, at most. */
@@ -23,8 +25,8 @@ export type RecordVisitor = (words: Int32Array, at: number) => void;
 
 /**
  * Walks a range of partitions in the engine's order and visits the newest record of each key that
- * the engine has: the buffer's, if that is newer. What was damaged is not visited; a peer's copy
- * will be found to be missing here, and replace it.
+ * the engine has: the buffer's, if that is newer, or the engine's is damaged. What nobody can read is not
+ * visited; a peer's copy will be found to be missing here, and replace it.
  */
 export class EngineWalk {
   private readonly engine: Engine;
@@ -54,10 +56,18 @@ export class EngineWalk {
       records++;
       bytes += stored.length;
       if (verifyRecord(stored)) this.visitNewest(aligned(stored).words, visit);
+      else this.visitCached(bucket, this.key, visit);
       more = records >= SLICE_RECORDS || bytes >= SLICE_BYTES;
       return !more;
     });
     return !more;
+  }
+
+  /** Readers find it in the buffer, so it is there. */
+  private visitCached(bucket: number, key: Uint8Array, visit: RecordVisitor): void {
+    const { buffer } = this.pipeline;
+    const byte = buffer.find(hashOfKey(key), bucket, paddedWords(key), key.length);
+    if (byte !== 0 && kindAt(buffer.words, byte >>> 2) !== KIND_REMOVED) visit(buffer.words, byte >>> 2);
   }
 
   private visitNewest(stored: Int32Array, visit: RecordVisitor): void {
