@@ -8,7 +8,7 @@ import {
   OUT_QUORUM,
   RECORD_AT,
 } from '../messaging/frames.js';
-import { withLeaver } from '../ring/live-ring.js';
+import { withHolders } from '../ring/live-ring.js';
 import { decodeClock } from '../storage/record-codec.js';
 import { kindAt, lengthAt } from '../storage/record.js';
 import { errorOfOutcome } from './outcomes.js';
@@ -96,18 +96,19 @@ export class GetRequests {
     const { n, r, strict } = task.policy;
     const { preference, preferenceLength } = world.ring;
     const first = task.key.partition * preferenceLength;
+    const holdsHintsFor = (holder: number, owner: number): boolean => world.holdsHintsFor(holder, owner);
     return {
       n,
       r,
       strict,
-      list: withLeaver(world.ring, preference.subarray(first, first + preferenceLength)),
+      list: withHolders(world.ring, preference.subarray(first, first + preferenceLength), n, holdsHintsFor),
       versions: active.contributions.some(({ clock }) => clock !== undefined),
       isServing: (vnode) => world.isServing(vnode),
       isWhole: (vnode) => world.isWhole(vnode),
       suspects: (vnode) => this.slots.suspects(vnode),
       doubts: (vnode) => this.slots.doubts(vnode),
       standing: (vnode) => this.standing(active, vnode),
-      holdsHintsFor: (holder, owner) => world.holdsHintsFor(holder, owner),
+      holdsHintsFor,
       unheard: active.unheard,
       hasVersions: (vnode) =>
         active.contributions.some((one) => one.vnode === vnode && one.clock !== undefined),

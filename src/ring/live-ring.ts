@@ -160,9 +160,21 @@ export function memberCount({ nodes }: Ring): number {
   return nodes.reduce((sum, { gone }) => sum + (gone === true ? 0 : 1), 0);
 }
 
-/** A list, and whoever leaves: a leaver is in no list any more, and may still have what waits for an owner. */
-export function withLeaver({ cleaning, vnodes }: Ring, list: Int32Array): Int32Array {
-  if (cleaning?.leaver === undefined) return list;
-  const leaving = vnodes.filter(({ node, gone }) => node === cleaning.leaver && gone !== true);
-  return Int32Array.from([...list, ...leaving.map(({ ordinal }) => ordinal)]);
+/**
+ * A preference list, and whoever else may have what waits for one of its first n: who leaves is in no list any
+ * more, and after a change of the ring a partition has other fallbacks than those that keep hints for it.
+ */
+export function withHolders(
+  { vnodes }: Ring,
+  list: Int32Array,
+  n: number,
+  holds: (holder: number, owner: number) => boolean,
+): Int32Array {
+  const owners = list.subarray(0, n);
+  const others = vnodes.filter(
+    ({ ordinal, gone }) =>
+      gone !== true && !list.includes(ordinal) && owners.some((owner) => holds(ordinal, owner)),
+  );
+  if (others.length === 0) return list;
+  return Int32Array.from([...list, ...others.map(({ ordinal }) => ordinal)]);
 }

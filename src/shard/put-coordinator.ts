@@ -1,7 +1,7 @@
 import { copyWords } from '../base/memory.js';
 import { LIMITS } from '../base/limits.js';
 import { OK, OUT_FULL, OUT_OVERLOADED, OUT_QUORUM, OUT_STALE_RING } from '../messaging/frames.js';
-import { isOtherOwner, isOwner, withLeaver } from '../ring/live-ring.js';
+import { isOtherOwner, isOwner, withHolders } from '../ring/live-ring.js';
 import { HANDED } from '../ring/ring.js';
 import { BUFFERED, ONE_DURABLE, type Pipeline } from '../storage/pipeline.js';
 import { ENTRY_WORDS, entriesAt, FIXED_WORDS, recordBytes, wordsFor } from '../storage/record.js';
@@ -119,9 +119,13 @@ export class PutCoordinator {
 
   /** Owners, then whoever else may have copies for them. */
   listOf(partition: number): number[] {
-    const { ring } = this.env;
-    const first = partition * ring.preferenceLength;
-    return Array.from(withLeaver(ring, ring.preference.subarray(first, first + ring.preferenceLength)));
+    const { env } = this;
+    const { preference, preferenceLength } = env.ring;
+    const first = partition * preferenceLength;
+    const list = preference.subarray(first, first + preferenceLength);
+    const holds = (holder: number, owner: number): boolean =>
+      holder !== env.ordinal && env.hasHintsFor(holder, owner);
+    return Array.from(withHolders(env.ring, list, preferenceLength, holds));
   }
 
   private readonly reaches = (vnode: number): boolean =>

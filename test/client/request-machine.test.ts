@@ -412,36 +412,46 @@ test('an absence that was given by no owner does not count when its giver has be
   expect([asked, get.outcome]).toEqual([2, undefined]);
 });
 
-test('a node that leaves is asked for what it keeps for an owner, although it is in no list any more (N=1)', () => {
-  const world = new World();
-  const [owner, , leaver] = world.owners('key') as [number, number, number];
-  world.hinted.set(owner, leaver);
-  const asked: number[] = [];
-  world.onGet = (vnode, request) => {
-    asked.push(vnode);
-    world.reply(vnode, GET_REPLY, request, ABSENT);
-  };
-  const without = (list: Int32Array): number[] => Array.from(list).filter((vnode) => vnode !== leaver);
-  const preference = Int32Array.from(
-    Array.from({ length: ring.partitions }, (_, p) =>
-      without(ring.preference.subarray(p * 3, p * 3 + 3)),
-    ).flat(),
-  );
-  world.ring = {
-    ...ring,
-    preference,
-    preferenceLength: 2,
-    revision: ring.revision + 1,
-    cleaning: {
-      since: 1,
-      slots: [leaver],
-      leaver: ring.vnodes[leaver]!.node,
-      before: ring.preference,
-      beforeLength: 3,
-    },
-  };
-  const get = world.get('key', { n: 1, r: 1 });
-  world.run(40);
-  expect(new Set(asked)).toEqual(new Set([owner, leaver]));
-  expect(get.outcome).toBeDefined();
-});
+test.for([
+  ['a node that leaves', true],
+  ['a fallback of before a ring change', false],
+] as const)(
+  '%s is asked for what it keeps for an owner, although it is in no list any more (N=1)',
+  ([, leaves]) => {
+    const world = new World();
+    const [owner, , leaver] = world.owners('key') as [number, number, number];
+    world.hinted.set(owner, leaver);
+    const asked: number[] = [];
+    world.onGet = (vnode, request) => {
+      asked.push(vnode);
+      world.reply(vnode, GET_REPLY, request, ABSENT);
+    };
+    const without = (list: Int32Array): number[] => Array.from(list).filter((vnode) => vnode !== leaver);
+    const preference = Int32Array.from(
+      Array.from({ length: ring.partitions }, (_, p) =>
+        without(ring.preference.subarray(p * 3, p * 3 + 3)),
+      ).flat(),
+    );
+    world.ring = {
+      ...ring,
+      preference,
+      preferenceLength: 2,
+      revision: ring.revision + 1,
+      ...(leaves
+        ? {
+            cleaning: {
+              since: 1,
+              slots: [leaver],
+              leaver: ring.vnodes[leaver]!.node,
+              before: ring.preference,
+              beforeLength: 3,
+            },
+          }
+        : {}),
+    };
+    const get = world.get('key', { n: 1, r: 1 });
+    world.run(40);
+    expect(new Set(asked)).toEqual(new Set([owner, leaver]));
+    expect(get.outcome).toBeDefined();
+  },
+);
