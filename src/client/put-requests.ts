@@ -139,7 +139,7 @@ export class PutRequests {
       ) {
         // A copy of the frame, or of an earlier attempt's refusal, may have come after it: what was claimed is not tried again.
         if (!this.slots.cancelled(active)) return;
-        this.refusals.set(task, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, false));
+        this.refusals.set(task, refusalOf(task, words, at, false));
         // What one owner reaches says little of what another does. After the last of them, from the start, at the next tick.
         if (this.tryElsewhere(active, task, from, 'refused')) return;
         active.refusers.length = 0;
@@ -150,7 +150,7 @@ export class PutRequests {
       if (why !== undefined && this.tryElsewhere(active, task, from, why)) return;
       // Overloaded it is mostly before the claim; if it was claimed, by whatever copy, nobody knows.
       const maybe = made || (outcome === OUT_OVERLOADED && !this.slots.cancelled(active));
-      this.slots.finish(active, errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, maybe));
+      this.slots.finish(active, refusalOf(task, words, at, maybe));
       return;
     }
     const vector: Entry<never>[] = [];
@@ -188,6 +188,14 @@ export class PutRequests {
       this.slots.finish(active, timeoutOf(this.slots.nowMs - task.startedMs, text, !certain));
     }
   }
+}
+
+function refusalOf(task: PutTask, words: Int32Array, at: number, maybe: boolean): RingletError {
+  const outcome = words[at + 6]!;
+  // Who leaves a put to the owners says nothing of a condition: too few were there to take it.
+  if (outcome === OUT_STALE_RING && task.condition === IF_NOTHING)
+    return errorOfOutcome(OUT_QUORUM, 0, task.policy.w, maybe);
+  return errorOfOutcome(outcome, words[at + 7]!, words[at + 8]!, maybe);
 }
 
 function lost(task: PutTask, vnode: string, silent: boolean): RingletError {

@@ -12,6 +12,7 @@ import {
   OK,
   OUT_FULL,
   OUT_QUORUM,
+  OUT_STALE_RING,
   PING,
   PING_WORDS,
   PONG,
@@ -320,6 +321,13 @@ describe('requests of a caller when a virtual node is silent (N=3)', () => {
     healed = true;
     world.run(100);
     expect([put.outcome, claimedBy]).toEqual(['ok', [third]]);
+  });
+
+  test('a put that everybody leaves to others fails at its deadline for want of owners, not of a condition', () => {
+    world.onPut = (vnode, request) => world.reply(vnode, PUT_REPLY, request, OUT_STALE_RING);
+    const put = world.put('k');
+    world.run(5_100);
+    expect([put.outcome, claimedBy]).toEqual([['QUORUM_NOT_MET', false], []]);
   });
 
   test('a get asks another owner after 50 ms, and one that is suspected only when too few others are left', () => {
