@@ -15,13 +15,13 @@ export function corruptRecord(world: World, vnode: number): boolean {
 }
 
 function inEngine(world: World, vnode: number): boolean {
-  const { random, machine, guarantees } = world;
+  const { random, machine } = world;
   const { engine } = machine.vnodes[vnode]!;
   if (engine.rows.size === 0) return false;
   const name = random.pick([...engine.rows.keys()]);
   const byte = random.below(engine.rows.get(name)!.record.length);
   world.note(`byte ${byte} of a record of ${name} changes in the engine of vnode ${vnode}`);
-  guarantees.lose(vnode, () => {
+  world.lose(vnode, () => {
     engine.damage(name, byte, random.below(8));
     return false;
   });

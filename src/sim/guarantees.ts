@@ -12,16 +12,13 @@ import {
   WATERMARK_OF,
   wordsOf,
 } from './promises.js';
-import type { World } from './world.js';
+import type { End, World } from './world.js';
 
 /** What a virtual node must have when it recovers now, and if the power goes before it has. */
 interface Promises {
   readonly now: Promised;
   readonly stable: Promised;
 }
-
-/** How a process may end. */
-export type End = 'clean stop' | 'process kill' | 'power cut';
 
 /** What a virtual node still has after such an end: its log up to this position (SYNCED after a power cut) … */
 const WATERMARK = { 'clean stop': APPENDED, 'process kill': WRITTEN } as const;
@@ -42,8 +39,6 @@ export class Guarantees {
   private readonly world: World;
   /** Promises of virtual nodes that have not recovered yet. */
   private readonly open: (Promises | undefined)[] = [];
-  /** When virtual nodes lost what they had. */
-  private readonly lossesMs: number[] = [];
 
   constructor(world: World) {
     this.world = world;
@@ -104,15 +99,14 @@ export class Guarantees {
    * What a virtual node has on its disk is lost, all of it or a part: an acknowledged write is promised as
    * long as somebody else has it at the level of its bucket.
    *
-   * @param change makes it so; true if everything is gone
+   * @param change makes it so; true if everything is gone, which is returned
    */
-  lose(vnode: number, change: () => boolean): void {
+  lose(vnode: number, change: () => boolean): boolean {
     const { world } = this;
     const before = new Map<number, Promised[]>();
     for (const watermark of [APPENDED, WRITTEN, SYNCED]) before.set(watermark, this.everywhere(watermark));
     const all = change();
     if (all) this.open[vnode] = undefined;
-    this.lossesMs.push(world.scheduler.nowMs);
     const after = new Map<number, Promised[]>();
     for (const [watermark, promised] of before)
       after.set(watermark, promised.with(vnode, all ? NOTHING : this.promisedNow(vnode, watermark)));
@@ -120,6 +114,7 @@ export class Guarantees {
       const watermark = WATERMARK_OF[key.bucket.level as Level];
       this.settleLoss(key, before.get(watermark)!, after.get(watermark)!);
     }
+    return all;
   }
 
   /** What each virtual node has up to a watermark, whether or not it has recovered. */
@@ -153,11 +148,6 @@ export class Guarantees {
       taken = true;
     }
     if (taken) key.recount();
-  }
-
-  /** How many virtual nodes have lost something since. */
-  lossesSince(sinceMs: number): number {
-    return this.lossesMs.length - this.lossesMs.findLastIndex((lossMs) => lossMs < sinceMs) - 1;
   }
 
   private placesOf(key: SimKey, promised: readonly Promised[], owners: readonly number[]): OwnerPlace[] {

@@ -18,7 +18,7 @@ export function checkReaping(world: World, vnode: number, place: Place, bytes: U
   // The first owner to do it decides; later ones may already meet what was written behind it.
   if (key.isReaped(vector)) return;
   world.note(`virtual node ${vnode} reaps ${key.name}`);
-  world.workload.count('tombstone reaped');
+  world.count('tombstone reaped');
   for (const ordinal of world.process.members) {
     const other = world.copyAt(ordinal, key.stored);
     if (other === undefined) continue;

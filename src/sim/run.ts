@@ -1,3 +1,4 @@
+import { Books } from './books.js';
 import type { Coverage } from './coverage.js';
 import { FaultDriver } from './fault-driver.js';
 import { checkConvergence, checkKeys } from './final-checks.js';
@@ -5,6 +6,7 @@ import { checkLimits } from './running-checks.js';
 import { RingDriver } from './ring-driver.js';
 import { type Parts, PRODUCT } from './parts.js';
 import { checkTrees } from './tree-check.js';
+import { Workload } from './workload.js';
 import { World } from './world.js';
 
 const OPERATIONS_PER_SECOND = 60;
@@ -40,11 +42,13 @@ export interface Verdict {
 export function run(options: RunOptions): Verdict {
   const { seed, minutes } = options;
   const world = new World({ seed, parts: options.parts ?? PRODUCT, trace: options.trace });
+  const workload = new Workload(world);
+  world.begin(new Books(world));
   const { scheduler } = world;
   const load = (): void => {
     if (world.ended) return;
     scheduler.after(world.random.interval(1_000 / OPERATIONS_PER_SECOND), load);
-    world.workload.step();
+    workload.step();
   };
   load();
   lookAtTrees(world, 0);
@@ -74,8 +78,8 @@ export function run(options: RunOptions): Verdict {
     seed,
     minutes,
     simulatedMs: scheduler.nowMs,
-    operations: world.workload.operations,
-    outcomes: world.workload.counts,
+    operations: workload.operations,
+    outcomes: world.counts,
     faults: new Map([...faults.counts, ...changes.counts]),
     coverage: faults.coverage,
     violations: world.violations,

@@ -39,7 +39,7 @@ export function checkAcknowledgement(
   if (found.some((nodes) => nodes >= w)) return;
   const most = Math.max(...found);
   // Somebody lost its data after it had acknowledged.
-  if (most + world.guarantees.lossesSince(write.startedMs) >= w) {
+  if (most + world.lossesSince(write.startedMs) >= w) {
     write.thin = true;
     write.exempt = most === 0;
     key.recount();

@@ -38,16 +38,11 @@ export class Workload {
   /** Per session the contexts it was given. */
   private readonly sessions: Map<string, Clock<never>>[];
   private hot: SimKey | undefined;
-  readonly counts = new Map<string, number>();
   operations = 0;
 
   constructor(world: World) {
     this.world = world;
     this.sessions = Array.from({ length: SESSIONS }, () => new Map());
-  }
-
-  count(what: string): void {
-    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
   /** One operation of some client; nothing while the process is down. */
@@ -112,7 +107,7 @@ export class Workload {
       deadlineMs: startedMs + this.timeoutMs(),
       timeline: undefined,
       done: (outcome) => {
-        this.count(
+        this.world.count(
           `get ${outcome instanceof RingletError ? outcome.code : outcome.degraded ? 'degraded' : 'ok'}`,
         );
         if (outcome instanceof RingletError) {
@@ -235,7 +230,7 @@ export class Workload {
       done: (outcome) => {
         if (write.outcome !== 'open') this.world.violation(`${nameOf(write)} was answered twice`);
         if (outcome instanceof RingletError) {
-          this.count(`put ${outcome.code}`);
+          this.world.count(`put ${outcome.code}`);
           this.world.note(
             `${nameOf(write)}: ${outcome.code}${outcome.maybeApplied ? ', maybe applied' : ''}`,
           );
@@ -243,7 +238,7 @@ export class Workload {
           if (!SEMANTIC.has(outcome.code)) this.world.failed('put', outcome);
           return;
         }
-        this.count('put ok');
+        this.world.count('put ok');
         this.acknowledged(write, outcome.vector, timeline, condition !== IF_NOTHING);
         // Decided on what R owners have.
         if (condition !== IF_NOTHING) this.checkQuorumRead(key, acknowledged, outcome.vector, nameOf(write));

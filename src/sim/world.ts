@@ -4,20 +4,17 @@ import { otherOwners, ringOfState } from '../ring/live-ring.js';
 import { type Ring, STAYS } from '../ring/ring.js';
 import { type OwnerName, ownerName } from '../shard/hint-record.js';
 import { KIND_REMOVED, kindAt } from '../storage/record.js';
+import type { Place } from '../storage/record-codec.js';
 import { drawBuckets } from './buckets.js';
 import { BufferView } from './buffer-view.js';
-import { type End, Guarantees } from './guarantees.js';
 import { History, type SimBucket, type SimKey } from './history.js';
 import { Machine } from './machine.js';
 import { Network } from './network.js';
 import type { Parts } from './parts.js';
 import { SimProcess } from './process.js';
 import { Random } from './random.js';
-import { RebuildCheck } from './rebuild-check.js';
-import { checkReaping } from './reaped.js';
 import { Scheduler } from './scheduler.js';
 import { hintKey, type StoredKey } from './stored-key.js';
-import { Workload } from './workload.js';
 
 const START_MS = 1_000;
 const CALLERS = 3;
@@ -30,7 +27,26 @@ export interface WorldOptions {
   readonly trace: ((line: string) => void) | undefined;
 }
 
-/** One simulated machine with its process, its clients and the books about them. */
+/** How a process may end. */
+export type End = 'clean stop' | 'process kill' | 'power cut';
+
+/** Who keeps the books hears of everything that changes what is promised. */
+export interface Bookkeeper {
+  /** The process has ended: its memory is still there to look at. */
+  ended(process: SimProcess, end: End): void;
+  /** A virtual node has recovered and begins to serve. */
+  recovered(vnode: number): void;
+  /** What a virtual node has on its disk is lost, by `change`, which says whether all of it is. */
+  loses(vnode: number, change: () => boolean): void;
+  /** It has been rebuilt. */
+  whole(vnode: number): void;
+  /** It has left, with all its files. */
+  left(vnode: number): void;
+  /** A virtual node is about to let a key go. */
+  removes(vnode: number, place: Place, key: Uint8Array): void;
+}
+
+/** One simulated machine with its process, and what its clients did. */
 export class World {
   readonly seed: number;
   readonly random: Random;
@@ -40,15 +56,17 @@ export class World {
   readonly network: Network;
   readonly buckets: readonly SimBucket[];
   readonly history: History;
-  readonly workload: Workload;
-  readonly guarantees: Guarantees;
-  private readonly rebuilds: RebuildCheck;
+  /** What happened how often. */
+  readonly counts = new Map<string, number>();
   readonly violations: string[] = [];
   private readonly checkpointMs: number;
   private readonly commitMs: number;
   /** Of most values. */
   readonly valueBytes: number;
-  process: SimProcess;
+  process!: SimProcess;
+  private books!: Bookkeeper;
+  /** When virtual nodes lost something that they had on their disks. */
+  private readonly lossesMs: number[] = [];
   /** No load any more. */
   ended = false;
   /** In the liveness phase nothing may fail. */
@@ -78,16 +96,22 @@ export class World {
     this.buckets = drawBuckets(random, nodes.length);
     this.machine = new Machine(ring);
     this.history = new History((text) => this.violation(text));
-    this.workload = new Workload(this);
-    this.guarantees = new Guarantees(this);
-    this.rebuilds = new RebuildCheck(this);
     this.network = new Network(this.scheduler, random, (party, atMs) => this.process.wake(party, atMs));
     for (const { number, n, r, w, level, rule, counter, strict } of this.buckets) {
       this.note(
         `bucket ${number}: N=${n} R=${r} W=${w} level ${level} ${counter ? 'counters' : rule === 0 ? 'siblings' : 'lww'}${strict ? ' strict' : ''}`,
       );
     }
+  }
+
+  /** The first process starts. */
+  begin(books: Bookkeeper): void {
+    this.books = books;
     this.process = this.startProcess();
+  }
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
   note(text: string): void {
@@ -121,11 +145,15 @@ export class World {
       memoryFor: (vnode, bytes) => this.memoryFor(vnode, bytes),
       note: (text) => this.note(text),
       violation: (text) => this.violation(text),
-      onGone: (vnode) => this.guarantees.forget(vnode),
-      onLoss: (vnode, replace) => this.lose(vnode, replace),
-      onWhole: (vnode) => this.rebuilds.whole(vnode),
-      onRecovered: (vnode) => this.guarantees.redeem(vnode),
-      onRemove: (vnode, place, key) => checkReaping(this, vnode, place, key),
+      onGone: (vnode) => this.books.left(vnode),
+      onLoss: (vnode, replace) =>
+        this.lose(vnode, () => {
+          replace();
+          return true;
+        }),
+      onWhole: (vnode) => this.books.whole(vnode),
+      onRecovered: (vnode) => this.books.recovered(vnode),
+      onRemove: (vnode, place, key) => this.books.removes(vnode, place, key),
       onStartFailed: (error) => {
         this.note(`the start fails: ${error.message}`);
         this.endProcess('process kill', 1_000);
@@ -133,12 +161,15 @@ export class World {
     });
   }
 
-  private lose(vnode: number, replace: () => void): void {
-    this.guarantees.lose(vnode, () => {
-      replace();
-      return true;
-    });
-    this.rebuilds.lost(vnode);
+  /** A virtual node loses what it has on its disk; `change` says whether all of it. */
+  lose(vnode: number, change: () => boolean): void {
+    this.books.loses(vnode, change);
+    this.lossesMs.push(this.scheduler.nowMs);
+  }
+
+  /** How many virtual nodes have lost something since. */
+  lossesSince(sinceMs: number): number {
+    return this.lossesMs.length - this.lossesMs.findLastIndex((lossMs) => lossMs < sinceMs) - 1;
   }
 
   /** The memory of an earlier process serves the next one, cleared: new memory costs more. */
@@ -153,7 +184,7 @@ export class World {
     const { process } = this;
     if (process.dead) return;
     // What engines had under way ends first, one way or the other: only then is it clear what there is.
-    this.closeBooks(process, end);
+    this.close(process, end);
     if (end === 'power cut') this.machine.cutPower(this.random);
     this.startAfter(downMs);
   }
@@ -164,17 +195,16 @@ export class World {
     this.note('the process is asked to stop');
     process.stop((marks, time) => {
       const whole = Array.from(marks.values()).every((mark) => mark !== undefined);
-      this.closeBooks(process, whole ? 'clean stop' : 'process kill');
+      this.close(process, whole ? 'clean stop' : 'process kill');
       this.machine.stopped(marks, time);
       this.startAfter(downMs);
     });
   }
 
-  private closeBooks(process: SimProcess, end: End): void {
+  private close(process: SimProcess, end: End): void {
     this.note(`the process ends: ${end}`);
     process.kill();
-    this.guarantees.close(process, end);
-    this.rebuilds.forget();
+    this.books.ended(process, end);
   }
 
   private startAfter(milliseconds: number): void {

@@ -242,6 +242,20 @@ class Hasty extends Pipeline {
   }
 }
 
+/** Is believed although its peers have not given it back yet what it lost. */
+class Believed extends VirtualNode {
+  private say: (() => void) | undefined;
+  constructor(parts: VirtualNodeParts) {
+    super({ ...parts, loss: undefined });
+    if (parts.loss !== undefined) this.say = parts.onWhole;
+  }
+  override poll(nowMs: number): number {
+    this.say?.();
+    this.say = undefined;
+    return super.poll(nowMs);
+  }
+}
+
 /** Calls a put cancelled that its coordinator may have taken. */
 class Unclaimed extends Claims {
   override cancel(caller: number, request: number): boolean {
@@ -285,6 +299,10 @@ export const WRONG: Readonly<Record<string, Parts>> = {
   'a flush that forgets a record': { ...PRODUCT, buffer: (...parts) => new Forgetful(...parts) },
   'a journal cut too early': { ...PRODUCT, journal: (...parts) => new CutEarly(...parts) },
   'tombstones reaped by time': { ...PRODUCT, virtualNode: (parts) => new ByTimeNode(parts) },
+  'a rebuild that is believed before it is proven': {
+    ...PRODUCT,
+    virtualNode: (parts) => new Believed(parts),
+  },
   'an acknowledgement before the write': { ...PRODUCT, pipeline: (...parts) => new Hasty(...parts) },
   'a retry after a claim': { ...PRODUCT, claims: (...parts) => new Unclaimed(...parts) },
   'preference lists with two virtual nodes of one node': {
