@@ -50,6 +50,7 @@ function simulate(flags: Flags): number {
       minutes: flags.minutes,
       faultsPerMinute: flags.faults,
       trace: flags.trace && ((line) => console.log(line)),
+      onMinute: process.stderr.isTTY && !flags.trace ? (minute) => progress(seed, minute, flags) : undefined,
     });
     verdicts.push(verdict);
     if (verdict.violations.length > 0) {
@@ -64,6 +65,12 @@ function simulate(flags: Flags): number {
   console.log(describe(verdicts, performance.now() - startedMs));
   console.log('no violation');
   return 0;
+}
+
+/** A line that is written over; a simulated hour takes a while. */
+function progress(seed: number, minute: number, { minutes }: Flags): void {
+  process.stderr.write(`\rseed ${seed}: ${minute} of ${minutes} simulated minutes\x1b[K`);
+  if (minute + 1 > minutes) process.stderr.write('\r\x1b[K');
 }
 
 function wholeNumber(text: string): number {

@@ -51,8 +51,9 @@ export class RingKeeper {
   join(node: NodeSpec): void {
     const { machine, replicas, slots } = this.world;
     const begun = beginJoin(machine.ring, node, replicas, slots);
-    this.world.note(`RING ${node.id} joins, capacity ${node.capacity}, ${node.vnodes} virtual nodes`);
     const joiner = changingNode(begun)!;
+    const names = slotsOfNodes([joiner]).map((slot, i) => `${slot} is ${node.id}.${i}`);
+    this.world.note(`RING ${node.id} joins, capacity ${node.capacity}: vnode ${names.join(', vnode ')}`);
     machine.add(joiner);
     this.keep(begun, () => {
       for (const slot of slotsOfNodes([joiner])) this.world.launch(slot);

@@ -11,6 +11,7 @@ import { World } from './world.js';
 
 const OPERATIONS_PER_SECOND = 60;
 const SLICE_MS = 100;
+const MINUTE_MS = 60_000;
 /** How often the trees of a virtual node are looked at; one after the other. */
 const TREES_MS = 5_000;
 const HEAL_MS = 12_000;
@@ -25,6 +26,8 @@ export interface RunOptions {
   readonly faultsPerMinute?: number;
   readonly parts?: Parts;
   readonly trace?: ((line: string) => void) | undefined;
+  /** Called after each simulated minute of the safety phase. */
+  readonly onMinute?: ((minute: number) => void) | undefined;
 }
 
 export interface Verdict {
@@ -55,7 +58,11 @@ export function run(options: RunOptions): Verdict {
   // As often as faults ask for: about one change to ten faults.
   const changes = new RingDriver(world, (options.faultsPerMinute ?? 1) / 10);
   const faults = new FaultDriver(world, options.faultsPerMinute ?? 1, changes);
-  pass(world, minutes * 60_000);
+  for (let minute = 1; minute <= minutes && isGood(world); minute++) {
+    pass(world, MINUTE_MS);
+    options.onMinute?.(minute);
+  }
+  pass(world, (minutes % 1) * MINUTE_MS);
   if (isGood(world)) {
     world.note('HEALING');
     faults.heal();

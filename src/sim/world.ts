@@ -1,5 +1,7 @@
 import type { RingletError } from '../base/errors.js';
-import { firstState } from '../ring/state.js';
+import { RULE_LWW } from '../messaging/frames.js';
+import { firstState, slotsOfNodes } from '../ring/state.js';
+import { LEVELS } from '../client/policy.js';
 import { otherOwners, ringOfState } from '../ring/live-ring.js';
 import { type Ring, STAYS } from '../ring/ring.js';
 import { type OwnerName, ownerName } from '../shard/hint-record.js';
@@ -97,10 +99,20 @@ export class World {
     this.machine = new Machine(ring);
     this.history = new History((text) => this.violation(text));
     this.network = new Network(this.scheduler, random, (party, atMs) => this.process.wake(party, atMs));
+    this.introduce();
+  }
+
+  /** The heading of the transcript. */
+  private introduce(): void {
+    const { nodes } = this.machine.ring;
+    for (const node of nodes) {
+      const slots = slotsOfNodes([node]).map((slot, i) => `${slot} is ${node.id}.${i}`);
+      this.note(`node ${node.id}, capacity ${node.capacity}: vnode ${slots.join(', vnode ')}`);
+    }
     for (const { number, n, r, w, level, rule, counter, strict } of this.buckets) {
-      this.note(
-        `bucket ${number}: N=${n} R=${r} W=${w} level ${level} ${counter ? 'counters' : rule === 0 ? 'siblings' : 'lww'}${strict ? ' strict' : ''}`,
-      );
+      const kind = counter ? 'counters' : rule === RULE_LWW ? 'lww' : 'siblings';
+      const durability = Object.entries(LEVELS).find(([, number]) => number === level)![0];
+      this.note(`bucket ${number}: N=${n} R=${r} W=${w} ${durability} ${kind}${strict ? ' strict' : ''}`);
     }
   }
 
