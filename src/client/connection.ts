@@ -21,11 +21,11 @@ import { RingTable } from '../messaging/ring-table.js';
 import { RingEndpoint } from '../messaging/ring-endpoint.js';
 import type { Endpoint } from '../messaging/transport.js';
 import { hasVnodeBit, setVnodeBit } from '../messaging/vnode-bits.js';
+import { AnswerWatch } from './answer-watch.js';
 import { CallerRing } from './caller-ring.js';
 import { DirectReader } from './direct-reader.js';
 import type { GetOrSetFlight } from './get-or-set.js';
 import { KeyRouter } from './key-router.js';
-import { Patience } from '../messaging/patience.js';
 import { LatencyRecorder } from './latencies.js';
 import { RequestMachine } from './request-machine.js';
 import type { FrameContext } from './request-frames.js';
@@ -67,7 +67,7 @@ export class Connection {
   private readonly layout: SharedLayout;
   private readonly bell: number;
   private readonly timer: NodeJS.Timeout;
-  private readonly patience = new Patience();
+  private readonly watch = new AnswerWatch();
   private flushing = false;
   /** Requests written since the last flush. */
   private unflushed = 0;
@@ -192,11 +192,11 @@ export class Connection {
     if (this.closed) return;
     const nowMs = this.clock.nowMs();
     if (this.endpoint.idle()) {
-      if (this.patience.goOn(nowMs)) this.pollSoon();
+      if (this.watch.goOn(nowMs)) this.pollSoon();
       else if (this.stayAlive()) this.listen();
       return;
     }
-    this.patience.hit();
+    this.watch.answered(nowMs);
     Atomics.store(this.control, this.bell, 0);
     const more = this.machine.poll(nowMs);
     this.endpoint.flush();
@@ -220,7 +220,7 @@ export class Connection {
   /** Few answers are worth looking for; for others the doorbell rings. */
   private wait(): void {
     if (!this.stayAlive()) return;
-    if (this.patience.begin(this.machine.pending, this.clock.nowMs())) this.pollSoon();
+    if (this.watch.begin(this.machine.pending, this.clock.nowMs())) this.pollSoon();
     else this.listen();
   }
 

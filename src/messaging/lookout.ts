@@ -39,7 +39,7 @@ export class Lookout {
   /** True: there is something, do not sleep. */
   spots(): boolean {
     if (Atomics.load(this.control, STORE_READER_EPOCH) !== this.epoch) this.meetOthers();
-    if (!this.coreIsFree() || !this.patience.begin(0, this.nowMs())) return false;
+    if (!this.coreIsFree() || !this.patience.begin(this.nowMs())) return false;
     while (this.endpoint.idle()) {
       if (!this.coreIsFree()) {
         this.patience.drop();

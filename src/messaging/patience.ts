@@ -1,7 +1,5 @@
-/** An answer that needs one hop there and one back is there by then, when a core is free. */
+/** The next frame of a caller that looks for its answers is there by then, when a core is free. */
 const PATIENCE_MS = 0.05;
-/** With more requests in flight there is other work to do than to look for an answer. */
-const MOST_PENDING = 4;
 /** Hits are worth one, misses cost two; above zero it pays. */
 const MOST_CREDIT = 16;
 const MISS = 2;
@@ -9,10 +7,9 @@ const MISS = 2;
 const PROBE_EVERY = 64;
 
 /**
- * Whether a caller with few requests in flight should look for the answer from its event loop for
- * a moment before it goes to sleep, and a virtual node for the next frame (lookout.ts). Sleeping costs
- * a wake-up on both sides, several times what the answer itself takes; looking costs a core. It learns
- * from its hits and misses: it stops by itself where more hops are needed than a core is free for.
+ * Whether a virtual node should look for the next frame for a moment before it goes to sleep
+ * (lookout.ts): sleeping costs a wake-up, several times what a short request itself takes; looking costs a
+ * core. It learns from its hits and misses: it stops by itself where the next frame does not come in time.
  */
 export class Patience {
   private credit = MOST_CREDIT;
@@ -20,9 +17,8 @@ export class Patience {
   private untilMs = 0;
 
   /** Begins a wait; false: sleep at once. */
-  begin(pending: number, nowMs: number): boolean {
+  begin(nowMs: number): boolean {
     this.untilMs = 0;
-    if (pending > MOST_PENDING) return false;
     if (this.credit <= 0 && ++this.sinceProbe < PROBE_EVERY) return false;
     this.sinceProbe = 0;
     this.untilMs = nowMs + PATIENCE_MS;

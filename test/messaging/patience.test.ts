@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { Patience } from '../../src/messaging/patience.js';
 
-/** Waits that begin, as a list: true where the caller looked for its answer. */
+/** Waits that begin, as a list: true where it looked. */
 function waits(patience: Patience, count: number, answered: boolean): boolean[] {
   return Array.from({ length: count }, (_, i) => {
-    const began = patience.begin(1, i);
+    const began = patience.begin(i);
     if (began && answered) patience.hit();
     else patience.goOn(i + 1);
     return began;
@@ -14,17 +14,12 @@ function waits(patience: Patience, count: number, answered: boolean): boolean[] 
 describe('patience', () => {
   test('ends 50 µs after it began, and is over with the answer', () => {
     const patience = new Patience();
-    expect(patience.begin(1, 10)).toBe(true);
+    expect(patience.begin(10)).toBe(true);
     expect(patience.goOn(10.04)).toBe(true);
     expect(patience.goOn(10.06)).toBe(false);
-    expect(patience.begin(1, 20)).toBe(true);
+    expect(patience.begin(20)).toBe(true);
     patience.hit();
     expect(patience.goOn(20.01)).toBe(false);
-  });
-
-  test('with five requests in flight there is none', () => {
-    expect(new Patience().begin(4, 0)).toBe(true);
-    expect(new Patience().begin(5, 0)).toBe(false);
   });
 
   test('stops where answers do not come in time, and tries one wait in 64', () => {
@@ -43,6 +38,6 @@ describe('patience', () => {
   test('an idle look without a wait costs no credit', () => {
     const patience = new Patience();
     for (let i = 0; i < 100; i++) expect(patience.goOn(i)).toBe(false);
-    expect(patience.begin(1, 200)).toBe(true);
+    expect(patience.begin(200)).toBe(true);
   });
 });
