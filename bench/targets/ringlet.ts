@@ -28,6 +28,11 @@ export interface RingletSpec {
   readonly directReads?: boolean;
   /** `server`: any virtual node takes a request. */
   readonly coordination?: 'client' | 'server';
+  /** `off`: background work is never held back for requests. */
+  readonly foregroundP99Ms?: number | 'off';
+  /** Room for virtual nodes that join; the store's default if it is not given. */
+  readonly maxVnodes?: number;
+  readonly allowFaults?: boolean;
   /** Data directory; not used by the memory engine. */
   readonly directory: string;
 }
@@ -44,8 +49,21 @@ export async function openRinglet(spec: RingletSpec): Promise<HostStore> {
   const { open } = await import('../../src/index.js');
   const { engine, directory: data, maxValueBytes: valueBytes } = spec;
   const { nodes, capacity, memoryMiB, directReads, coordination } = spec;
+  const { foregroundP99Ms, maxVnodes, allowFaults } = spec;
   return await open(
-    given({ engine, data, nodes, capacity, memoryMiB, valueBytes, directReads, coordination }),
+    given({
+      engine,
+      data,
+      nodes,
+      capacity,
+      memoryMiB,
+      valueBytes,
+      directReads,
+      coordination,
+      foregroundP99Ms,
+      maxVnodes,
+      allowFaults,
+    }),
   );
 }
 

@@ -35,7 +35,7 @@ export const LIMITS = {
   hints: 1 << 18,
   /** Handing over: hints on their way, and bytes given to the transport per turn (one record may be longer). */
   hintsInFlight: 64,
-  hintBytesPerTurn: 64 << 10,
+  hintBytesPerTurn: 16 << 10,
   /** Bytes of one ring buffer between a caller and a virtual node, and between virtual nodes. */
   callerRingBytes: 128 << 10,
   vnodeRingBytes: 256 << 10,
@@ -92,9 +92,11 @@ export const LIMITS = {
   treeListedKeys: 16_384,
   treeListedBytes: 1 << 20,
   /** Bytes of records in one frame of an exchange, unless one record has more. */
-  treePageBytes: 64 << 10,
+  treePageBytes: 16 << 10,
   /** Admission of background work: how often it is adapted, the p99 that the foreground shall keep, the least share of the thread's time. */
   admissionWindowMs: 100,
+  /** How long a slice lasts, and a request may have to wait for it, give or take a step. */
+  sliceMs: 0.3,
   foregroundP99Ms: 2,
   maxForegroundP99Ms: 10_000,
   backgroundShare: 0.1,

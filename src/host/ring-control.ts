@@ -264,9 +264,9 @@ export class HostRing implements RingControl {
 
   private async afterChange(before: RingState, node: ChangingNode): Promise<void> {
     if (before.change!.kind === 'leave') {
-      const going = this.dismiss(node);
       // Threads that do not serve, such as those of a joiner that was abandoned, may never end.
       this.busy = this.serves(node);
+      const going = this.dismiss(node);
       if (this.busy) await going;
       this.busy = false;
     }

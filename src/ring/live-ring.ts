@@ -14,7 +14,7 @@ export function ringOfState(state: RingState): Ring {
   const nodeOf = (slot: number): number => vnodes[slot]!.nodeIndex;
   const old = flat(from, to, length, nodeOf);
   const next = flat(to, from, length, nodeOf);
-  const moves = moving ? movesOf(state, old, next, length) : undefined;
+  const moves = moving ? movesOf(state, movedPartitions(state, from, to), old, next, length) : undefined;
   const isNew = (p: number): boolean =>
     change?.phase === 'cleaning' || (moving && moves!.state[p] !== MOVING);
   const preference = Int32Array.from(old, (slot, at) => (isNew(Math.floor(at / length)) ? next[at]! : slot));
@@ -79,11 +79,17 @@ function flat(
   return table;
 }
 
-function movesOf(state: RingState, old: Int32Array, next: Int32Array, length: number): Moves {
+function movesOf(
+  state: RingState,
+  movedNow: readonly number[],
+  old: Int32Array,
+  next: Int32Array,
+  length: number,
+): Moves {
   const { partitions } = state;
   const { since, replicas, handed, compared } = state.change!;
   const moved = new Uint8Array(partitions).fill(STAYS);
-  for (const p of movedPartitions(state)) moved[p] = handed[p] === 0 ? MOVING : HANDED;
+  for (const p of movedNow) moved[p] = handed[p] === 0 ? MOVING : HANDED;
   const other = Int32Array.from(next, (slot, at) =>
     moved[Math.floor(at / length)] === MOVING ? slot : old[at]!,
   );

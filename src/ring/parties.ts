@@ -1,11 +1,13 @@
 import { changingNode, membersOf, type RingNode, type RingState, slotsOfNodes } from './state.js';
 
 /** Partitions whose set of owners changes for any n in use, ascending. */
-export function movedPartitions(state: RingState): number[] {
+export function movedPartitions(
+  state: RingState,
+  from: readonly number[][] = walks(state, 'from'),
+  to: readonly number[][] = walks(state, 'to'),
+): number[] {
   const { change, partitions } = state;
   if (change === undefined) return [];
-  const from = walks(state, 'from');
-  const to = walks(state, 'to');
   return Array.from({ length: partitions }, (_, p) => p).filter((p) =>
     change.replicas.some((n) => !sameSet(from[p]!, to[p]!, n)),
   );

@@ -152,3 +152,8 @@ export function epochOf(
   sha1Into(text, text.length, digest);
   return digest[0]! >>> 0 || 1;
 }
+
+/** Their numbers, ascending. */
+export function everyPartition({ partitions }: Pick<Ring, 'partitions'>): number[] {
+  return Array.from({ length: partitions }, (_, partition) => partition);
+}

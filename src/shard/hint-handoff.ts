@@ -77,16 +77,17 @@ export class HintHandoff implements Service {
     const { admission } = pipeline;
     this.nowMs = nowMs;
     if (!loader.done) {
-      admission.slice('handoff', nowMs, () => loader.step());
+      admission.slice('handoff', nowMs, () => {
+        loader.step();
+        return !loader.done;
+      });
       return Math.max(nowMs, admission.nextMs);
     }
     this.expire();
     let more = false;
     // What is delivered could not be let go, and would be sent again.
     if (hints.count > 0 && !this.parts.env.retains()) {
-      const send = (): void => {
-        more = this.send();
-      };
+      const send = (): boolean => (more = this.send()) && this.onItsWay.size < LIMITS.hintsInFlight;
       if (!admission.slice('handoff', nowMs, send)) more = true;
     }
     if (hints.count !== this.published) {

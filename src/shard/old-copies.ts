@@ -1,6 +1,6 @@
 import { paddedWords } from '../base/memory.js';
 import { keepsCopies } from '../ring/live-ring.js';
-import type { Cleaning } from '../ring/ring.js';
+import { type Cleaning, everyPartition } from '../ring/ring.js';
 import type { Engine } from '../storage/engine.js';
 import { DURABLE, type Pipeline } from '../storage/pipeline.js';
 import {
@@ -20,7 +20,7 @@ import type { RingSource } from './ring-source.js';
 import type { Service } from './service.js';
 import { EngineWalk, IndexWalk } from './trees/walks.js';
 
-const PAUSE_MS = 2;
+const PAUSE_MS = 1;
 const LOOK_MS = 20;
 const REPORT_MS = 1_000;
 
@@ -72,10 +72,11 @@ export class OldCopies implements Service {
     if (cleaning.since !== this.since) this.begin(cleaning);
     if (!this.finished) {
       if (!source.announced(cleaning.since)) return nowMs + LOOK_MS;
-      this.finished = this.step(cleaning);
-      if (this.finished) this.sync();
+      const { admission } = this.parts.pipeline;
+      admission.slice('copies', nowMs, () => this.step(cleaning));
+      if (!this.finished) return Math.max(nowMs + PAUSE_MS, admission.nextMs);
+      this.sync();
     }
-    if (!this.finished) return nowMs + PAUSE_MS;
     if (!this.synced) return nowMs + LOOK_MS;
     if (nowMs >= this.reportMs) {
       this.reportMs = nowMs + REPORT_MS;
@@ -105,24 +106,25 @@ export class OldCopies implements Service {
     this.reportMs = 0;
   }
 
-  /** True when nothing is left to do. */
+  /** True if there is more to do at once. */
   private step(cleaning: Cleaning): boolean {
     const { env, hints, loader } = this.parts;
     if (!loader.done) return false;
-    if (env.ring.vnodes[env.ordinal]!.node === cleaning.leaver) return hints.count === 0;
-    if (this.queue.length > 0) {
-      this.drop();
+    if (env.ring.vnodes[env.ordinal]!.node === cleaning.leaver) {
+      this.finished = hints.count === 0;
       return false;
     }
+    if (this.queue.length > 0) return this.drop();
     if (this.walk instanceof IndexWalk && this.walk.moved) this.walk = undefined;
-    if (this.walk === undefined && !this.begun()) return false;
+    if (this.walk === undefined && !this.begun(cleaning)) return false;
     const ended = this.walk!.step((words, at) => this.look(cleaning, words, at));
-    return ended && this.queue.length === 0;
+    this.finished = ended && this.queue.length === 0;
+    return !this.finished;
   }
 
   /** Behind everything that was written while copies still came. */
-  private begun(): boolean {
-    const { engine, pipeline, completions, env } = this.parts;
+  private begun(cleaning: Cleaning): boolean {
+    const { engine, pipeline, completions } = this.parts;
     if (engine === undefined) {
       this.walk = new IndexWalk(pipeline);
       return true;
@@ -132,8 +134,19 @@ export class OldCopies implements Service {
       this.arrived = !completions.awaitEngine(() => (this.arrived = true));
     }
     if (!this.arrived) return false;
-    this.walk = new EngineWalk(engine, pipeline, 0, env.ring.partitions);
+    this.walk = new EngineWalk(engine, pipeline, this.lost(cleaning));
     return true;
+  }
+
+  /** Partitions of which it kept copies and does not any more, for some n. */
+  private lost({ before, beforeLength }: Cleaning): number[] {
+    const { ring, ordinal } = this.parts.env;
+    return everyPartition(ring).filter((partition) => {
+      const first = partition * beforeLength;
+      const place = before.subarray(first, first + beforeLength).indexOf(ordinal);
+      const replicas = Array.from({ length: beforeLength }, (_, i) => i + 1);
+      return place >= 0 && replicas.some((n) => n > place && !keepsCopies(ring, partition, n, ordinal));
+    });
   }
 
   private look({ before, beforeLength }: Cleaning, words: Int32Array, at: number): void {
@@ -150,11 +163,13 @@ export class OldCopies implements Service {
     this.queue.push({ hash: words[at + W_KEY_HASH]!, partition, bucket, key });
   }
 
-  private drop(): void {
+  /** False if there is no room now. */
+  private drop(): boolean {
     const { pipeline } = this.parts;
     for (let next = this.queue.at(-1); next !== undefined; next = this.queue.at(-1)) {
-      if (pipeline.remove(next, paddedWords(next.key), next.key) !== 'ready') return;
+      if (pipeline.remove(next, paddedWords(next.key), next.key) !== 'ready') return false;
       this.queue.pop();
     }
+    return true;
   }
 }

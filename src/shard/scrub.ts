@@ -81,6 +81,7 @@ export class Scrub implements Service {
     let end = false;
     const ran = pipeline.admission.slice('scrub', nowMs, () => {
       end = this.inJournal ? this.journalSlice() : this.engineSlice();
+      return false;
     });
     if (!ran) return Math.max(nowMs + 1, pipeline.admission.nextMs);
     this.nextMs = nowMs + (end ? this.everyMs : this.pauseMs);

@@ -1,4 +1,4 @@
-import type { Ring } from '../ring/ring.js';
+import { everyPartition, type Ring } from '../ring/ring.js';
 import type { Engine } from '../storage/engine.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import type { Completions } from './completions.js';
@@ -57,8 +57,10 @@ export class StorageWalk implements Service {
     this.nextMs = nowMs + PAUSE_MS;
     if (this.phase === 'waiting') return this.nextMs;
     const { admission } = this.parts.pipeline;
-    const step = (): void => {
-      if (this.step()) this.phase = 'idle';
+    const step = (): boolean => {
+      if (!this.step()) return true;
+      this.phase = 'idle';
+      return false;
     };
     if (!admission.slice('walk', nowMs, step)) this.nextMs = Math.max(nowMs + 1, admission.nextMs);
     return this.nextMs;
@@ -92,6 +94,6 @@ export class StorageWalk implements Service {
     const { env, pipeline } = this.parts;
     return this.engine === undefined
       ? new IndexWalk(pipeline)
-      : new EngineWalk(this.engine, pipeline, 0, env.ring.partitions);
+      : new EngineWalk(this.engine, pipeline, everyPartition(env.ring));
   }
 }

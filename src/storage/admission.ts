@@ -2,10 +2,16 @@ import { LIMITS } from '../base/limits.js';
 import { LatencyWindow } from './latency-window.js';
 
 /** Background work, each kind with a turn of its own. */
-export type Work = 'engine' | 'handoff' | 'trees' | 'scrub' | 'walk' | 'expiry' | 'reaping' | 'backup';
+export type Work =
+  'engine' | 'handoff' | 'trees' | 'copies' | 'scrub' | 'walk' | 'expiry' | 'reaping' | 'backup';
 
 /** A kind that was refused and does not ask again for so long has nothing to do any more. */
 const FORGOTTEN_MS = 200;
+/** Steps of a slice, where no clock ends it. */
+const MOST_STEPS = 64;
+
+/** A little of some work. True if there is more of it to do at once. */
+export type WorkStep = () => boolean;
 
 /**
  * The admission controller of the paper (§6.5): background work of a virtual node runs in slices,
@@ -17,8 +23,12 @@ const FORGOTTEN_MS = 200;
  * below it grows by a quarter. It never falls below a floor, or hints would wait for ever, and it is
  * whole while nobody asks for anything.
  *
- * A slice that took d milliseconds is followed by a rest of d·(1/share − 1), in which requests are
- * served. Of several kinds that wait the one goes first that waits longest.
+ * Work is done in small steps. A slice ends with the first step after LIMITS.sliceMs, which is what a
+ * request waits at most; one that took d milliseconds is followed by a rest of d·(1/share − 1), in
+ * which requests are served. Of several kinds that wait the one goes first that waits longest. What
+ * cannot wait, such as the answer to a peer's question, is {@link spend}t at once and rested for.
+ *
+ * With an infinite target nothing waits: steps run whenever somebody asks, without a rest.
  */
 export class Admission {
   private readonly nowMs: () => number;
@@ -32,7 +42,10 @@ export class Admission {
   private granted = 0;
   private held = 0;
 
-  /** @param nowMs monotonic; measures the slices */
+  /**
+   * @param nowMs monotonic; measures the slices
+   * @param targetMs p99 that the foreground shall keep; infinite: nothing is held back
+   */
   constructor(nowMs: () => number, targetMs: number = LIMITS.foregroundP99Ms) {
     this.nowMs = nowMs;
     this.targetMs = targetMs;
@@ -78,25 +91,31 @@ export class Admission {
   }
 
   /** Runs a slice if it is time for one, and this work's turn; else says no, and changes nothing. */
-  slice(work: Work, nowMs: number, run: () => void): boolean {
-    if (this.targetMs === Number.POSITIVE_INFINITY) {
-      this.granted++;
-      run();
-      return true;
-    }
+  slice(work: Work, nowMs: number, step: WorkStep): boolean {
     if (nowMs < this.restUntilMs || !this.isNext(work, nowMs)) {
       this.note(work, nowMs);
       return false;
     }
     this.waiting.delete(work);
     this.granted++;
-    const beginMs = this.nowMs();
-    run();
-    this.restUntilMs = beginMs + (this.nowMs() - beginMs) / this.current;
+    this.spend(() => {
+      const untilMs = this.nowMs() + LIMITS.sliceMs;
+      for (let steps = 1; step() && steps < MOST_STEPS && this.nowMs() < untilMs; steps++);
+    });
     return true;
   }
 
+  /** Runs what cannot wait; later slices wait for it. */
+  spend(run: () => void): void {
+    const beginMs = this.nowMs();
+    run();
+    if (this.targetMs === Number.POSITIVE_INFINITY) return;
+    const tookMs = this.nowMs() - beginMs;
+    this.restUntilMs = Math.max(this.restUntilMs, beginMs) + tookMs / this.current;
+  }
+
   private isNext(work: Work, nowMs: number): boolean {
+    if (this.targetMs === Number.POSITIVE_INFINITY) return true;
     const mine = this.waiting.get(work)?.sinceMs ?? nowMs;
     for (const [other, { sinceMs, askedMs }] of this.waiting) {
       if (nowMs - askedMs > FORGOTTEN_MS) this.waiting.delete(other);

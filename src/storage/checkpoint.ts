@@ -13,10 +13,10 @@ import type { ObjectBuffer } from './object-buffer.js';
 import { PlacesByPartition } from './places.js';
 import { bucketAt, keyAt, keyLengthAt, KIND_REMOVED, kindAt, lengthAt, partitionAt } from './record.js';
 
-/** Records looked at, and records and bytes given to the engine, between two polls. */
-const SCAN_BUDGET = 4_096;
-const PUT_BUDGET = 512;
-const PUT_BYTES = 1 << 20;
+/** Records looked at, and records and bytes given to the engine, in a step. */
+const SCAN_BUDGET = 512;
+const PUT_BUDGET = 64;
+const PUT_BYTES = 128 << 10;
 /**
  * Records and bytes of a transaction. A tree of copy-on-write pages writes each page that it
  * touches once per transaction, and records of one partition lie together.

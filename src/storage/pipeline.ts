@@ -58,6 +58,9 @@ export interface PipelineOptions {
   readonly onProgress: () => void;
 }
 
+/** Steps of a checkpoint per turn while somebody waits for it. */
+const PRESSED_STEPS = 8;
+
 /**
  * The way of a record: object buffer → journal written → journal synced → engine. Knows no thread
  * and no timer: {@link begin} opens a turn of the virtual node, {@link end} closes it.
@@ -325,8 +328,12 @@ export class Pipeline {
         checkpoint.start();
       }
     }
-    if (this.pressed(checkpoint)) checkpoint.step();
-    else if (checkpoint.busy) this.admission.slice('engine', nowMs, () => checkpoint.step());
+    const step = (): boolean => {
+      checkpoint.step();
+      return checkpoint.busy;
+    };
+    if (this.pressed(checkpoint)) for (let left = PRESSED_STEPS; left > 0 && step(); left--);
+    else if (checkpoint.busy) this.admission.slice('engine', nowMs, step);
     else checkpoint.step();
   }
 

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { RingFact } from '../../src/ring/state.js';
 import { OldCopies, type OldCopiesParts } from '../../src/shard/old-copies.js';
+import { Admission } from '../../src/storage/admission.js';
 import { DURABLE } from '../../src/storage/pipeline.js';
 
 it('that copies have gone is reported once their removal is synced, and again until it is known', () => {
@@ -14,7 +15,7 @@ it('that copies have gone is reported once their removal is synced, and again un
   const parts = {
     env: { ring, ordinal: 0 },
     source: { announced: () => true, report: (facts: RingFact[]) => reports.push(...facts) },
-    pipeline: { buffer: { lastSequence: 41 } },
+    pipeline: { buffer: { lastSequence: 41 }, admission: new Admission(() => 0) },
     engine: undefined,
     completions: {
       awaitLevel: (sequence: number, level: number, done: () => void) =>

@@ -71,8 +71,8 @@ export class Expiry implements Service, Lister {
     if (leftMs > 0) return (this.nextMs = nowMs + Math.min(LATE_MS, Math.max(SOON_MS, leftMs)));
     const { admission } = pipeline;
     this.nextMs = nowMs + 1;
-    if (!admission.slice('expiry', nowMs, () => this.expire(nowMs, expiryMs)))
-      this.nextMs = Math.max(this.nextMs, admission.nextMs);
+    const step = (): boolean => this.expire(nowMs, expiryMs);
+    if (!admission.slice('expiry', nowMs, step)) this.nextMs = Math.max(this.nextMs, admission.nextMs);
     return this.nextMs;
   }
 
@@ -92,16 +92,18 @@ export class Expiry implements Service, Lister {
     if (isSettled(this.parts.env.ring)) this.unknown = true;
   }
 
-  private expire(nowMs: number, expiryMs: number): void {
+  /** True if there may be more. */
+  private expire(nowMs: number, expiryMs: number): boolean {
     const { list } = this;
     for (let left = BUDGET; left > 0; left--) {
       const name = list.take(expiryMs);
-      if (name === undefined) break;
+      if (name === undefined) return false;
       if (this.expireOne(name, expiryMs)) continue;
       list.add(name, expiryMs);
       this.nextMs = nowMs + PAUSE_MS;
-      return;
+      return false;
     }
+    return true;
   }
 
   /** False if there was no room. */

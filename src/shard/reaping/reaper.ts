@@ -87,7 +87,8 @@ export class Reaper implements Service, Lister {
 
   poll(nowMs: number): number {
     this.nowMs = nowMs;
-    const nextMs = Math.min(this.stand.poll(nowMs), this.reap());
+    const reapMs = this.reap();
+    const nextMs = Math.min(this.stand.poll(nowMs), reapMs);
     const waiting = this.batches.reduce((sum, { keys }) => sum + keys.length, this.graveyard.size);
     if (waiting !== this.published) {
       this.published = waiting;
@@ -126,9 +127,10 @@ export class Reaper implements Service, Lister {
     if (dueMs > nowMs) return dueMs;
     this.nextBatchMs = nowMs + BATCH_MS;
     if (this.batches.length >= LIMITS.reapBatches || !this.possible) return this.nextBatchMs;
-    const collect = (): void => {
+    const collect = (): boolean => {
       const batch = new Batch(this.collect(), nowMs);
       if (batch.keys.length > 0) this.batches.push(batch);
+      return false;
     };
     const { admission } = this.parts.pipeline;
     if (admission.slice('reaping', nowMs, collect)) return nowMs;
@@ -194,9 +196,8 @@ export class Reaper implements Service, Lister {
       if (ordinal !== env.ordinal) this.messages.ask(ordinal, batch.request, batch.round, batch.keys);
     }
     const { request } = batch;
-    this.stand.examine(batch.round, batch.keys, this.nowMs, (good) =>
-      this.answered(env.ordinal, request, good),
-    );
+    const done = (good: boolean[]): void => this.answered(env.ordinal, request, good);
+    this.stand.ask({ round: batch.round, keys: batch.keys, untilMs: batch.untilMs, done });
     return true;
   }
 
@@ -211,9 +212,9 @@ export class Reaper implements Service, Lister {
       this.messages.answer(from, request, OUT_STALE_RING, []);
     } else {
       const round = words[at + 6]! as Round;
-      this.stand.examine(round, readKeys(words, bytes, at), env.clock.nowMs(), (good) =>
-        this.messages.answer(from, request, OK, good),
-      );
+      const done = (good: boolean[]): void => this.messages.answer(from, request, OK, good);
+      const untilMs = env.clock.nowMs() + ANSWER_MS;
+      this.stand.ask({ round, keys: readKeys(words, bytes, at), untilMs, done });
     }
   };
 

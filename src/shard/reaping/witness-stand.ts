@@ -21,6 +21,18 @@ interface Hidden extends Condemned {
   readonly sinceMs: number;
 }
 
+/** About keys, in one of the rounds of their reaping. */
+export interface Question {
+  readonly round: Round;
+  readonly keys: readonly Condemned[];
+  /** Nobody waits for the answer any more. */
+  readonly untilMs: number;
+  readonly done: (good: boolean[]) => void;
+}
+
+/** Each virtual node has so many batches under way, and gives up a question after some seconds. */
+const MOST_QUESTIONS = LIMITS.reapBatches * LIMITS.virtualNodes;
+
 export interface StandParts {
   readonly env: VnodeEnvironment;
   readonly pipeline: Pipeline;
@@ -40,13 +52,21 @@ export class WitnessStand {
   private readonly digest = new Digest();
   /** By digest, in the order of their hiding. */
   private readonly hidden = new Map<string, Hidden>();
+  private readonly questions: Question[] = [];
 
   constructor(parts: StandParts) {
     this.parts = parts;
   }
 
-  /** Calls back with a yes or no per key, once all that the answer rests on is synced; maybe never. */
-  examine(round: Round, keys: readonly Condemned[], nowMs: number, done: (good: boolean[]) => void): void {
+  /**
+   * Calls back with a yes or no per key, once there was a slice for the question and all that the answer
+   * rests on is synced; maybe never, and certainly not for a question that nobody waits for any more.
+   */
+  ask(question: Question): void {
+    if (this.questions.length < MOST_QUESTIONS) this.questions.push(question);
+  }
+
+  private examine({ round, keys, done }: Question, nowMs: number): void {
     const { pipeline, completions } = this.parts;
     const good = keys.map((key) => (round === REMOVE ? this.remove(key, nowMs) : this.prove(key)));
     if (round === HIDE) keys.forEach((key, i) => good[i]! && this.hide(key, nowMs));
@@ -124,13 +144,31 @@ export class WitnessStand {
     if (at >= 0 && this.isThis(condemned, at)) this.parts.trees.show(this.parts.replica.wordsOf(at), at);
   }
 
-  /** The ring is another one: nothing of before is removed. */
+  /** The ring is another one: nothing of before is removed, and nobody wants to know it any more. */
   ringChanged(): void {
+    this.questions.length = 0;
     for (const condemned of this.hidden.values()) this.show(condemned);
   }
 
-  /** What was not removed in time comes back into the trees. Returns when to be called next. */
+  /** Answers what was asked, and what was not removed in time comes back into the trees. Returns when to be called next. */
   poll(nowMs: number): number {
+    return Math.min(this.answer(nowMs), this.showAgain(nowMs));
+  }
+
+  private answer(nowMs: number): number {
+    const { questions } = this;
+    while (questions.length > 0 && questions[0]!.untilMs < nowMs) questions.shift();
+    if (questions.length === 0) return Number.POSITIVE_INFINITY;
+    const { admission } = this.parts.pipeline;
+    const next = (): boolean => {
+      this.examine(questions.shift()!, nowMs);
+      return questions.length > 0;
+    };
+    admission.slice('reaping', nowMs, next);
+    return questions.length === 0 ? Number.POSITIVE_INFINITY : Math.max(nowMs + 1, admission.nextMs);
+  }
+
+  private showAgain(nowMs: number): number {
     for (const condemned of this.hidden.values()) {
       if (nowMs < condemned.sinceMs + HIDDEN_MS) return condemned.sinceMs + HIDDEN_MS;
       this.show(condemned);

@@ -205,10 +205,11 @@ export class AntiEntropy implements Service {
     const urgency = ({ vnode, soon }: Peer): number => (this.wants(vnode) ? 2 : 0) + (soon ? 1 : 0);
     waiting.sort((a, b) => urgency(b) - urgency(a) || a.triedMs - b.triedMs);
     for (const peer of waiting) {
-      const roots = this.world.trees.set.sharedRoots(peer.vnode);
-      peer.shares = roots.length > 0;
+      const { set } = this.world.trees;
+      peer.shares = set.sharedRoots(peer.vnode).length > 0;
       peer.soon = false;
-      if (!peer.shares) continue;
+      const roots = set.rootsToAsk(peer.vnode);
+      if (roots.length === 0) continue;
       peer.triedMs = nowMs;
       this.peerWasWhole = env.isWhole(peer.vnode);
       this.begunUnder = env.ring;

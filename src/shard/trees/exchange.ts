@@ -14,6 +14,7 @@ import {
   TREE_RECORDS_AT,
   TREE_WORDS_AT,
 } from '../../messaging/frames.js';
+import type { WorkStep } from '../../storage/admission.js';
 import { Digest, numberOf } from './digest.js';
 import { collectPage, Listing } from './listing.js';
 import { addChildren } from './nodes.js';
@@ -46,9 +47,6 @@ type Phase =
   | 'taking'
   | 'pushing'
   | 'pausing';
-
-/** Between two pages of records: repair is never in a hurry. */
-const PAUSE_MS = 2;
 
 /**
  * The side of an exchange that asks (paper §4.7): compares trees with one peer from the roots down
@@ -233,7 +231,7 @@ export class Exchange {
   private compareLists(ours: Listing): void {
     this.cut ||= ours.cut;
     // Whoever lacks nearly everything takes what was listed: every record brings it further.
-    const greedy = this.world.rebuilding.partial;
+    const greedy = this.world.rebuilding.partial || !ours.cut;
     if (this.cut && this.found.length > 1 && !greedy) {
       this.tooMany = true;
       this.finish('more');
@@ -258,15 +256,16 @@ export class Exchange {
   /** First take what the peer has, so that what we then send is merged already. */
   private nextPage(): void {
     this.phase = 'pausing';
-    this.untilMs = this.nowMs + PAUSE_MS;
+    this.untilMs = this.nowMs;
   }
 
-  private turnPage(ours: Listing): void {
+  /** Never more to do at once: an answer is waited for. */
+  private turnPage(ours: Listing): false {
     if (this.wanted.length > 0) {
       this.phase = 'fetching';
       this.heardMs = this.nowMs;
       this.world.frames.fetch(this.question(), this.listRequest, this.wanted.slice(0, LIMITS.treeNodes));
-      return;
+      return false;
     }
     const { records, next } = collectPage(ours, this.surplus, this.pushed, (record) => {
       this.digest.ofRecord(record, 0);
@@ -282,6 +281,7 @@ export class Exchange {
     } else {
       this.finish(this.more ? 'more' : this.differed ? 'repaired' : 'equal');
     }
+    return false;
   }
 
   private records(words: Int32Array, bytes: Uint8Array, at: number): void {
@@ -293,11 +293,15 @@ export class Exchange {
     this.phase = 'taking';
     this.wanted.splice(0, done);
     const deadlineMs = frameDeadline(words, at);
-    this.world.inflow.take(words, bytes, at + TREE_RECORDS_AT, words[at + 7]!, deadlineMs, (good) => {
+    const taken = (good: boolean): void => {
       if (this.end !== undefined) return;
       if (good) this.nextPage();
       else this.finish('failed');
-    });
+    };
+    const { inflow, pipeline } = this.world;
+    pipeline.admission.spend(() =>
+      inflow.take(words, bytes, at + TREE_RECORDS_AT, words[at + 7]!, deadlineMs, taken),
+    );
   }
 
   /** Returns when to be called next. */
@@ -339,7 +343,7 @@ export class Exchange {
   }
 
   /** Listing and sending wait for their turn; to be asked, to merge and to answer does not. */
-  private inSlice(work: () => void): void {
+  private inSlice(work: WorkStep): void {
     this.world.pipeline.admission.slice('trees', this.nowMs, work);
   }
 

@@ -29,8 +29,7 @@ interface Parts {
 }
 
 /**
- * The keys below some nodes with the digests of what is stored for them, collected a slice per
- * turn. What is written meanwhile may be in it or not: a key that is sent in vain changes nothing.
+ * The keys below some nodes with the digests of what is stored for them, collected a little at a time. What is written meanwhile may be in it or not: a key that is sent in vain changes nothing.
  */
 export class Listing {
   /** There is more than one exchange may hold: take fewer nodes. */
@@ -68,17 +67,19 @@ export class Listing {
     return this.entries[i]!.high;
   }
 
-  step(): void {
-    if (this.done || !this.arrived) return;
+  /** True if there is more to do at once. */
+  step(): boolean {
+    if (this.done || !this.arrived) return false;
     if (this.walk instanceof IndexWalk && this.walk.moved) this.beginAnew();
     const walk = (this.walk ??= this.nextWalk());
     if (walk === undefined) {
       this.done = true;
-      return;
+      return false;
     }
     const ended = walk.step(this.visit);
     if (ended) this.walk = undefined;
     if (this.cut) this.done = true;
+    return !this.done;
   }
 
   /** With an engine a range per partition, else everything at once. */
@@ -86,7 +87,7 @@ export class Listing {
     const { engine, pipeline } = this.parts;
     const partition = this.partitions.pop();
     if (partition === undefined) return undefined;
-    if (engine !== undefined) return new EngineWalk(engine, pipeline, partition, partition + 1);
+    if (engine !== undefined) return new EngineWalk(engine, pipeline, [partition]);
     this.partitions.length = 0;
     return new IndexWalk(pipeline);
   }
@@ -164,4 +165,4 @@ export function collectPage(
 }
 
 /** Records read for one frame: each may be a read of the engine. */
-const LOOKED_AT = 256;
+const LOOKED_AT = 128;

@@ -6,13 +6,13 @@ import type { TreeSet } from './tree-set.js';
 import { EngineWalk, IndexWalk } from './walks.js';
 
 /**
- * Fills the trees after a start, while writes go on. Whatever happens meanwhile, a key is *counted*
- * at most once: its newest record is in the trees if and only if the key is counted, and at the end
- * all are. The two ways differ in how they tell whether a key is counted.
+ * Fills the trees of some partitions, or of all after a start, while writes go on; those of the others
+ * stand. Whatever happens meanwhile, a key is *counted* at most once: its newest record is in the trees if
+ * and only if the key is counted, and at the end all are. The two ways differ in how they tell whether a key is counted.
  */
 export interface Rebuild {
-  /** Does a slice; true when all keys are counted. */
-  step(): boolean;
+  /** Does a little; `done` when all keys are counted. */
+  step(): 'done' | 'more' | 'waiting';
   /** A record was appended at `at` in place of `before`, which is undefined for a new key. */
   replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void;
 }
@@ -31,6 +31,7 @@ export class EngineRebuild implements Rebuild {
   private readonly pipeline: Pipeline;
   private readonly engine: Engine;
   private readonly walk: EngineWalk;
+  private readonly partitions: ReadonlySet<number>;
   private readonly since: number;
   private arrived: boolean;
 
@@ -39,12 +40,17 @@ export class EngineRebuild implements Rebuild {
     pipeline: Pipeline,
     engine: Engine,
     completions: Completions,
-    partitions: number,
+    partitions: ReadonlySet<number>,
   ) {
     this.set = set;
     this.pipeline = pipeline;
     this.engine = engine;
-    this.walk = new EngineWalk(engine, pipeline, 0, partitions);
+    this.partitions = partitions;
+    this.walk = new EngineWalk(
+      engine,
+      pipeline,
+      [...partitions].sort((a, b) => a - b),
+    );
     this.since = pipeline.buffer.lastSequence;
     this.arrived = false;
     const waits = completions.awaitEngine(() => {
@@ -53,11 +59,12 @@ export class EngineRebuild implements Rebuild {
     if (!waits) this.arrived = true;
   }
 
-  step(): boolean {
-    if (!this.arrived) return false;
-    return this.walk.step((words, at) => {
+  step(): 'done' | 'more' | 'waiting' {
+    if (!this.arrived) return 'waiting';
+    const ended = this.walk.step((words, at) => {
       if (!this.isNew(sequenceAt(words, at), words[at + W_GENERATION]!)) this.set.change(1, words, at);
     });
+    return ended ? 'done' : 'more';
   }
 
   replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void {
@@ -66,6 +73,7 @@ export class EngineRebuild implements Rebuild {
   }
 
   private counted(words: Int32Array, at: number): boolean {
+    if (!this.partitions.has(partitionAt(words, at))) return true;
     const sequence = sequenceAt(words, at);
     const isNew =
       sequence === 0 ? this.storedIsNew(words, at) : this.isNew(sequence, words[at + W_GENERATION]!);
@@ -90,29 +98,34 @@ export class EngineRebuild implements Rebuild {
 export class IndexRebuild implements Rebuild {
   private readonly set: TreeSet;
   private readonly pipeline: Pipeline;
+  private readonly partitions: ReadonlySet<number>;
   private walk: IndexWalk;
 
-  constructor(set: TreeSet, pipeline: Pipeline) {
+  constructor(set: TreeSet, pipeline: Pipeline, partitions: ReadonlySet<number>) {
     this.set = set;
     this.pipeline = pipeline;
+    this.partitions = partitions;
     this.walk = new IndexWalk(pipeline);
   }
 
-  step(): boolean {
+  step(): 'done' | 'more' {
     this.beginAnewIfMoved();
-    return this.walk.step((words, at) => this.set.change(1, words, at));
+    const ended = this.walk.step((words, at) => {
+      if (this.partitions.has(partitionAt(words, at))) this.set.change(1, words, at);
+    });
+    return ended ? 'done' : 'more';
   }
 
   replaced(before: Int32Array | undefined, beforeAt: number, words: Int32Array, at: number): void {
     this.beginAnewIfMoved();
-    if (!this.walk.passed(words, at)) return;
+    if (this.partitions.has(partitionAt(words, at)) && !this.walk.passed(words, at)) return;
     if (before !== undefined) this.set.change(-1, before, beforeAt);
     this.set.change(1, words, at);
   }
 
   private beginAnewIfMoved(): void {
     if (!this.walk.moved) return;
-    this.set.clear();
+    this.set.clear(this.partitions);
     this.walk = new IndexWalk(this.pipeline);
   }
 }

@@ -68,15 +68,16 @@ export class Responder {
         else frames.keys(envelope, refusal, undefined, 0, 0, LIST_ENDS);
         return;
       case TREE_FETCH:
-        if (refusal === OK) this.fetch(envelope, words, at);
+        if (refusal === OK) pipeline.admission.spend(() => this.fetch(envelope, words, at));
         else frames.records(envelope, refusal, [], 0);
         return;
       case TREE_PUSH:
         if (stale) {
           frames.pushed(envelope, refusal);
         } else {
-          this.world.inflow.take(words, bytes, at + TREE_RECORDS_AT, words[at + 7]!, deadlineMs, (good) =>
-            frames.pushed(envelope, good ? OK : OUT_FULL),
+          const done = (good: boolean): void => frames.pushed(envelope, good ? OK : OUT_FULL);
+          pipeline.admission.spend(() =>
+            this.world.inflow.take(words, bytes, at + TREE_RECORDS_AT, words[at + 7]!, deadlineMs, done),
           );
         }
     }

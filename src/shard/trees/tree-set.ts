@@ -1,6 +1,6 @@
 import { bucketAt, partitionAt, W_KEY_HASH } from '../../storage/record.js';
 import { LIMITS } from '../../base/limits.js';
-import { keepsCopies } from '../../ring/live-ring.js';
+import { keepsCopies, otherOwners } from '../../ring/live-ring.js';
 import { STAYS } from '../../ring/ring.js';
 import type { VnodeEnvironment } from '../environment.js';
 import { Digest } from './digest.js';
@@ -34,13 +34,16 @@ export class TreeSet {
   }
 
   /**
-   * Says which trees are kept here from now on. True if there are new ones: what is stored for them
-   * already is not in them, and all must be built anew.
+   * Says which trees are kept here from now on. Returns the partitions that have new ones of an n in use: what is
+   * stored for them already is not in them.
    */
-  ringChanged(): boolean {
+  ringChanged(): number[] {
     const before = this.covered;
     this.covered = this.cover();
-    return this.covered.some((bits, partition) => (bits & ~before[partition]!) !== 0);
+    let inUse = 0;
+    for (const n of this.replicasInUse()) inUse |= 1 << n;
+    const partitions = Array.from(this.covered.keys());
+    return partitions.filter((p) => (this.covered[p]! & ~before[p]! & inUse) !== 0);
   }
 
   private cover(): Uint16Array {
@@ -163,6 +166,19 @@ export class TreeSet {
   }
 
   /**
+   * Of these, the ones that this virtual node compares by itself: where a partition moves, who is not read from
+   * (yet, or any more) asks, or both sides would send the same at the same time.
+   */
+  rootsToAsk(peer: number): number[] {
+    const { ring, ordinal } = this.env;
+    return this.sharedRoots(peer).filter((root) => {
+      const [partition, replicas] = [partitionOfNode(root), replicasOfNode(root)];
+      const passive = otherOwners(ring, partition, replicas);
+      return !passive.includes(peer) || passive.includes(ordinal);
+    });
+  }
+
+  /**
    * Visits the owners of each replica set that this virtual node owns, or is about to own, for every n that
    * buckets up to a number have, until `visit` returns false.
    */
@@ -190,7 +206,8 @@ export class TreeSet {
     return inUse;
   }
 
-  clear(): void {
-    this.forests = [];
+  clear(partitions: ReadonlySet<number>): void {
+    if (partitions.size === this.env.ring.partitions) this.forests = [];
+    for (const forest of this.forests) for (const partition of partitions) forest?.clear(partition);
   }
 }

@@ -49,6 +49,12 @@ export class Forest {
     }
   }
 
+  /** Takes all records of a partition out. */
+  clear(partition: number): void {
+    this.records[partition] = 0;
+    this.hashes.fill(0, partition * this.treeWords, (partition + 1) * this.treeWords);
+  }
+
   low(partition: number, level: number, index: number): number {
     return this.hashes[this.wordOf(partition, level, index)]!;
   }

@@ -1,3 +1,4 @@
+import { everyPartition } from '../../ring/ring.js';
 import type { Engine } from '../../storage/engine.js';
 import type { Pipeline } from '../../storage/pipeline.js';
 import type { Completions } from '../completions.js';
@@ -8,6 +9,8 @@ import { Digest } from './digest.js';
 import { EngineRebuild, IndexRebuild, type Rebuild } from './rebuild.js';
 import { TreeSet } from './tree-set.js';
 
+const NONE: ReadonlySet<number> = new Set();
+
 /**
  * The trees of a virtual node through its life: rebuilt after a start, then kept with every append,
  * and rebuilt from what is stored whenever they may count what cannot be read any more.
@@ -15,7 +18,10 @@ import { TreeSet } from './tree-set.js';
 export class Trees implements Witness {
   readonly set: TreeSet;
   private rebuild: Rebuild | undefined;
-  private readonly rebuildAll: () => Rebuild;
+  private readonly rebuildOf: (partitions: ReadonlySet<number>) => Rebuild;
+  private readonly all: ReadonlySet<number>;
+  /** Partitions whose trees the rebuild makes. */
+  private rebuilding: ReadonlySet<number>;
   private doubted = false;
   readonly damage = new Damage(() => this.doubt());
   /** Stored records that count in no tree, by digest: tombstones about to go (shard/reaping). */
@@ -29,20 +35,30 @@ export class Trees implements Witness {
     completions: Completions,
   ) {
     this.set = new TreeSet(env);
-    this.rebuildAll = () =>
+    this.all = new Set(everyPartition(env.ring));
+    this.rebuildOf = (partitions) =>
       engine === undefined
-        ? new IndexRebuild(this.set, pipeline)
-        : new EngineRebuild(this.set, pipeline, engine, completions, env.ring.partitions);
-    this.rebuild = this.rebuildAll();
+        ? new IndexRebuild(this.set, pipeline, partitions)
+        : new EngineRebuild(this.set, pipeline, engine, completions, partitions);
+    this.rebuild = this.rebuildOf(this.all);
+    this.rebuilding = this.all;
   }
 
-  /** Other trees may be kept from now on; true if there are new ones, and all are built anew. */
+  /** Other trees may be kept from now on; true if there are new ones, which are built then. */
   ringChanged(): boolean {
-    if (!this.set.ringChanged()) return false;
-    this.set.clear();
-    this.hidden.clear();
-    this.rebuild = this.rebuildAll();
+    const gained = this.set.ringChanged();
+    if (gained.length === 0) return false;
+    // Which trees hidden tombstones belong to nobody knows.
+    if (this.hidden.size > 0) this.begin(this.all);
+    else this.begin(new Set([...this.rebuilding, ...gained]));
     return true;
+  }
+
+  private begin(partitions: ReadonlySet<number>): void {
+    this.set.clear(partitions);
+    this.hidden.clear();
+    this.rebuilding = partitions;
+    this.rebuild = this.rebuildOf(partitions);
   }
 
   /** Whether they stand for everything that is stored here; before, nobody may compare them. */
@@ -99,13 +115,15 @@ export class Trees implements Witness {
     return this.hidden.has(this.digest.number);
   }
 
-  /** Moves a rebuild on by a slice. */
-  step(): void {
-    if (this.rebuild?.step() === true) this.rebuild = undefined;
-    if (this.rebuild !== undefined || !this.doubted) return;
+  /** Moves a rebuild on by a step; true if it can go on at once. */
+  step(): boolean {
+    const outcome = this.rebuild?.step() ?? 'done';
+    if (outcome !== 'done') return outcome === 'more';
+    this.rebuild = undefined;
+    this.rebuilding = NONE;
+    if (!this.doubted) return false;
     this.doubted = false;
-    this.set.clear();
-    this.hidden.clear();
-    this.rebuild = this.rebuildAll();
+    this.begin(this.all);
+    return true;
   }
 }

@@ -16,40 +16,56 @@ import {
 import { hashOfKey } from '../key-name.js';
 import { compareBytes } from '../scanner.js';
 
-/** What one slice looks at, at most. */
-const SLICE_RECORDS = 256;
-const SLICE_BYTES = 256 << 10;
-const SLICE_SLOTS = 2_048;
+/** What one step looks at, at most; a slice of background work takes as many steps as there is time for. */
+const STEP_RECORDS = 32;
+const STEP_BYTES = 64 << 10;
+const STEP_SLOTS = 256;
 
 export type RecordVisitor = (words: Int32Array, at: number) => void;
 
+/** Partitions that follow each other: from the first up to, but without, the last. */
+interface Range {
+  readonly from: number;
+  readonly before: number;
+}
+
 /**
- * Walks a range of partitions in the engine's order and visits the newest record of each key that
- * the engine has: the buffer's, if that is newer, or the engine's is damaged. What nobody can read is not
- * visited; a peer's copy will be found to be missing here, and replace it.
+ * Walks partitions in the engine's order and visits the newest record of each key that the engine
+ * has: the buffer's, if that is newer, or the engine's is damaged. What nobody can read is not visited; a
+ * peer's copy will be found to be missing here, and replace it.
  */
 export class EngineWalk {
   private readonly engine: Engine;
   private readonly pipeline: Pipeline;
-  private readonly beforePartition: number;
-  private partition: number;
+  /** Still to be walked, the next one last. */
+  private readonly ranges: Range[];
+  private partition = 0;
   private bucket = 0;
   private key: Uint8Array | undefined;
 
-  constructor(engine: Engine, pipeline: Pipeline, fromPartition: number, beforePartition: number) {
+  /** @param partitions ascending */
+  constructor(engine: Engine, pipeline: Pipeline, partitions: readonly number[]) {
     this.engine = engine;
     this.pipeline = pipeline;
-    this.partition = fromPartition;
-    this.beforePartition = beforePartition;
+    this.ranges = rangesOf(partitions);
+    this.enter();
+  }
+
+  private enter(): void {
+    this.partition = this.ranges.at(-1)?.from ?? Number.POSITIVE_INFINITY;
+    this.bucket = 0;
+    this.key = undefined;
   }
 
   /** True when the end was reached. */
   step(visit: RecordVisitor): boolean {
+    const range = this.ranges.at(-1);
+    if (range === undefined) return true;
     let records = 0;
     let bytes = 0;
     let more = false;
     const behind = { partition: this.partition, bucket: this.bucket, key: this.key };
-    this.engine.walk(behind, this.beforePartition, (partition, bucket, key, stored) => {
+    this.engine.walk(behind, range.before, (partition, bucket, key, stored) => {
       this.partition = partition;
       this.bucket = bucket;
       this.key = key.slice();
@@ -57,10 +73,13 @@ export class EngineWalk {
       bytes += stored.length;
       if (verifyRecord(stored)) this.visitNewest(aligned(stored).words, visit);
       else this.visitCached(bucket, this.key, visit);
-      more = records >= SLICE_RECORDS || bytes >= SLICE_BYTES;
+      more = records >= STEP_RECORDS || bytes >= STEP_BYTES;
       return !more;
     });
-    return !more;
+    if (more) return false;
+    this.ranges.pop();
+    this.enter();
+    return this.ranges.length === 0;
   }
 
   /** Readers find it in the buffer, so it is there. */
@@ -79,7 +98,7 @@ export class EngineWalk {
     else if (kindAt(buffer.words, byte >>> 2) !== KIND_REMOVED) visit(buffer.words, byte >>> 2);
   }
 
-  /** Whether the walk has been where this key stands, or would stand, in the engine. */
+  /** Whether the walk has been where this key of one of its partitions stands, or would stand, in the engine. */
   passed(words: Int32Array, at: number): boolean {
     if (partitionAt(words, at) !== this.partition) return partitionAt(words, at) < this.partition;
     if (this.key === undefined) return false;
@@ -88,6 +107,16 @@ export class EngineWalk {
     const bytes = new Uint8Array(words.buffer, words.byteOffset + start, keyLengthAt(words, at));
     return compareBytes(bytes, this.key) <= 0;
   }
+}
+
+function rangesOf(partitions: readonly number[]): Range[] {
+  const ranges: Range[] = [];
+  for (const partition of partitions.toReversed()) {
+    const next = ranges.at(-1);
+    if (next?.from === partition + 1) ranges[ranges.length - 1] = { from: partition, before: next.before };
+    else ranges.push({ from: partition, before: partition + 1 });
+  }
+  return ranges;
 }
 
 /**
@@ -111,8 +140,8 @@ export class IndexWalk {
   /** True when the end was reached. */
   step(visit: RecordVisitor): boolean {
     const { index, words } = this.pipeline.buffer;
-    const done = index.visit(this.slot, SLICE_SLOTS, (byte) => visit(words, byte >>> 2));
-    this.slot += SLICE_SLOTS;
+    const done = index.visit(this.slot, STEP_SLOTS, (byte) => visit(words, byte >>> 2));
+    this.slot += STEP_SLOTS;
     return done;
   }
 
