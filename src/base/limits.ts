@@ -99,7 +99,7 @@ export const LIMITS = {
   sliceMs: 0.3,
   foregroundP99Ms: 2,
   maxForegroundP99Ms: 10_000,
-  backgroundShare: 0.1,
+  backgroundShare: 0.05,
   /** The scrub: records and bytes of a slice, the pause between two, and between two passes; the first comes sooner. */
   scrubRecords: 256,
   scrubBytes: 128 << 10,

@@ -13,9 +13,18 @@ export class Completions {
     return true;
   }
 
-  /** Runs `action` when everything appended so far is in the engine; false if it is already. */
+  /** Runs `action` when everything appended so far is in the engine; false if it is already. For requests. */
   awaitEngine(action: () => void): boolean {
-    if (!this.pipeline.awaitEngine(this.next)) return false;
+    return this.whenInEngine(action, false);
+  }
+
+  /** The same for background work, which is in no hurry. */
+  awaitEnginePatiently(action: () => void): boolean {
+    return this.whenInEngine(action, true);
+  }
+
+  private whenInEngine(action: () => void, patient: boolean): boolean {
+    if (!this.pipeline.awaitEngine(this.next, patient)) return false;
     this.actions.set(this.next++, action);
     return true;
   }

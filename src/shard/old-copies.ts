@@ -131,7 +131,7 @@ export class OldCopies implements Service {
     }
     if (!this.waiting) {
       this.waiting = true;
-      this.arrived = !completions.awaitEngine(() => (this.arrived = true));
+      this.arrived = !completions.awaitEnginePatiently(() => (this.arrived = true));
     }
     if (!this.arrived) return false;
     this.walk = new EngineWalk(engine, pipeline, this.lost(cleaning));

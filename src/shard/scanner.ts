@@ -88,9 +88,10 @@ export class Scanner {
   step(nowMs: number): void {
     const { engine, pages } = this;
     if (engine !== undefined && pages.length > 0) {
-      const read = (): void => {
+      const read = (): boolean => {
         const page = pages.shift()!;
         if (nowMs <= page.deadlineMs) this.readEvery(page, engine);
+        return false;
       };
       this.pipeline.admission.slice('backup', nowMs, read);
     }

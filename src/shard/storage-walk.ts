@@ -75,7 +75,7 @@ export class StorageWalk implements Service {
       this.phase = 'walking';
       for (const lister of this.listers) lister.walkBegins();
     };
-    if (!this.parts.completions.awaitEngine(arrived)) arrived();
+    if (!this.parts.completions.awaitEnginePatiently(arrived)) arrived();
     return true;
   }
 

@@ -3,7 +3,15 @@ import { LatencyWindow } from './latency-window.js';
 
 /** Background work, each kind with a turn of its own. */
 export type Work =
-  'engine' | 'handoff' | 'trees' | 'copies' | 'scrub' | 'walk' | 'expiry' | 'reaping' | 'backup';
+  | 'engine'
+  | 'handoff'
+  | 'trees'
+  | 'copies'
+  | 'scrub'
+  | 'walk'
+  | 'expiry'
+  | 'reaping'
+  | 'backup';
 
 /** A kind that was refused and does not ask again for so long has nothing to do any more. */
 const FORGOTTEN_MS = 200;

@@ -19,10 +19,11 @@ const PUT_BUDGET = 64;
 const PUT_BYTES = 128 << 10;
 /**
  * Records and bytes of a transaction. A tree of copy-on-write pages writes each page that it
- * touches once per transaction, and records of one partition lie together.
+ * touches once per transaction, and records of one partition lie together; but it is handed over in
+ * one go, for which requests wait.
  */
-const COMMIT_RECORDS = 4_096;
-const COMMIT_BYTES = 4 << 20;
+const COMMIT_RECORDS = 512;
+const COMMIT_BYTES = 1 << 20;
 /** Transactions on their way to the disk. */
 const COMMITS = 4;
 

@@ -80,6 +80,8 @@ export class Pipeline {
   private lastCheckpointMs = 0;
   /** A checkpoint of everything was asked for: a scan, or the end. */
   private drainTo = 0;
+  /** Up to here a request waits for it. */
+  private pressTo = 0;
   /** Up to here the journal is to be synced although nobody waits. */
   private hastened = 0;
   /** When the turn began. */
@@ -120,9 +122,9 @@ export class Pipeline {
   get inFlight(): boolean {
     return (this.backing?.journal.inFlight ?? false) || (this.checkpoint?.inFlight ?? false);
   }
-  /** Somebody waits for one of these completions: a durable put, a scan, or everybody. */
+  /** A request waits for one of these completions: a durable put, a scan, or all of them. */
   get urgent(): boolean {
-    return !this.synced.empty || !this.confirmed.empty || this.rehoming;
+    return !this.synced.empty || this.pressing || this.rehoming;
   }
   get journalFailures(): number {
     return this.backing?.journal.failures ?? 0;
@@ -245,11 +247,16 @@ export class Pipeline {
     );
   }
 
-  /** Calls back when everything appended so far is in the engine; false if it is already. */
-  awaitEngine(token: number): boolean {
+  /**
+   * Calls back when everything appended so far is in the engine; false if it is already.
+   *
+   * @param patient background work waits, so that to bring it there is background work too
+   */
+  awaitEngine(token: number, patient = false): boolean {
     if (this.backing === undefined || ownCounter(this.buffer.words, CONFIRMED) >= this.buffer.lastSequence)
       return false;
     this.drainTo = this.buffer.lastSequence;
+    if (!patient) this.pressTo = this.drainTo;
     this.confirmed.add(this.drainTo, token);
     return true;
   }
@@ -337,10 +344,14 @@ export class Pipeline {
     else checkpoint.step();
   }
 
-  /** Somebody waits for the engine, or the log is about to fill: then requests would wait for the checkpoint. */
+  private get pressing(): boolean {
+    return !this.confirmed.empty && ownCounter(this.buffer.words, CONFIRMED) < this.pressTo;
+  }
+
+  /** A request waits for the engine, or the log is about to fill: then requests would wait for the checkpoint. */
   private pressed(checkpoint: Checkpoint): boolean {
     const { segments } = this.buffer.layout.shape;
-    return !this.confirmed.empty || checkpoint.sealed.length >= (segments * 3) >>> 2;
+    return this.pressing || checkpoint.sealed.length >= (segments * 3) >>> 2;
   }
 
   private releaseReached(): void {

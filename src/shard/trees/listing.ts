@@ -48,7 +48,7 @@ export class Listing {
     this.parts = parts;
     this.nodes = new Set(nodes);
     this.partitions = [...new Set(nodes.map(partitionOfNode))].sort((a, b) => b - a);
-    const waits = parts.completions.awaitEngine(() => {
+    const waits = parts.completions.awaitEnginePatiently(() => {
       this.arrived = true;
     });
     if (!waits) this.arrived = true;

@@ -53,7 +53,7 @@ export class EngineRebuild implements Rebuild {
     );
     this.since = pipeline.buffer.lastSequence;
     this.arrived = false;
-    const waits = completions.awaitEngine(() => {
+    const waits = completions.awaitEnginePatiently(() => {
       this.arrived = true;
     });
     if (!waits) this.arrived = true;
