@@ -51,7 +51,7 @@ it('a record that is damaged in the engine and whole in the buffer counts in the
   expect(whole()).toBe(false);
 
   let counted = 0;
-  new EngineWalk(engine, pipeline, 0, 4).step(() => counted++);
+  new EngineWalk(engine, pipeline, [0, 1, 2, 3]).step(() => counted++);
   expect(counted).toBe(1);
 
   const scrub = new Scrub({
