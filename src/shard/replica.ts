@@ -359,8 +359,8 @@ export class Replica {
     const keyWords = paddedWords(key);
     const at = buffer.find(hashOfKey(key), bucket, keyWords, key.length) >>> 2;
     if (at === 0) return false;
-    // Its removal is on the way.
-    if (kindAt(buffer.words, at) === KIND_REMOVED) return true;
+    // It is on its way there, or its removal is.
+    if (kindAt(buffer.words, at) === KIND_REMOVED || buffer.isLogged(at)) return true;
     const applied = this.append(buffer.words, at, keyWords, buffer.words, at);
     return typeof applied === 'object' && 'sequence' in applied;
   }

@@ -208,6 +208,11 @@ export class ObjectBuffer {
     return this.index.find(hash, bucket, key, keyBytes);
   }
 
+  /** Whether the record at a word stands in a log segment, and so is on its way to the engine. */
+  isLogged(at: number): boolean {
+    return this.state(this.layout.segmentOf(at * 4)) === SEG_LOG;
+  }
+
   isNewest(at: number): boolean {
     return this.index.pointsAt(this.words[at + W_KEY_HASH]!, at * 4);
   }
