@@ -41,11 +41,20 @@ class PlainVectors extends Replica {
     super(pipeline, () => env.tick(), maxRecordBytes, trees);
   }
   override coordinate(request: PutRequest, own: number): ApplyOutcome {
-    const at = this.read(request.hash, request.partition, request.bucket, request.keyWords, request.key);
-    const known = at < 0 ? [] : decodeVector(this.wordsOf(at), at);
+    const known = this.known(request);
     const entry = known.find(({ actor }) => actor === own);
     if (entry === undefined) return super.coordinate(request, own);
     return super.coordinate({ ...request, context: withEntry(request.context, entry) }, own);
+  }
+
+  private known({ hash, partition, bucket, keyWords, key }: PutRequest): Clock<never> {
+    try {
+      const at = this.read(hash, partition, bucket, keyWords, key);
+      return at < 0 ? [] : decodeVector(this.wordsOf(at), at);
+    } catch {
+      // A damaged record is not the mistake that is to be found.
+      return [];
+    }
   }
 }
 
@@ -221,7 +230,12 @@ class ByTime implements Service, Lister {
       partition: partitionAt(record, 0),
       bucket: bucketAt(record, 0),
     };
-    const at = replica.read(place.hash, place.partition, place.bucket, paddedWords(key), key);
+    let at = -1;
+    try {
+      at = replica.read(place.hash, place.partition, place.bucket, paddedWords(key), key);
+    } catch {
+      // A damaged record is not the mistake that is to be found.
+    }
     if (at < 0 || !isTombstone(replica.wordsOf(at), at)) return;
     const words = replica.wordsOf(at);
     own.forget(words, at);
