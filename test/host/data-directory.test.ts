@@ -225,7 +225,11 @@ describe('data directory: what is refused stays as it was', () => {
       const { openDataDirectory } = await import(${JSON.stringify(compiled('host/data-directory'))});
       await openDataDirectory('./data', ${JSON.stringify(TOPOLOGY)}, new Map(${JSON.stringify([...VNODES])})).catch(() => undefined);
       process.exit(7);`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', code], { cwd });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+      cwd,
+      timeout: 20_000,
+      killSignal: 'SIGKILL',
+    });
     try {
       expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(7);
     } finally {
