@@ -76,7 +76,7 @@ export default defineExperiment<Parameters>({
       rounds: 3,
       inFlight: [1, 16, 64, 256],
       warmupSeconds: 0.2,
-      seconds: 1.5,
+      seconds: 1.2,
       closedSeconds: 0.4,
       bins: 10,
       keys: WORKLOAD.keys,

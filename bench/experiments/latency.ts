@@ -46,7 +46,7 @@ export default defineExperiment({
       bins: 48,
       ratesPerSecond: [1_000, 5_000, 10_000, 20_000, 30_000, 40_000, 60_000],
       warmupSeconds: 0.5,
-      seconds: 2.5,
+      seconds: 2,
     },
     full: {
       keys: WORKLOAD.keys,

@@ -56,7 +56,7 @@ export default defineExperiment({
       quorums: QUORUMS.map(nameOf),
       perSecond: 5_000,
       warmupSeconds: 0.2,
-      seconds: 0.8,
+      seconds: 0.6,
       keys: QUICK_KEYS,
       staleSeconds: 1.5,
       delayMs: 1,

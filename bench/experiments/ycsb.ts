@@ -71,7 +71,7 @@ export default defineExperiment({
       inFlight: 32,
       keys: 20_000,
       warmupSeconds: 0.2,
-      seconds: 0.4,
+      seconds: 0.3,
     },
     full: {
       rounds: 5,
