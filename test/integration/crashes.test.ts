@@ -12,7 +12,7 @@ const ENDINGS = [
   'terminate',
   'terminate',
 ] as const;
-const TIMES = LONG ? 140 : 7;
+const TIMES = LONG ? 140 : 5;
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 

@@ -38,7 +38,7 @@ async function run(
   return { ...said, end: signal ?? `exit ${code}` };
 }
 
-const ROUNDS = LONG ? 1_000 : 6;
+const ROUNDS = LONG ? 1_000 : 4;
 
 test.each([
   ['under load', false],

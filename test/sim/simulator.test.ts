@@ -9,7 +9,7 @@ const LONG = process.env['RINGLET_LONG'] !== undefined;
 /** Set by .ci/run, in a stage of its own. */
 const WHOLE = LONG || process.env['RINGLET_SIM'] === 'whole';
 /** Eighteen runs of so many minutes meet every fault in every state of the protocols; `npm test` makes do with fewer. */
-const SEEDS = LONG ? 150 : WHOLE ? 18 : 4;
+const SEEDS = LONG ? 150 : WHOLE ? 18 : 2;
 const MINUTES = 3;
 const FAULTS_PER_MINUTE = 16;
 
