@@ -12,7 +12,7 @@ import { COUNT_COORDINATED, type VnodeEnvironment } from './environment.js';
 import type { GuestActor, OwnActor } from './guest-actor.js';
 import type { Hints } from './hints.js';
 import { refuse, type Refusal } from './outcome.js';
-import { type InProgress, PutProgress } from './put-progress.js';
+import { type InProgress, NOBODY, PutProgress } from './put-progress.js';
 import { PutReplies } from './put-replies.js';
 import type { PutRequest } from './put-request.js';
 import type { Replica } from './replica.js';
@@ -202,6 +202,7 @@ export class PutCoordinator {
       acksThere: plan.others.filter((owner) => owner !== this.env.ordinal && !this.reaches(owner)).length,
       open,
       next: plan.next,
+      fallbacks: NOBODY,
       owed: [],
       replied: false,
     };

@@ -20,6 +20,9 @@ import type { Hints } from './hints.js';
 import type { PutReplies } from './put-replies.js';
 import type { Replica } from './replica.js';
 
+/** No fallback has acknowledged a copy, which is nearly always so. */
+export const NOBODY: readonly number[] = [];
+
 /** A put that was made here and waits for other replicas. */
 export interface InProgress extends CopyTerms {
   readonly caller: number;
@@ -49,6 +52,8 @@ export interface InProgress extends CopyTerms {
   readonly open: Copy[];
   /** Where in the preference list further fallbacks are looked for. */
   next: number;
+  /** Who has acknowledged a copy for an owner: when the ring changes the list may name it again further on. */
+  fallbacks: readonly number[];
   /** Owners whose hint there was no room for yet. */
   readonly owed: number[];
   replied: boolean;
@@ -102,6 +107,7 @@ export class PutProgress {
     const at = entry?.open.findIndex((copy) => holderOf(copy) === from) ?? -1;
     if (entry === undefined || at < 0) return;
     const [copy] = entry.open.splice(at, 1);
+    if (good && from !== ownerOf(copy!)) entry.fallbacks = [...entry.fallbacks, from];
     if (good) count(entry, copy!);
     else this.replace(id, entry, copy!);
     this.settle(id, entry);
@@ -133,7 +139,10 @@ export class PutProgress {
     while (entry.next < end) {
       const fallback = ring.preference[entry.partition * ring.preferenceLength + entry.next++]!;
       if (fallback === ordinal || !this.reaches(fallback)) continue;
-      if (entry.open.some((other) => holderOf(other) === fallback)) continue;
+      // W copies are on W nodes.
+      const { nodeIndex } = ring.vnodes[fallback]!;
+      const isThere = (holder: number): boolean => ring.vnodes[holder]!.nodeIndex === nodeIndex;
+      if (entry.fallbacks.some(isThere) || entry.open.some((other) => isThere(holderOf(other)))) continue;
       // It keeps a copy of its own: that is one, not two.
       if (isOtherOwner(ring, entry.partition, entry.n, fallback)) continue;
       const substitute = heldBy(copy, fallback);
@@ -191,6 +200,7 @@ export class PutProgress {
       entry.acks = 0;
       entry.acksThere = 0;
       entry.open.length = 0;
+      entry.fallbacks = NOBODY;
       // A fallback that has its copy already is asked for it again.
       entry.next = n;
       for (const owner of [...ring.preference.subarray(first, first + n), ...others]) {

@@ -3,7 +3,7 @@ import type { Outbox } from '../messaging/transport.js';
 import { SYNCED, WRITTEN } from '../storage/buffer-layout.js';
 import { BUFFERED, DURABLE, ONE_DURABLE } from '../storage/pipeline.js';
 import { decodeVector } from '../storage/record-codec.js';
-import { sequenceAt } from '../storage/record.js';
+import { bucketAt, sequenceAt, W_KEY_HASH } from '../storage/record.js';
 import { type Clock, equal } from '../versions/dvvs.js';
 import { nameOf, seenBy, type Write } from './history.js';
 import type { World } from './world.js';
@@ -84,7 +84,26 @@ function holds(world: World, vnode: number, write: Write, vector: Clock<never>):
   const found = decodeVector(copy.words, copy.at);
   if (seenBy(found, write.actor) < write.n) return false;
   // A newer record says nothing about how far this one has come.
-  return !equal(found, vector) || reached(world, vnode, copy, write.key.bucket.level);
+  return (
+    !equal(found, vector) ||
+    reached(world, vnode, copy, write.key.bucket.level) ||
+    reachedBefore(world, vnode, write, vector)
+  );
+}
+
+/** Expiry writes the same version once more, as a tombstone; what was acknowledged is the record before. */
+function reachedBefore(world: World, vnode: number, { key }: Write, vector: Clock<never>): boolean {
+  const view = world.view(vnode);
+  const { words } = view;
+  let found = false;
+  view.visitLog((at) => {
+    found ||=
+      words[at + W_KEY_HASH] === key.stored.hash &&
+      bucketAt(words, at) === key.stored.bucket &&
+      equal(decodeVector(words, at), vector) &&
+      reached(world, vnode, { words, at }, key.bucket.level);
+  });
+  return found;
 }
 
 /** Whether a fallback knows for whom it keeps a copy. */
