@@ -5,7 +5,7 @@ const { run } = await built<typeof import('../../src/sim/run.js')>('src/sim/run'
 const { WRONG } = await built<typeof import('./wrong-parts.js')>('test/sim/wrong-parts');
 
 /** Each mistake shows within so many runs of so many minutes. */
-const SEEDS = 40;
+const SEEDS = 80;
 const MINUTES = 3;
 const FAULTS_PER_MINUTE = 16;
 
@@ -20,7 +20,7 @@ const WHOLE = process.env['RINGLET_LONG'] !== undefined || process.env['RINGLET_
 
 describe('the checks of the simulator can fail', () => {
   for (const [mistake, parts] of Object.entries(WRONG)) {
-    it.skipIf(SLOW.includes(mistake) && !WHOLE)(`finds ${mistake}`, { timeout: 600_000 }, () => {
+    it.skipIf(SLOW.includes(mistake) && !WHOLE)(`finds ${mistake}`, { timeout: 1_200_000 }, () => {
       const found: string[] = [];
       for (let seed = 1; seed <= SEEDS && found.length === 0; seed++) {
         found.push(...run({ seed, minutes: MINUTES, faultsPerMinute: FAULTS_PER_MINUTE, parts }).violations);
