@@ -101,6 +101,16 @@ function handOver(handoff: HintHandoff, n: number): void {
   handoff.receive(1, frame, new Uint8Array(frame.buffer), 0);
 }
 
+/** Takes turns of the pipeline until so many flush windows have passed. */
+function turns(world: StorageWorld, count: number): void {
+  for (let i = 0; i < count; i++) {
+    world.nowMs += 20;
+    world.pipeline.begin(world.nowMs);
+    world.pipeline.end(world.nowMs);
+    world.later.runAll();
+  }
+}
+
 describe('an owner that is handed a copy', () => {
   it('acknowledges it when it is synced, not when it is in the buffer or written; also one that it has already', () => {
     const world = new StorageWorld();
@@ -221,20 +231,12 @@ describe('the list of hints', () => {
   it('has no hint that was let go, although the engine has not heard of that yet when a thread takes over', () => {
     const world = new StorageWorld();
     const { pipeline, hints } = owner(world);
-    const turns = (count: number): void => {
-      for (let i = 0; i < count; i++) {
-        world.nowMs += 20;
-        pipeline.begin(world.nowMs);
-        pipeline.end(world.nowMs);
-        world.later.runAll();
-      }
-    };
     const hinted = { bucket: 1, key: keyBytesOf('key') };
     const hint = { hash: hashOf('key'), partition: 3, n: 1, rule: 0, bytes: 100 };
     pipeline.room(100);
-    turns(1);
+    turns(world, 1);
     expect(hints.take(1, hinted, hint)).toBe('kept');
-    turns(20);
+    turns(world, 20);
     const stored: Uint8Array[] = [];
     world.engine.scan(3, HINT_BUCKET, undefined, 10, (key) => void stored.push(key.slice()));
     expect(stored).toHaveLength(1);
@@ -255,21 +257,13 @@ describe('the list of hints', () => {
   it('is made anew from its name where its record is damaged; one whose copy is damaged goes, and nobody waits for it', () => {
     const world = new StorageWorld();
     const { pipeline, hints } = owner(world);
-    const turns = (count: number): void => {
-      for (let i = 0; i < count; i++) {
-        world.nowMs += 20;
-        pipeline.begin(world.nowMs);
-        pipeline.end(world.nowMs);
-        world.later.runAll();
-      }
-    };
     const digest = new Int32Array(5);
     const key = keyBytesOf('key');
     sha1Into(key, key.length, digest);
     // n = 1, and the first owner is the other one.
     const partition = [0, 1, 2, 3].find((p) => RING.preference[p * RING.preferenceLength] === 1)!;
     pipeline.room(100);
-    turns(1);
+    turns(world, 1);
     const copy = encodeRecord({ hash: digest[1]!, partition, bucket: ALONE }, key, 0, [
       {
         actor: 5,
@@ -281,7 +275,7 @@ describe('the list of hints', () => {
     pipeline.append(copy.words, 0, paddedWords(key));
     const hint = { hash: digest[1]!, partition, n: 1, rule: 1, bytes: 99 };
     expect(hints.take(1, { bucket: ALONE, key }, hint)).toBe('kept');
-    turns(20);
+    turns(world, 20);
     const rows = [...world.engine.rows];
     expect(rows).toHaveLength(2);
     const damage = (which: number): void => {
