@@ -1,40 +1,13 @@
-import {
-  frameDeadline,
-  frameEpoch,
-  frameFlags,
-  frameIntact,
-  frameRequest,
-  frameType,
-  FLAG_ANY,
-  GET,
-  GET_REPLY,
-  OK,
-  PUT,
-  RELAY,
-  RELAYED_AT,
-  REPLICATE,
-  REPLICATE_ACK,
-  SCAN,
-} from '../messaging/frames.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import type { Engine } from '../storage/engine.js';
 import type { Pipeline } from '../storage/pipeline.js';
+import { Acknowledgements } from './acknowledgements.js';
 import { CacheKeeper } from './cache/cache-keeper.js';
 import { Completions } from './completions.js';
 import { ConditionalPuts } from './conditional-puts.js';
 import { CopyReceiver } from './copy-receiver.js';
-import {
-  COUNT_DROPPED,
-  GAUGE_ACTORS_MAX,
-  GAUGE_ENGINE_KEYS,
-  GAUGE_BACKGROUND_SHARE,
-  GAUGE_FOREGROUND_P99_US,
-  GAUGE_SIBLINGS_MAX,
-  GAUGE_SLICES,
-  GAUGE_SLICES_HELD,
-  type VnodeEnvironment,
-} from './environment.js';
+import type { VnodeEnvironment } from './environment.js';
 import { Expiry } from './expiry/expiry.js';
 import { FailureDetector, judgedBy } from './failure-detector.js';
 import { Gossip } from './gossip.js';
@@ -42,6 +15,8 @@ import { GuestActor, OwnActor } from './guest-actor.js';
 import { type HandoffParts, HintHandoff } from './hint-handoff.js';
 import { HintLoader } from './hint-loader.js';
 import { Hints } from './hints.js';
+import { Inbox } from './inbox.js';
+import { publishGauges } from './node-gauges.js';
 import { OldCopies } from './old-copies.js';
 import { PutCoordinator, type PutParts } from './put-coordinator.js';
 import { ReadAnswers } from './read-answers.js';
@@ -59,9 +34,6 @@ import { type Lister, StorageWalk } from './storage-walk.js';
 import { Trees } from './trees/trees.js';
 import { WriteIntake } from './write-intake.js';
 
-/** Frames taken from each peer per turn, and at a time. */
-const DRAIN_BUDGET = 128;
-const SLICE = 16;
 const SWEEP_MS = 50;
 
 export interface VirtualNodeParts {
@@ -103,25 +75,19 @@ export class VirtualNode {
   private readonly puts: PutCoordinator;
   private readonly conditional: ConditionalPuts;
   private readonly writes: WriteIntake;
-  private readonly reads: ReadAnswers;
   private readonly served: ServedRequests;
   private readonly scanner: Scanner;
-  private readonly detector: FailureDetector;
+  private readonly inbox: Inbox;
+  private readonly acknowledgements: Acknowledgements;
   private readonly rebuilding: Rebuilding;
   private readonly services: readonly Service[];
-  private readonly serviceOf = new Map<number, Service>();
-  /** Acknowledgements that came while the journal was broken: nothing is acknowledged before it is whole again. */
-  private held: (() => void)[] = [];
-  private nowMs = 0;
-  /** Requests in this turn: the last of them waited as long as it lasted. */
-  private requests = 0;
   private nextSweepMs = 0;
 
   constructor(parts: VirtualNodeParts) {
     const { pipeline, completions, engine, actor } = parts;
     this.world = { ...parts.env };
-    this.detector = new FailureDetector(this.world);
-    const env = judgedBy(this.detector, this.world);
+    const detector = new FailureDetector(this.world);
+    const env = judgedBy(detector, this.world);
     this.env = env;
     this.own = new OwnActor(actor, () => env.freshActor(), parts.dotFloor);
     this.pipeline = pipeline;
@@ -154,7 +120,7 @@ export class VirtualNode {
     const copies = new CopyReceiver({ env, pipeline, completions, replica, hints });
     const { puts, conditional, scanner, rebuilding } = this;
     this.writes = new WriteIntake({ env, replica, puts, conditional, copies });
-    this.reads = new ReadAnswers({ env, completions, replica, rebuilding, scanner });
+    const reads = new ReadAnswers({ env, completions, replica, rebuilding, scanner });
     this.repair = new AntiEntropy(env, pipeline, engine, completions, replica, trees, this.rebuilding);
     const partial = (): boolean => this.rebuilding.partial;
     const lifetimes = {
@@ -175,7 +141,7 @@ export class VirtualNode {
     // In a memory engine that is full, caches give way to whatever is put.
     if (keeper !== undefined && engine === undefined) replica.onFull = (bytes) => keeper.giveWay(bytes);
     const services: Service[] = [
-      this.detector,
+      detector,
       new Gossip(this.world),
       this.makeHandoff({ env, pipeline, replica, completions, hints, loader, actor }),
       this.repair,
@@ -199,7 +165,11 @@ export class VirtualNode {
       services.push(new Scrub({ env, pipeline, engine, damage, replica, hints, pace: parts.scrub, onPass }));
     }
     this.services = services;
-    for (const service of this.services) for (const type of service.frames) this.serviceOf.set(type, service);
+    const { served, writes } = this;
+    const acknowledgements = new Acknowledgements(pipeline, puts);
+    this.acknowledgements = acknowledgements;
+    const followRing = (): void => this.followRing();
+    this.inbox = new Inbox({ env, detector, acknowledgements, served, writes, reads, services, followRing });
   }
 
   /** These are called once each, by the constructor: a test puts something else in. */
@@ -271,21 +241,20 @@ export class VirtualNode {
 
   /** One turn. Returns the monotonic time of the next one, at the latest; a message may come first. */
   poll(nowMs: number): number {
-    this.nowMs = nowMs;
     this.followRing();
-    this.requests = 0;
     this.pipeline.admission.turn(nowMs);
     this.pipeline.begin(nowMs);
-    if (this.held.length > 0 && !this.pipeline.rehoming) this.takeHeld();
+    this.acknowledgements.release();
     this.writes.retry(nowMs);
-    const more = this.takeFrames();
+    const more = this.inbox.take(nowMs);
     this.scanner.step(nowMs);
     let serviceMs = Number.POSITIVE_INFINITY;
     for (const service of this.services) serviceMs = Math.min(serviceMs, service.poll(nowMs));
     this.pipeline.end(nowMs);
     if (nowMs >= this.nextSweepMs) this.sweep(nowMs);
     this.env.endpoint.flush();
-    if (this.requests > 0) this.pipeline.admission.waited(this.env.clock.nowMs() - nowMs);
+    // The last request of this turn waited as long as it lasted.
+    if (this.inbox.requests > 0) this.pipeline.admission.waited(this.env.clock.nowMs() - nowMs);
     const scanMs = this.scanner.nextMs(nowMs);
     if (more || scanMs <= nowMs) return nowMs;
     const next = Math.min(
@@ -295,23 +264,6 @@ export class VirtualNode {
       this.writes.waiting ? nowMs + 1 : Infinity,
     );
     return this.waiting ? Math.min(next, this.nextSweepMs) : next;
-  }
-
-  /** Answers leave after each slice: whoever waits for them works on them while this thread takes the next. */
-  private takeFrames(): boolean {
-    const { endpoint } = this.env;
-    for (let taken = 0; taken < DRAIN_BUDGET; taken += SLICE) {
-      if (!endpoint.drain(SLICE, this.handle)) return false;
-      endpoint.flush();
-    }
-    return true;
-  }
-
-  private takeHeld(): void {
-    const held = this.held;
-    this.held = [];
-    // Once the journal has failed for good, what it owes cannot be acknowledged: the deadline answers.
-    if (this.pipeline.journalWhole) for (const take of held) take();
   }
 
   /** For a successor that goes on with the same actor; see {@link VirtualNodeParts}. */
@@ -336,71 +288,6 @@ export class VirtualNode {
     this.puts.sweep(nowMs);
     this.conditional.sweep(nowMs);
     this.served.sweep(nowMs);
-    this.env.gauge(GAUGE_SIBLINGS_MAX, this.replica.siblingsMax);
-    this.env.gauge(GAUGE_ACTORS_MAX, this.replica.actorsMax);
-    this.env.gauge(GAUGE_ENGINE_KEYS, this.engine?.state.count ?? 0);
-    const { admission } = this.pipeline;
-    this.env.gauge(GAUGE_BACKGROUND_SHARE, Math.round(admission.share * 1_000));
-    this.env.gauge(
-      GAUGE_FOREGROUND_P99_US,
-      Math.min(0x7fffffff, Math.round(admission.foregroundP99Ms * 1_000)),
-    );
-    this.env.gauge(GAUGE_SLICES, admission.slices | 0);
-    this.env.gauge(GAUGE_SLICES_HELD, admission.refusals | 0);
-  }
-
-  private readonly handle = (from: number, words: Int32Array, bytes: Uint8Array, at: number): void => {
-    if (!frameIntact(words, at)) {
-      this.env.count(COUNT_DROPPED, 1);
-      return;
-    }
-    // Who sent it may know of a change that was published in this very turn.
-    if (frameEpoch(words, at) !== this.env.ring.epoch) this.followRing();
-    this.detector.heard(from, this.nowMs);
-    const type = frameType(words, at);
-    if (type === REPLICATE_ACK) {
-      this.acknowledged(frameRequest(words, at), from, words[at + 7]!, words[at + 6] === OK);
-      return;
-    }
-    if (type === GET_REPLY) {
-      if (!this.served.answered(from, words, at)) this.writes.answered(from, words, bytes, at);
-      return;
-    }
-    const deadlineMs = frameDeadline(words, at);
-    if (deadlineMs < this.nowMs) {
-      this.env.count(COUNT_DROPPED, 1);
-      return;
-    }
-    switch (type) {
-      case PUT:
-      case REPLICATE:
-        this.requests++;
-        if (!this.served.passOn(from, words, at)) this.writes.accept(from, words, bytes, at, deadlineMs);
-        return;
-      case RELAY:
-        this.requests++;
-        // As if the one that it came from had sent it here: it hears of the outcome.
-        this.writes.accept(words[at + 6]!, words, bytes, at + RELAYED_AT, deadlineMs);
-        return;
-      case GET:
-        this.requests++;
-        if ((frameFlags(words, at) & FLAG_ANY) !== 0) this.served.get(from, words, bytes, at);
-        else this.reads.get(from, words, bytes, at);
-        return;
-      case SCAN:
-        this.reads.scan(from, words, bytes, at, deadlineMs);
-        return;
-      default: {
-        const service = this.serviceOf.get(type);
-        if (service === undefined) this.env.count(COUNT_DROPPED, 1);
-        else service.receive(from, words, bytes, at);
-      }
-    }
-  };
-
-  private acknowledged(id: number, from: number, actor: number, good: boolean): void {
-    const take = (): void => this.puts.acknowledge(id, from, actor, good);
-    if (this.pipeline.journalWhole) take();
-    else this.held.push(take);
+    publishGauges(this.env, this.replica, this.pipeline, this.engine);
   }
 }
