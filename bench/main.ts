@@ -74,7 +74,7 @@ async function run(flags: Flags): Promise<number> {
   };
   let experiments: ReturnType<typeof selectExperiments>;
   try {
-    experiments = selectExperiments(all, only);
+    experiments = selectExperiments(all, only, mode);
   } catch (error) {
     process.stderr.write(`error: ${(error as Error).message}\n`);
     return 2;

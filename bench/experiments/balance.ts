@@ -24,6 +24,7 @@ const VARIANTS: readonly Variant[] = [
 export default defineExperiment({
   name: 'balance',
   order: 3,
+  inQuickRuns: true,
   title: 'Balance: does every node get its share?',
   question:
     'How many nodes are out of balance by 15 %, at low and at high load, with even and with skewed keys?',

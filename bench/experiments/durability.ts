@@ -48,6 +48,7 @@ export default defineExperiment<Parameters>({
   title: 'Durability: what waiting for the disk costs, and what not waiting risks',
   question: 'What do puts cost at each level of durability, and what is gone when the process is killed?',
   order: 2,
+  inQuickRuns: true,
   explanation: {
     shows:
       'Buffered puts are answered from memory; one-durable is the paper’s hybrid, in which one replica syncs at once and nobody waits for it; committed puts wait until the journal is written, durable ones until it is synced. The first figure is p99.9 over the run at the highest rate that durable writes sustain. The last two show the price of not waiting: acknowledged writes that were gone after the process had been killed, and how old they were.',

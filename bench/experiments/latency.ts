@@ -1,22 +1,32 @@
-import type { StepReport } from '../cases/case.js';
+import type { OpenStep, StepReport } from '../cases/case.js';
 import { LATENCY_AXIS, percentileFigure } from '../figures/curves.js';
 import { linesBy, tableOf, type Figure } from '../figures/figure.js';
 import { shortNumber, timeText } from '../figures/ticks.js';
 import { LatencyHistogram } from '../measure/histogram.js';
 import { NIGHT } from '../measure/schedule.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
-import type { Row } from '../report/schema.js';
+import type { Row, Sla } from '../report/schema.js';
 import { DEFAULT_QUORUM, QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
-import { binSummaries, caseSeconds, openStep, type BinSummary } from '../suite/load-steps.js';
+import { binSummaries, caseSeconds, openStep, type BinSummary, type Window } from '../suite/load-steps.js';
 import { slaText } from '../suite/sla.js';
 
 const DAY_HOURS = 24;
 
+interface Parameters extends Window {
+  readonly keys: number;
+  readonly peakPerSecond: number;
+  /** Null: only the offered rates. */
+  readonly day: Window | null;
+  readonly bins: number;
+  readonly ratesPerSecond: readonly number[];
+}
+
 /** Fig. 4 of the paper: a day's load; and beyond it, where the latencies leave the ground. */
-export default defineExperiment({
+export default defineExperiment<Parameters>({
   name: 'latency',
   order: 1,
+  inQuickRuns: true,
   title: 'Latency over a day, and up to saturation',
   question: 'How long do gets and puts take while the load rises and falls, and which rate is too much?',
   explanation: {
@@ -33,7 +43,7 @@ export default defineExperiment({
     quick: {
       keys: QUICK_KEYS,
       peakPerSecond: 10_000,
-      day: { warmupSeconds: 0.2, seconds: 2 },
+      day: null,
       bins: 12,
       ratesPerSecond: [1_000, 5_000, 10_000, 20_000, 40_000],
       warmupSeconds: 0.2,
@@ -59,29 +69,26 @@ export default defineExperiment({
     },
   },
   seconds: ({ day, ratesPerSecond, ...window }) =>
-    caseSeconds(1, day) + caseSeconds(ratesPerSecond.length, window),
-  async run({ peakPerSecond, day, bins, ratesPerSecond, keys, ...window }, context) {
+    (day === null ? 0 : caseSeconds(1, day)) + caseSeconds(ratesPerSecond.length, window),
+  async run({ keys, ratesPerSecond, ...parameters }, context) {
     const { engine, seed, sla } = context.options;
     const system = { ...DEFAULT_QUORUM, durability: 'buffered', engine } as const;
     const subject = subjectOf({ ...system, directory: '' }, 'lww bucket, half gets, half puts');
-    const dayStep = openStep(peakPerSecond, day, { arrivals: 'diurnal', bins });
-    const dayReport = await context.runCase('a day', {
-      kind: 'steps',
-      system: { ...system, directory: context.scratch('day') },
-      workload: { ...WORKLOAD, keys, seed },
-      steps: [dayStep],
-    });
-    const steps = ratesPerSecond.map((perSecond) => openStep(perSecond, window));
-    const report = await context.runCase('offered rates', {
-      kind: 'steps',
-      system: { ...system, directory: context.scratch('rates') },
-      workload: { ...WORKLOAD, keys, seed },
-      steps,
-    });
-    const dayRows = (dayReport?.steps ?? []).flatMap((step) =>
-      rowsOf(subject, dayStep, [step]).map((row) => ({ ...row, part: 'day', bins: dayBins(step, row) })),
+    const measure = async (name: string, steps: readonly OpenStep[]): Promise<readonly StepReport[]> => {
+      const report = await context.runCase(name, {
+        kind: 'steps',
+        system: { ...system, directory: context.scratch('latency') },
+        workload: { ...WORKLOAD, keys, seed },
+        steps,
+      });
+      return report?.steps ?? [];
+    };
+    const days = parameters.day === null ? [] : [dayStep(parameters.day, parameters)];
+    const dayRows = (days.length === 0 ? [] : await measure('a day', days)).flatMap((step, index) =>
+      rowsOf(subject, days[index]!, [step]).map((row) => ({ ...row, part: 'day', bins: dayBins(step, row) })),
     );
-    const rateRows = (report?.steps ?? []).flatMap((step, index) =>
+    const steps = ratesPerSecond.map((perSecond) => openStep(perSecond, parameters));
+    const rateRows = (await measure('offered rates', steps)).flatMap((step, index) =>
       rowsOf(subject, steps[index]!, [step]).map((row) => ({
         ...row,
         part: 'rates',
@@ -101,7 +108,7 @@ export default defineExperiment({
     const kept = highestKept(rates);
     const [first] = rates;
     if (first === undefined) return texts;
-    const sla = slaText(first['sla'] as Parameters<typeof slaText>[0]);
+    const sla = slaText(first['sla'] as Sla);
     texts.push(
       kept === null
         ? `None of the offered rates keeps ${sla} for both gets and puts.`
@@ -121,6 +128,10 @@ export default defineExperiment({
 
 interface DayBin extends BinSummary {
   readonly hour: number;
+}
+
+function dayStep(day: Window, { peakPerSecond, bins }: Pick<Parameters, 'peakPerSecond' | 'bins'>): OpenStep {
+  return openStep(peakPerSecond, day, { arrivals: 'diurnal', bins });
 }
 
 function dayBins(step: StepReport, { op }: Row): readonly DayBin[] {
@@ -185,7 +196,7 @@ function dayFigure(rows: readonly Row[]): Figure {
 }
 
 function stickFigure(rows: readonly Row[]): Figure {
-  const sla = rows[0]!['sla'] as Parameters<typeof slaText>[0];
+  const sla = rows[0]!['sla'] as Sla;
   return {
     id: 'latency-rates',
     title: 'Where it bends: latency against offered rate',

@@ -31,7 +31,8 @@ const REQUIRED_AT = { bytes: 100, inFlight: 64 };
 
 export default defineExperiment<Parameters>({
   name: 'messaging',
-  order: 5,
+  order: 4,
+  inQuickRuns: true,
   title: 'Messaging: what it costs to ask another thread',
   question:
     'How many round trips between two threads do ring buffers give, how many a MessagePort, and what does reading without a message save?',

@@ -17,6 +17,7 @@ const NAMES: Readonly<Record<Strategy, string>> = {
 export default defineExperiment({
   name: 'partitioning',
   order: 6,
+  inQuickRuns: true,
   title: 'Partitioning: how evenly keys are spread, at what cost',
   question:
     'Which way of cutting the key space into ranges loads the nodes most evenly for the metadata it needs?',

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import {
   BODY_WORD,
@@ -9,14 +10,19 @@ import {
   TYPE_WORD,
 } from './ring-link.js';
 import { copyWords } from '../../src/base/memory.js';
+import { nowMs } from '../measure/clock.js';
 import { SharedLayout, type SharedBuffers } from '../../src/messaging/layout.js';
+import { Lookout } from '../../src/messaging/lookout.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
+import { Sleeper } from '../../src/messaging/sleeper.js';
 
-/** Entry of the echoing thread: sends every message back, sleeps on its doorbell in between. */
+/** Entry of the echoing thread: sends every message back, and waits for the next as a virtual node does. */
 function echo(shared: SharedBuffers): void {
   const endpoint = new RingEndpoint(shared, ECHO_PARTY);
   const control = new Int32Array(shared.control);
-  const doorbell = new SharedLayout(shared.shape).doorbellWord(ECHO_PARTY);
+  const layout = new SharedLayout(shared.shape);
+  const lookout = new Lookout(control, layout, endpoint, nowMs, availableParallelism());
+  const sleeper = new Sleeper(control, layout, endpoint, () => false, lookout);
   let stopped = false;
   for (;;) {
     endpoint.drain(DRAIN_BUDGET, (from, words, _bytes, at) => {
@@ -31,9 +37,7 @@ function echo(shared: SharedBuffers): void {
     });
     endpoint.flush();
     if (stopped) return;
-    Atomics.store(control, doorbell, 1);
-    if (endpoint.idle()) Atomics.wait(control, doorbell, 1, endpoint.blocked ? 1 : 1_000);
-    Atomics.store(control, doorbell, 0);
+    sleeper.block(endpoint.blocked ? 1 : 1_000);
   }
 }
 

@@ -61,15 +61,19 @@ export interface Experiment {
   readonly explanation: Explanation;
   /** Place in a run, lowest first: what a slow machine has no time for is at the end. */
   readonly order: number;
+  /** Whether a quick run has it that names no experiments. */
+  readonly inQuickRuns: boolean;
   plan(mode: Mode): ExperimentPlan;
   /** What this machine gave, in sentences with figures. */
   findings(result: ExperimentResult): readonly string[];
   figures(result: ExperimentResult): readonly Figure[];
 }
 
-interface Definition<P> extends Omit<Experiment, 'plan' | 'order' | 'findings' | 'figures'> {
+interface Definition<P> extends Omit<Experiment, 'plan' | 'order' | 'inQuickRuns' | 'findings' | 'figures'> {
   /** Default: after all that have one. */
   readonly order?: number;
+  /** Default: false; only by its name. */
+  readonly inQuickRuns?: boolean;
   readonly parameters: Readonly<Record<Mode, P>>;
   seconds(parameters: P): number;
   run(parameters: P, context: ExperimentContext): Promise<ExperimentOutput>;
@@ -81,13 +85,14 @@ const LAST = 100;
 
 /** The default export of each file in bench/experiments/. */
 export function defineExperiment<P extends object>(definition: Definition<P>): Experiment {
-  const { name, title, question, explanation, order = LAST } = definition;
+  const { name, title, question, explanation, order = LAST, inQuickRuns = false } = definition;
   return {
     name,
     title,
     question,
     explanation,
     order,
+    inQuickRuns,
     plan(mode) {
       const parameters = definition.parameters[mode];
       return {

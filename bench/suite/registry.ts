@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Experiment } from './experiment.js';
+import type { Mode } from '../report/schema.js';
 
 /** Every file in bench/experiments/ is an experiment: adding one touches nothing else. In the order of a run. */
 export async function loadExperiments(): Promise<readonly Experiment[]> {
@@ -19,15 +20,17 @@ export async function loadExperiments(): Promise<readonly Experiment[]> {
   return experiments.sort((a, b) => a.order - b.order);
 }
 
-/** The named experiments in the order of the registry; all when no name is given. */
+/** The named experiments in the order of the registry; when no name is given, all that such a run has. */
 export function selectExperiments(
   all: readonly Experiment[],
   only: readonly string[],
+  mode: Mode,
 ): readonly Experiment[] {
   const unknown = only.filter((name) => !all.some((experiment) => experiment.name === name));
   if (unknown.length > 0) {
     const known = all.map(({ name }) => name).join(', ');
     throw new RangeError(`no experiment is named ${unknown.join(', ')}; there are ${known}`);
   }
-  return only.length === 0 ? all : all.filter(({ name }) => only.includes(name));
+  if (only.length > 0) return all.filter(({ name }) => only.includes(name));
+  return mode === 'quick' ? all.filter(({ inQuickRuns }) => inQuickRuns) : all;
 }

@@ -3,7 +3,7 @@ import { ring, rouse } from './doorbell.js';
 import { Reassembly, CHUNK_HEADER_WORDS, isChunk, writeChunkHeader } from './chunks.js';
 import { Fifo } from './fifo.js';
 import { SharedLayout, type SharedBuffers } from './layout.js';
-import { RingConsumer, RingProducer } from './ring.js';
+import { RingConsumer, RingProducer, type RingHandler } from './ring.js';
 import type { Endpoint, FrameHandler, Outbox } from './transport.js';
 
 /** A frame on its way that did not fit into the ring, or not yet whole. */
@@ -175,7 +175,7 @@ export class RingEndpoint implements Endpoint {
       const consumer = this.consumers[i]!;
       if (consumer.seemsEmpty) continue;
       const peer = this.peers[i]!;
-      const count = consumer.drain(budget, (words, bytes, at) => {
+      const take: RingHandler = (words, bytes, at) => {
         if (!isChunk(words, at)) {
           this.reassemblies[i]!.discard();
           handle(peer, words, bytes, at);
@@ -183,9 +183,14 @@ export class RingEndpoint implements Endpoint {
         }
         const whole = this.reassemblies[i]!.add(words, at);
         if (whole !== undefined) handle(peer, whole.words, whole.bytes, 0);
-      });
-      if (consumer.takeParked()) ring(this.control, this.layout, peer);
-      if (count === budget) more = true;
+      };
+      let left = budget;
+      // In pieces of the ring: a peer that waits for room goes on while the rest is handled.
+      do {
+        left -= consumer.drain(left, take);
+        if (consumer.takeParked()) ring(this.control, this.layout, peer);
+      } while (left > 0 && !consumer.seemsEmpty);
+      if (left === 0) more = true;
     }
     return more;
   }

@@ -20,19 +20,33 @@ test('every file in bench/experiments is an experiment with its own name and que
 test('together they are planned within 90 seconds in quick mode and 15 minutes by default', async () => {
   const experiments = await loadExperiments();
   const seconds = (mode: 'quick' | 'default'): number =>
-    experiments.reduce((total, experiment) => total + experiment.plan(mode).seconds, 0);
+    selectExperiments(experiments, [], mode).reduce(
+      (total, experiment) => total + experiment.plan(mode).seconds,
+      0,
+    );
   expect(seconds('quick')).toBeLessThanOrEqual(QUICK_SECONDS);
   expect(seconds('default')).toBeLessThanOrEqual(DEFAULT_SECONDS);
 });
 
 test('a selection keeps the order of the registry and refuses an unknown name', async () => {
   const experiments = await loadExperiments();
-  const selected = selectExperiments(experiments, ['http', 'peers', 'latency']).map(({ name }) => name);
+  const selected = selectExperiments(experiments, ['http', 'peers', 'latency'], 'quick').map(
+    ({ name }) => name,
+  );
   // What a slow machine has no time for is at the end.
   expect(selected).toEqual(['latency', 'peers', 'http']);
-  expect(() => selectExperiments(experiments, ['nothing'])).toThrow(
+  expect(() => selectExperiments(experiments, ['nothing'], 'default')).toThrow(
     /no experiment is named nothing; there are/,
   );
+});
+
+test('a quick run has what it is for; the others come by name', async () => {
+  const experiments = await loadExperiments();
+  const names = (mode: 'quick' | 'default'): string[] =>
+    selectExperiments(experiments, [], mode).map(({ name }) => name);
+  expect(names('quick')).toEqual(['latency', 'durability', 'balance', 'messaging', 'peers', 'partitioning']);
+  expect(names('default')).toEqual(experiments.map(({ name }) => name));
+  for (const experiment of experiments) expect(experiment.plan('quick').seconds).toBeLessThan(QUICK_SECONDS);
 });
 
 test('an experiment that measured nothing has no figures and no findings, and breaks no report', async () => {

@@ -13,6 +13,23 @@ const CAPACITY = 4_096;
 type WaitAsync = (words: Int32Array, index: number, value: number) => { value: Promise<string> };
 const { waitAsync } = Atomics as unknown as { waitAsync: WaitAsync };
 
+test('room is free again while the rest of a full ring is handled, and what takes it arrives in the same turn', () => {
+  const { ends } = RINGS.open();
+  for (let i = 0; i < 21; i++) sendNumbered(ends[0]!, 1, i, 200);
+  ends[0]!.flush();
+  expect(ends[0]!.blocked).toBe(true);
+  const met: number[] = [];
+  let blocked = true;
+  ends[1]!.drain(100, (_from, words, bytes, at) => {
+    met.push(readNumbered(words, bytes, at));
+    if (met.length !== 10) return;
+    ends[0]!.flush();
+    blocked = ends[0]!.blocked;
+  });
+  expect(blocked).toBe(false);
+  expect(met).toEqual(range(0, 21));
+});
+
 describe('a ring whose thread dies', () => {
   test('inside a handler, without any clean-up: the successor goes on behind the frame that killed it', () => {
     const { ends, restart } = RINGS.open();
@@ -38,7 +55,7 @@ describe('a ring whose thread dies', () => {
     ends[0]!.flush();
     let count = 0;
     let freed = false;
-    ends[1]!.drain(100, () => {
+    ends[1]!.drain(20, () => {
       if (++count < 20) return;
       restart(1);
       ends[0]!.flush();
