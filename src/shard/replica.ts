@@ -2,31 +2,17 @@ import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import { paddedWords } from '../base/memory.js';
 import {
-  IF_ABSENT,
-  IF_MATCH,
-  IF_PRESENT,
-  OP_DELETE,
+  IF_NOTHING,
   OP_INCREMENT,
   OP_TOUCH,
-  OUT_CONDITION,
   OUT_CONTEXT,
   OUT_CORRUPT,
-  OUT_COUNTER,
   OUT_FULL,
-  OUT_NOT_A_COUNTER,
   OUT_READ_ONLY,
-  OUT_SIBLINGS,
   OUT_TOO_LARGE,
 } from '../messaging/frames.js';
 import type { Pipeline } from '../storage/pipeline.js';
-import {
-  compareClocks,
-  decodeClock,
-  decodeVector,
-  encodeRecord,
-  isOver,
-  type StoredValue,
-} from '../storage/record-codec.js';
+import { compareClocks, decodeClock, encodeRecord, type StoredValue } from '../storage/record-codec.js';
 import {
   bucketAt,
   entriesAt,
@@ -34,8 +20,6 @@ import {
   IS_TOMBSTONE,
   keyAt,
   keyLengthAt,
-  KIND_COUNTER,
-  KIND_PLAIN,
   KIND_REMOVED,
   kindAt,
   lengthAt,
@@ -44,15 +28,21 @@ import {
   sequenceAt,
   W_KEY_HASH,
 } from '../storage/record.js';
-import { increment } from '../versions/counter.js';
-import { type Clock, discard, equal, event, join, update, values } from '../versions/dvvs.js';
+import { type Clock, values } from '../versions/dvvs.js';
 import type { OwnActor } from './guest-actor.js';
-import { hashOfKey } from './key-name.js';
+import { hashOfKey, keyOfRecord } from './key-name.js';
 import { mergeClocks } from './merge-clocks.js';
-import { expiryOf, textValue, tombstoneOf } from './stored-values.js';
-import { buildSuperseding } from './superseding.js';
-import { contentTypeOf, type PutRequest } from './put-request.js';
+import {
+  afterExpiry,
+  nextVersions,
+  tooManyEntries,
+  tooManySiblings,
+  unmetCondition,
+  type Versions,
+} from './next-versions.js';
 import { refuse, type Refusal } from './outcome.js';
+import type { PutRequest } from './put-request.js';
+import { buildSuperseding } from './superseding.js';
 
 /** The write was made: the record's first word in the buffer and its number in the log. */
 export interface Applied {
@@ -71,14 +61,11 @@ export interface Witness {
   tookUnknown(bucket: number, key: Uint8Array): void;
 }
 
-export type Expiring = (
-  words: Int32Array,
-  at: number,
-  before: Int32Array | undefined,
-  beforeAt: number,
-) => void;
+type Expiring = (words: Int32Array, at: number, before: Int32Array | undefined, beforeAt: number) => void;
 
 export type ApplyOutcome = Applied | Refusal | 'wait';
+
+const NO_VERSIONS: Versions = { clock: [], kind: undefined };
 
 /**
  * What one virtual node does to its own copy of a key. Every method is atomic: it runs to its end
@@ -94,11 +81,11 @@ export class Replica {
   private readonly expiryMs: () => number;
   /** Hears of every tombstone that was appended, in place. */
   onTombstone: ((words: Int32Array, at: number) => void) | undefined;
-  /** A damaged record was replaced: its clock is forgotten, and with it maybe dots of our actor. Whoever takes another one clears it. */
   /** Hears of every record with a value that expires, and of the one whose place it takes. */
   onExpiring: Expiring | undefined;
   /** Asked for room when there is none; true if some will be there soon. */
   onFull: ((bytes: number) => boolean) | undefined;
+  /** A damaged record was replaced: its clock is forgotten, and with it maybe dots of our actor. Whoever takes another one clears it. */
   forgotClock = false;
   siblingsMax = 0;
   actorsMax = 0;
@@ -169,141 +156,57 @@ export class Replica {
       return corruption(error);
     }
     const words = current < 0 ? undefined : this.wordsOf(current);
-    const refused = this.check(request, words, current);
+    const refused = this.obstacle(request, words, current);
     if (refused !== undefined) return refused;
-    if (request.operation === OP_TOUCH) return this.touch(request, actor, words, current);
-    if (request.operation === OP_INCREMENT) return this.increment(request, actor, words, current);
-
-    const quick = buildSuperseding(request, words, current, actor, this.tick(), this.floorOf(actor));
-    if (quick !== undefined) {
-      return (
-        this.checkEntries(entriesAt(quick.words, 0)) ??
-        this.append(quick.words, 0, request.keyWords, words, current)
-      );
+    const isPut = request.operation !== OP_TOUCH && request.operation !== OP_INCREMENT;
+    if (isPut) {
+      const quick = buildSuperseding(request, words, current, actor, this.tick(), this.floorOf(actor));
+      if (quick !== undefined) {
+        return (
+          tooManyEntries(entriesAt(quick.words, 0)) ??
+          this.append(quick.words, 0, request.keyWords, words, current)
+        );
+      }
     }
-    const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
-    const value: StoredValue = {
-      bytes: request.value,
-      contentType: contentTypeOf(request),
-      time: this.tick(),
-      deleted: request.operation === OP_DELETE,
-      ...expiryOf(request),
-    };
-    const next = update(request.context, value, clock, actor, this.floorOf(actor));
-    // A tombstone beside subtotals leaves a counter one.
-    const kind = words !== undefined && value.deleted ? kindAt(words, current) : KIND_PLAIN;
-    return (
-      this.checkEntries(next.length) ??
-      this.checkSize(next) ??
-      this.store(request, kind, next, words, current)
-    );
+    const { tick: time, expiryMs } = this;
+    const maker = { actor, floor: this.floorOf(actor), time, expiryMs };
+    const next = nextVersions(request, this.versionsAt(words, current), maker);
+    if ('outcome' in next) return next;
+    const { clock, kind, total } = next;
+    const applied =
+      tooManyEntries(clock.length) ??
+      (isPut ? this.tooManySiblings(clock) : undefined) ??
+      this.store(request, kind, clock, words, current);
+    return total !== 0 && wasApplied(applied) ? { ...applied, total } : applied;
+  }
+
+  private obstacle(request: PutRequest, words: Int32Array | undefined, at: number): Refusal | undefined {
+    const refused = tooManyEntries(request.context.length);
+    if (refused !== undefined || request.condition === IF_NOTHING) return refused;
+    return unmetCondition(request, words, words && this.bytesOf(at), at, this.expiryMs);
+  }
+
+  private versionsAt(words: Int32Array | undefined, at: number): Versions {
+    if (words === undefined) return NO_VERSIONS;
+    return { clock: decodeClock(words, this.bytesOf(at), at), kind: kindAt(words, at) };
   }
 
   private floorOf(actor: number): number {
     return this.own?.floorOf(actor) ?? 0;
   }
 
-  /** More entries than a context can carry back would make the key unreadable. */
-  private checkEntries(entries: number): Refusal | undefined {
-    return entries > LIMITS.clockEntries ? refuse(OUT_CONTEXT, entries, LIMITS.clockEntries) : undefined;
+  private tooManySiblings(clock: Clock<StoredValue>): Refusal | undefined {
+    const siblings = values(clock);
+    if (siblings.length > this.siblingsMax) this.siblingsMax = siblings.length;
+    return tooManySiblings(siblings, this.maxRecordBytes);
   }
 
-  private check(request: PutRequest, words: Int32Array | undefined, current: number): Refusal | undefined {
-    if (request.context.length > LIMITS.clockEntries) {
-      return refuse(OUT_CONTEXT, request.context.length, LIMITS.clockEntries);
-    }
-    if (request.condition === IF_ABSENT || request.condition === IF_PRESENT) {
-      const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
-      const nowMs = this.expiryMs();
-      const live = values(clock).filter((value) => !isOver(value, nowMs)).length;
-      if (live > 0 !== (request.condition === IF_PRESENT)) return refuse(OUT_CONDITION, live, 0);
-    }
-    if (request.condition === IF_MATCH) {
-      const known = words === undefined ? [] : decodeVector(words, current);
-      if (!equal(join(known), request.context))
-        return refuse(OUT_CONDITION, known.length, request.context.length);
-    }
-    return undefined;
-  }
-
-  private increment(
-    request: PutRequest,
-    actor: number,
-    words: Int32Array | undefined,
-    current: number,
-  ): ApplyOutcome {
-    const clock = words === undefined ? [] : decodeClock(words, this.bytesOf(current), current);
-    const nowMs = this.expiryMs();
-    const plain = words !== undefined && kindAt(words, current) !== KIND_COUNTER;
-    const outcome = increment(
-      clock,
-      actor,
-      request.by,
-      (subtotal) => textValue(String(subtotal), this.tick()),
-      (value) =>
-        isOver(value, nowMs) ? 0 : plain ? undefined : Number(Buffer.from(value.bytes).toString('latin1')),
-      this.floorOf(actor),
-    );
-    if (!outcome.ok) return refuse(OUT_NOT_A_COUNTER, outcome.reason === 'overflow' ? 1 : 0, 0);
-    const refused = this.checkEntries(outcome.clock.length);
-    if (refused !== undefined) return refused;
-    const applied = this.store(request, KIND_COUNTER, outcome.clock, words, current);
-    return typeof applied === 'object' && 'sequence' in applied
-      ? { ...applied, total: outcome.total }
-      : applied;
-  }
-
-  /** All live values again, with another time to expire: new versions, under one dot each, of the same age. */
-  private touch(
-    request: PutRequest,
-    actor: number,
-    words: Int32Array | undefined,
-    current: number,
-  ): ApplyOutcome {
-    if (words === undefined) return refuse(OUT_CONDITION, 0, 1);
-    if (kindAt(words, current) === KIND_COUNTER) return refuse(OUT_COUNTER);
-    const clock = decodeClock(words, this.bytesOf(current), current);
-    const nowMs = this.expiryMs();
-    const live = values(clock).filter((value) => !isOver(value, nowMs));
-    if (live.length === 0) return refuse(OUT_CONDITION, 0, 1);
-    let next: Clock<StoredValue> = discard(clock, join(clock));
-    for (const { bytes, contentType, time } of live.toReversed()) {
-      const value = { bytes, contentType, time, deleted: false, ...expiryOf(request) };
-      next = event(next, actor, value, this.floorOf(actor));
-    }
-    return this.checkEntries(next.length) ?? this.store(request, KIND_PLAIN, next, words, current);
-  }
-
-  /**
-   * Makes tombstones of values whose time is over. The clock stays the same, so that each owner can
-   * do it by itself and in its own time: to replicas and trees nothing has changed.
-   */
+  /** Makes tombstones of values whose time is over, under the clock that they have. */
   expire(words: Int32Array, at: number, nowMs: number): ApplyOutcome {
     const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-    const clock = decodeClock(words, bytes, at).map((entry) => ({
-      ...entry,
-      values: entry.values.map((value) => (isOver(value, nowMs) ? tombstoneOf(value) : value)),
-    }));
-    const start = keyAt(words, at) * 4;
-    const key = bytes.slice(start, start + keyLengthAt(words, at));
-    const place = {
-      hash: words[at + W_KEY_HASH]!,
-      partition: partitionAt(words, at),
-      bucket: bucketAt(words, at),
-      key,
-      keyWords: paddedWords(key),
-    };
-    return this.store(place, kindAt(words, at), clock, words, at);
-  }
-
-  /** Siblings are capped at the coordinator only: a merge may exceed the cap (versions.md, trap 4). */
-  private checkSize(clock: Clock<StoredValue>): Refusal | undefined {
-    const live = values(clock);
-    if (live.length > this.siblingsMax) this.siblingsMax = live.length;
-    if (live.length > LIMITS.siblings) return refuse(OUT_SIBLINGS, live.length, LIMITS.siblings);
-    const bytes = live.reduce((sum, value) => sum + value.bytes.length + value.contentType.length + 32, 0);
-    const most = this.maxRecordBytes - (32 << 10);
-    return live.length > 1 && bytes > most ? refuse(OUT_TOO_LARGE, bytes, most) : undefined;
+    const clock = afterExpiry(decodeClock(words, bytes, at), nowMs);
+    const name = keyOfRecord(words, at);
+    return this.store({ ...name, keyWords: paddedWords(name.key) }, kindAt(words, at), clock, words, at);
   }
 
   /** Merges a record that a peer sent: a copy of its state, never a new dot. */
@@ -324,7 +227,7 @@ export class Replica {
       corruption(error);
       // What stands here is damaged, what came is whole: take it.
       const applied = this.append(from, at, keyWords, undefined, 0);
-      if (typeof applied === 'object' && 'sequence' in applied) {
+      if (wasApplied(applied)) {
         this.forgotClock = true;
         this.witness?.tookUnknown(place.bucket, key);
       }
@@ -361,8 +264,7 @@ export class Replica {
     if (at === 0) return false;
     // It is on its way there, or its removal is.
     if (kindAt(buffer.words, at) === KIND_REMOVED || buffer.isLogged(at)) return true;
-    const applied = this.append(buffer.words, at, keyWords, buffer.words, at);
-    return typeof applied === 'object' && 'sequence' in applied;
+    return wasApplied(this.append(buffer.words, at, keyWords, buffer.words, at));
   }
 
   private store(
@@ -408,6 +310,10 @@ export class Replica {
     if ((mortality & HAS_EXPIRY) !== 0) this.onExpiring?.(words, place, before, beforeAt);
     return { at: place, sequence, total: 0 };
   }
+}
+
+function wasApplied(outcome: ApplyOutcome): outcome is Applied {
+  return typeof outcome === 'object' && 'sequence' in outcome;
 }
 
 /** What stands here has everything that came. */
