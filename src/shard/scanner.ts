@@ -7,6 +7,7 @@ import {
   bucketAt,
   HINT_BUCKET,
   keyAt,
+  keyBytesAt,
   keyLengthAt,
   KIND_REMOVED,
   kindAt,
@@ -113,7 +114,7 @@ export class Scanner {
       const bucket = bucketAt(words, at);
       const wanted = request.every ? bucket !== HINT_BUCKET : bucket === request.bucket;
       if (!wanted || partitionAt(words, at) !== request.partition) return;
-      const key = this.pipeline.keyBytesAt(words, this.pipeline.buffer.memory.bytes, at).slice();
+      const key = keyBytesAt(words, this.pipeline.buffer.memory.bytes, at).slice();
       walk.keys.push({ bucket, key, hash: words[at + W_KEY_HASH]! });
     });
     walk.cursor += SLICE;

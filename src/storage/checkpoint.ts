@@ -11,7 +11,7 @@ import type { Engine } from './engine.js';
 import type { Journal } from './journal.js';
 import type { ObjectBuffer } from './object-buffer.js';
 import { PlacesByPartition } from './places.js';
-import { bucketAt, keyAt, keyLengthAt, KIND_REMOVED, kindAt, lengthAt, partitionAt } from './record.js';
+import { bucketAt, keyBytesAt, KIND_REMOVED, kindAt, lengthAt, partitionAt } from './record.js';
 
 /** Records looked at, and records and bytes given to the engine, in a step. */
 const SCAN_BUDGET = 512;
@@ -141,8 +141,7 @@ export class Checkpoint {
       const at = this.places.next();
       if (at < 0) break;
       if (!this.buffer.isNewest(at)) continue;
-      const start = keyAt(words, at) * 4;
-      const key = bytes.subarray(start, start + keyLengthAt(words, at));
+      const key = keyBytesAt(words, bytes, at);
       const length = lengthAt(words, at);
       if (kindAt(words, at) === KIND_REMOVED) {
         this.engine.remove(partitionAt(words, at), bucketAt(words, at), key);

@@ -33,6 +33,11 @@ export class Cleaner {
     this.compacts = compacts;
   }
 
+  /** Free segments that only this takes, for records of caches that stay. */
+  get owedSegments(): number {
+    return !this.compacts && this.buffer.watcher?.keepsAny === true ? 1 : 0;
+  }
+
   private get target(): number {
     return Math.max(Cleaner.reserve + 1, this.buffer.layout.shape.segments >>> 3);
   }

@@ -1,32 +1,13 @@
-import { RingletError } from '../base/errors.js';
 import { Admission } from './admission.js';
-import {
-  APPENDED,
-  CACHE_SEGMENT,
-  CONFIRMED,
-  LOG_SEGMENT,
-  ownCounter,
-  SEG_FREE,
-  SEGMENT_HEADER_BYTES,
-  SYNCED,
-  UNWRITTEN_SINCE,
-  WRITTEN,
-} from './buffer-layout.js';
+import { LOG_SEGMENT, ownCounter, SEG_FREE, SYNCED, UNWRITTEN_SINCE, WRITTEN } from './buffer-layout.js';
 import { Checkpoint } from './checkpoint.js';
+import { CheckpointSchedule } from './checkpoint-schedule.js';
 import { Cleaner } from './cleaner.js';
 import type { Engine } from './engine.js';
 import type { Journal } from './journal.js';
 import type { ObjectBuffer } from './object-buffer.js';
-import {
-  aligned,
-  keyAt,
-  keyLengthAt,
-  KIND_REMOVED,
-  kindAt,
-  lengthAt,
-  recordBytes,
-  verifyRecord,
-} from './record.js';
+import { ReadCache } from './read-cache.js';
+import { KIND_REMOVED, kindAt, lengthAt, recordBytes } from './record.js';
 import { encodeRecord, type Place } from './record-codec.js';
 import { Waiters } from './waiters.js';
 
@@ -58,9 +39,6 @@ export interface PipelineOptions {
   readonly onProgress: () => void;
 }
 
-/** Steps of a checkpoint per turn while somebody waits for it. */
-const PRESSED_STEPS = 8;
-
 /**
  * The way of a record: object buffer → journal written → journal synced → engine. Knows no thread
  * and no timer: {@link begin} opens a turn of the virtual node, {@link end} closes it.
@@ -73,15 +51,11 @@ export class Pipeline {
   private readonly options: PipelineOptions;
   private readonly cleaner: Cleaner;
   private readonly checkpoint: Checkpoint | undefined;
+  private readonly schedule: CheckpointSchedule | undefined;
+  private readonly readCache: ReadCache | undefined;
   private readonly written = new Waiters();
   private readonly synced = new Waiters();
-  private readonly confirmed = new Waiters();
   private readonly onReached: (token: number) => void;
-  private lastCheckpointMs = 0;
-  /** A checkpoint of everything was asked for: a scan, or the end. */
-  private drainTo = 0;
-  /** Up to here a request waits for it. */
-  private pressTo = 0;
   /** Up to here the journal is to be synced although nobody waits. */
   private hastened = 0;
   /** When the turn began. */
@@ -99,8 +73,12 @@ export class Pipeline {
     this.options = options;
     this.admission = new Admission(options.nowMs ?? (() => 0), options.foregroundP99Ms);
     this.onReached = onReached;
-    this.checkpoint = backing && new Checkpoint(buffer, backing.journal, backing.engine, options.onProgress);
     this.cleaner = new Cleaner(buffer, backing === undefined);
+    if (backing === undefined) return;
+    const { journal, engine } = backing;
+    this.checkpoint = new Checkpoint(buffer, journal, engine, options.onProgress);
+    this.schedule = new CheckpointSchedule(buffer, this.checkpoint, this.admission, options.checkpointMs);
+    this.readCache = new ReadCache(buffer, engine, this.cleaner);
   }
 
   /**
@@ -124,7 +102,7 @@ export class Pipeline {
   }
   /** A request waits for one of these completions: a durable put, a scan, or all of them. */
   get urgent(): boolean {
-    return !this.synced.empty || this.pressing || this.rehoming;
+    return !this.synced.empty || this.schedule?.pressing === true || this.rehoming;
   }
   get journalFailures(): number {
     return this.backing?.journal.failures ?? 0;
@@ -178,7 +156,7 @@ export class Pipeline {
       return backing?.journal.ready === false ? 'wait' : 'ready';
     if (backing !== undefined) {
       if (!backing.journal.prepare()) return backing.journal.error === undefined ? 'wait' : 'full';
-      if (buffer.count(SEG_FREE) <= this.owedSegments)
+      if (buffer.count(SEG_FREE) <= this.cleaner.owedSegments)
         return this.checkpoint!.error === undefined ? 'wait' : 'full';
     } else if (buffer.count(SEG_FREE) <= Cleaner.reserve - (shrinks ? 1 : 0)) {
       return this.cleaner.hopeful ? 'wait' : 'full';
@@ -253,58 +231,24 @@ export class Pipeline {
    * @param patient background work waits, so that to bring it there is background work too
    */
   awaitEngine(token: number, patient = false): boolean {
-    if (this.backing === undefined || ownCounter(this.buffer.words, CONFIRMED) >= this.buffer.lastSequence)
-      return false;
-    this.drainTo = this.buffer.lastSequence;
-    if (!patient) this.pressTo = this.drainTo;
-    this.confirmed.add(this.drainTo, token);
-    return true;
+    return this.schedule?.await(token, patient) ?? false;
   }
 
-  /** The key's newest record: its first word in the buffer, or −1. Reads the engine on a miss and keeps what it finds. */
+  /** The key's newest record: its first word in the buffer, 0: see {@link lent}, or −1. Reads the engine on a miss and keeps what it finds. */
   read(hash: number, partition: number, bucket: number, key: Int32Array, keyBytes: Uint8Array): number {
     const byte = this.buffer.find(hash, bucket, key, keyBytes.length);
     if (byte !== 0) return kindAt(this.buffer.words, byte >>> 2) === KIND_REMOVED ? -1 : byte >>> 2;
-    const stored = this.backing?.engine.get(partition, bucket, keyBytes);
-    return stored === undefined ? -1 : this.cache(stored);
+    return this.readCache?.read(partition, bucket, keyBytes) ?? -1;
   }
 
-  /** Copies a record of the engine into the buffer, so that the next reader needs no message. */
-  private cache(stored: Uint8Array): number {
-    if (!verifyRecord(stored)) {
-      throw new RingletError('DATA_CORRUPT', 'a stored record does not match its checksum', {
-        bytes: stored.length,
-      });
-    }
-    const { words } = aligned(stored);
-    return this.keep(words, 0) ? this.lastPlace : this.lend(words);
+  /** What {@link read} found in the engine and had no room to keep: valid until the next one. */
+  get lent(): Int32Array | undefined {
+    return this.readCache?.lent;
   }
 
-  /** Puts a copy of a record of the engine into the buffer ({@link lastPlace}); false if there is no room. */
+  /** Puts a copy of a record of the engine into the buffer; false if there is no room. */
   keep(words: Int32Array, at: number): boolean {
-    const { buffer } = this;
-    const bytes = lengthAt(words, at);
-    // Values may have had another limit when this one was stored.
-    if (bytes + SEGMENT_HEADER_BYTES > buffer.layout.shape.segmentBytes) return false;
-    if (!buffer.hasRoom(CACHE_SEGMENT, bytes)) {
-      buffer.seal(CACHE_SEGMENT);
-      if (buffer.count(SEG_FREE) <= 1 + this.owedSegments || buffer.index.exhausted) return false;
-      if (buffer.open(CACHE_SEGMENT) < 0) return false;
-    }
-    this.lastPlace = buffer.append(CACHE_SEGMENT, words, at, words.subarray(keyAt(words, at)));
-    return true;
-  }
-
-  /** Free segments that only the cleaner takes, for records of caches that stay. */
-  private get owedSegments(): number {
-    return this.backing !== undefined && this.buffer.watcher?.keepsAny === true ? 1 : 0;
-  }
-
-  /** No room to keep it: the caller reads it from {@link lent} before the next call. */
-  lent: Int32Array | undefined;
-  private lend(words: Int32Array): number {
-    this.lent = words;
-    return 0;
+    return this.readCache !== undefined && this.readCache.keep(words, at) !== 0;
   }
 
   /** Closes a turn: writes and syncs for those who wait, moves checkpoint, eviction and index on. */
@@ -317,41 +261,8 @@ export class Pipeline {
     }
     this.releaseReached();
     this.buffer.growIndex();
-    if (this.checkpoint !== undefined) this.stepCheckpoint(this.checkpoint, nowMs);
+    this.schedule?.step(nowMs);
     this.cleaner.step();
-  }
-
-  private stepCheckpoint(checkpoint: Checkpoint, nowMs: number): void {
-    const { buffer } = this;
-    if (checkpoint.idle && checkpoint.error === undefined) {
-      const behind = ownCounter(buffer.words, CONFIRMED) < buffer.lastSequence;
-      const draining = ownCounter(buffer.words, CONFIRMED) < this.drainTo;
-      if (!behind) this.lastCheckpointMs = nowMs;
-      const late = behind && nowMs - this.lastCheckpointMs >= this.options.checkpointMs;
-      const full = checkpoint.sealed.length >= buffer.layout.shape.segments >>> 1;
-      if (draining || late) buffer.seal(LOG_SEGMENT);
-      if (draining || late || full) {
-        this.lastCheckpointMs = nowMs;
-        checkpoint.start();
-      }
-    }
-    const step = (): boolean => {
-      checkpoint.step();
-      return checkpoint.busy;
-    };
-    if (this.pressed(checkpoint)) for (let left = PRESSED_STEPS; left > 0 && step(); left--);
-    else if (checkpoint.busy) this.admission.slice('engine', nowMs, step);
-    else checkpoint.step();
-  }
-
-  private get pressing(): boolean {
-    return !this.confirmed.empty && ownCounter(this.buffer.words, CONFIRMED) < this.pressTo;
-  }
-
-  /** A request waits for the engine, or the log is about to fill: then requests would wait for the checkpoint. */
-  private pressed(checkpoint: Checkpoint): boolean {
-    const { segments } = this.buffer.layout.shape;
-    return this.pressing || checkpoint.sealed.length >= (segments * 3) >>> 2;
   }
 
   private releaseReached(): void {
@@ -359,7 +270,7 @@ export class Pipeline {
     const whole = this.journalWhole;
     if (whole && !this.written.empty) this.written.release(ownCounter(words, WRITTEN), this.onReached);
     if (whole && !this.synced.empty) this.synced.release(ownCounter(words, SYNCED), this.onReached);
-    if (!this.confirmed.empty) this.confirmed.release(ownCounter(words, CONFIRMED), this.onReached);
+    this.schedule?.release(this.onReached);
   }
 
   /** When the pipeline wants its next turn, in monotonic milliseconds. */
@@ -367,30 +278,11 @@ export class Pipeline {
     if (this.cleaner.busy || this.buffer.index.growing) return nowMs;
     // While a sync is under way, its completion calls; what came meanwhile shares the next one.
     if (this.hurried && !this.backing!.journal.syncUnderWay) return nowMs;
-    let next = Number.POSITIVE_INFINITY;
-    if (this.checkpoint?.busy === true) {
-      if (this.pressed(this.checkpoint)) return nowMs;
-      next = Math.max(nowMs, this.admission.nextMs);
-    }
+    const next = this.schedule?.nextMs(nowMs) ?? Number.POSITIVE_INFINITY;
     const since = this.buffer.words[UNWRITTEN_SINCE]!;
-    // A journal that is broken, or a checkpoint that waits, calls back by itself.
-    if (this.backing?.journal.health === 'healthy' && since !== 0) {
-      next = Math.min(next, nowMs + Math.max(0, this.options.flushMs - elapsed(since, nowMs)));
-    }
-    if (
-      this.checkpoint?.idle === true &&
-      this.checkpoint.error === undefined &&
-      ownCounter(this.buffer.words, CONFIRMED) < ownCounter(this.buffer.words, APPENDED)
-    ) {
-      next = Math.min(next, Math.max(nowMs, this.lastCheckpointMs + this.options.checkpointMs));
-    }
-    return next;
-  }
-
-  /** The record at `place`, wherever `read` found it. */
-  keyBytesAt(words: Int32Array, bytes: Uint8Array, at: number): Uint8Array {
-    const start = keyAt(words, at) * 4;
-    return bytes.subarray(start, start + keyLengthAt(words, at));
+    // A journal that is broken calls back by itself.
+    if (this.backing?.journal.health !== 'healthy' || since === 0) return next;
+    return Math.min(next, nowMs + Math.max(0, this.options.flushMs - elapsed(since, nowMs)));
   }
 }
 

@@ -84,6 +84,11 @@ export function partitionAt(words: Int32Array, at: number): number {
 export function keyLengthAt(words: Int32Array, at: number): number {
   return words[at + W_KEY]! & 0xffff;
 }
+/** The key's bytes, in place. */
+export function keyBytesAt(words: Int32Array, bytes: Uint8Array, at: number): Uint8Array {
+  const start = keyAt(words, at) * 4;
+  return bytes.subarray(start, start + keyLengthAt(words, at));
+}
 export function entriesAt(words: Int32Array, at: number): number {
   return words[at + W_KEY]! >>> 16;
 }

@@ -1,6 +1,6 @@
 import type { Engine } from '../../storage/engine.js';
 import type { Pipeline } from '../../storage/pipeline.js';
-import { bucketAt, partitionAt, sequenceAt, W_GENERATION } from '../../storage/record.js';
+import { bucketAt, keyBytesAt, partitionAt, sequenceAt, W_GENERATION } from '../../storage/record.js';
 import type { Completions } from '../completions.js';
 import type { TreeSet } from './tree-set.js';
 import { EngineWalk, IndexWalk } from './walks.js';
@@ -86,7 +86,7 @@ export class EngineRebuild implements Rebuild {
 
   /** A copy that was read back from the engine has lost its number; the record there has it still. */
   private storedIsNew(words: Int32Array, at: number): boolean {
-    const key = this.pipeline.keyBytesAt(words, this.pipeline.buffer.memory.bytes, at);
+    const key = keyBytesAt(words, this.pipeline.buffer.memory.bytes, at);
     const stored = this.engine.get(partitionAt(words, at), bucketAt(words, at), key);
     if (stored === undefined) return false;
     const head = new Int32Array(stored.slice(0, 32).buffer);
