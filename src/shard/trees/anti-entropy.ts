@@ -28,6 +28,7 @@ import type { Replica } from '../replica.js';
 import type { Service } from '../service.js';
 import { Exchange } from './exchange.js';
 import { Inflow } from './inflow.js';
+import { ARRIVAL_MS } from './rebuild.js';
 import { Responder } from './responder.js';
 import { TreeFrames } from './tree-frames.js';
 import type { Trees } from './trees.js';
@@ -150,6 +151,7 @@ export class AntiEntropy implements Service {
     const listMs = this.responder.poll(nowMs);
     if (!trees.usable) {
       if (this.wasUsable) this.begunAnew(nowMs);
+      if (trees.waiting) return Math.min(listMs, nowMs + ARRIVAL_MS);
       if (nowMs < this.nextMs) return Math.min(listMs, this.nextMs);
       const { admission } = this.world.pipeline;
       admission.slice('trees', nowMs, () => trees.step());

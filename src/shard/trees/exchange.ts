@@ -18,6 +18,7 @@ import type { WorkStep } from '../../storage/admission.js';
 import { Digest, numberOf } from './digest.js';
 import { collectPage, Listing } from './listing.js';
 import { addChildren } from './nodes.js';
+import { ARRIVAL_MS } from './rebuild.js';
 import type { Envelope } from './tree-frames.js';
 import type { TreeWorld } from './world.js';
 
@@ -328,7 +329,7 @@ export class Exchange {
         this.world.frames.compare(this.question(), this.asked);
         return;
       case 'listing':
-        if (!this.ours!.done) this.inSlice(() => this.ours!.step());
+        if (!this.ours!.done && !this.ours!.waiting) this.inSlice(() => this.ours!.step());
         if (this.ours!.done && this.theirsEnded) this.compareLists(this.ours!);
         return;
       case 'pausing':
@@ -351,7 +352,8 @@ export class Exchange {
     const { nextMs } = this.world.pipeline.admission;
     if (this.phase === 'settling') return this.untilMs;
     if (this.phase === 'pausing') return Math.max(this.untilMs, nextMs);
-    if (this.phase === 'listing' && !this.ours!.done) return Math.max(this.nowMs + 1, nextMs);
+    if (this.phase === 'listing' && !this.ours!.done)
+      return this.ours!.waiting ? this.nowMs + ARRIVAL_MS : Math.max(this.nowMs + 1, nextMs);
     return Math.max(this.nowMs, this.heardMs + LIMITS.exchangeSilenceMs) + 1;
   }
 

@@ -54,6 +54,11 @@ export class Listing {
     if (!waits) this.arrived = true;
   }
 
+  /** What is to be listed is on its way to the engine: until it has arrived a step does nothing. */
+  get waiting(): boolean {
+    return !this.arrived;
+  }
+
   get length(): number {
     return this.entries.length;
   }

@@ -6,11 +6,19 @@ import type { TreeSet } from './tree-set.js';
 import { EngineWalk, IndexWalk } from './walks.js';
 
 /**
+ * What is walked has to arrive in the engine first. That calls back, in the turn in which it is known; so
+ * often it is looked all the same whether there is anything to wait for still.
+ */
+export const ARRIVAL_MS = 20;
+
+/**
  * Fills the trees of some partitions, or of all after a start, while writes go on; those of the others
  * stand. Whatever happens meanwhile, a key is *counted* at most once: its newest record is in the trees if
  * and only if the key is counted, and at the end all are. The two ways differ in how they tell whether a key is counted.
  */
 export interface Rebuild {
+  /** What it is to count is on its way: until that has arrived a step does nothing. */
+  readonly waiting: boolean;
   /** Does a little; `done` when all keys are counted. */
   step(): 'done' | 'more' | 'waiting';
   /** A record was appended at `at` in place of `before`, which is undefined for a new key. */
@@ -59,6 +67,10 @@ export class EngineRebuild implements Rebuild {
     if (!waits) this.arrived = true;
   }
 
+  get waiting(): boolean {
+    return !this.arrived;
+  }
+
   step(): 'done' | 'more' | 'waiting' {
     if (!this.arrived) return 'waiting';
     const ended = this.walk.step((words, at) => {
@@ -100,6 +112,7 @@ export class IndexRebuild implements Rebuild {
   private readonly pipeline: Pipeline;
   private readonly partitions: ReadonlySet<number>;
   private walk: IndexWalk;
+  readonly waiting = false;
 
   constructor(set: TreeSet, pipeline: Pipeline, partitions: ReadonlySet<number>) {
     this.set = set;

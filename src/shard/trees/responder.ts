@@ -21,6 +21,7 @@ import {
   TREE_WORDS_AT,
 } from '../../messaging/frames.js';
 import { collectPage, Listing } from './listing.js';
+import { ARRIVAL_MS } from './rebuild.js';
 import type { Envelope } from './tree-frames.js';
 import type { TreeWorld } from './world.js';
 
@@ -150,7 +151,7 @@ export class Responder {
     }
     if (serving.ended) return serving.usedMs + LIMITS.exchangeSilenceMs + 1;
     const { admission } = this.world.pipeline;
-    admission.slice('trees', nowMs, () => list.step());
+    if (!list.waiting) admission.slice('trees', nowMs, () => list.step());
     if (list.done) {
       const to = Math.min(list.length, serving.sent + LIMITS.treeNodes);
       serving.ended = to === list.length;
@@ -162,6 +163,6 @@ export class Responder {
       serving.nextSignMs = nowMs + SIGN_MS;
       frames.keys(envelope, OK, list, 0, 0, LIST_GOES_ON);
     }
-    return Math.max(nowMs + 1, admission.nextMs);
+    return list.waiting ? nowMs + ARRIVAL_MS : Math.max(nowMs + 1, admission.nextMs);
   }
 }

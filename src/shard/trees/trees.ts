@@ -115,6 +115,11 @@ export class Trees implements Witness {
     return this.hidden.has(this.digest.number);
   }
 
+  /** A rebuild waits for what was appended before it to arrive in the engine: a step would do nothing. */
+  get waiting(): boolean {
+    return this.rebuild?.waiting === true;
+  }
+
   /** Moves a rebuild on by a step; true if it can go on at once. */
   step(): boolean {
     const outcome = this.rebuild?.step() ?? 'done';
