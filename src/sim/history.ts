@@ -22,6 +22,8 @@ export interface Write {
   /** What it supersedes. */
   readonly context: Clock<never>;
   readonly startedMs: number;
+  /** The ring change (Moves.since) by which everybody decided when it began; 0: none. */
+  readonly movesSince: number;
   endedMs: number;
   outcome: Outcome;
   /** The dot under which it was made, as far as it is known. */
@@ -111,14 +113,21 @@ export class History {
     this.violation = violation;
   }
 
-  begin(key: SimKey, nowMs: number, isDelete: boolean, by: number, context: Clock<never>): Write {
+  begin(
+    key: SimKey,
+    { startedMs, movesSince }: Pick<Write, 'startedMs' | 'movesSince'>,
+    isDelete: boolean,
+    by: number,
+    context: Clock<never>,
+  ): Write {
     const write: Write = {
       id: this.writes.length,
       key,
       isDelete,
       by,
       context,
-      startedMs: nowMs,
+      startedMs,
+      movesSince,
       endedMs: Number.POSITIVE_INFINITY,
       outcome: 'open',
       actor: 0,

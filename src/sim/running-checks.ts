@@ -13,7 +13,8 @@ const OUTBOX_SLACK_BYTES = 1 << 20;
 
 /**
  * At the moment of an acknowledgement W virtual nodes on W distinct nodes hold the write, as far as its
- * level asks: owners, and fallbacks that also hold a hint that says so.
+ * level asks: owners, and fallbacks that also hold a hint that says so. While its partition moves that is
+ * so of the owners before and of those after the change: whichever list is read from next has it.
  *
  * @param ownersOnly the put had a condition
  */
@@ -25,27 +26,54 @@ export function checkAcknowledgement(
 ): void {
   const { key } = write;
   const { w } = key.bucket;
-  // Whoever has not heard of a handover goes by the other list; both have W.
-  const found = [world.owners(key), world.otherList(key)].map((owners) => {
-    const nodes = new Set<number>();
-    const count = (vnode: number): unknown => nodes.add(world.ring.vnodes[vnode]!.nodeIndex);
-    for (const vnode of owners) if (holds(world, vnode, write, vector)) count(vnode);
-    if (nodes.size >= w) return nodes.size;
-    for (const vnode of ownersOnly ? [] : world.fallbacks(key)) {
-      if (holds(world, vnode, write, vector) && holdsHint(world, vnode, write)) count(vnode);
-    }
-    return nodes.size;
-  });
-  if (found.some((nodes) => nodes >= w)) return;
-  const most = Math.max(...found);
+  const here = nodesWith(world, write, vector, world.owners(key), ownersOnly);
+  const others = world.otherList(key);
+  const there = Math.max(
+    nodesWith(world, write, vector, others, ownersOnly),
+    others.filter((owner) => isThereFor(world, owner, write, vector)).length,
+  );
+  // Whoever has not heard of the change, or of a handover, goes by one list alone.
+  const both = others.length > 0 && write.movesSince !== 0 && write.movesSince === world.ring.moves?.since;
+  const found = both ? Math.min(here, there) : Math.max(here, there);
+  if (found >= w) return;
   // Somebody lost its data after it had acknowledged.
-  if (most + world.lossesSince(write.startedMs) >= w) {
+  if (found + world.lossesSince(write.startedMs) >= w) {
     write.thin = true;
-    write.exempt = most === 0;
+    write.exempt = Math.max(here, there) === 0;
     key.recount();
     return;
   }
-  world.violation(`${nameOf(write)} was acknowledged with W=${w} while ${found.join(' and ')} nodes held it`);
+  world.violation(
+    `${nameOf(write)} was acknowledged with W=${w} while ${here} nodes held it` +
+      (others.length > 0 ? `, and ${there} by the other list of a partition that moves` : ''),
+  );
+}
+
+/** On how many nodes a write is: owners by one list, or who keeps a copy for them. */
+function nodesWith(
+  world: World,
+  write: Write,
+  vector: Clock<never>,
+  owners: readonly number[],
+  ownersOnly: boolean,
+): number {
+  const nodes = new Set<number>();
+  const count = (vnode: number): unknown => nodes.add(world.ring.vnodes[vnode]!.nodeIndex);
+  for (const vnode of owners) if (holds(world, vnode, write, vector)) count(vnode);
+  if (nodes.size >= write.key.bucket.w || ownersOnly) return nodes.size;
+  for (const vnode of world.fallbacks(write.key)) {
+    if (holds(world, vnode, write, vector) && holdsHint(world, vnode, write)) count(vnode);
+  }
+  return nodes.size;
+}
+
+/** An owner by the other list has the write, or somebody knows that it lacks it: who reads from it asks that one. */
+function isThereFor(world: World, owner: number, write: Write, vector: Clock<never>): boolean {
+  if (holds(world, owner, write, vector)) return true;
+  const hint = world.hintFor(owner, write.key);
+  return world.process.members.some(
+    (vnode) => world.copyAt(vnode, hint) !== undefined && keeps(world, vnode, write),
+  );
 }
 
 /** Some time later W nodes hold it still, whoever has let a copy go meanwhile. */

@@ -208,7 +208,8 @@ export class Workload {
     const { scheduler, history, random } = this.world;
     const startedMs = scheduler.nowMs;
     const acknowledged = [...key.acknowledged];
-    const write = history.begin(key, startedMs, operation === OP_DELETE, by, context);
+    const { movesSince } = this.world;
+    const write = history.begin(key, { startedMs, movesSince }, operation === OP_DELETE, by, context);
     const timeline: TimelineEvent[] = [];
     const expires = operation === OP_PUT && random.chance(0.08);
     const expiresAtMs = expires ? caller.expiry.nowMs() + Math.floor(random.between(500, 40_000)) : 0;

@@ -239,6 +239,16 @@ export class World {
     return this.known;
   }
 
+  /** The ring change (Moves.since) by which every virtual node that serves decides; 0: none, or not all do yet. */
+  get movesSince(): number {
+    const since = this.ring.moves?.since ?? 0;
+    if (since === 0) return 0;
+    const knows = this.process.threads.every(
+      (thread) => thread?.node === undefined || thread.node.ring.moves?.since === since,
+    );
+    return knows ? since : 0;
+  }
+
   /** Owners of the other list of a partition that moves. */
   others({ bucket, stored }: SimKey): readonly number[] {
     return otherOwners(this.ring, stored.partition, bucket.n);

@@ -12,11 +12,7 @@ const FAULTS_PER_MINUTE = 16;
 /** It takes its time to show: in .ci/run, in a stage of its own, and in long runs. */
 const SLOW = ['a hint deleted by key'];
 /** These may need more seeds than a stage of .ci/run has time for: in long runs only. */
-const SLOWEST = [
-  'a fallback that reuses a dot after its hint was deleted',
-  'a journal cut too early',
-  'transfer that drops writes made meanwhile',
-];
+const SLOWEST = ['a fallback that reuses a dot after its hint was deleted', 'a journal cut too early'];
 const LONG = process.env['RINGLET_LONG'] !== undefined;
 const WHOLE = LONG || process.env['RINGLET_SIM'] === 'whole';
 
