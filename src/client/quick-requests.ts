@@ -3,8 +3,9 @@ import { IF_NOTHING, OP_PUT } from '../messaging/frames.js';
 import type { Clock } from '../versions/dvvs.js';
 import type { Connection } from './connection.js';
 import type { Gets } from './gets.js';
+import type { NamedBucket } from './named-bucket.js';
 import { timeoutOf } from './policy.js';
-import type { Policy, PutTask } from './request.js';
+import type { PutTask } from './request.js';
 
 const NO_CONTEXT: Clock<never> = [];
 
@@ -15,14 +16,13 @@ const NO_CONTEXT: Clock<never> = [];
 export class QuickRequests {
   private readonly connection: Connection;
   private readonly gets: Gets;
-  private readonly policy: () => Policy | undefined;
+  private readonly bucket: NamedBucket;
   private readonly timeoutMs = timeoutOf(undefined);
 
-  /** @param policy of requests without options; undefined while the bucket does not exist */
-  constructor(connection: Connection, gets: Gets, policy: () => Policy | undefined) {
+  constructor(connection: Connection, gets: Gets, bucket: NamedBucket) {
     this.connection = connection;
     this.gets = gets;
-    this.policy = policy;
+    this.bucket = bucket;
   }
 
   /** Finds a key that is a part of some bytes, for the calls that follow, and returns its hash. @throws RingletError */
@@ -37,8 +37,7 @@ export class QuickRequests {
     const { connection } = this;
     connection.assertOpen();
     if (!connection.view.directReads) return false;
-    const policy = this.policy();
-    return policy !== undefined && this.gets.peek(policy, take);
+    return this.bucket.find() !== undefined && this.gets.peek(this.bucket.policy!, take);
   }
 
   /**
@@ -50,8 +49,8 @@ export class QuickRequests {
   put(key: Uint8Array, value: Uint8Array, done: (failure: RingletError | undefined) => void): boolean {
     const { connection } = this;
     connection.assertOpen();
-    const policy = this.policy();
-    if (policy === undefined || value.length > connection.view.valueBytes) return false;
+    if (this.bucket.find() === undefined || value.length > connection.view.valueBytes) return false;
+    const policy = this.bucket.policy!;
     const { router } = connection;
     router.remember(key);
     const startedMs = connection.clock.nowMs();

@@ -1,0 +1,198 @@
+import { RingletError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import {
+  IF_ABSENT,
+  IF_MATCH,
+  IF_NOTHING,
+  IF_PRESENT,
+  OP_DELETE,
+  OP_INCREMENT,
+  OP_TOUCH,
+  OP_PUT,
+} from '../messaging/frames.js';
+import { encodeContentType } from '../storage/record-codec.js';
+import type { Clock } from '../versions/dvvs.js';
+import type { ContextLike, Key, PutOptions, PutResult, TimelineEvent, Value } from './api.js';
+import type { Connection } from './connection.js';
+import { VectorContext, vectorOf } from './context.js';
+import { ERROR, OK } from './latencies.js';
+import { aborted, finished, locateKey } from './located.js';
+import type { NamedBucket } from './named-bucket.js';
+import { checkLifetime, policyOf, timeoutOf } from './policy.js';
+import type { Policy, PutTask } from './request.js';
+import { offAbort, onAbort } from './signals.js';
+import type { BucketDefinition } from './view.js';
+
+const NO_CONTEXT: Clock<never> = [];
+const PRESENT = { code: IF_PRESENT, context: undefined };
+const encoder = new TextEncoder();
+
+/** `total` is the sum after an increment, else 0. */
+export type WriteResult = PutResult & { readonly total: number };
+/** What a put task needs besides policy and time. */
+type Wanted = Omit<PutTask, 'kind' | 'policy' | 'startedMs' | 'deadlineMs' | 'timeline' | 'done'>;
+
+/** Checks what a caller asks to be written, creates the bucket where there is none, and follows the request to its answer. */
+export class BucketWrites {
+  private readonly connection: Connection;
+  private readonly bucket: NamedBucket;
+
+  constructor(connection: Connection, bucket: NamedBucket) {
+    this.connection = connection;
+    this.bucket = bucket;
+  }
+
+  /**
+   * Not `async`: each promise between the caller and the answer costs about as much as the routing.
+   *
+   * @param operation OP_… of messaging/frames.ts
+   * @param by of an increment
+   */
+  write(
+    operation: number,
+    key: Key,
+    value: Value,
+    contentType: string,
+    by: number,
+    options: PutOptions,
+  ): Promise<WriteResult> {
+    try {
+      const { connection } = this;
+      connection.assertOpen();
+      const isPlainTouch = operation === OP_TOUCH && options.ifMatch === undefined;
+      const condition = isPlainTouch ? PRESENT : conditionOf(options);
+      checkLifetime(options);
+      const type = contentTypeOf(contentType);
+      const wanted: Wanted = {
+        operation,
+        condition: condition.code,
+        context: condition.context === undefined ? NO_CONTEXT : vectorOf(condition.context),
+        value: this.valueOf(value),
+        contentTypeCode: type.code,
+        contentType: type.bytes,
+        by,
+        key: locateKey(connection, key),
+      };
+      const timeoutMs = timeoutOf(options.timeoutMs);
+      if (options.signal?.aborted === true) throw aborted(false);
+      const definition = this.bucket.find();
+      if (definition !== undefined) return this.submit(wanted, definition, timeoutMs, options);
+      return this.bucket.findOrCreate().then((created) => {
+        connection.assertOpen();
+        if (options.signal?.aborted === true) throw aborted(false);
+        return this.submit(wanted, created, timeoutMs, options);
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  private submit(
+    wanted: Wanted,
+    definition: BucketDefinition,
+    timeoutMs: number,
+    options: PutOptions,
+  ): Promise<WriteResult> {
+    const { connection } = this;
+    const policy = policyOf(definition, connection.view, options);
+    const startedMs = connection.clock.nowMs();
+    const timeline: TimelineEvent[] | undefined = options.timeline === true ? [] : undefined;
+    const { signal } = options;
+    return new Promise((resolve, reject) => {
+      let slot = -1;
+      const abort = (): void => connection.machine.abort(slot, task, aborted);
+      const task: PutTask = {
+        kind: 'put',
+        ...wanted,
+        by: wanted.operation === OP_INCREMENT ? wanted.by : this.expiryOf(wanted.operation, policy, options),
+        policy,
+        startedMs,
+        deadlineMs: startedMs + timeoutMs,
+        timeline,
+        done: (outcome) => {
+          if (signal !== undefined) offAbort(signal, abort);
+          const failed = outcome instanceof RingletError;
+          const tookMs = connection.clock.nowMs() - startedMs;
+          connection.latencies.record(
+            // A touch counts as a put.
+            wanted.operation === OP_TOUCH ? OP_PUT + 1 : wanted.operation + 1,
+            policy.bucket,
+            failed ? ERROR : OK,
+            tookMs,
+          );
+          if (failed) {
+            reject(outcome);
+            return;
+          }
+          const result = { context: new VectorContext(outcome.vector), total: outcome.total };
+          resolve(
+            timeline === undefined
+              ? result
+              : { ...result, timeline: finished(timeline, connection, startedMs) },
+          );
+        },
+      };
+      // Before it is sent: a refusal at once must find the listener to take it away again.
+      if (signal !== undefined) onAbort(signal, abort);
+      try {
+        slot = connection.submit(task);
+      } catch (error) {
+        if (signal !== undefined) offAbort(signal, abort);
+        throw error;
+      }
+    });
+  }
+
+  /** When what is put now expires, in wall milliseconds; 0: never. */
+  private expiryOf(operation: number, policy: Policy, options: PutOptions): number {
+    if (options.expiresAtMs !== undefined) return options.expiresAtMs;
+    const ttlMs = operation === OP_DELETE ? 0 : (options.ttlMs ?? policy.ttlMs ?? 0);
+    return ttlMs === 0 ? 0 : this.connection.expiry.nowMs() + ttlMs;
+  }
+
+  private valueOf(value: Value): Uint8Array {
+    const bytes = typeof value === 'string' ? encoder.encode(value) : value;
+    if (!(bytes instanceof Uint8Array)) {
+      throw new RingletError('BAD_REQUEST', 'a value is a Uint8Array or a string', { type: typeof value });
+    }
+    const limit = this.connection.view.valueBytes;
+    if (bytes.length > limit) {
+      throw new RingletError(
+        'VALUE_TOO_LARGE',
+        `a value has at most ${limit} bytes, this one has ${bytes.length}`,
+        {
+          valueBytes: bytes.length,
+          limit,
+        },
+      );
+    }
+    return bytes;
+  }
+}
+
+function contentTypeOf(contentType: string): { code: number; bytes: Uint8Array | undefined } {
+  if (contentType === '') return { code: 0, bytes: undefined };
+  const type = encodeContentType(contentType);
+  const length = type.bytes?.length ?? 0;
+  if (length > LIMITS.contentTypeBytes) {
+    throw new RingletError(
+      'BAD_REQUEST',
+      `a content type has at most ${LIMITS.contentTypeBytes} bytes, this one has ${length}`,
+      {
+        contentTypeBytes: length,
+        limit: LIMITS.contentTypeBytes,
+      },
+    );
+  }
+  return type;
+}
+
+function conditionOf(options: PutOptions): { code: number; context: ContextLike | undefined } {
+  if (options.ifAbsent === true) {
+    if (options.ifMatch !== undefined)
+      throw new RingletError('BAD_REQUEST', 'ifAbsent and ifMatch exclude each other');
+    return { code: IF_ABSENT, context: options.context };
+  }
+  if (options.ifMatch === undefined) return { code: IF_NOTHING, context: options.context };
+  return { code: IF_MATCH, context: options.ifMatch };
+}
