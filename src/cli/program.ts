@@ -14,6 +14,7 @@ import { joinCommand, leaveCommand } from './ring-change.js';
 import { scanCommand } from './scan.js';
 import { serveCommand } from './serve.js';
 import { statusCommand } from './status.js';
+import { benchCommand, simCommand } from './tool-command.js';
 import { packageVersion } from '../server/version.js';
 import { verifyCommand } from './verify.js';
 
@@ -26,6 +27,7 @@ Examples:
   ringlet scan --bucket cities --prefix CH/ --limit 10
   ringlet inspect greeting
   ringlet status
+  ringlet bench --quick
   ringlet compare bench-results/before bench-results/after
 
 Commands other than serve use --url, else the store that runs in the data directory (--data), else
@@ -54,7 +56,9 @@ export function buildProgram(): Command {
     restoreCommand(),
     repairCommand(),
     verifyCommand(),
+    benchCommand(),
     compareCommand(),
+    simCommand(),
   ]) {
     program.addCommand(command);
   }

@@ -1,0 +1,37 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { buildProgram } from '../../src/cli/program.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  process.exitCode = 0;
+});
+
+const run = async (...args: readonly string[]): Promise<string> => {
+  let screen = '';
+  const write = (text: unknown): boolean => {
+    screen += String(text);
+    return true;
+  };
+  vi.spyOn(process.stdout, 'write').mockImplementation(write);
+  vi.spyOn(process.stderr, 'write').mockImplementation(write);
+  vi.spyOn(console, 'log').mockImplementation(write);
+  await buildProgram().parseAsync(['node', 'ringlet', ...args]);
+  return screen;
+};
+
+test('the simulator has its own options, help and exit codes', async () => {
+  expect(await run('sim', '--help')).toMatch(/--seeds <A\.\.B>/);
+  expect(process.exitCode).toBe(0);
+  expect(await run('sim', '--seeds', '3..1')).toMatch(/two numbers are needed/);
+  expect(process.exitCode).toBe(2);
+  expect(await run('sim', '--seed', '3', '--minutes', '0.01')).toMatch(/seed 3: .*\n[^]*no violation/);
+  expect(process.exitCode).toBe(0);
+});
+
+// The sources are not where the built ones are, as in the package.
+test('the benchmark, where it is not, says where it is', async () => {
+  await expect(run('bench', '--quick')).rejects.toMatchObject({
+    code: 'USAGE',
+    message: expect.stringMatching(/clone the repository/),
+  });
+});
