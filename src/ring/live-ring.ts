@@ -15,10 +15,14 @@ export function ringOfState(state: RingState): Ring {
   const old = flat(from, to, length, nodeOf);
   const next = flat(to, from, length, nodeOf);
   const moves = moving ? movesOf(state, movedPartitions(state, from, to), old, next, length) : undefined;
-  const isNew = (p: number): boolean =>
-    change?.phase === 'cleaning' || (moving && moves!.state[p] !== MOVING);
-  const preference = Int32Array.from(old, (slot, at) => (isNew(Math.floor(at / length)) ? next[at]! : slot));
-  const owner = Int32Array.from(state.owner, (slot, p) => (isNew(p) ? change!.to[p]! : slot));
+  const preference = old.slice();
+  const owner = Int32Array.from(state.owner);
+  for (let p = 0; p < partitions; p++) {
+    const isNew = change?.phase === 'cleaning' || (moving && moves!.state[p] !== MOVING);
+    if (!isNew) continue;
+    for (let at = p * length; at < (p + 1) * length; at++) preference[at] = next[at]!;
+    owner[p] = change.to[p]!;
+  }
   const trimmed = change?.phase === 'cleaning' && change.kind === 'leave';
   return {
     partitions,
@@ -72,9 +76,11 @@ function flat(
 ): Int32Array {
   const table = new Int32Array(lists.length * length);
   lists.forEach((list, p) => {
-    const nodes = new Set(list.map(nodeOf));
-    const missing = list.length === length ? [] : others[p]!.filter((slot) => !nodes.has(nodeOf(slot)));
-    table.set([...list, ...missing], p * length);
+    let at = p * length;
+    for (const slot of list) table[at++] = slot;
+    if (list.length === length) return;
+    const nodes = list.map(nodeOf);
+    for (const slot of others[p]!) if (!nodes.includes(nodeOf(slot))) table[at++] = slot;
   });
   return table;
 }
@@ -90,9 +96,11 @@ function movesOf(
   const { since, replicas, handed, compared } = state.change!;
   const moved = new Uint8Array(partitions).fill(STAYS);
   for (const p of movedNow) moved[p] = handed[p] === 0 ? MOVING : HANDED;
-  const other = Int32Array.from(next, (slot, at) =>
-    moved[Math.floor(at / length)] === MOVING ? slot : old[at]!,
-  );
+  const other = old.slice();
+  for (let p = 0; p < partitions; p++) {
+    if (moved[p] !== MOVING) continue;
+    for (let at = p * length; at < (p + 1) * length; at++) other[at] = next[at]!;
+  }
   const done = new Uint8Array(partitions);
   for (const p of compared) done[p] = 1;
   return { since, replicas, other, state: moved, handedAt: Int32Array.from(handed), compared: done };
@@ -148,17 +156,25 @@ const NOBODY: readonly number[] = [];
 export function otherOwners(ring: Ring, partition: number, n: number): readonly number[] {
   const { moves, preferenceLength } = ring;
   if (moves === undefined || moves.state[partition] === STAYS) return NOBODY;
+  const others: number[] = [];
   const first = partition * preferenceLength;
-  const list = Array.from(moves.other.subarray(first, first + n));
-  return list.filter((vnode) => !isOwner(ring, partition, n, vnode));
+  for (let i = 0; i < n; i++) {
+    const vnode = moves.other[first + i]!;
+    if (!isOwner(ring, partition, n, vnode)) others.push(vnode);
+  }
+  return others;
 }
 
 /** Of a partition's owners those that the other list has not. */
 export function ownersAlone(ring: Ring, partition: number, n: number): readonly number[] {
   const { preference, preferenceLength } = ring;
+  const alone: number[] = [];
   const first = partition * preferenceLength;
-  const list = Array.from(preference.subarray(first, first + n));
-  return list.filter((vnode) => !isOtherOwner(ring, partition, n, vnode));
+  for (let i = 0; i < n; i++) {
+    const vnode = preference[first + i]!;
+    if (!isOtherOwner(ring, partition, n, vnode)) alone.push(vnode);
+  }
+  return alone;
 }
 
 /** Nodes that have not left. */

@@ -1,4 +1,4 @@
-import { changingNode, membersOf, type RingNode, type RingState, slotsOfNodes } from './state.js';
+import { changingNode, membersOf, type RingState, slotsOfNodes } from './state.js';
 
 /** Partitions whose set of owners changes for any n in use, ascending. */
 export function movedPartitions(
@@ -7,14 +7,27 @@ export function movedPartitions(
   to: readonly number[][] = walks(state, 'to'),
 ): number[] {
   const { change, partitions } = state;
-  if (change === undefined) return [];
-  return Array.from({ length: partitions }, (_, p) => p).filter((p) =>
-    change.replicas.some((n) => !sameSet(from[p]!, to[p]!, n)),
-  );
+  const moved: number[] = [];
+  if (change === undefined) return moved;
+  for (let p = 0; p < partitions; p++) {
+    for (const n of change.replicas) {
+      if (sameSet(from[p]!, to[p]!, n)) continue;
+      moved.push(p);
+      break;
+    }
+  }
+  return moved;
 }
 
+/** Whether the first n of both lists are the same slots, in any order. */
 function sameSet(a: readonly number[], b: readonly number[], n: number): boolean {
-  return a.slice(0, n).every((slot) => b.slice(0, n).includes(slot));
+  for (let i = 0; i < n && i < a.length; i++) if (!isAmong(b, n, a[i]!)) return false;
+  return true;
+}
+
+function isAmong(list: readonly number[], n: number, slot: number): boolean {
+  for (let i = 0; i < n && i < list.length; i++) if (list[i] === slot) return true;
+  return false;
 }
 
 /** Slots that lose a partition for any n in use, ascending; a leaver's all, also if they own nothing. */
@@ -50,11 +63,14 @@ export class Parties {
   }
 
   private only(list: readonly number[] = [], other: readonly number[] = []): number[] {
-    const found = new Set<number>();
+    const found: number[] = [];
     for (const n of this.state.change!.replicas) {
-      for (const slot of list.slice(0, n)) if (!other.slice(0, n).includes(slot)) found.add(slot);
+      for (let i = 0; i < n && i < list.length; i++) {
+        const slot = list[i]!;
+        if (!isAmong(other, n, slot) && !found.includes(slot)) found.push(slot);
+      }
     }
-    return [...found];
+    return found;
   }
 }
 
@@ -66,20 +82,25 @@ export function walks(state: RingState, side: 'from' | 'to'): number[][] {
   const { change, partitions } = state;
   const owner = change === undefined ? state.owner : change[side];
   const members = membersOf(state, change === undefined ? 'from' : side);
-  const nodeOf = new Map<number, RingNode>();
-  for (const node of members) for (const slot of slotsOfNodes([node])) nodeOf.set(slot, node);
+  const memberOf: number[] = [];
+  members.forEach((node, member) => {
+    for (const slot of slotsOfNodes([node])) memberOf[slot] = member;
+  });
+  const holders = new Set(owner.map((slot) => memberOf[slot])).size;
+  const metFor = new Int32Array(members.length).fill(-1);
   return Array.from({ length: partitions }, (_, partition) => {
     const list: number[] = [];
-    const met = new Set<RingNode>();
-    for (let step = 0; step < partitions && list.length < members.length; step++) {
+    for (let step = 0; list.length < holders; step++) {
       const slot = owner[(partition + step) % partitions]!;
-      const node = nodeOf.get(slot)!;
-      if (met.has(node)) continue;
-      met.add(node);
+      const member = memberOf[slot]!;
+      if (metFor[member] === partition) continue;
+      metFor[member] = partition;
       list.push(slot);
     }
-    for (const node of members) {
-      if (!met.has(node)) list.push(node.firstSlot + (partition % node.vnodes));
+    for (let member = 0; list.length < members.length; member++) {
+      if (metFor[member] === partition) continue;
+      const { firstSlot, vnodes } = members[member]!;
+      list.push(firstSlot + (partition % vnodes));
     }
     return list;
   });

@@ -112,7 +112,7 @@ export class AntiEntropy implements Service {
     this.meetAll();
     // Whoever shares nothing any more, or has left, is not waited for.
     const { set, usable } = this.world.trees;
-    for (const peer of this.peers) peer.shares = set.sharedRoots(peer.vnode).length > 0;
+    for (const peer of this.peers) peer.shares = set.sharesAny(peer.vnode);
     if (usable) return;
     this.wasUsable = false;
     this.world.env.gauge(GAUGE_TREES, TREES_REBUILDING);
@@ -208,7 +208,7 @@ export class AntiEntropy implements Service {
     waiting.sort((a, b) => urgency(b) - urgency(a) || a.triedMs - b.triedMs);
     for (const peer of waiting) {
       const { set } = this.world.trees;
-      peer.shares = set.sharedRoots(peer.vnode).length > 0;
+      peer.shares = set.sharesAny(peer.vnode);
       peer.soon = false;
       const roots = set.rootsToAsk(peer.vnode);
       if (roots.length === 0) continue;

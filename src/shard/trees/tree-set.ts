@@ -154,6 +154,16 @@ export class TreeSet {
     return this.forests[replicas]?.records[partition] ?? 0;
   }
 
+  /** Whether this virtual node and a peer have any tree in common. */
+  sharesAny(peer: number): boolean {
+    for (const replicas of this.replicasInUse()) {
+      for (let partition = 0; partition < this.env.ring.partitions; partition++) {
+        if (this.shared(peer, partition, replicas)) return true;
+      }
+    }
+    return false;
+  }
+
   /** The roots of all trees that this virtual node and a peer have in common, for every n in use. */
   sharedRoots(peer: number): number[] {
     const roots: number[] = [];
