@@ -1,55 +1,36 @@
 import { RingletError } from '../base/errors.js';
-import { LIMITS } from '../base/limits.js';
-import type { Handle, HostStore, OpenOptions, StartupReport } from '../client/api.js';
-import type { BackupOptions, BackupSummary } from '../client/backup-api.js';
-import { Connection } from '../client/connection.js';
-import { latencyBytes } from '../client/latencies.js';
-import { ConnectedStore } from '../client/store.js';
-import type { StoreView } from '../client/view.js';
-import { SLOTS } from '../messaging/claims.js';
+import type { HostStore, OpenOptions } from '../client/api.js';
+import type { Connection } from '../client/connection.js';
 import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
 import {
-  allocateShared,
   bucketFacts,
   cacheFacts,
   SharedLayout,
-  STORE_CLOSED,
-  STORE_CLOSING,
   STORE_OPEN,
   STORE_READER_EPOCH,
   STORE_STATE,
   takesRequests,
-  VNODE_COUNTERS,
   VNODE_STATE,
 } from '../messaging/layout.js';
 import { raiseReaderEpoch } from '../messaging/reader-epoch.js';
 import { RingTable } from '../messaging/ring-table.js';
 import { rollBack } from '../ring/change.js';
-import { firstState, renumbered, type RingState, slotsOfNodes } from '../ring/state.js';
 import { memberCount, ringOfState } from '../ring/live-ring.js';
-import { GAUGE_ENGINE_KEYS, GAUGE_HINTS } from '../shard/environment.js';
-import type { VnodeDisk } from '../shard/worker-protocol.js';
-import { BufferLayout, LIVE_KEYS } from '../storage/buffer-layout.js';
+import { firstState, renumbered, type RingState, slotsOfNodes } from '../ring/state.js';
+import { Actors } from './actors.js';
+import { Assignments, caretakerOf } from './assignments.js';
 import { Backups } from './backup/collect.js';
-import { writeBackup } from './backup/file.js';
 import { HostBuckets } from './buckets.js';
 import { ClockMark } from './clock-mark.js';
-import {
-  type DataDirectory,
-  openDataDirectory,
-  storedTopology,
-  type VnodeDirectory,
-} from './data-directory.js';
-import { Faults } from './faults.js';
+import { type DataDirectory, openDataDirectory, storedTopology } from './data-directory.js';
 import { FaultySupervisor } from './faulty-supervisor.js';
 import { Handles } from './handles.js';
 import type { Ready } from './incarnation.js';
+import { OpenedStore } from './opened-store.js';
 import { DATA, type ResolvedOptions, resolveOptions } from './resolve-options.js';
 import { HostRing } from './ring-control.js';
-import type { Assignment, Caretaker, Internals, Supervisor } from './supervisor.js';
-
-/** How long close() waits for requests of this thread. */
-const DRAIN_MS = 5_000;
+import { keysOf, newBuffer, viewOf } from './shared-view.js';
+import type { Internals } from './supervisor.js';
 
 /**
  * Opens a store in this process: one thread per virtual node, shared memory between all of them.
@@ -141,34 +122,34 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     const clean =
       directory?.fresh !== false ||
       [...directory.vnodes.values()].every((vnode) => vnode.clean !== undefined);
-    const store = new OpenedStore(
-      resolved,
+    const startup = {
+      fresh: directory?.fresh ?? true,
+      cleanShutdown: clean,
+      recoveryMs: clean ? 0 : Math.round(lookedMs + Math.max(...readies.map(({ recoveryMs }) => recoveryMs))),
+      recoveredRecords: readies.reduce((sum, { recoveredRecords }) => sum + recoveredRecords, 0),
+      totalMs: Math.round(performance.now() - startedMs),
+      rebuilding: directory?.rebuilding ?? [],
+    };
+    const backups = (connection: Connection): Backups =>
+      new Backups({
+        connection,
+        storeId: directory?.storeId ?? null,
+        buckets: () => buckets.list(),
+        nextActor: () => actors.next(),
+        holdRing: () => members.hold(),
+      });
+    const store = new OpenedStore({
+      options: resolved,
       view,
       supervisor,
       directory,
+      clockMark,
       buckets,
       handles,
       members,
-      clockMark,
-      (connection) =>
-        new Backups({
-          connection,
-          storeId: directory?.storeId ?? null,
-          buckets: () => buckets.list(),
-          nextActor: () => actors.next(),
-          holdRing: () => members.hold(),
-        }),
-      {
-        fresh: directory?.fresh ?? true,
-        cleanShutdown: clean,
-        recoveryMs: clean
-          ? 0
-          : Math.round(lookedMs + Math.max(...readies.map(({ recoveryMs }) => recoveryMs))),
-        recoveredRecords: readies.reduce((sum, { recoveredRecords }) => sum + recoveredRecords, 0),
-        totalMs: Math.round(performance.now() - startedMs),
-        rebuilding: directory?.rebuilding ?? [],
-      },
-    );
+      backups,
+      startup,
+    });
     void members.become(resolved.joiners, resolved.leavers);
     return store;
   } catch (error) {
@@ -194,39 +175,6 @@ function openDirectory(options: ResolvedOptions): Promise<DataDirectory> {
   return openDataDirectory(options.data, topology, ids);
 }
 
-function viewOf(options: ResolvedOptions, ring: StoreView['ring']): StoreView {
-  return {
-    shared: allocateShared(
-      {
-        vnodes: options.maxVnodes,
-        callers: options.maxCallers,
-        claimsPerCaller: SLOTS,
-        callerRingBytes: LIMITS.callerRingBytes,
-        vnodeRingBytes: LIMITS.vnodeRingBytes,
-      },
-      options.allowFaults,
-    ),
-    buffers: ring.vnodes.map(() => newBuffer(options)),
-    bufferShape: options.buffer,
-    latencies: new SharedArrayBuffer(latencyBytes(options.maxCallers)),
-    ring,
-    engine: options.engine,
-    valueBytes: options.valueBytes,
-    maxRecordBytes: options.maxRecordBytes,
-    maxCallers: options.maxCallers,
-    directReads: options.directReads,
-    coordination: options.coordination,
-    foregroundP99Ms: options.foregroundP99Ms,
-    defaults: options.defaults,
-    openedAtMs: Date.now(),
-  };
-}
-
-/** Its pages are used only as data arrives. */
-function newBuffer({ buffer }: ResolvedOptions): SharedArrayBuffer {
-  return new SharedArrayBuffer(new BufferLayout(buffer).totalBytes);
-}
-
 /** Who owns what: as the directory says, or, where the ring has never changed, as the topology does. */
 function stateOf(options: ResolvedOptions, directory: DataDirectory | undefined): RingState {
   const { partitions, nodes, spacing } = options;
@@ -242,190 +190,9 @@ function stateOf(options: ResolvedOptions, directory: DataDirectory | undefined)
   return opened;
 }
 
-/** What every virtual node has in its buffer or its engine. */
-function keysOf(view: StoreView): Promise<readonly number[]> {
-  const control = new Int32Array(view.shared.control);
-  const layout = new SharedLayout(view.shared.shape);
-  const keys = view.buffers.map((buffer, slot) => {
-    const inEngine = Atomics.load(control, layout.vnodeWord(slot) + VNODE_COUNTERS + GAUGE_ENGINE_KEYS);
-    return Math.max(inEngine, buffer === undefined ? 0 : Atomics.load(new Int32Array(buffer), LIVE_KEYS));
-  });
-  return Promise.resolve(keys);
-}
-
-/** Actor numbers nobody has had before: from durable blocks, or, with nothing on disk, just counted. */
-class Actors {
-  private readonly directory: DataDirectory | undefined;
-  private at = 1;
-  private end = 0;
-
-  constructor(directory: DataDirectory | undefined) {
-    this.directory = directory;
-  }
-
-  next(): number {
-    if (this.directory === undefined) return this.at++;
-    if (this.at >= this.end) {
-      this.at = this.directory.reserveActors();
-      this.end = this.at + 256;
-    }
-    return this.at++;
-  }
-}
-
-/** What threads of virtual nodes are given. */
-class Assignments {
-  private readonly view: StoreView;
-  private readonly options: ResolvedOptions;
-  private readonly directory: DataDirectory | undefined;
-  private readonly actors: Actors;
-
-  constructor(
-    view: StoreView,
-    options: ResolvedOptions,
-    directory: DataDirectory | undefined,
-    actors: Actors,
-  ) {
-    this.view = view;
-    this.options = options;
-    this.directory = directory;
-    this.actors = actors;
-  }
-
-  of(ordinal: number, id: string): Assignment {
-    const { view, options, directory, actors } = this;
-    const found = directory?.vnodes.get(id);
-    return {
-      base: {
-        ordinal,
-        id,
-        shared: view.shared,
-        buffer: view.buffers[ordinal]!,
-        bufferShape: view.bufferShape,
-        maxRecordBytes: view.maxRecordBytes,
-        cacheBytes: options.cacheBytes,
-        flushMs: options.flushMs,
-        foregroundP99Ms: options.foregroundP99Ms,
-      },
-      firstActor: found?.clean?.actor ?? actors.next(),
-      disk: found && diskOf(found, directory!.storeId, false),
-    };
-  }
-}
-
-function diskOf(found: VnodeDirectory, storeId: string, emptyBuffer: boolean): VnodeDisk {
-  const { directory, nodeId, mayCreate, clean, sameBoot, loss } = found;
-  return {
-    directory,
-    storeId,
-    nodeId,
-    mayCreate,
-    clean,
-    sameBoot,
-    restarted: false,
-    loss: loss && { buckets: loss.buckets, discarded: loss.discarded },
-    emptyBuffer,
-  };
-}
-
-function caretakerOf(directory: DataDirectory, view: StoreView): Caretaker {
-  const layout = new SharedLayout(view.shared.shape);
-  const control = new Int32Array(view.shared.control);
-  const idOf = (ordinal: number): string => view.ring.vnodes[ordinal]!.id;
-  return {
-    claimLoss: (ordinal) => directory.claimLoss(idOf(ordinal)),
-    async lose(ordinal, reason) {
-      // Hints that nobody else has may be left in what is put aside.
-      const hints = control[layout.vnodeWord(ordinal) + VNODE_COUNTERS + GAUGE_HINTS]!;
-      const found = await directory.lose(idOf(ordinal), { reason, kept: hints > 0 });
-      return diskOf(found, directory.storeId, true);
-    },
-    whole: (ordinal) => void directory.markWhole(idOf(ordinal)),
-  };
-}
-
 function keeperOf(directory: DataDirectory): ConstructorParameters<typeof HostBuckets>[0] {
   return {
     load: () => directory.loadBuckets(),
     save: (buckets) => directory.saveBuckets(buckets),
   };
-}
-
-export class OpenedStore extends ConnectedStore implements HostStore {
-  readonly startup: StartupReport;
-  readonly faults: Faults;
-  readonly members: HostRing;
-  private readonly handles: Handles;
-  private readonly backups: Backups;
-
-  constructor(
-    options: ResolvedOptions,
-    view: StoreView,
-    supervisor: FaultySupervisor,
-    directory: DataDirectory | undefined,
-    buckets: HostBuckets,
-    handles: Handles,
-    members: HostRing,
-    clockMark: ClockMark | undefined,
-    backups: (connection: Connection) => Backups,
-    startup: StartupReport,
-  ) {
-    const connection = new Connection(view, 0);
-    let closed: Promise<void> | undefined;
-    super(connection, buckets, options.resolvers, () => {
-      members.close();
-      closed ??= close(connection, view, handles, supervisor, directory, clockMark);
-      return closed;
-    });
-    this.startup = startup;
-    this.handles = handles;
-    this.members = members;
-    this.supervisor = supervisor;
-    this.faults = new Faults(view, supervisor);
-    this.backups = backups(connection);
-  }
-
-  /** For fault injection in tests; not part of the public interface. */
-  readonly supervisor: FaultySupervisor;
-
-  backup(file: string, options?: BackupOptions): Promise<BackupSummary> {
-    return writeBackup(file, this.backupStream(options));
-  }
-
-  backupStream(options?: BackupOptions): AsyncIterableIterator<Uint8Array> {
-    this.connection.assertOpen();
-    return this.backups.stream(options);
-  }
-
-  handle(): Handle {
-    this.connection.assertOpen();
-    return this.handles.create();
-  }
-}
-
-async function close(
-  connection: Connection,
-  view: StoreView,
-  handles: Handles,
-  supervisor: Supervisor,
-  directory: DataDirectory | undefined,
-  clockMark: ClockMark | undefined,
-): Promise<void> {
-  const control = new Int32Array(view.shared.control);
-  await connection.drain(DRAIN_MS);
-  Atomics.store(control, STORE_STATE, STORE_CLOSING);
-  raiseReaderEpoch(control);
-  connection.close();
-  const marks = await supervisor.stop();
-  Atomics.store(control, STORE_STATE, STORE_CLOSED);
-  handles.closeAll();
-  if (directory === undefined) return;
-  try {
-    clockMark?.stop();
-    marks.forEach((mark, ordinal) => {
-      if (mark !== undefined) directory.writeClean(view.ring.vnodes[ordinal]!.id, mark);
-    });
-  } finally {
-    await directory.release();
-  }
 }

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { OpenedStore } from '../../src/host/open.js';
+import type { OpenedStore } from '../../src/host/opened-store.js';
 import { LeaseTable } from '../../src/messaging/lease-table.js';
 import { failure, later, openWith, refusal, text, until } from '../integration/support.js';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { Bucket, OpenOptions } from '../../src/client/api.js';
-import type { OpenedStore } from '../../src/host/open.js';
+import type { OpenedStore } from '../../src/host/opened-store.js';
 
 /**
  * The store is loaded compiled, since worker threads cannot load TypeScript; by a variable, so
