@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { HANDOFF, OP_DELETE } from '../../src/messaging/frames.js';
+import { HANDOFF, OP_DELETE, OK } from '../../src/messaging/frames.js';
 import { join, values } from '../../src/versions/dvvs.js';
-import { Cluster, OK, type PutOptions, type PutResult } from '../shard/cluster.js';
+import { Cluster } from '../shard/cluster.js';
+import type { PutOptions, PutResult } from '../shard/cluster-caller.js';
 
 /** Three rounds and the pauses between them. */
 const REAPED_MS = 24_000;

@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { spawn } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -7,133 +6,33 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  realpathSync,
   rmSync,
   statSync,
-  truncateSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { DataDirectory } from '../../src/host/data-directory.js';
+import { describe, expect, it } from 'vitest';
 import type { Topology } from '../../src/host/manifest.js';
-import type { Engine } from '../../src/storage/engine.js';
-import { commit } from '../storage/engine-suite.js';
-import { keyOf, plainRecord } from '../storage/plain-record.js';
+import {
+  BUCKET,
+  compiled,
+  expectRefusal,
+  makeStore,
+  MARK,
+  openEngines,
+  openIt,
+  path,
+  root,
+  TOPOLOGY,
+  treeHash,
+  usePath,
+  useTemporaryDirectory,
+  vnodePath,
+  VNODES,
+} from './directory-world.js';
 
-// The verifying process is a compiled file beside the module that starts it. A literal path would
-// make tsc take its own output for input.
-const compiled = (name: string): string => new URL(`../../dist/src/${name}.js`, import.meta.url).href;
-const { openDataDirectory } = (await import(
-  compiled('host/data-directory')
-)) as typeof import('../../src/host/data-directory.js');
-const { SessionMark } = (await import(
-  compiled('host/session-mark')
-)) as typeof import('../../src/host/session-mark.js');
-const { openLmdbEngine } = (await import(
-  compiled('storage/lmdb-open')
-)) as typeof import('../../src/storage/lmdb-open.js');
-
-const TOPOLOGY: Topology = {
-  nodes: [
-    { id: 'n1', capacity: 1, vnodes: 2 },
-    { id: 'n2', capacity: 1, vnodes: 1 },
-  ],
-  partitions: 64,
-  spacing: 3,
-};
-const VNODES = new Map([
-  ['n1', ['n1.0', 'n1.1']],
-  ['n2', ['n2.0']],
-]);
-const MARK = { generation: 3, actor: 256, nextSequence: 17 };
-const BUCKET = {
-  number: 1,
-  name: 'default',
-  version: 1,
-  properties: { n: 2, r: 2, w: 2, durability: 'buffered', conflict: 'siblings', strict: false },
-} as const;
-
-let root: string;
-let path: string;
-beforeEach(() => {
-  root = mkdtempSync(join(realpathSync(tmpdir()), 'ringlet-data-'));
-  path = join(root, 'data');
-});
-afterEach(() => rmSync(root, { recursive: true }));
-
-const openIt = (topology = TOPOLOGY, vnodes: ReadonlyMap<string, readonly string[]> = VNODES) =>
-  openDataDirectory(path, topology, vnodes);
-
-async function openEngines(data: DataDirectory): Promise<Map<string, Engine>> {
-  const engines = new Map<string, Engine>();
-  for (const [vnodeId, { nodeId, engineDirectory, mayCreate }] of data.vnodes) {
-    const identity = { storeId: data.storeId, nodeId, vnodeId };
-    engines.set(vnodeId, await openLmdbEngine({ directory: engineDirectory, identity, mayCreate }));
-  }
-  return engines;
-}
-
-/** A store of three virtual nodes with 200 records each, that has served. */
-async function makeStore(end: 'clean' | 'unclean', n = 2): Promise<void> {
-  const data = await openIt();
-  const engines = await openEngines(data);
-  data.reserveActors();
-  data.saveBuckets([{ ...BUCKET, properties: { ...BUCKET.properties, n } }]);
-  data.markServing();
-  for (const [vnodeId, engine] of engines) {
-    for (let i = 0; i < 200; i++) {
-      engine.put(i % 64, 1, keyOf(`k${i}`), plainRecord(i % 64, 1, `k${i}`, `v${i}`.repeat(50)));
-    }
-    await commit(engine);
-    await engine.close();
-    const { count, root: sum } = engine.state;
-    if (end === 'clean') data.writeClean(vnodeId, { ...MARK, count, root: sum });
-  }
-  await data.release();
-}
-
-/** Names, sizes, contents and times of everything in the tree. */
-function treeHash(directory: string): string {
-  const hash = createHash('sha256');
-  for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort()) {
-    const file = join(directory, name);
-    const { size, mtimeMs, mode } = statSync(file);
-    hash.update(`${name} ${size} ${mtimeMs} ${mode}\n`);
-    if (statSync(file).isFile()) hash.update(readFileSync(file));
-  }
-  return hash.digest('hex');
-}
-
-async function expectRefusal(code: string, change: Record<string, unknown> = {}): Promise<void> {
-  const before = treeHash(path);
-  await expect(openIt()).rejects.toMatchObject({ code, ...change });
-  expect(treeHash(path)).toBe(before);
-}
-
-/** It opens, and what is left of the virtual node stands beside a fresh directory that says so. */
-async function expectRebuild(vnode: string, left: 'quarantine' | 'kept' | 'nothing'): Promise<void> {
-  const data = await openIt();
-  for (const [id, { loss, mayCreate }] of data.vnodes) {
-    expect([id, loss !== undefined, mayCreate]).toEqual([id, id === vnode, id === vnode]);
-  }
-  const names = readdirSync(join(path, 'nodes', vnode.split('.')[0]!)).filter((name) =>
-    name.startsWith(`${vnode}.`),
-  );
-  expect(names.map((name) => name.slice(vnode.length + 1).split('-')[0])).toEqual(
-    left === 'nothing' ? [] : [left],
-  );
-  expect(existsSync(vnodePath(vnode, 'rebuild.json'))).toBe(true);
-  expect(readdirSync(vnodePath(vnode, 'journal'))).toEqual([]);
-  for (const engine of (await openEngines(data)).values()) await engine.close();
-  await data.release();
-}
-
-const vnodePath = (vnode: string, ...rest: string[]): string =>
-  join(path, 'nodes', vnode.split('.')[0]!, vnode, ...rest);
+useTemporaryDirectory();
 
 describe('data directory', () => {
   it('a new one is made with everything in it, for its owner only', async () => {
@@ -304,7 +203,7 @@ describe('data directory: what is refused stays as it was', () => {
     await makeStore('clean', 1);
     rmSync(vnodePath('n1.1'), { recursive: true });
     await expectRefusal('DATA_CORRUPT', { details: expect.objectContaining({ vnode: 'n1.1', n: 1 }) });
-    path = join(root, 'another');
+    usePath('another');
     await makeStore('unclean');
     for (const vnode of ['n1.0', 'n1.1', 'n2.0']) rmSync(vnodePath(vnode, 'engine', 'data.mdb'));
     await expectRefusal('DATA_CORRUPT', { details: expect.objectContaining({ n: 2, lost: 3 }) });
@@ -319,7 +218,7 @@ describe('data directory: what is refused stays as it was', () => {
   it("another store's node directory is DATA_FOREIGN", async () => {
     await makeStore('clean');
     const mine = path;
-    path = join(root, 'other');
+    usePath('other');
     await makeStore('clean');
     rmSync(join(path, 'nodes', 'n2'), { recursive: true });
     cpSync(join(mine, 'nodes', 'n2'), join(path, 'nodes', 'n2'), { recursive: true });
@@ -329,127 +228,6 @@ describe('data directory: what is refused stays as it was', () => {
   it('an id that would leave the directory is BAD_REQUEST', async () => {
     await expect(openIt(TOPOLOGY, new Map([['../x', ['a']]]))).rejects.toMatchObject({ code: 'BAD_REQUEST' });
     expect(readdirSync(root)).toEqual([]);
-  });
-});
-
-describe('data directory: damaged environments', () => {
-  const dataFile = (): string => vnodePath('n1.1', 'engine', 'data.mdb');
-
-  it('an emptied data file is a loss', async () => {
-    await makeStore('clean');
-    truncateSync(dataFile());
-    await expectRebuild('n1.1', 'quarantine');
-  });
-
-  it.each([8_192, 20_000])(
-    'one cut at %i bytes is a loss, and ends no process but the child',
-    async (bytes) => {
-      await makeStore('clean');
-      truncateSync(dataFile(), bytes);
-      await expectRebuild('n1.1', 'kept');
-    },
-  );
-
-  it('one flipped bit of a record is a loss', async () => {
-    await makeStore('unclean');
-    const bytes = readFileSync(dataFile());
-    bytes[bytes.lastIndexOf('v199v199') + 20]! ^= 4;
-    writeFileSync(dataFile(), bytes);
-    await expectRebuild('n1.1', 'quarantine');
-    expect(JSON.parse(readFileSync(vnodePath('n1.1', 'rebuild.json'), 'utf8'))).toMatchObject({
-      reason: expect.stringContaining('1 of 201 records are damaged'),
-      buckets: 1,
-    });
-  });
-
-  it.each([
-    [0, 8_192],
-    [16_384, 32_768],
-    [8_192, Infinity],
-  ])('zeros from byte %i to %f are a loss', async (from, to) => {
-    await makeStore('unclean');
-    const good = readFileSync(dataFile());
-    writeFileSync(dataFile(), Buffer.from(good).fill(0, from, Math.min(to, good.length)));
-    await expectRebuild('n1.1', 'kept');
-  });
-
-  it.each(['engine', 'engine/data.mdb', 'journal', ''])(
-    'a deleted n1.1/%s is a loss, not a new member',
-    async (part) => {
-      await makeStore('clean');
-      rmSync(vnodePath('n1.1', part), { recursive: true });
-      await expectRebuild('n1.1', part === '' ? 'nothing' : part === 'journal' ? 'kept' : 'quarantine');
-    },
-  );
-
-  it('a deleted or damaged manifest of a node is written anew; a deleted node is a loss', async () => {
-    await makeStore('clean');
-    const manifest = readFileSync(join(path, 'nodes/n2/node.json'), 'utf8');
-    for (const damage of ['', '{', undefined]) {
-      if (damage === undefined) rmSync(join(path, 'nodes/n2/node.json'));
-      else writeFileSync(join(path, 'nodes/n2/node.json'), damage);
-      const data = await openIt();
-      expect(data.vnodes.get('n2.0')!.loss).toBeUndefined();
-      await data.release();
-      expect(readFileSync(join(path, 'nodes/n2/node.json'), 'utf8')).toBe(manifest);
-    }
-    rmSync(join(path, 'nodes/n2'), { recursive: true });
-    await expectRebuild('n2.0', 'nothing');
-    expect(readFileSync(join(path, 'nodes/n2/node.json'), 'utf8')).toBe(manifest);
-  });
-
-  it('the mark stays over starts until the peers have proven; then it goes, and what was put aside', async () => {
-    await makeStore('clean');
-    truncateSync(dataFile());
-    await expectRebuild('n1.1', 'quarantine');
-    const data = await openIt();
-    expect(data.vnodes.get('n1.1')!.loss).toMatchObject({ buckets: 1, discarded: false });
-    await data.markWhole('n1.1');
-    await data.release();
-    expect(readdirSync(join(path, 'nodes', 'n1')).sort()).toEqual([
-      'buckets.json',
-      'n1.0',
-      'n1.1',
-      'node.json',
-    ]);
-    const again = await openIt();
-    expect(again.vnodes.get('n1.1')!.loss).toBeUndefined();
-    await again.release();
-  });
-
-  it('what is being rebuilt counts as lost for the others, but not for buckets that came later', async () => {
-    await makeStore('clean');
-    truncateSync(dataFile());
-    const data = await openIt();
-    data.saveBuckets([
-      BUCKET,
-      { ...BUCKET, number: 2, name: 'later', properties: { ...BUCKET.properties, n: 1 } },
-    ]);
-    for (const engine of (await openEngines(data)).values()) await engine.close();
-    await data.release();
-    const again = await openIt();
-    expect(again.vnodes.get('n1.1')!.loss).toBeDefined();
-    await again.release();
-    rmSync(vnodePath('n2.0'), { recursive: true });
-    await expectRefusal('DATA_CORRUPT');
-  });
-
-  it('a changed time or size distrusts the clean mark, and a whole environment is opened all the same', async () => {
-    await makeStore('clean');
-    utimesSync(dataFile(), 1, 1);
-    const data = await openIt();
-    expect(data.vnodes.get('n1.0')!.clean).toBeDefined();
-    expect(data.vnodes.get('n1.1')!.clean).toBeUndefined();
-    await data.release();
-  });
-
-  it('a stray file in a journal directory and a damaged mark distrust the clean mark', async () => {
-    await makeStore('clean');
-    writeFileSync(vnodePath('n1.0', 'journal', 'core'), '');
-    writeFileSync(vnodePath('n1.1', 'clean.json'), '{');
-    const data = await openIt();
-    expect([...data.vnodes.values()].map(({ clean }) => clean !== undefined)).toEqual([false, false, true]);
-    await data.release();
   });
 });
 
@@ -482,83 +260,4 @@ describe('data directory: buckets', () => {
     for (const place of ['.', 'nodes/n1', 'nodes/n2']) writeFileSync(join(path, place, 'buckets.json'), '');
     await expectRefusal('DATA_CORRUPT');
   });
-});
-
-describe('session mark', () => {
-  it('unsynced data is there only if everything since the last recovery was one known boot', () => {
-    mkdirSync(path);
-    const begin = (boot: string | null): boolean => {
-      const mark = new SessionMark(path, boot);
-      mark.begin();
-      return mark.sameBoot;
-    };
-    expect(begin('a'), 'never used').toBe(false);
-    expect(begin('a'), 'killed').toBe(true);
-    expect(begin('b'), 'power cut').toBe(false);
-    expect(begin('b'), 'killed before it recovered from the power cut').toBe(false);
-    new SessionMark(path, 'b').recovered();
-    expect(begin('b'), 'killed after it recovered').toBe(true);
-    new SessionMark(path, 'b').end();
-    expect(begin(null), 'clean').toBe(false);
-    expect(begin(null), 'unknown boots are never the same').toBe(false);
-  });
-});
-
-describe('data directory lock', () => {
-  const children: ChildProcess[] = [];
-  afterEach(() => {
-    for (const child of children.splice(0)) child.kill('SIGKILL');
-  });
-  const fixture = fileURLToPath(new URL('fixtures/race-for-directory.mjs', import.meta.url));
-
-  function start(): { child: ChildProcess; line(): Promise<string> } {
-    const child = spawn(process.execPath, [fixture, path], { stdio: ['pipe', 'pipe', 'inherit'] });
-    children.push(child);
-    const lines: string[] = [];
-    const waiting: ((line: string) => void)[] = [];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      for (const line of text.split('\n').filter(Boolean)) {
-        const next = waiting.shift();
-        if (next === undefined) lines.push(line);
-        else next(line);
-      }
-    });
-    return {
-      child,
-      line: () =>
-        new Promise((resolve) => (lines.length > 0 ? resolve(lines.shift()!) : waiting.push(resolve))),
-    };
-  }
-
-  it('the same process cannot open it twice, and can after a release', async () => {
-    const data = await openIt();
-    await expect(openIt()).rejects.toMatchObject({ code: 'DATA_LOCKED', retryable: true });
-    await data.release();
-    await (await openIt()).release();
-  });
-
-  it('a refused open gives the lock back', async () => {
-    mkdirSync(path);
-    writeFileSync(join(path, 'x'), '');
-    await expect(openIt()).rejects.toMatchObject({ code: 'DATA_FOREIGN' });
-    await expect(openIt()).rejects.toMatchObject({ code: 'DATA_FOREIGN' });
-  });
-
-  it('of 20 processes that make the same directory together one wins; after kill -9 the next wins at once', async () => {
-    const racers = Array.from({ length: 20 }, start);
-    for (const racer of racers) expect(await racer.line()).toBe('ready');
-    for (const { child } of racers) child.stdin!.write('go\n');
-    const results = await Promise.all(racers.map((racer) => racer.line()));
-    expect(results.filter((line) => line === 'won')).toHaveLength(1);
-    expect(results.filter((line) => line.startsWith('DATA_LOCKED'))).toHaveLength(19);
-
-    const winner = racers[results.indexOf('won')]!.child;
-    const next = start();
-    await next.line();
-    const dead = new Promise((resolve) => winner.once('exit', resolve));
-    winner.kill('SIGKILL');
-    await dead;
-    next.child.stdin!.write('go\n');
-    expect(await next.line()).toBe('won');
-  }, 30_000);
 });

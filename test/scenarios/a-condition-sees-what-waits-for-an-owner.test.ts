@@ -6,7 +6,8 @@ import {
   OUT_CONDITION,
   OUT_CONDITION_UNAVAILABLE,
 } from '../../src/messaging/frames.js';
-import { Cluster, type PutOptions } from '../shard/cluster.js';
+import { Cluster } from '../shard/cluster.js';
+import type { PutOptions } from '../shard/cluster-caller.js';
 
 function ask(cluster: Cluster, options: PutOptions): number | string | undefined {
   const outcomes: (number | string)[] = [];

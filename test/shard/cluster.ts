@@ -1,24 +1,6 @@
 import { paddedWords } from '../../src/base/memory.js';
 import { Claims } from '../../src/messaging/claims.js';
-import {
-  FLAG_ANY,
-  FLAG_REPAIR,
-  FLAG_STRICT,
-  frameRequest,
-  frameType,
-  GET,
-  GET_FIXED_WORDS,
-  GET_REPLY,
-  OK,
-  OP_PUT,
-  PUT,
-  PUT_FIXED_WORDS,
-  PUT_REPLY,
-  PUT_REPLY_WORDS,
-  RECORD_AT,
-  REPLICATE,
-  writeHeader,
-} from '../../src/messaging/frames.js';
+import { frameType } from '../../src/messaging/frames.js';
 import { FaultTable } from '../../src/messaging/fault-table.js';
 import { FaultyEndpoint } from '../../src/messaging/faults.js';
 import { allocateShared, SharedLayout, STATE_SERVING, VNODE_STATE } from '../../src/messaging/layout.js';
@@ -37,53 +19,17 @@ import { type BufferShape, BufferLayout } from '../../src/storage/buffer-layout.
 import { ObjectBuffer } from '../../src/storage/object-buffer.js';
 import { Pipeline } from '../../src/storage/pipeline.js';
 import { Reclaimer } from '../../src/storage/readers.js';
-import {
-  decodeClock,
-  encodeContentType,
-  encodeRecord,
-  type StoredValue,
-} from '../../src/storage/record-codec.js';
+import { decodeClock, encodeRecord, type StoredValue } from '../../src/storage/record-codec.js';
 import { KIND_PLAIN, lengthAt } from '../../src/storage/record.js';
-import { type Clock, values } from '../../src/versions/dvvs.js';
-import { writeDouble } from '../../src/base/memory.js';
+import type { Clock } from '../../src/versions/dvvs.js';
 import { seeded } from '../versions/model.js';
 import { hashOf, keyBytesOf } from '../storage/support.js';
+import { type CallerWorld, ClusterCaller, type PutOptions, type PutResult } from './cluster-caller.js';
 
 type Random = (below: number) => number;
 
 export const BUFFER: BufferShape = { bytes: 8 * 65_536, segmentBytes: 65_536, segments: 8, maxTableBits: 12 };
 const { store } = Atomics;
-
-export interface PutOptions {
-  readonly value?: string;
-  readonly operation?: number;
-  readonly context?: Clock<never>;
-  readonly condition?: number;
-  readonly w?: number;
-  readonly r?: number;
-  readonly n?: number;
-  readonly rule?: number;
-  readonly by?: number;
-  readonly to?: number;
-  readonly timeoutMs?: number;
-  readonly strict?: boolean;
-}
-
-export interface PutResult {
-  readonly outcome: number | 'lost';
-  readonly got: number;
-  readonly need: number;
-  readonly vector: Clock<never>;
-  readonly total: number;
-}
-
-interface Pending {
-  readonly to: number;
-  readonly incarnation: number;
-  readonly deadlineMs: number;
-  readonly resend: () => void;
-  readonly done: (result: PutResult) => void;
-}
 
 interface Vnode {
   node: VirtualNode | undefined;
@@ -97,7 +43,7 @@ interface Vnode {
 class Stopped extends Error {}
 
 /** Virtual nodes of the memory engine and one caller, connected by rings, in one thread and virtual time. */
-export class Cluster {
+export class Cluster implements CallerWorld {
   nowMs = 1_000;
   ring: Ring;
   /** What a store would have in its manifest: it changes before anybody hears of it. */
@@ -109,9 +55,7 @@ export class Cluster {
   private readonly layout: SharedLayout;
   private readonly claims: Claims;
   private readonly table: RingTable;
-  private caller: Endpoint;
-  private readonly pending = new Map<number, Pending>();
-  private slot = 0;
+  private readonly caller: ClusterCaller;
   private ticks = 0;
   /** As while a backup is read. */
   retains = false;
@@ -131,7 +75,7 @@ export class Cluster {
 
   /** Faults of links, if the cluster was made to have them. */
   readonly faults: FaultTable | undefined;
-  private readonly hash: (name: string) => number;
+  readonly hash: (name: string) => number;
 
   /**
    * @param hash of a key's name; the default has few values, so that keys collide
@@ -165,7 +109,7 @@ export class Cluster {
     this.layout = new SharedLayout(this.shared.shape);
     this.control = new Int32Array(this.shared.control);
     this.claims = new Claims(this.control, this.layout);
-    this.caller = this.endpointOf(count + room);
+    this.caller = new ClusterCaller(this, this.endpointOf(count + room), this.claims);
     this.table = new RingTable(this.shared.control, this.shared.topology);
     this.table.publish(this.state);
     for (let v = 0; v < count; v++) this.hinted.push(new Set());
@@ -330,14 +274,7 @@ export class Cluster {
 
   /** One virtual node hears of a record, and nobody else. */
   tell(v: number, record: Int32Array): void {
-    const outbox = this.caller.to(v);
-    const at = outbox.begin(RECORD_AT * 4 + record.byteLength);
-    writeHeader(outbox.words, at, REPLICATE, FLAG_REPAIR, 0, this.ring.epoch, this.nowMs + 500);
-    outbox.words[at + 6] = this.rule << 8;
-    outbox.words[at + 7] = 0;
-    outbox.words.set(record, at + RECORD_AT);
-    outbox.end();
-    this.caller.flush();
+    this.caller.tell(v, record);
     this.poll(v);
   }
 
@@ -393,118 +330,25 @@ export class Cluster {
 
   /** Sends a put to `to` or the first of the preference list that serves; false if none does. */
   put(name: string, options: PutOptions, done: (result: PutResult) => void): boolean {
-    const list = options.strict === true ? this.owners(name) : this.preference(name);
-    const to = options.to ?? list.find((v) => this.vnodes[v]!.node !== undefined);
-    if (to === undefined || this.vnodes[to]!.node === undefined) return false;
-    const slot = this.slot++ % 4_096;
-    const request = this.claims.open(0, slot);
-    const deadlineMs = this.nowMs + (options.timeoutMs ?? 500);
-    this.write(name, options, to, request, deadlineMs);
-    this.pending.set(request, {
-      to,
-      incarnation: this.vnodes[to]!.incarnation,
-      deadlineMs,
-      done,
-      resend: () => {
-        if (!this.put(name, options, done)) done({ outcome: 'lost', got: 0, need: 0, vector: [], total: -1 });
-      },
-    });
-    return true;
+    return this.caller.put(name, options, done);
   }
-
-  private readonly gets = new Map<number, (outcome: number, texts: string[]) => void>();
 
   /** Has a virtual node coordinate a get (server-driven). */
   serveGet(v: number, name: string, r: number, done: (outcome: number, texts: string[]) => void): void {
-    const keyWords = paddedWords(keyBytesOf(name));
-    const request = this.gets.size;
-    const outbox = this.caller.to(v);
-    const at = outbox.begin((GET_FIXED_WORDS + keyWords.length) * 4);
-    const { words } = outbox;
-    writeHeader(words, at, GET, FLAG_ANY, request, this.ring.epoch, this.nowMs + 60_000);
-    words[at + 6] = r | (this.n << 8);
-    words[at + 7] = this.hash(name);
-    words[at + 8] = 1 | (this.partitionOf(name) << 16);
-    words[at + 9] = keyBytesOf(name).length;
-    words.set(keyWords, at + GET_FIXED_WORDS);
-    outbox.end();
-    this.gets.set(request, done);
+    this.caller.serveGet(v, name, r, done);
   }
 
-  private write(name: string, options: PutOptions, to: number, request: number, deadlineMs: number): void {
-    const key = keyBytesOf(name);
-    const keyWords = paddedWords(key);
-    const bytes = keyBytesOf(options.value ?? '');
-    const context = options.context ?? [];
-    const outbox = this.caller.to(to);
-    const at = outbox.begin((PUT_FIXED_WORDS + context.length * 2 + keyWords.length) * 4 + bytes.length + 4);
-    const { words } = outbox;
-    writeHeader(
-      words,
-      at,
-      PUT,
-      options.strict === true ? FLAG_STRICT : 0,
-      request,
-      this.ring.epoch,
-      deadlineMs,
-    );
-    words[at + 6] = 0;
-    words[at + 7] = this.hash(name);
-    words[at + 8] = 1 | (this.partitionOf(name) << 16);
-    words[at + 9] = key.length | (context.length << 16);
-    words[at + 10] = (options.operation ?? OP_PUT) | ((options.w ?? 2) << 16) | ((options.n ?? this.n) << 24);
-    const { code } = encodeContentType('application/json');
-    words[at + 11] =
-      (options.rule ?? 0) | ((options.condition ?? 0) << 8) | ((options.r ?? 2) << 16) | (code << 24);
-    words[at + 12] = bytes.length;
-    words[at + 13] = 0;
-    writeDouble(words, at + 14, options.by ?? 0);
-    let word = at + PUT_FIXED_WORDS;
-    for (const { actor, n } of context) {
-      words[word++] = actor | 0;
-      words[word++] = n | 0;
-    }
-    words.set(keyWords, word);
-    outbox.bytes.set(bytes, (word + keyWords.length) * 4);
-    outbox.end();
-  }
-
-  /** The caller's turn: replies, and puts whose coordinator is gone. */
   pollCaller(): void {
-    this.caller.flush();
-    this.caller.drain(256, (_from, words, bytes, at) => {
-      const request = frameRequest(words, at);
-      if (frameType(words, at) === GET_REPLY) {
-        const found = words[at + 6] === OK;
-        const clock = found ? decodeClock(words, bytes, at + RECORD_AT) : [];
-        this.gets.get(request)?.(words[at + 6]!, values(clock).map(textOf));
-      }
-      if (frameType(words, at) !== PUT_REPLY) return;
-      const waiting = this.pending.get(request);
-      if (waiting === undefined) return;
-      this.pending.delete(request);
-      const vector = Array.from({ length: words[at + 9]! }, (_, i) => ({
-        actor: words[at + PUT_REPLY_WORDS + 2 * i]! >>> 0,
-        n: words[at + PUT_REPLY_WORDS + 2 * i + 1]! >>> 0,
-        values: [],
-      }));
-      const outcome = words[at + 6]!;
-      const total = new Float64Array(words.slice(at + 10, at + 12).buffer)[0]!;
-      waiting.done({ outcome, got: words[at + 7]!, need: words[at + 8]!, vector, total });
-    });
-    for (const [request, waiting] of Array.from(this.pending)) {
-      const vnode = this.vnodes[waiting.to]!;
-      const gone = vnode.node === undefined || vnode.incarnation !== waiting.incarnation;
-      if (!gone && this.nowMs < waiting.deadlineMs + 100) continue;
-      this.pending.delete(request);
-      if (this.claims.cancel(0, request)) waiting.resend();
-      else waiting.done({ outcome: 'lost', got: 0, need: 0, vector: [], total: 0 });
-    }
-    this.caller.flush();
+    this.caller.poll();
+  }
+
+  incarnationOf(v: number): number | undefined {
+    const { node, incarnation } = this.vnodes[v]!;
+    return node === undefined ? undefined : incarnation;
   }
 
   get idle(): boolean {
-    return this.pending.size === 0;
+    return this.caller.idle;
   }
 
   /** Everybody has turns, in random order, until nothing is left to answer. */
@@ -525,9 +369,3 @@ export class Cluster {
     return byte === 0 ? [] : decodeClock(buffer.words, buffer.memory.bytes, byte >>> 2);
   }
 }
-
-export function textOf(value: StoredValue): string {
-  return Buffer.from(value.bytes.slice()).toString('utf8');
-}
-
-export { OK };

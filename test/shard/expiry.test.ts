@@ -7,13 +7,15 @@ import {
   OP_TOUCH,
   OUT_CONDITION,
   OUT_COUNTER,
+  OK,
 } from '../../src/messaging/frames.js';
 import { COUNT_EXPIRED, COUNT_REAPED, COUNT_TREE_KEYS } from '../../src/shard/environment.js';
 import { LIMITS } from '../../src/base/limits.js';
 import { DueList } from '../../src/shard/expiry/due-list.js';
 import { join, values } from '../../src/versions/dvvs.js';
 import { seeded } from '../versions/model.js';
-import { Cluster, OK, type PutOptions, type PutResult, textOf } from './cluster.js';
+import { Cluster } from './cluster.js';
+import { type PutOptions, type PutResult, textOf } from './cluster-caller.js';
 
 function ask(cluster: Cluster, name: string, options: PutOptions): PutResult {
   const answers: PutResult[] = [];

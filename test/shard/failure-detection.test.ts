@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { OUT_CONDITION_UNAVAILABLE } from '../../src/messaging/frames.js';
 import type { LinkFault } from '../../src/messaging/fault-table.js';
-import { Cluster, BUFFER } from './cluster.js';
+import { BUFFER, Cluster } from './cluster.js';
 
 const CUT: LinkFault = { cut: true, drop: 0, duplicate: 0, reorder: 0, delayMs: 0, jitterMs: 0 };
 

@@ -17,7 +17,8 @@ import { paddedWords } from '../../src/base/memory.js';
 import { lengthAt } from '../../src/storage/record.js';
 import { hashOf, keyBytesOf } from '../storage/support.js';
 import { seeded } from '../versions/model.js';
-import { Cluster, type PutOptions, type PutResult, textOf } from './cluster.js';
+import { Cluster } from './cluster.js';
+import { type PutOptions, type PutResult, textOf } from './cluster-caller.js';
 
 const random = seeded(3);
 

@@ -19,7 +19,8 @@ import {
 } from '../../src/messaging/frames.js';
 import { join, values } from '../../src/versions/dvvs.js';
 import { seeded } from '../versions/model.js';
-import { Cluster, type PutOptions, type PutResult, textOf } from './cluster.js';
+import { Cluster } from './cluster.js';
+import { type PutOptions, type PutResult, textOf } from './cluster-caller.js';
 
 const random = seeded(1);
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { HANDOFF, OP_DELETE } from '../../src/messaging/frames.js';
+import { HANDOFF, OP_DELETE, OK } from '../../src/messaging/frames.js';
 import { COUNT_REAPED, COUNT_TREE_KEYS, GAUGE_TOMBSTONES } from '../../src/shard/environment.js';
 import { join, values } from '../../src/versions/dvvs.js';
-import { Cluster, OK, type PutOptions, type PutResult, textOf } from './cluster.js';
+import { Cluster } from './cluster.js';
+import { type PutOptions, type PutResult, textOf } from './cluster-caller.js';
 
 /** Three rounds and the pauses between them. */
 const REAPED_MS = 24_000;

@@ -11,7 +11,8 @@ import {
 import { otherOwners, ownersAlone } from '../../src/ring/live-ring.js';
 import { HANDED } from '../../src/ring/ring.js';
 import { Rebuilding } from '../../src/shard/rebuilding.js';
-import { Cluster, type PutResult, textOf } from './cluster.js';
+import { Cluster } from './cluster.js';
+import { type PutResult, textOf } from './cluster-caller.js';
 
 const LOSS = { buckets: 1, discarded: false };
 

@@ -18,7 +18,8 @@ import { HANDED, MOVING } from '../../src/ring/ring.js';
 import { Hints } from '../../src/shard/hints.js';
 import { values } from '../../src/versions/dvvs.js';
 import { seeded } from '../versions/model.js';
-import { Cluster, textOf } from './cluster.js';
+import { Cluster } from './cluster.js';
+import { textOf } from './cluster-caller.js';
 
 const LONG = process.env['RINGLET_LONG'] === '1';
 const KEYS = 48;

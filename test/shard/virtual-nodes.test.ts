@@ -4,7 +4,8 @@ import { Replica } from '../../src/shard/replica.js';
 import { bucketAt, HINT_BUCKET, lengthAt } from '../../src/storage/record.js';
 import { descends, join, values } from '../../src/versions/dvvs.js';
 import { seeded } from '../versions/model.js';
-import { Cluster, textOf } from './cluster.js';
+import { Cluster } from './cluster.js';
+import { textOf } from './cluster-caller.js';
 
 const RUNS = Number(process.env['RINGLET_RUNS'] ?? (process.env['RINGLET_LONG'] === undefined ? 45 : 600));
 

@@ -34,7 +34,8 @@ import { type Clock, join, values } from '../../../src/versions/dvvs.js';
 import { paddedWords } from '../../../src/base/memory.js';
 import { keyBytesOf, value } from '../../storage/support.js';
 import { seeded } from '../../versions/model.js';
-import { BUFFER, Cluster, textOf } from '../cluster.js';
+import { BUFFER, Cluster } from '../cluster.js';
+import { textOf } from '../cluster-caller.js';
 
 const RUNS = process.env['RINGLET_LONG'] === undefined ? 40 : 600;
 /** Convergence in virtual time: every virtual node exchanges once in LIMITS.exchangeMs, with each of two peers. */
