@@ -48,6 +48,60 @@ export function copyBytes(
   }
 }
 
+/**
+ * Bytes from anywhere into whole words, the last one padded with zeros. Nothing is read behind them.
+ * For some dozens of bytes to or from shared memory this and {@link unpackBytes} take a half to a
+ * quarter of what a loop over single bytes does (measured with values of 100 bytes).
+ */
+export function packBytes(
+  from: Uint8Array,
+  fromByte: number,
+  to: Int32Array,
+  toWord: number,
+  count: number,
+): void {
+  const end = fromByte + count;
+  if (count > LOOP_WORDS * 4) {
+    to[toWord + ((count - 1) >>> 2)] = 0;
+    new Uint8Array(to.buffer, to.byteOffset + toWord * 4, count).set(from.subarray(fromByte, end));
+    return;
+  }
+  let byte = fromByte;
+  let word = toWord;
+  for (; byte + 4 <= end; byte += 4) {
+    to[word++] = from[byte]! | (from[byte + 1]! << 8) | (from[byte + 2]! << 16) | (from[byte + 3]! << 24);
+  }
+  if (byte === end) return;
+  let last = 0;
+  for (let shift = 0; byte < end; byte++, shift += 8) last |= from[byte]! << shift;
+  to[word] = last;
+}
+
+/** The bytes that begin at a word, to anywhere. */
+export function unpackBytes(
+  from: Int32Array,
+  fromWord: number,
+  to: Uint8Array,
+  toByte: number,
+  count: number,
+): void {
+  const end = toByte + count;
+  if (count > LOOP_WORDS * 4) {
+    to.set(new Uint8Array(from.buffer, from.byteOffset + fromWord * 4, count), toByte);
+    return;
+  }
+  let byte = toByte;
+  let word = fromWord;
+  for (; byte + 4 <= end; byte += 4) {
+    const four = from[word++]!;
+    to[byte] = four;
+    to[byte + 1] = four >>> 8;
+    to[byte + 2] = four >>> 16;
+    to[byte + 3] = four >>> 24;
+  }
+  for (let last = byte < end ? from[word]! : 0; byte < end; byte++, last >>>= 8) to[byte] = last;
+}
+
 const float = new Float64Array(1);
 const floatWords = new Int32Array(float.buffer);
 

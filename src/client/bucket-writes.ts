@@ -30,7 +30,10 @@ const encoder = new TextEncoder();
 /** `total` is the sum after an increment, else 0. */
 export type WriteResult = PutResult & { readonly total: number };
 /** What a put task needs besides policy and time. */
-type Wanted = Omit<PutTask, 'kind' | 'policy' | 'startedMs' | 'deadlineMs' | 'timeline' | 'done'>;
+type Wanted = Pick<
+  PutTask,
+  'key' | 'operation' | 'condition' | 'context' | 'value' | 'contentTypeCode' | 'contentType' | 'by'
+>;
 
 /** Checks what a caller asks to be written, creates the bucket where there is none, and follows the request to its answer. */
 export class BucketWrites {
@@ -104,6 +107,8 @@ export class BucketWrites {
       const task: PutTask = {
         kind: 'put',
         ...wanted,
+        valueAt: 0,
+        valueBytes: wanted.value.length,
         by: wanted.operation === OP_INCREMENT ? wanted.by : this.expiryOf(wanted.operation, policy, options),
         policy,
         startedMs,

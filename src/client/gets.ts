@@ -106,7 +106,7 @@ export class Gets {
    * The value of the located key, where it stands: `take` must copy it. False if it is not to be had
    * without a message, or is none, or several; then the other ways tell which.
    */
-  peek(policy: Policy, take: (bytes: Uint8Array, start: number, length: number) => void): boolean {
+  peek(policy: Policy, take: (words: Int32Array, word: number, bytes: number) => void): boolean {
     const { direct } = this.connection;
     try {
       const at = direct.enter() ? this.agreedRecord(policy) : -1;
@@ -118,7 +118,7 @@ export class Gets {
       if (policy.cache === true) direct.noteRead(first, at);
       const meta = keyAt(words, at) - META_WORDS;
       const value = contentTypeAt(words, at) + wordsFor(words[meta + 1]! & 0xffff);
-      take(direct.bytes[first]!, value * 4, words[meta]!);
+      take(words, value, words[meta]!);
       return true;
     } finally {
       direct.leave();

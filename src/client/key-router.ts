@@ -1,8 +1,10 @@
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
+import { packBytes } from '../base/memory.js';
 import { partitionOf, type Ring } from '../ring/ring.js';
 import { sha1Into } from '../ring/sha1.js';
 import type { Key } from './api.js';
+import type { LocatedKey } from './request.js';
 
 const encoder = new TextEncoder();
 
@@ -26,7 +28,7 @@ export class KeyRouter {
   }
 
   /** What was located last, a string or bytes that nobody changes: locating it again costs nothing. */
-  private last: Key | undefined;
+  private last: Key | LocatedKey | undefined;
 
   /** @throws RingletError KEY_TOO_LARGE, BAD_REQUEST for an empty key or one that is neither string nor bytes */
   locate(key: Key): void {
@@ -34,6 +36,13 @@ export class KeyRouter {
     this.last = undefined;
     this.place(typeof key === 'string' ? this.encode(key) : this.copy(key));
     if (typeof key === 'string') this.last = key;
+  }
+
+  /** A key that was located before; whatever it is made from is looked at only if another one was since. */
+  locateAgain(key: LocatedKey): void {
+    if (key === this.last) return;
+    this.locate(key.source);
+    this.last = key;
   }
 
   private place(length: number): void {
@@ -45,8 +54,8 @@ export class KeyRouter {
     this.hash = this.digest[1]!;
   }
 
-  /** The bytes that were located just now never change, and may be known again by their object. */
-  remember(key: Key): void {
+  /** The bytes that were located just now never change, and may be known again by this object. */
+  remember(key: LocatedKey): void {
     this.last = key;
   }
 
@@ -55,8 +64,7 @@ export class KeyRouter {
     const length = end - start;
     if (length > LIMITS.keyBytes) throw tooLarge(length);
     this.last = undefined;
-    if (length <= 64) for (let i = 0; i < length; i++) this.bytes[i] = bytes[start + i]!;
-    else this.bytes.set(bytes.subarray(start, end));
+    packBytes(bytes, start, this.words, 0, length);
     this.place(length);
   }
 

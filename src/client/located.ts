@@ -8,8 +8,9 @@ export function locateKey({ router }: Connection, key: Key): LocatedKey {
   // Not `slice`: a Buffer's is a view.
   const source = typeof key === 'string' || !(key instanceof Uint8Array) ? key : new Uint8Array(key);
   router.locate(source);
-  router.remember(source);
-  return { source, hash: router.hash, partition: router.partition };
+  const located = { source, hash: router.hash, partition: router.partition };
+  router.remember(located);
+  return located;
 }
 
 export function aborted(maybeApplied: boolean): RingletError {

@@ -17,7 +17,7 @@ import type { Entry } from '../versions/dvvs.js';
 import { errorOfOutcome, timeoutOf } from './outcomes.js';
 import { writePut } from './request-frames.js';
 import type { Active, Asked, RequestSlots } from './request-slots.js';
-import type { PutTask } from './request.js';
+import { DONE, type PutTask } from './request.js';
 
 /** A put that nobody has claimed after so long goes to another owner. */
 const PATIENCE_MS = 1_000;
@@ -151,6 +151,11 @@ export class PutRequests {
       // Overloaded it is mostly before the claim; if it was claimed, by whatever copy, nobody knows.
       const maybe = made || (outcome === OUT_OVERLOADED && !this.slots.cancelled(active));
       this.slots.finish(active, refusalOf(task, words, at, maybe));
+      return;
+    }
+    if (task.plain === true) {
+      this.slots.release(active);
+      task.done(DONE);
       return;
     }
     const vector: Entry<never>[] = [];

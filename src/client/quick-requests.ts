@@ -1,17 +1,103 @@
-import type { RingletError } from '../base/errors.js';
+import { RingletError } from '../base/errors.js';
 import { IF_NOTHING, OP_PUT } from '../messaging/frames.js';
 import type { Clock } from '../versions/dvvs.js';
 import type { Connection } from './connection.js';
 import type { Gets } from './gets.js';
+import { ERROR, OK } from './latencies.js';
 import type { NamedBucket } from './named-bucket.js';
 import { timeoutOf } from './policy.js';
-import type { PutTask } from './request.js';
+import type { LocatedKey, Policy, PutOutcome, PutTask } from './request.js';
 
 const NO_CONTEXT: Clock<never> = [];
+const LATENCY_OF_PUT = OP_PUT + 1;
+
+/** Who asked for a put. */
+export interface PutWaiter {
+  /** Called once per put that was taken, maybe before `put` has returned. @param token as it was given */
+  putDone(token: number, failure: RingletError | undefined): void;
+}
+
+/** A key that is a part of bytes which nobody changes: looked at again only if the request is tried again. */
+class KeyPart implements LocatedKey {
+  readonly hash: number;
+  readonly partition: number;
+  private readonly bytes: Uint8Array;
+  private readonly start: number;
+  private readonly end: number;
+
+  constructor(bytes: Uint8Array, start: number, end: number, hash: number, partition: number) {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    this.hash = hash;
+    this.partition = partition;
+  }
+
+  get source(): Uint8Array {
+    return this.bytes.subarray(this.start, this.end);
+  }
+}
+
+/** A put without options, as one object from the request to the reply. */
+class QuickPut implements PutTask {
+  readonly kind = 'put';
+  readonly operation = OP_PUT;
+  readonly condition = IF_NOTHING;
+  readonly context = NO_CONTEXT;
+  readonly contentTypeCode = 0;
+  readonly contentType = undefined;
+  readonly timeline = undefined;
+  readonly plain = true;
+  readonly key: LocatedKey;
+  readonly value: Uint8Array;
+  readonly valueAt: number;
+  readonly valueBytes: number;
+  readonly by: number;
+  readonly policy: Policy;
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  private readonly connection: Connection;
+  private readonly waiter: PutWaiter;
+  private readonly token: number;
+
+  constructor(
+    connection: Connection,
+    policy: Policy,
+    key: LocatedKey,
+    value: Uint8Array,
+    valueAt: number,
+    valueBytes: number,
+    timeoutMs: number,
+    waiter: PutWaiter,
+    token: number,
+  ) {
+    this.connection = connection;
+    this.policy = policy;
+    this.key = key;
+    this.value = value;
+    this.valueAt = valueAt;
+    this.valueBytes = valueBytes;
+    const { ttlMs } = policy;
+    this.by = ttlMs === undefined || ttlMs === 0 ? 0 : connection.expiry.nowMs() + ttlMs;
+    this.startedMs = connection.clock.nowMs();
+    this.deadlineMs = this.startedMs + timeoutMs;
+    this.waiter = waiter;
+    this.token = token;
+  }
+
+  done(outcome: PutOutcome | RingletError): void {
+    const { connection, policy } = this;
+    const failure = outcome instanceof RingletError ? outcome : undefined;
+    const tookMs = connection.clock.nowMs() - this.startedMs;
+    connection.latencies.record(LATENCY_OF_PUT, policy.bucket, failure === undefined ? OK : ERROR, tookMs);
+    this.waiter.putDone(this.token, failure);
+  }
+}
 
 /**
- * Requests without options, promises or objects of their own, for servers that take bytes off a
- * wire and write bytes to it: a promise costs as much as the rest of an immediate answer.
+ * Requests without options, promises or closures, for servers that take bytes off a wire and write
+ * bytes to it: a promise costs as much as the rest of an immediate answer. Keys and values are parts
+ * of the bytes that arrived.
  */
 export class QuickRequests {
   private readonly connection: Connection;
@@ -32,45 +118,63 @@ export class QuickRequests {
     return router.hash;
   }
 
-  /** Hands the value of the located key to `take`, which must copy it; false if that takes more than a look. */
-  peek(take: (bytes: Uint8Array, start: number, length: number) => void): boolean {
+  /**
+   * Hands the value of the located key to `take`, which must copy it: its first word, and its length in
+   * bytes. False if that takes more than a look.
+   *
+   * @throws RingletError CLOSED
+   */
+  peek(take: (words: Int32Array, word: number, bytes: number) => void): boolean {
     const { connection } = this;
     connection.assertOpen();
     if (!connection.view.directReads) return false;
-    return this.bucket.find() !== undefined && this.gets.peek(this.bucket.policy!, take);
+    if (this.bucket.find() === undefined) return false;
+    const policy = this.bucket.policy!;
+    const { latencies } = connection;
+    const timed = latencies.wanted();
+    const startedMs = timed ? connection.clock.nowMs() : 0;
+    if (!this.gets.peek(policy, take)) return false;
+    if (timed) latencies.direct(policy.bucket, connection.clock.nowMs() - startedMs);
+    else latencies.untimed++;
+    return true;
   }
 
   /**
-   * Puts a value under the located key. False, and nothing is done, if the bucket does not exist yet or the value is too large.
-   * Neither `key` nor `value` may change before `done` is called.
+   * Puts a part of some bytes as the value of another part of them, the key that was located last. False,
+   * and nothing is done, if the bucket does not exist yet or the value is too large. The bytes may not
+   * change before the waiter hears of the end.
    *
    * @throws RingletError OVERLOADED, CLOSED
    */
-  put(key: Uint8Array, value: Uint8Array, done: (failure: RingletError | undefined) => void): boolean {
+  put(
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    waiter: PutWaiter,
+    token: number,
+  ): boolean {
     const { connection } = this;
     connection.assertOpen();
-    if (this.bucket.find() === undefined || value.length > connection.view.valueBytes) return false;
+    const valueBytes = valueEnd - valueStart;
+    if (this.bucket.find() === undefined || valueBytes > connection.view.valueBytes) return false;
     const policy = this.bucket.policy!;
     const { router } = connection;
+    const key = new KeyPart(bytes, keyStart, keyEnd, router.hash, router.partition);
     router.remember(key);
-    const startedMs = connection.clock.nowMs();
-    const task: PutTask = {
-      kind: 'put',
-      operation: OP_PUT,
-      condition: IF_NOTHING,
-      context: NO_CONTEXT,
-      value,
-      contentTypeCode: 0,
-      contentType: undefined,
-      by: policy.ttlMs === undefined || policy.ttlMs === 0 ? 0 : connection.expiry.nowMs() + policy.ttlMs,
-      key: { source: key, hash: router.hash, partition: router.partition },
+    const put = new QuickPut(
+      connection,
       policy,
-      startedMs,
-      deadlineMs: startedMs + this.timeoutMs,
-      timeline: undefined,
-      done: (outcome) => done('vector' in outcome ? undefined : outcome),
-    };
-    connection.submitTogether(task);
+      key,
+      bytes,
+      valueStart,
+      valueBytes,
+      this.timeoutMs,
+      waiter,
+      token,
+    );
+    connection.submitTogether(put);
     return true;
   }
 }

@@ -1,4 +1,4 @@
-import { copyBytes, copyWords, writeDouble } from '../base/memory.js';
+import { copyBytes, copyWords, packBytes, writeDouble } from '../base/memory.js';
 import {
   GET,
   GET_FIXED_WORDS,
@@ -44,7 +44,7 @@ export function writeGet(
 ): void {
   const { key } = task;
   const { router } = frames;
-  router.locate(key.source);
+  router.locateAgain(key);
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin((GET_FIXED_WORDS + router.keyWords) * 4);
   const { words } = outbox;
@@ -65,11 +65,11 @@ export function writePut(
   task: PutTask,
   any = false,
 ): void {
-  const { key, policy, context, value, contentType } = task;
+  const { key, policy, context, value, valueBytes, contentType } = task;
   const { router } = frames;
-  router.locate(key.source);
+  router.locateAgain(key);
   const typeBytes = contentType?.length ?? 0;
-  const parts = context.length * 2 + router.keyWords + wordsFor(typeBytes) + wordsFor(value.length);
+  const parts = context.length * 2 + router.keyWords + wordsFor(typeBytes) + wordsFor(valueBytes);
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin((PUT_FIXED_WORDS + parts) * 4);
   const { words, bytes } = outbox;
@@ -81,7 +81,7 @@ export function writePut(
   words[at + 9] = router.keyBytes | (context.length << 16);
   words[at + 10] = task.operation | (policy.level << 8) | (policy.w << 16) | (policy.n << 24);
   words[at + 11] = policy.rule | (task.condition << 8) | (policy.r << 16) | (task.contentTypeCode << 24);
-  words[at + 12] = value.length;
+  words[at + 12] = valueBytes;
   words[at + 13] = typeBytes;
   writeDouble(words, at + 14, task.by);
   let word = at + PUT_FIXED_WORDS;
@@ -93,7 +93,7 @@ export function writePut(
   word += router.keyWords;
   if (contentType !== undefined) copyBytes(contentType, 0, bytes, word * 4, typeBytes);
   word += wordsFor(typeBytes);
-  copyBytes(value, 0, bytes, word * 4, value.length);
+  packBytes(value, task.valueAt, words, word, valueBytes);
   outbox.end();
 }
 
@@ -133,7 +133,7 @@ export function writeRepair(
 ): void {
   const place = { hash: key.hash, partition: key.partition, bucket: policy.bucket };
   const { router } = frames;
-  router.locate(key.source);
+  router.locateAgain(key);
   const record = encodeRecord(place, router.bytes.subarray(0, router.keyBytes), kind, clock);
   sealHead(record.words, 0, 0, 0, 0);
   const bytes = lengthAt(record.words, 0);

@@ -155,12 +155,15 @@ export class RequestSlots {
     const { task } = active;
     const again = active.asked.findIndex((asked) => asked.vnode === vnode);
     if (again >= 0) active.asked.splice(again, 1);
-    active.asked.push({
+    const asked = {
       vnode,
       incarnation: this.world.incarnation(vnode),
       atMs: this.nowMs,
       answered: false,
-    });
+    };
+    // Mostly it stays the only one; `push` would make room for sixteen more.
+    if (active.asked.length === 0) active.asked = [asked];
+    else active.asked.push(asked);
     if (task.kind !== 'scan') this.note(task, 'sent', vnode);
   }
 

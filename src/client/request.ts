@@ -51,13 +51,25 @@ export interface PutTask extends Common {
   readonly operation: number;
   readonly condition: number;
   readonly context: Clock<never>;
+  /** The value is a part of these bytes: it begins at `valueAt`. */
   readonly value: Uint8Array;
+  readonly valueAt: number;
+  readonly valueBytes: number;
   readonly contentTypeCode: number;
   readonly contentType: Uint8Array | undefined;
   /** Of an increment; of a put or touch when the value expires (wall ms, 0: never). */
   readonly by: number;
-  readonly done: (outcome: { readonly vector: Clock<never>; readonly total: number } | RingletError) => void;
+  /** Whoever waits wants to know only that it was done: `done` gets {@link DONE}. */
+  readonly plain?: boolean;
+  readonly done: (outcome: PutOutcome | RingletError) => void;
 }
+
+export interface PutOutcome {
+  readonly vector: Clock<never>;
+  readonly total: number;
+}
+
+export const DONE: PutOutcome = { vector: [], total: 0 };
 
 export interface ScanPage {
   /** Records in the order of bucket and key, in memory of their own. */

@@ -214,6 +214,7 @@ export class Workload {
     const expires = operation === OP_PUT && random.chance(0.08);
     const expiresAtMs = expires ? caller.expiry.nowMs() + Math.floor(random.between(500, 40_000)) : 0;
     const length = random.chance(0.005) ? 9_000 : 8 + random.below(this.world.valueBytes);
+    const value = operation === OP_PUT ? Buffer.from(valueOf(write.id, length), 'latin1') : NOTHING;
     this.submit(caller, {
       kind: 'put',
       key: caller.locate(key.name),
@@ -224,7 +225,9 @@ export class Workload {
       operation,
       condition,
       context,
-      value: operation === OP_PUT ? Buffer.from(valueOf(write.id, length), 'latin1') : NOTHING,
+      value,
+      valueAt: 0,
+      valueBytes: value.length,
       contentTypeCode: TEXT,
       contentType: undefined,
       by: operation === OP_PUT ? expiresAtMs : by,

@@ -141,6 +141,8 @@ class World {
       condition: 0,
       context: [],
       value: new Uint8Array(3),
+      valueAt: 0,
+      valueBytes: 3,
       contentTypeCode: 0,
       contentType: undefined,
       by: 0,

@@ -1,51 +1,61 @@
 import type { ReplyWriter } from './reply-writer.js';
 
-/** A reply that is not there yet, or that waits for those before it. */
-export interface Slot {
-  /** Of the key of its request. */
-  readonly hash: number;
-  reply: Uint8Array | undefined;
-}
-
-/** Replies of requests that are under way at the same time, in the order of the requests. */
+/**
+ * Replies of requests that are under way at the same time, in the order of the requests. Each request
+ * has a place, a number that only grows.
+ */
 export class Pipeline {
-  private slots: Slot[] = [];
+  /** Of the keys of the requests. */
+  private hashes: number[] = [];
+  /** Undefined while it is not there yet. */
+  private replies: (Uint8Array | undefined)[] = [];
+  /** Entries whose replies were written. */
   private head = 0;
+  /** The place of entry 0. */
+  private base = 0;
 
   get size(): number {
-    return this.slots.length - this.head;
+    return this.hashes.length - this.head;
   }
 
   /** Whether a request for this key is under way: the next one for it must wait. */
   concerns(hash: number): boolean {
-    const { slots } = this;
-    for (let i = this.head; i < slots.length; i++) if (slots[i]!.hash === hash) return true;
+    const { hashes } = this;
+    for (let i = this.head; i < hashes.length; i++) if (hashes[i] === hash) return true;
     return false;
   }
 
-  add(hash: number): Slot {
-    const slot: Slot = { hash, reply: undefined };
-    this.slots.push(slot);
-    return slot;
+  /** A request for a key, which may have its reply already; returns its place. */
+  add(hash: number, reply?: Uint8Array): number {
+    this.replies.push(reply);
+    return this.base + this.hashes.push(hash) - 1;
+  }
+
+  answer(place: number, reply: Uint8Array): void {
+    this.replies[place - this.base] = reply;
   }
 
   /** Takes the last one back: its request did not begin. */
   withdraw(): void {
-    this.slots.pop();
+    this.hashes.pop();
+    this.replies.pop();
   }
 
   /** Writes the replies that are complete up to the first one that is not. */
   writeTo(writer: ReplyWriter): void {
-    const { slots } = this;
-    for (; this.head < slots.length; this.head++) {
-      const { reply } = slots[this.head]!;
+    const { hashes, replies } = this;
+    for (; this.head < hashes.length; this.head++) {
+      const reply = replies[this.head];
       if (reply === undefined) break;
       writer.raw(reply);
     }
-    if (this.head === slots.length) {
-      slots.length = this.head = 0;
+    if (this.head === hashes.length) {
+      this.base += this.head;
+      hashes.length = replies.length = this.head = 0;
     } else if (this.head > 1_024) {
-      this.slots = slots.slice(this.head);
+      this.base += this.head;
+      this.hashes = hashes.slice(this.head);
+      this.replies = replies.slice(this.head);
       this.head = 0;
     }
   }

@@ -1,8 +1,11 @@
+import type { RingletError } from '../../base/errors.js';
 import { LIMITS } from '../../base/limits.js';
-import { copyBytes } from '../../base/memory.js';
+import { unpackBytes } from '../../base/memory.js';
+import type { PutWaiter, QuickRequests } from '../../client/quick-requests.js';
 import { errorText } from './errors.js';
+import type { Keyspace } from './keyspace.js';
 import type { RequestParser } from './parser.js';
-import type { Pipeline, Slot } from './pipeline.js';
+import type { Pipeline } from './pipeline.js';
 import type { Session } from './session.js';
 
 /** Three letters as one number, in lower case. */
@@ -15,7 +18,7 @@ const OK = Buffer.from('+OK\r\n');
  * promises where the answer is at hand, and several of one connection under way at the same time,
  * unless they are about the same key. What it does not take it leaves to the command's handler.
  */
-export class QuickCommands {
+export class QuickCommands implements PutWaiter {
   private readonly session: Session;
   private readonly pipeline: Pipeline;
 
@@ -34,101 +37,111 @@ export class QuickCommands {
     const end = ends[1]!;
     if ((argc === 2 ? name !== GET : name !== SET) || end === start || end - start > LIMITS.keyBytes)
       return false;
-    if (argc === 2) return this.get(source, start, end);
-    return this.set(source.subarray(start, end), source.subarray(starts[2], ends[2]));
+    const { keyspace } = this.session;
+    const { quick } = keyspace;
+    if (quick === undefined) return false;
+    return argc === 2
+      ? this.get(keyspace, quick, source, start, end)
+      : this.set(keyspace, quick, source, start, end, starts[2]!, ends[2]!);
   }
 
-  private get(source: Buffer, start: number, end: number): boolean {
+  private get(keyspace: Keyspace, quick: QuickRequests, source: Buffer, start: number, end: number): boolean {
     const { pipeline } = this;
-    const { quick } = this.session.keyspace;
-    if (quick === undefined) return false;
     const hash = quick.locate(source, start, end);
-    if (pipeline.size > 0 && pipeline.concerns(hash)) return false;
+    const first = pipeline.size === 0;
+    if (!first && pipeline.concerns(hash)) return false;
     try {
-      if (pipeline.size === 0) {
-        if (quick.peek(this.write)) return true;
-      } else if (quick.peek(this.keep)) {
-        pipeline.add(hash).reply = this.kept;
+      if (quick.peek(first ? this.write : this.keep)) {
+        if (!first) pipeline.add(hash, this.kept);
         return true;
       }
     } catch {
       // The store is closed: the command's handler says so in its reply.
       return false;
     }
-    return this.ask(source.subarray(start, end), hash);
+    return this.ask(keyspace, source.subarray(start, end), hash);
   }
 
   /** Into the replies at once: nothing is before it. */
-  private readonly write = (bytes: Uint8Array, start: number, length: number): void => {
+  private readonly write = (words: Int32Array, word: number, bytes: number): void => {
     const { reply } = this.session;
-    reply.bulkHead(length);
-    copyBytes(bytes, start, reply.buffer, reply.length, length);
-    reply.bulkEnd(length);
+    reply.bulkHead(bytes);
+    unpackBytes(words, word, reply.buffer, reply.length, bytes);
+    reply.bulkEnd(bytes);
   };
 
   private kept: Buffer = OK;
-  private readonly keep = (bytes: Uint8Array, start: number, length: number): void => {
-    const head = `$${length}\r\n`;
-    this.kept = Buffer.allocUnsafe(head.length + length + 2);
-    this.kept.write(head, 'latin1');
-    copyBytes(bytes, start, this.kept, head.length, length);
-    this.kept.write('\r\n', head.length + length, 'latin1');
+  private readonly keep = (words: Int32Array, word: number, bytes: number): void => {
+    const value = bulkOf(bytes);
+    unpackBytes(words, word, value, value.length - bytes - 2, bytes);
+    this.kept = value;
   };
 
   /** A get that is no matter of a look: beside others all the same. */
-  private ask(key: Buffer, hash: number): boolean {
-    const { keyspace, reply } = this.session;
+  private ask(keyspace: Keyspace, key: Buffer, hash: number): boolean {
+    const { reply } = this.session;
     if (!keyspace.gate.tryEnter()) return false;
-    const slot = this.pipeline.add(hash);
+    const place = this.pipeline.add(hash);
     void keyspace.ask(key).then(
       (value) => {
-        if (value === undefined) {
-          slot.reply = reply.protocol === 3 ? NULL : NULL_BULK;
-        } else {
-          this.keep(value, 0, value.length);
-          slot.reply = this.kept;
+        let bulk: Buffer = reply.protocol === 3 ? NULL : NULL_BULK;
+        if (value !== undefined) {
+          bulk = bulkOf(value.length);
+          bulk.set(value, bulk.length - value.length - 2);
         }
-        this.answered(keyspace.gate);
+        this.answered(place, bulk);
       },
-      (error: unknown) => this.failed(slot, error),
+      (error: unknown) => this.answered(place, this.errorReply(error)),
     );
     return true;
   }
 
-  private set(key: Buffer, value: Buffer): boolean {
-    const { keyspace } = this.session;
-    const { quick, gate } = keyspace;
-    if (quick === undefined) return false;
-    const hash = quick.locate(key, 0, key.length);
-    if (this.pipeline.concerns(hash) || !gate.tryEnter()) return false;
-    const slot = this.pipeline.add(hash);
+  private set(
+    keyspace: Keyspace,
+    quick: QuickRequests,
+    source: Buffer,
+    start: number,
+    end: number,
+    valueStart: number,
+    valueEnd: number,
+  ): boolean {
+    const hash = quick.locate(source, start, end);
+    if (this.pipeline.concerns(hash) || !keyspace.gate.tryEnter()) return false;
+    const place = this.pipeline.add(hash);
     try {
-      const taken = quick.put(key, value, (failure) => {
-        if (failure !== undefined) return this.failed(slot, failure);
-        slot.reply = OK;
-        this.answered(gate);
-      });
-      if (taken) return true;
+      if (quick.put(source, start, end, valueStart, valueEnd, this, place)) return true;
     } catch (error) {
-      this.failed(slot, error);
+      this.answered(place, this.errorReply(error));
       return true;
     }
     this.pipeline.withdraw();
-    gate.leave();
+    keyspace.gate.leave();
     return false;
   }
 
-  private failed(slot: Slot, error: unknown): void {
-    const { server, keyspace } = this.session;
-    slot.reply = Buffer.from(`-${errorText(error, server.report).replace(/[\r\n]/g, ' ')}\r\n`);
-    this.answered(keyspace.gate);
+  putDone(place: number, failure: RingletError | undefined): void {
+    this.answered(place, failure === undefined ? OK : this.errorReply(failure));
   }
 
-  private answered(gate: { leave(): void }): void {
-    gate.leave();
+  private errorReply(error: unknown): Buffer {
+    return Buffer.from(`-${errorText(error, this.session.server.report).replace(/[\r\n]/g, ' ')}\r\n`);
+  }
+
+  private answered(place: number, reply: Uint8Array): void {
+    this.pipeline.answer(place, reply);
+    this.session.keyspace.gate.leave();
     this.session.answered();
   }
 }
 
 const NULL = Buffer.from('_\r\n');
 const NULL_BULK = Buffer.from('$-1\r\n');
+
+/** A bulk of so many bytes without its bytes, which end 2 before its end. */
+function bulkOf(bytes: number): Buffer {
+  const head = `$${bytes}\r\n`;
+  const bulk = Buffer.allocUnsafe(head.length + bytes + 2);
+  bulk.write(head, 'latin1');
+  bulk.write('\r\n', head.length + bytes, 'latin1');
+  return bulk;
+}

@@ -10,6 +10,8 @@ import { ReplyWriter } from './reply-writer.js';
 import type { RespServer } from './server.js';
 import { Transaction } from './transaction.js';
 
+const MOST_WAITED = 2;
+
 /** What a web page can make a browser send begins with these: Redis ends such a connection at once. */
 const NOT_REDIS = new Set(['post', 'host:']);
 
@@ -36,6 +38,8 @@ export class Session {
   /** What could not be read; told after the replies to what was before it. */
   private broken: ProtocolError | undefined;
   private turning = false;
+  /** Turns for which replies have waited for those of later requests, to leave with them. */
+  private waited = 0;
   /** The client does not read; nothing is executed until it does. */
   private clogged = false;
   private paused = false;
@@ -104,7 +108,7 @@ export class Session {
     }
   }
 
-  /** Executes what has arrived, as long as nothing has to be waited for. */
+  /** Executes what has arrived, as long as nothing has to be waited for, and sends the replies. */
   private run(): void {
     this.pipeline.writeTo(this.reply);
     while (!this.busy && !this.clogged && !this.closing && (this.held || this.parse())) {
@@ -112,7 +116,7 @@ export class Session {
       if (this.held) break;
       if (this.reply.length > LIMITS.respTurnBytes) this.flush();
     }
-    this.flush();
+    if (this.reply.length > 0 && !this.keepsBack()) this.flush();
     if (this.busy || this.clogged || this.held) return;
     if (this.broken !== undefined || this.inputEnded) {
       if (this.pipeline.size > 0) return;
@@ -145,6 +149,21 @@ export class Session {
   turn(): void {
     this.turning = false;
     if (!this.closing) this.run();
+  }
+
+  /**
+   * Whether replies are kept back for a moment: virtual nodes answer the requests of one pipeline at
+   * different times, and a write to a socket costs as much as ten requests. A client that waits for
+   * all of them loses nothing, another one two turns of the event loop at most.
+   */
+  private keepsBack(): boolean {
+    if (this.pipeline.size === 0 || this.waited >= MOST_WAITED || this.reply.length >= LIMITS.respTurnBytes) {
+      this.waited = 0;
+      return false;
+    }
+    this.waited++;
+    this.answered();
+    return true;
   }
 
   /** Whether the request was taken; if not, it waits until nothing is under way. */
