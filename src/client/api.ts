@@ -1,3 +1,4 @@
+import type { Durability } from '../base/durability.js';
 import type { ErrorFields } from '../base/errors.js';
 import type { FaultControl } from './api-faults.js';
 import type { Latency, RingDescription, StartupReport, StoreStats, VnodeState } from './api-stats.js';
@@ -12,8 +13,7 @@ export type * from './api-stats.js';
  * return a {@link Store}; the same code serves every thread.
  */
 
-/** How far a write must have come on W replicas before it is acknowledged. */
-export type Durability = 'buffered' | 'one-durable' | 'committed' | 'durable';
+export type { Durability };
 
 /** `siblings`: the application resolves. `lww`: greatest timestamp. Else the name of a resolver given to `open`. */
 export type ConflictRule = 'siblings' | 'lww' | (string & {});

@@ -1,3 +1,4 @@
+import { DURABILITIES, type Durability } from '../base/durability.js';
 import { CACHE_SHARES, LIMITS } from '../base/limits.js';
 import {
   byteSize,
@@ -51,7 +52,7 @@ export interface Settings {
   readonly n: number;
   readonly r: number;
   readonly w: number;
-  readonly durability: 'buffered' | 'one-durable' | 'committed' | 'durable';
+  readonly durability: Durability;
   readonly flushMs: number;
   readonly foregroundP99Ms: number | 'off';
   readonly valueBytes: number;
@@ -217,7 +218,7 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
     placeholder: 'LEVEL',
     help: 'how far a write has come on w replicas when it is acknowledged: buffered, one-durable, committed, durable',
     expects: 'buffered, one-durable, committed or durable',
-    parse: oneOf(['buffered', 'one-durable', 'committed', 'durable']),
+    parse: oneOf([...DURABILITIES]),
     fallback: () => 'buffered',
     check: (value, { engine }) =>
       engine === 'memory' && value !== 'buffered'

@@ -1,9 +1,9 @@
+import { DURABILITIES, type Durability } from '../../base/durability.js';
 import { RingletError } from '../../base/errors.js';
 import { LIMITS } from '../../base/limits.js';
-import type { Durability, Quorum } from '../../client/api.js';
+import type { Quorum } from '../../client/api.js';
 import { percentDecode } from './address.js';
 
-const DURABILITIES: readonly Durability[] = ['buffered', 'one-durable', 'committed', 'durable'];
 const QUORUM_WORDS = ['one', 'quorum', 'all', 'default'] as const;
 
 const NOTHING: ReadonlyMap<string, Uint8Array> = new Map();

@@ -1,3 +1,4 @@
+import { DURABILITIES } from '../../../base/durability.js';
 import { LIMITS } from '../../../base/limits.js';
 
 /** JSON Schema 2020-12, as OpenAPI 3.1 takes it. */
@@ -27,7 +28,7 @@ export const QUERY = {
   strict: flag("only the key's owners count towards r and w; default is what the bucket says"),
   durability: {
     description: 'how far the write must have come; default is what the bucket says',
-    schema: { type: 'string', enum: ['buffered', 'committed', 'durable'] },
+    schema: { type: 'string', enum: [...DURABILITIES] },
   },
   timeout: {
     description: `milliseconds until TIMEOUT; default ${LIMITS.timeoutMs}`,

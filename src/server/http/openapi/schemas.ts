@@ -1,3 +1,4 @@
+import { DURABILITIES } from '../../../base/durability.js';
 import { ERROR_CODES } from '../../../base/errors.js';
 import { LIMITS } from '../../../base/limits.js';
 import { HTTP_CODES } from '../problem.js';
@@ -28,7 +29,7 @@ const properties = {
   n: { ...replicas, description: 'copies per key; fixed when the bucket is made' },
   r: replicas,
   w: replicas,
-  durability: { type: 'string', enum: ['buffered', 'committed', 'durable'] },
+  durability: { type: 'string', enum: [...DURABILITIES] },
   conflict: {
     ...text,
     description: 'siblings, lww, or the name of a resolver; fixed when the bucket is made',
