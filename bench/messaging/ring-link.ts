@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Link } from './link.js';
+import { nowMs } from '../measure/clock.js';
 import { LIMITS } from '../../src/base/limits.js';
 import { copyWords } from '../../src/base/memory.js';
+import { AnswerWatch } from '../../src/client/answer-watch.js';
 import { allocateShared, SharedLayout, type SharedBuffers } from '../../src/messaging/layout.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
+import { nextTurn } from '../../src/messaging/sleeper.js';
 
 /** The echoing thread takes the place of a virtual node, this side that of a caller. */
 export const ECHO_PARTY = 0;
@@ -43,6 +46,8 @@ class RingLink implements Link {
   readonly #worker: Worker;
   readonly #body: Int32Array;
   readonly #received: Int32Array;
+  readonly #watch = new AnswerWatch();
+  #pending = 0;
   #closed = false;
   #gone = false;
   #listening = false;
@@ -68,6 +73,7 @@ class RingLink implements Link {
     outbox.words[at + ID_WORD] = id;
     copyWords(this.#body, 0, outbox.words, at + BODY_WORD, this.#body.length);
     outbox.end();
+    this.#pending++;
   }
 
   flush(): void {
@@ -90,6 +96,7 @@ class RingLink implements Link {
     while (!this.#gone) {
       this.#endpoint.drain(DRAIN_BUDGET, (_from, words, _bytes, at) => {
         if (this.#closed) return;
+        this.#pending--;
         copyWords(words, at + BODY_WORD, this.#received, 0, this.#received.length);
         onReply(words[at + ID_WORD]!);
       });
@@ -99,7 +106,18 @@ class RingLink implements Link {
     clearInterval(alive);
   }
 
+  /** As a caller of the store: with few requests on their way it looks for the answer, if that proves to be sooner. */
   async #sleep(): Promise<void> {
+    let looks = this.#watch.begin(this.#pending, nowMs());
+    while (looks && this.#endpoint.idle()) {
+      await nextTurn();
+      looks = this.#watch.goOn(nowMs());
+    }
+    if (this.#endpoint.idle()) await this.#doze();
+    this.#watch.answered(nowMs());
+  }
+
+  async #doze(): Promise<void> {
     Atomics.store(this.#control, this.#doorbell, 1);
     if (this.#endpoint.idle()) {
       await new Promise<void>((resolve) => {
