@@ -1,5 +1,6 @@
 import type { Place } from '../storage/record-codec.js';
 import { Guarantees } from './guarantees.js';
+import { checkHandover } from './hint-check.js';
 import type { SimProcess } from './process.js';
 import { RebuildCheck } from './rebuild-check.js';
 import { checkReaping } from './reaped.js';
@@ -39,6 +40,7 @@ export class Books implements Bookkeeper {
   }
 
   removes(vnode: number, place: Place, key: Uint8Array): void {
+    checkHandover(this.world, vnode, place, key);
     checkReaping(this.world, vnode, place, key);
   }
 }

@@ -1,6 +1,9 @@
 import { CONFIRMED, SYNCED, UNWRITTEN_SINCE, WRITTEN } from '../storage/buffer-layout.js';
 import type { World } from './world.js';
 
+/** What is over in a moment counts for so long. */
+const JUST_MS = 20;
+
 /** States of the protocols that a fault may meet; each looks at the world as it is. */
 const STATES: Readonly<Record<string, (world: World) => boolean>> = {
   'put under way': ({ process }) => process.threads.some((thread) => thread?.node?.waiting === true),
@@ -12,8 +15,10 @@ const STATES: Readonly<Record<string, (world: World) => boolean>> = {
     process.memory.bufferWords.some((words) => words[CONFIRMED] !== words[WRITTEN]),
   'disk busy': ({ process }) => process.threads.some((thread) => (thread?.disk.inFlight ?? 0) > 0),
   checkpoint: ({ process }) => process.threads.some((thread) => (thread?.engine.inFlight ?? 0) > 0),
+  'full segment': ({ process }) => process.threads.some((thread) => thread?.hasFullSegment === true),
   'journal anew': ({ process }) => process.threads.some((thread) => thread?.pipeline.rehoming === true),
   'hint waits': ({ process }) => process.threads.some((thread) => (thread?.node?.hintsWaiting ?? 0) > 0),
+  'hint gone': ({ process, scheduler }) => scheduler.nowMs - process.hintGoneMs < JUST_MS,
   'ring changes': ({ process }) => process.keeper.isChanging,
   'being rebuilt': ({ machine }) => machine.rebuilding.size > 0,
   'vnode away': ({ process }) => process.threads.some((thread) => thread?.node === undefined),

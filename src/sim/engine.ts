@@ -23,6 +23,7 @@ export interface Row {
 export class EngineFiles {
   readonly rows = new Map<string, Row>();
   state: EngineState = { generation: 0, confirmedSerial: 0, count: 0, root: 0 };
+  /** In the order of a walk; undefined: the rows have changed. */
   private sorted: readonly Row[] | undefined;
 
   /** A bit of a record changes on the disk. */
@@ -45,11 +46,43 @@ export class EngineFiles {
     );
     return this.sorted;
   }
+
+  /** Where in that order what is behind a position begins. */
+  behind({ partition, bucket, key }: EnginePosition): number {
+    const rows = this.inOrder();
+    let low = 0;
+    let high = rows.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const row = rows[middle]!;
+      const order = row.partition - partition || row.bucket - bucket;
+      const isBehind = order > 0 || (order === 0 && (key === undefined || Buffer.compare(row.key, key) > 0));
+      if (isBehind) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
 }
 
 export function rowName(partition: number, bucket: number, key: Uint8Array): string {
   return `${partition}/${bucket}/${Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')}`;
 }
+
+/**
+ * What a visitor is shown stands here, and the next record is written over it: whoever kept one against
+ * the contract would soon have another in its hands.
+ */
+class Shown {
+  private bytes = new Uint8Array(4_096);
+
+  of(stored: Uint8Array): Uint8Array {
+    if (stored.length > this.bytes.length) this.bytes = new Uint8Array(stored.length * 2);
+    this.bytes.set(stored);
+    return this.bytes.subarray(0, stored.length);
+  }
+}
+const shownKey = new Shown();
+const shownRecord = new Shown();
 
 /** The slowest disk gets it done in time for the healing of a run. */
 const LONGEST_COMMIT_MS = 3_000;
@@ -165,20 +198,21 @@ export class SimEngine implements Engine {
     limit: number,
     visit: (key: Uint8Array, record: Uint8Array) => void,
   ): void {
-    const rows = this.files
-      .inOrder()
-      .filter((row) => row.partition === partition && row.bucket === bucket)
-      .filter((row) => after === undefined || Buffer.compare(row.key, after) > 0);
-    for (const { key, record } of rows.slice(0, limit)) visit(key.slice(), record.slice());
+    const rows = this.files.inOrder();
+    const first = this.files.behind({ partition, bucket, key: after });
+    for (let at = first; at < Math.min(rows.length, first + limit); at++) {
+      const row = rows[at]!;
+      if (row.partition !== partition || row.bucket !== bucket) return;
+      visit(shownKey.of(row.key), shownRecord.of(row.record));
+    }
   }
 
   walk(behind: EnginePosition, beforePartition: number, visit: EngineVisitor): void {
-    for (const { partition, bucket, key, record } of this.files.inOrder()) {
+    const rows = this.files.inOrder();
+    for (let at = this.files.behind(behind); at < rows.length; at++) {
+      const { partition, bucket, key, record } = rows[at]!;
       if (partition >= beforePartition) return;
-      const order = partition - behind.partition || bucket - behind.bucket;
-      if (order < 0) continue;
-      if (order === 0 && behind.key !== undefined && Buffer.compare(key, behind.key) <= 0) continue;
-      if (!visit(partition, bucket, key.slice(), record.slice())) return;
+      if (!visit(partition, bucket, shownKey.of(key), shownRecord.of(record))) return;
     }
   }
 

@@ -12,17 +12,20 @@ const TRIES = 4;
 /** How often a fault brings a second one along. */
 const COMPANY = 0.35;
 /** How often the next fault and the state in which it strikes come from the deck. */
-const DEALT = 0.75;
+const DEALT = 0.7;
+/** Each run prefers so many kinds of faults, and draws one of them so often when none is dealt. */
+const FAVOURITES = 3;
+const PREFERRED = 0.5;
 const NAMES = Object.keys(FAULTS);
 /** States that hold only while somebody gets over a thread's end. */
-const AFTER_A_CRASH = new Set(['journal anew', 'vnode away']);
+const AFTER_A_CRASH = new Set(['journal anew', 'vnode away', 'hint gone']);
 
 /** Every pair of fault and state once, in an order that is the same for all runs. */
 const DECK: readonly Card[] = shuffled(
   NAMES.flatMap((fault) => STATE_NAMES.map((state) => ({ fault, state }))),
 );
 /** Runs with following seeds begin so far apart in the deck. */
-const STRIDE = 19;
+const STRIDE = 20;
 
 /** A fault, and the state in which it strikes. */
 interface Card {
@@ -43,6 +46,7 @@ export class FaultDriver {
   private readonly changes: RingDriver;
   private readonly meanMs: number;
   private readonly active = new Set<Active>();
+  private readonly favourites: readonly string[];
   private dealt: number;
   private readonly missed: Card[] = [];
   private stopped = false;
@@ -52,6 +56,7 @@ export class FaultDriver {
     this.world = world;
     this.changes = changes;
     this.dealt = world.seed * STRIDE;
+    this.favourites = Array.from({ length: FAVOURITES }, () => world.random.pick(NAMES));
     // Some come in pairs.
     this.meanMs = (60_000 * (1 + COMPANY)) / perMinute;
     this.plan();
@@ -65,23 +70,28 @@ export class FaultDriver {
       if (random.chance(DEALT)) {
         this.deal(this.missed.pop() ?? DECK[this.dealt++ % DECK.length]!, TRIES);
       } else {
-        this.begin(random.pick(NAMES));
+        this.begin(this.draw());
       }
       if (random.chance(COMPANY)) {
-        scheduler.after(random.between(0, 400), () => this.stopped || this.begin(random.pick(NAMES)));
+        scheduler.after(random.between(0, 400), () => this.stopped || this.begin(this.draw()));
       }
       this.plan();
     });
   }
 
+  private draw(): string {
+    const { random } = this.world;
+    return random.pick(random.chance(PREFERRED) ? this.favourites : NAMES);
+  }
+
   /** Brings the state about where it does not come by itself, and waits for it. */
   private deal(card: Card, tries: number): void {
-    const { random, scheduler } = this.world;
+    const { scheduler } = this.world;
     if (AFTER_A_CRASH.has(card.state)) this.begin('thread crash');
     else if (card.state === 'hint waits' && !this.isIn(card.state)) this.begin('node down');
     else if (card.state === 'being rebuilt' && !this.isIn(card.state)) this.begin('lost directory');
     else if (card.state === 'ring changes') this.changes.begin();
-    else if (card.state === 'another fault' && this.active.size === 0) this.begin(random.pick(NAMES));
+    else if (card.state === 'another fault' && this.active.size === 0) this.begin(this.draw());
     this.strike(card, tries, scheduler.nowMs + PATIENCE_MS);
   }
 

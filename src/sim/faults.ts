@@ -1,3 +1,4 @@
+import { pairs, some, split, victim, victimNode } from './aim.js';
 import { corruptRecord } from './corruption.js';
 import type { LinkFault } from './network.js';
 import type { World } from './world.js';
@@ -24,7 +25,7 @@ export const FAULTS: Readonly<Record<string, Begin>> = {
   },
   'node down': (world) => {
     const { ring, random, process } = world;
-    const node = random.below(ring.nodes.length);
+    const node = victimNode(world);
     const downMs = random.between(500, 30_000);
     for (const { ordinal, nodeIndex } of ring.vnodes) {
       if (nodeIndex === node)
@@ -39,6 +40,7 @@ export const FAULTS: Readonly<Record<string, Begin>> = {
       },
     };
   },
+  'owners down': (world) => ownersDown(world),
   restart: (world) => {
     world.restart(world.random.between(50, 1_000));
     return undefined;
@@ -134,10 +136,6 @@ function victimOfLoss({ random, process, machine }: World): number | undefined {
 /** As host/supervisor.ts: a thread that stands still for so long is terminated. */
 const HUNG_MS = 10_000;
 
-function victim({ random, process }: World): number {
-  return random.pick(process.members);
-}
-
 function crash(world: World, why: string): void {
   world.process.supervisor.crash(victim(world), why);
 }
@@ -159,30 +157,6 @@ function stall(world: World, vnode: number, forMs: number): void {
   });
 }
 
-/** Which parties are on this side: nodes are never divided, callers go to either. */
-function split({ random, ring, process }: World): boolean[] {
-  const nodes = ring.nodes.map(() => random.chance(0.4));
-  return Array.from({ length: process.memory.layout.parties }, (_, party) =>
-    party < ring.vnodes.length ? nodes[ring.vnodes[party]!.nodeIndex]! : random.chance(0.4),
-  );
-}
-
-/** Pairs that do not reach each other, although others reach both: what one suspects another serves. */
-function pairs({ random, process }: World): (one: number, other: number) => boolean {
-  const { parties } = process.memory.layout;
-  const cut = Array.from({ length: parties * parties }, () => random.chance(0.2));
-  return (one, other) => cut[Math.min(one, other) * parties + Math.max(one, other)]!;
-}
-
-/** All links, those of one party, or each by chance. */
-function some({ random, process }: World): (from: number, to: number) => boolean {
-  const dice = random.below(3);
-  if (dice === 0) return () => true;
-  const one = random.below(process.memory.layout.parties);
-  if (dice === 1) return (from, to) => from === one || to === one;
-  return () => random.chance(0.3);
-}
-
 function links(world: World, chosen: (from: number, to: number) => boolean, fault: LinkFault): Lasting {
   const { network, random, process } = world;
   const { parties } = process.memory.layout;
@@ -201,6 +175,40 @@ function links(world: World, chosen: (from: number, to: number) => boolean, faul
       for (const [from, to] of armed) network.disarm(from, to, fault);
     },
   };
+}
+
+/**
+ * All owners of the key with the most load go down, come back, and go down again: fallbacks take its writes,
+ * hand them over, and take the next ones. The load stays where it is meanwhile.
+ */
+function ownersDown(world: World): Lasting | false {
+  const { random, scheduler, focus } = world;
+  const { key } = focus;
+  if (key === undefined) return false;
+  const forMs = random.between(2_000, 15_000);
+  focus.keptUntilMs = scheduler.nowMs + forMs;
+  let down: readonly number[] = [];
+  let over = false;
+  const comeBack = (): void => {
+    for (const vnode of down) world.process.supervisor.comeBack(vnode);
+    down = [];
+  };
+  const turn = (): void => {
+    if (over) return;
+    if (down.length > 0) comeBack();
+    else if (world.process.isOpen) {
+      down = world.owners(key);
+      for (const vnode of down)
+        world.process.supervisor.crash(vnode, `the owners of ${key.name} are down`, forMs);
+    }
+    scheduler.after(random.between(300, 3_000), turn);
+  };
+  turn();
+  const end = (): void => {
+    over = true;
+    comeBack();
+  };
+  return { forMs, end };
 }
 
 /** A partition that comes and goes. */

@@ -35,6 +35,9 @@ export interface Write {
   thin: boolean;
 }
 
+/** What was seen under a dot. */
+type Sighting = Pick<StoredValue, 'deleted' | 'time' | 'bytes'>;
+
 /** A key with everything that was ever tried on it. */
 export class SimKey {
   readonly name: string;
@@ -42,7 +45,7 @@ export class SimKey {
   readonly stored: StoredKey;
   readonly writes: Write[] = [];
   /** Dot → what was seen under it. */
-  readonly dots = new Map<string, string>();
+  readonly dots = new Map<string, Sighting>();
   /** Dots of values that expire: what is seen there becomes a tombstone of the same time. */
   readonly expiring = new Set<string>();
   /** Actor → the greatest dot of a write that was acknowledged and that W owners must have. */
@@ -178,22 +181,22 @@ export class History {
   }
 
   private observeValue(key: SimKey, actor: number, n: number, value: StoredValue): void {
-    const text = textOf(value);
-    const identity = `${value.deleted ? 'deleted' : text} at ${value.time}`;
     const dot = `${actor}:${n}`;
     if (value.expiresAtMs !== undefined) key.expiring.add(dot);
     if (value.deleted && key.expiring.has(dot)) return;
     const found = key.dots.get(dot);
     // Another owner may have made a tombstone of it before anybody saw it here.
-    const before =
-      value.expiresAtMs !== undefined && found === `deleted at ${value.time}` ? undefined : found;
-    if (before === identity) return;
-    if (before !== undefined) {
-      this.violation(`key ${key.name}: dot ${dot} was made twice, for ${before} and for ${identity}`);
+    const expired = value.expiresAtMs !== undefined && found?.deleted === true && found.time === value.time;
+    if (found !== undefined && !expired) {
+      if (!isSame(found, value))
+        this.violation(
+          `key ${key.name}: dot ${dot} was made twice, for ${sightingText(found)} and for ${sightingText(value)}`,
+        );
       return;
     }
-    key.dots.set(dot, identity);
-    if (!value.deleted && !key.bucket.counter) this.attribute(key, actor, n, text);
+    const { deleted, time, bytes } = value;
+    key.dots.set(dot, { deleted, time, bytes: bytes.slice() });
+    if (!deleted && !key.bucket.counter) this.attribute(key, actor, n, textOf(value));
   }
 
   private attribute(key: SimKey, actor: number, n: number, text: string): void {
@@ -224,7 +227,17 @@ export function valueOf(id: number, length: number): string {
   return `${id}:`.padEnd(length, 'abcdefghijklmnopqrstuvwxyz');
 }
 
-export function textOf(value: StoredValue): string {
+function isSame(a: Sighting, b: Sighting): boolean {
+  return (
+    a.deleted === b.deleted && a.time === b.time && (a.deleted || Buffer.compare(a.bytes, b.bytes) === 0)
+  );
+}
+
+function sightingText(sighting: Sighting): string {
+  return `${sighting.deleted ? 'deleted' : textOf(sighting)} at ${sighting.time}`;
+}
+
+export function textOf(value: Pick<StoredValue, 'bytes'>): string {
   return Buffer.from(value.bytes.buffer, value.bytes.byteOffset, value.bytes.length).toString('latin1');
 }
 

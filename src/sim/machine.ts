@@ -114,10 +114,10 @@ export class Machine {
     return mark;
   }
 
-  writeClock(time: number, nowMs: number): void {
+  writeClock(clock: { last(): number }, nowMs: number): void {
     if (nowMs - this.clockMarkAtMs < CLOCK_EVERY_MS) return;
     this.clockMarkAtMs = nowMs;
-    this.clockMark = time;
+    this.clockMark = clock.last();
   }
   /** What the hybrid clock must be past at a start. */
   get leastTime(): number {

@@ -59,9 +59,9 @@ export class Network {
 
   /** Whether frames go straight through: no fault is armed and none is held that must come first. */
   isClear(from: number, to: number): boolean {
-    return (
-      !this.faults.has(pairOf(from, to)) && !(this.held[to]?.some((frame) => frame.from === from) ?? false)
-    );
+    if (this.faults.size > 0 && this.faults.has(pairOf(from, to))) return false;
+    const held = this.held[to];
+    return held === undefined || held.length === 0 || !held.some((frame) => frame.from === from);
   }
 
   heldFor(party: number): number {
@@ -112,7 +112,7 @@ export class Network {
   /** Hands over what is due. A frame is gone before it is handled: one that kills its reader is met once. */
   release(to: number, handle: FrameHandler): void {
     const list = this.held[to];
-    if (list === undefined) return;
+    if (list === undefined || list.length === 0) return;
     const { nowMs } = this.scheduler;
     while (list.length > 0 && list[0]!.dueMs <= nowMs) {
       const { from, words } = list.shift()!;

@@ -21,12 +21,6 @@ import { BufferLayout, type BufferShape } from '../storage/buffer-layout.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
 import type { Parts } from './parts.js';
 
-export const BUFFER: BufferShape = {
-  bytes: 16 * 65_536,
-  segmentBytes: 65_536,
-  segments: 16,
-  maxTableBits: 14,
-};
 const CLAIMS = 4_096;
 /** Room for virtual nodes: those of the start, and some that join. */
 export const SLOTS = 22;
@@ -36,7 +30,7 @@ export class ProcessMemory {
   readonly shared: SharedBuffers;
   readonly control: Int32Array;
   readonly layout: SharedLayout;
-  readonly bufferLayout = new BufferLayout(BUFFER);
+  readonly bufferLayout: BufferLayout;
   readonly claims: Claims;
   readonly table: RingTable;
   readonly clock: Clock;
@@ -46,7 +40,8 @@ export class ProcessMemory {
   readonly buffers: SharedArrayBuffer[] = [];
   readonly bufferWords: Int32Array[] = [];
 
-  constructor(parts: Parts, callers: number, clock: Clock) {
+  constructor(parts: Parts, callers: number, buffer: BufferShape, clock: Clock) {
+    this.bufferLayout = new BufferLayout(buffer);
     this.shared = allocateShared({
       vnodes: SLOTS,
       callers,

@@ -2,6 +2,7 @@ import { RingletError } from '../base/errors.js';
 import { slotsOf } from '../ring/state.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
+import { HINT_BUCKET } from '../storage/record.js';
 import type { Place } from '../storage/record-codec.js';
 import { type CallerProcess, SimCaller } from './caller.js';
 import type { CleanMark } from './clean-stop.js';
@@ -11,6 +12,7 @@ import type { Machine } from './machine.js';
 import type { Network, SimEndpoint } from './network.js';
 import type { Parts } from './parts.js';
 import { ProcessMemory, SLOTS } from './process-memory.js';
+import type { Profile } from './profile.js';
 import type { Random } from './random.js';
 import { RingKeeper } from './ring-keeper.js';
 import type { Scheduler } from './scheduler.js';
@@ -29,8 +31,7 @@ export interface ProcessWorld {
   readonly callers: number;
   /** n of every bucket, ascending. */
   readonly replicas: readonly number[];
-  readonly checkpointMs: number;
-  readonly commitMs: number;
+  readonly profile: Profile;
   /** Zeros. */
   memoryFor(vnode: number, bytes: number): SharedArrayBuffer;
   note(text: string): void;
@@ -60,12 +61,15 @@ export class SimProcess implements CallerProcess {
   private readonly world: ProcessWorld;
   private readonly turns: Turns;
   private known: Ring | undefined;
+  private membersOf: { ring: Ring | undefined; list: readonly number[] } = { ring: undefined, list: [] };
   /** Those of the start that do not serve yet. */
   private readonly starting: Set<number>;
   private stopping: ((vnode: number, mark: CleanMark | undefined) => void) | undefined;
   /** All virtual nodes have served. */
   isOpen = false;
   dead = false;
+  /** When a hint was last let go. */
+  hintGoneMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: ProcessWorld) {
     const { machine, scheduler, random, parts } = world;
@@ -73,7 +77,7 @@ export class SimProcess implements CallerProcess {
     this.parts = parts;
     this.scheduler = scheduler;
     this.network = world.network;
-    const memory = new ProcessMemory(parts, world.callers, {
+    const memory = new ProcessMemory(parts, world.callers, world.profile.buffer, {
       nowMs: () => scheduler.nowMs,
       wallMs: () => Math.max(0, scheduler.nowMs + machine.wallOffsetMs),
     });
@@ -110,7 +114,7 @@ export class SimProcess implements CallerProcess {
 
   private makeSupervisor(): SimSupervisor {
     const { world, memory, losses, keeper } = this;
-    const { machine, network, scheduler, random, parts, buckets, checkpointMs, commitMs } = world;
+    const { machine, network, scheduler, random, parts, buckets, profile } = world;
     return new SimSupervisor(
       {
         parts,
@@ -121,8 +125,7 @@ export class SimProcess implements CallerProcess {
         random,
         network,
         buckets,
-        checkpointMs,
-        commitMs,
+        profile,
         facts: keeper.facts,
         ring: () => this.ring,
         isOpen: () => this.isOpen,
@@ -133,7 +136,10 @@ export class SimProcess implements CallerProcess {
         onServing: (vnode, tookOver) => tookOver || this.recovered(vnode),
         onEnded: (vnode) => this.stopping?.(vnode, undefined),
         onWhole: (vnode) => world.onWhole(vnode),
-        onRemove: (vnode, place, key) => world.onRemove(vnode, place, key),
+        onRemove: (vnode, place, key) => {
+          if (place.bucket === HINT_BUCKET) this.hintGoneMs = scheduler.nowMs;
+          world.onRemove(vnode, place, key);
+        },
         onStartFailed: (error) => world.onStartFailed(error),
         wake: (vnode, atMs) => this.wake(vnode, atMs),
       },
@@ -164,7 +170,12 @@ export class SimProcess implements CallerProcess {
 
   /** Virtual nodes that have not left. */
   get members(): readonly number[] {
-    return this.ring.vnodes.flatMap(({ ordinal, gone }) => (gone === true ? [] : [ordinal]));
+    const { ring } = this;
+    if (this.membersOf.ring !== ring) {
+      const list = ring.vnodes.flatMap(({ ordinal, gone }) => (gone === true ? [] : [ordinal]));
+      this.membersOf = { ring, list };
+    }
+    return this.membersOf.list;
   }
 
   get threads(): readonly (VnodeThread | undefined)[] {

@@ -1,5 +1,5 @@
-import { decodeVector } from '../storage/record-codec.js';
-import { mustBeThere, nameOf, seenBy, type Write } from './history.js';
+import { dotIn } from '../storage/record-codec.js';
+import { mustBeThere, nameOf, type Write } from './history.js';
 import type { World } from './world.js';
 
 interface Owed {
@@ -67,7 +67,7 @@ export class RebuildCheck {
 
   private has(vnode: number, { key, actor, n }: Write): boolean {
     const copy = this.world.copyAt(vnode, key.stored);
-    return copy !== undefined && seenBy(decodeVector(copy.words, copy.at), actor) >= n;
+    return copy !== undefined && dotIn(copy.words, copy.at, actor) >= n;
   }
 
   /** Has it, and gives it to whoever lacks it: not a tombstone that is about to go everywhere. */

@@ -56,7 +56,7 @@ export function run(options: RunOptions): Verdict {
   load();
   lookAtTrees(world, 0);
   // As often as faults ask for: about one change to ten faults.
-  const changes = new RingDriver(world, (options.faultsPerMinute ?? 1) / 10);
+  const changes = new RingDriver(world, ((options.faultsPerMinute ?? 1) / 10) * world.profile.changes);
   const faults = new FaultDriver(world, options.faultsPerMinute ?? 1, changes);
   for (let minute = 1; minute <= minutes && isGood(world); minute++) {
     pass(world, MINUTE_MS);

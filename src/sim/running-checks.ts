@@ -2,10 +2,10 @@ import { LIMITS } from '../base/limits.js';
 import type { Outbox } from '../messaging/transport.js';
 import { SYNCED, WRITTEN } from '../storage/buffer-layout.js';
 import { BUFFERED, DURABLE, ONE_DURABLE } from '../storage/pipeline.js';
-import { decodeVector } from '../storage/record-codec.js';
+import { decodeVector, dotIn } from '../storage/record-codec.js';
 import { bucketAt, sequenceAt, W_KEY_HASH } from '../storage/record.js';
 import { type Clock, equal } from '../versions/dvvs.js';
-import { nameOf, seenBy, type Write } from './history.js';
+import { nameOf, type Write } from './history.js';
 import type { World } from './world.js';
 
 /** A request may be refused only after the last frame before the limit was taken. */
@@ -80,16 +80,16 @@ function isThereFor(world: World, owner: number, write: Write, vector: Clock<nev
 export function checkKept(world: World, write: Write): void {
   const { key, exempt, thin } = write;
   if (exempt || thin || !world.process.isOpen || world.process.dead) return;
-  const keepers = [
-    ...world.owners(key),
-    ...world.others(key),
-    ...world.holders(key),
-    ...leavers(world),
-  ].filter((vnode) => keeps(world, vnode, write));
-  const nodes = new Set(keepers.map((vnode) => world.ring.vnodes[vnode]!.nodeIndex)).size;
-  if (nodes >= key.bucket.w) return;
+  const nodes = new Set<number>();
+  const count = (vnodes: readonly number[]): boolean => {
+    for (const vnode of vnodes)
+      if (keeps(world, vnode, write)) nodes.add(world.ring.vnodes[vnode]!.nodeIndex);
+    return nodes.size >= key.bucket.w;
+  };
+  if (count(world.owners(key)) || count(world.others(key)) || count(world.holders(key))) return;
+  if (count(leavers(world))) return;
   world.violation(
-    `${nameOf(write)} was acknowledged with W=${key.bucket.w}, and ${nodes} nodes hold it still`,
+    `${nameOf(write)} was acknowledged with W=${key.bucket.w}, and ${nodes.size} nodes hold it still`,
   );
 }
 
@@ -103,17 +103,16 @@ function leavers({ ring }: World): number[] {
 
 function keeps(world: World, vnode: number, { key, actor, n }: Write): boolean {
   const copy = world.copyAt(vnode, key.stored);
-  return copy !== undefined && seenBy(decodeVector(copy.words, copy.at), actor) >= n;
+  return copy !== undefined && dotIn(copy.words, copy.at, actor) >= n;
 }
 
 function holds(world: World, vnode: number, write: Write, vector: Clock<never>): boolean {
   const copy = world.copyAt(vnode, write.key.stored);
   if (copy === undefined) return false;
-  const found = decodeVector(copy.words, copy.at);
-  if (seenBy(found, write.actor) < write.n) return false;
+  if (dotIn(copy.words, copy.at, write.actor) < write.n) return false;
   // A newer record says nothing about how far this one has come.
   return (
-    !equal(found, vector) ||
+    !equal(decodeVector(copy.words, copy.at), vector) ||
     reached(world, vnode, copy, write.key.bucket.level) ||
     reachedBefore(world, vnode, write, vector)
   );

@@ -19,7 +19,8 @@ import type { LossKeeper } from './losses.js';
 import type { Machine } from './machine.js';
 import { type Network, SimEndpoint } from './network.js';
 import type { Parts } from './parts.js';
-import { BUFFER, type ProcessMemory, SLOTS } from './process-memory.js';
+import { type ProcessMemory, SLOTS } from './process-memory.js';
+import type { Profile } from './profile.js';
 import type { Random } from './random.js';
 import type { Planned, Scheduler } from './scheduler.js';
 import { Stopped, VnodeThread } from './vnode-thread.js';
@@ -39,8 +40,7 @@ export interface SupervisorWorld {
   readonly random: Random;
   readonly network: Network;
   readonly buckets: readonly SimBucket[];
-  readonly checkpointMs: number;
-  readonly commitMs: number;
+  readonly profile: Profile;
   /** As it is published. */
   ring(): Ring;
   /** All virtual nodes have served. */
@@ -169,7 +169,7 @@ export class SimSupervisor {
         scheduler,
         random: world.random,
         condition: machine.disks[world.ring().vnodes[vnode]!.nodeIndex]!,
-        commitMs: world.commitMs,
+        commitMs: world.profile.commitMs,
       },
       files: machine.vnodes[vnode]!,
       ordinal: vnode,
@@ -180,8 +180,8 @@ export class SimSupervisor {
       actor,
       clean,
       loss,
-      maxRecordBytes: BUFFER.segmentBytes - 64,
-      checkpointMs: world.checkpointMs,
+      maxRecordBytes: world.profile.buffer.segmentBytes - 64,
+      checkpointMs: world.profile.checkpointMs,
       takesOver,
       sameBoot: this.sameBoot,
       incarnation: memory.incarnation(vnode),
@@ -314,7 +314,7 @@ export class SimSupervisor {
     try {
       const next = thread.turn(nowMs);
       memory.beat(vnode);
-      machine.writeClock(memory.hybrid.last(), nowMs);
+      machine.writeClock(memory.hybrid, nowMs);
       return next;
     } catch (error) {
       if (!(error instanceof Stopped)) violation(`virtual node ${vnode} threw ${textOf(error)}`);

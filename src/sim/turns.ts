@@ -23,9 +23,13 @@ export interface TurnsWorld {
 export class Turns {
   private readonly world: TurnsWorld;
   private readonly planned: (Planned | undefined)[] = [];
+  /** The words of the parties' doorbells: one thread runs them all, so that a plain look is enough. */
+  private readonly doorbells: readonly number[];
 
   constructor(world: TurnsWorld) {
     this.world = world;
+    const { layout } = world;
+    this.doorbells = Array.from({ length: layout.parties }, (_, party) => layout.doorbellWord(party));
   }
 
   /** Another turn for a party, at the latest then. */
@@ -42,7 +46,7 @@ export class Turns {
     const { world } = this;
     const { nowMs } = world.scheduler;
     this.planned[party] = undefined;
-    if (this.isAwake(party, nowMs)) Atomics.store(world.control, world.layout.doorbellWord(party), 0);
+    if (this.isAwake(party, nowMs)) Atomics.store(world.control, this.doorbells[party]!, 0);
     const next = world.turn(party, nowMs);
     this.ended(party);
     if (next < Number.POSITIVE_INFINITY) this.wake(party, Math.max(next, nowMs + MOMENT_MS));
@@ -50,15 +54,16 @@ export class Turns {
 
   /** A party has published: it sleeps on its doorbell now, and whoever it rang wakes up. */
   ended(party: number): void {
-    const { control, layout, scheduler, endpointOf } = this.world;
+    const { control, scheduler, endpointOf } = this.world;
+    const { doorbells } = this;
     const { nowMs } = scheduler;
     const endpoint = endpointOf(party);
     if (endpoint !== undefined && this.isAwake(party, nowMs)) {
-      Atomics.store(control, layout.doorbellWord(party), 1);
+      Atomics.store(control, doorbells[party]!, 1);
       if (!endpoint.idle()) this.wakeSoon(party, nowMs);
     }
-    for (let other = 0; other < layout.parties; other++) {
-      if (other === party || Atomics.load(control, layout.doorbellWord(other)) !== 0) continue;
+    for (let other = 0; other < doorbells.length; other++) {
+      if (other === party || control[doorbells[other]!] !== 0) continue;
       if (this.isAwake(other, nowMs)) this.wakeSoon(other, nowMs);
     }
   }

@@ -7,7 +7,7 @@ import type { RingSource } from '../shard/ring-source.js';
 import { Completions } from '../shard/completions.js';
 import type { ScrubPace } from '../shard/scrub.js';
 import type { VirtualNode } from '../shard/virtual-node.js';
-import type { BufferLayout } from '../storage/buffer-layout.js';
+import { type BufferLayout, LOG_SEGMENT, SEG_LOG, SEG_STATE } from '../storage/buffer-layout.js';
 import type { Journal } from '../storage/journal.js';
 import type { ObjectBuffer } from '../storage/object-buffer.js';
 import type { Pipeline } from '../storage/pipeline.js';
@@ -162,6 +162,15 @@ export class VnodeThread {
     const serial = Math.max(lastSerial, this.engine.state.confirmedSerial);
     this.buffer.startAt(last, lastGeneration + 1, serial);
     this.serve();
+  }
+
+  /** The log has a segment that is full and that the engine does not have. */
+  get hasFullSegment(): boolean {
+    const { words, layout } = this.buffer;
+    const open = this.buffer.segment(LOG_SEGMENT);
+    for (let s = 0; s < layout.shape.segments; s++)
+      if (s !== open && words[layout.segmentWord(s) + SEG_STATE] === SEG_LOG) return true;
+    return false;
   }
 
   get isRecovering(): boolean {

@@ -20,9 +20,6 @@ import type { World } from './world.js';
 /** Keys of a bucket that are in use at a time, and how long. Older ones stay, and are checked at the end. */
 const KEYS = 40;
 const KEYS_FOR_MS = 150_000;
-/** At any time one key of all gets so much of the load, for so many operations on average. */
-const HOT = 0.25;
-const HOT_FOR = 150;
 const SESSIONS = 24;
 /** When it is looked again whether an acknowledged write is kept, on average. */
 const KEPT_MS = 250;
@@ -37,7 +34,6 @@ export class Workload {
   private readonly world: World;
   /** Per session the contexts it was given. */
   private readonly sessions: Map<string, Clock<never>>[];
-  private hot: SimKey | undefined;
   operations = 0;
 
   constructor(world: World) {
@@ -59,9 +55,11 @@ export class Workload {
   }
 
   private drawKey(caller: SimCaller): SimKey {
-    const { random } = this.world;
-    if (this.hot === undefined || random.chance(1 / HOT_FOR)) this.hot = this.drawOne(caller);
-    return random.chance(HOT) ? this.hot : this.drawOne(caller);
+    const { random, focus, profile, scheduler } = this.world;
+    // At any time one key gets much of the load.
+    const moves = scheduler.nowMs >= focus.keptUntilMs && random.chance(1 / profile.hotFor);
+    if (focus.key === undefined || moves) focus.key = this.drawOne(caller);
+    return random.chance(profile.hot) ? focus.key : this.drawOne(caller);
   }
 
   private drawOne(caller: SimCaller): SimKey {
@@ -173,7 +171,7 @@ export class Workload {
   }
 
   private write(caller: SimCaller, key: SimKey, session: Map<string, Clock<never>>): void {
-    const { random } = this.world;
+    const { random, profile } = this.world;
     if (key.bucket.counter) {
       this.put(caller, key, session, OP_INCREMENT, IF_NOTHING, NO_CONTEXT, 1 + random.below(9));
       return;
@@ -185,7 +183,7 @@ export class Workload {
     else if (dice < 20 && known !== undefined)
       this.put(caller, key, session, OP_DELETE, IF_NOTHING, known, 0);
     else if (dice < 22) this.put(caller, key, session, OP_DELETE, IF_NOTHING, NO_CONTEXT, 0);
-    else if (dice < 36) this.put(caller, key, session, OP_PUT, IF_NOTHING, NO_CONTEXT, 0);
+    else if (random.chance(profile.blind)) this.put(caller, key, session, OP_PUT, IF_NOTHING, NO_CONTEXT, 0);
     else if (known !== undefined) this.put(caller, key, session, OP_PUT, IF_NOTHING, known, 0);
     else {
       // As an application does: read, change, write.
@@ -213,7 +211,7 @@ export class Workload {
     const timeline: TimelineEvent[] = [];
     const expires = operation === OP_PUT && random.chance(0.08);
     const expiresAtMs = expires ? caller.expiry.nowMs() + Math.floor(random.between(500, 40_000)) : 0;
-    const length = random.chance(0.005) ? 9_000 : 8 + random.below(this.world.valueBytes);
+    const length = random.chance(0.005) ? 9_000 : 8 + random.below(this.world.profile.valueBytes);
     const value = operation === OP_PUT ? Buffer.from(valueOf(write.id, length), 'latin1') : NOTHING;
     this.submit(caller, {
       kind: 'put',

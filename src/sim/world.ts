@@ -14,6 +14,7 @@ import { Machine } from './machine.js';
 import { Network } from './network.js';
 import type { Parts } from './parts.js';
 import { SimProcess } from './process.js';
+import { drawProfile, type Profile } from './profile.js';
 import { Random } from './random.js';
 import { Scheduler } from './scheduler.js';
 import { hintKey, type StoredKey } from './stored-key.js';
@@ -61,10 +62,9 @@ export class World {
   /** What happened how often. */
   readonly counts = new Map<string, number>();
   readonly violations: string[] = [];
-  private readonly checkpointMs: number;
-  private readonly commitMs: number;
-  /** Of most values. */
-  readonly valueBytes: number;
+  readonly profile: Profile;
+  /** The key with the most load, and until when it keeps it in any case. */
+  readonly focus: { key: SimKey | undefined; keptUntilMs: number } = { key: undefined, keptUntilMs: 0 };
   process!: SimProcess;
   private books!: Bookkeeper;
   /** When virtual nodes lost something that they had on their disks. */
@@ -76,6 +76,7 @@ export class World {
   private readonly trace: ((line: string) => void) | undefined;
   private readonly memories: SharedArrayBuffer[] = [];
   private readonly ownerNames: OwnerName[] = [];
+  private lists: { of: Ring | undefined; byPartition: number[][] } = { of: undefined, byPartition: [] };
   private first: Ring | undefined;
   private known: Ring | undefined;
   private views: { of: SimProcess; list: BufferView[] } | undefined;
@@ -92,9 +93,7 @@ export class World {
       vnodes: 1 + random.below(2),
     }));
     const ring = firstState({ nodes, partitions: PARTITIONS, spacing: 3 });
-    this.checkpointMs = random.pick([1_000, 3_000, 10_000]);
-    this.commitMs = random.pick([10, 60, 600]);
-    this.valueBytes = random.pick([120, 120, 1_500]);
+    this.profile = drawProfile(random);
     this.buckets = drawBuckets(random, nodes.length);
     this.machine = new Machine(ring);
     this.history = new History((text) => this.violation(text));
@@ -152,8 +151,7 @@ export class World {
       replicas: this.replicas,
       buckets: this.buckets,
       callers: CALLERS,
-      checkpointMs: this.checkpointMs,
-      commitMs: this.commitMs,
+      profile: this.profile,
       memoryFor: (vnode, bytes) => this.memoryFor(vnode, bytes),
       note: (text) => this.note(text),
       violation: (text) => this.violation(text),
@@ -281,10 +279,14 @@ export class World {
   }
 
   /** The whole preference list. */
-  private listOf({ stored }: SimKey): number[] {
-    const { preference, preferenceLength } = this.ring;
+  private listOf({ stored }: SimKey): readonly number[] {
+    const { ring } = this;
+    if (this.lists.of !== ring) this.lists = { of: ring, byPartition: [] };
+    const { preference, preferenceLength } = ring;
     const first = stored.partition * preferenceLength;
-    return Array.from(preference.subarray(first, first + preferenceLength));
+    return (this.lists.byPartition[stored.partition] ??= Array.from(
+      preference.subarray(first, first + preferenceLength),
+    ));
   }
 
   /** The hint for an owner of a key, at whoever may hold it. */

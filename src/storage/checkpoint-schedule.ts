@@ -52,7 +52,7 @@ export class CheckpointSchedule {
   /** Once the log is full requests would wait for the checkpoint. */
   private get pressed(): boolean {
     const { segments } = this.buffer.layout.shape;
-    return this.pressing || this.checkpoint.sealed.length >= (segments * 3) >>> 2;
+    return this.pressing || this.checkpoint.sealedCount >= (segments * 3) >>> 2;
   }
 
   private get confirmed(): number {
@@ -77,7 +77,7 @@ export class CheckpointSchedule {
     const draining = confirmed < this.drainTo;
     if (!behind) this.lastMs = nowMs;
     const late = behind && nowMs - this.lastMs >= this.everyMs;
-    const full = checkpoint.sealed.length >= buffer.layout.shape.segments >>> 1;
+    const full = checkpoint.sealedCount >= buffer.layout.shape.segments >>> 1;
     if (draining || late) buffer.seal(LOG_SEGMENT);
     if (draining || late || full) {
       this.lastMs = nowMs;

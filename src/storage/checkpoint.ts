@@ -86,6 +86,12 @@ export class Checkpoint {
     return this.buffer.segmentsIn(SEG_LOG).filter((segment) => segment !== open);
   }
 
+  /** How many there are. */
+  get sealedCount(): number {
+    const { buffer } = this;
+    return buffer.count(SEG_LOG) - (buffer.segment(LOG_SEGMENT) < 0 ? 0 : 1);
+  }
+
   start(): void {
     const segments = this.sealed;
     if (!this.idle || this.error !== undefined || segments.length === 0) return;

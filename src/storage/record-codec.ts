@@ -69,6 +69,14 @@ export function decodeVector(words: Int32Array, at: number): Clock<never> {
   return vector;
 }
 
+/** The greatest dot of an actor in a record's version vector, 0 if it has none. */
+export function dotIn(words: Int32Array, at: number, actor: number): number {
+  const metas = metasAt(words, at);
+  for (let entry = at + FIXED_WORDS; entry < metas; entry += ENTRY_WORDS)
+    if (words[entry]! >>> 0 === actor) return words[entry + 1]! >>> 0;
+  return 0;
+}
+
 function readValue(words: Int32Array, bytes: Uint8Array, meta: number, word: number): StoredValue {
   const flags = words[meta + 1]! >>> 16;
   const typeBytes = words[meta + 1]! & 0xffff;
