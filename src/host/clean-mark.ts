@@ -1,6 +1,6 @@
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { dataFileOf, syncDirectory } from '../storage/lmdb-environment.js';
+import { dataFileOf, syncDirectory } from '../storage/data-files.js';
 import { readSealed, writeSealed } from './durable-file.js';
 
 /** What a virtual node left when it stopped in good order: the next start needs no recovery. */

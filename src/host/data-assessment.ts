@@ -6,7 +6,7 @@ import { firstState } from '../ring/state.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import type { EngineIdentity } from '../storage/engine.js';
-import { dataFileBytes } from '../storage/lmdb-environment.js';
+import { dataFileBytes } from '../storage/data-files.js';
 import { ActorBlocks } from './actor-blocks.js';
 import { BucketList } from './bucket-list.js';
 import type { CleanMark } from './clean-mark.js';

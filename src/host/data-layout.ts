@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RingletError } from '../base/errors.js';
 import { isJournalFileName } from '../storage/journal-files.js';
-import { dataFileBytes, dataFileOf, syncDirectory } from '../storage/lmdb-environment.js';
+import { dataFileBytes, dataFileOf, syncDirectory } from '../storage/data-files.js';
 import { type CleanMark, readCleanMark } from './clean-mark.js';
 import {
   type Manifest,

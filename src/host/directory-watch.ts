@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { dataFileOf } from '../storage/lmdb-environment.js';
+import { dataFileOf } from '../storage/data-files.js';
 
 /** What of a virtual node's directory must stay where it is while a thread has it open. */
 export interface Watched {

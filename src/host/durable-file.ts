@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { RingletError } from '../base/errors.js';
-import { syncDirectory, writeError } from '../storage/lmdb-environment.js';
+import { syncDirectory } from '../storage/data-files.js';
+import { writeError } from '../storage/disk-errors.js';
 
 /**
  * Small files of the data directory: JSON objects with a checksum as their last field (SHA-256 of

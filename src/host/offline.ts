@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { RingletError } from '../base/errors.js';
-import { dataFileBytes } from '../storage/lmdb-environment.js';
+import { dataFileBytes } from '../storage/data-files.js';
 import { assess, type Found, look } from './data-assessment.js';
 import { healNodes, layOut, type NodePaths } from './data-layout.js';
 import { lockDirectory } from './directory-lock.js';

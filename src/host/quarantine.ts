@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { syncDirectory } from '../storage/lmdb-environment.js';
+import { syncDirectory } from '../storage/data-files.js';
 import type { VnodePaths } from './data-layout.js';
 import { type RebuildMark, writeRebuildMark } from './rebuild-mark.js';
 

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { syncDirectory } from '../storage/lmdb-environment.js';
+import { syncDirectory } from '../storage/data-files.js';
 import { readSealed, writeSealed } from './durable-file.js';
 
 /**

@@ -17,8 +17,7 @@ import {
 import { setVnodeState } from '../messaging/reader-epoch.js';
 import { clearVnodeBits, setVnodeBit } from '../messaging/vnode-bits.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
-import type { ScrubPace } from '../shard/scrub.js';
-import type { CleanState, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
+import type { CleanState, Pace, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
 import { pathsIn } from './data-layout.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { Endings } from './endings.js';
@@ -46,12 +45,12 @@ export interface Internals {
   readonly watchMs?: number;
   /** Ends of a thread after which its data counts as damaged (endings.ts); those that are asked for count too. */
   readonly hopelessEnds?: number;
-  readonly scrub?: ScrubPace;
+  readonly pace?: Pace;
 }
 
 /** What stays the same through all threads that serve a virtual node, and the disk of the first. */
 export interface Assignment {
-  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'freshActors' | 'disk' | 'faults' | 'scrub'>;
+  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'freshActors' | 'disk' | 'faults' | 'pace'>;
   readonly disk: VnodeDisk | undefined;
   /** The actor of the first thread; every later one takes a fresh number. */
   readonly firstActor: number;
@@ -204,7 +203,7 @@ export class Supervisor {
     const task: VnodeTask = {
       ...base,
       faults: this.internals.faults ?? false,
-      scrub: this.internals.scrub,
+      pace: this.internals.pace ?? {},
       actor: count === 1 ? firstActor : this.freshActor(),
       freshActors: this.freshActors(),
       disk,

@@ -3,7 +3,8 @@ import { RingletError } from '../base/errors.js';
 import type { EngineIdentity, EngineMark } from '../storage/engine.js';
 import { decodeMeta, type DecodedMeta, META_KEY } from '../storage/engine-meta.js';
 import { existingJournalFiles } from '../storage/journal-files.js';
-import { dataFileOf, type LmdbEnvironment, openEnvironment } from '../storage/lmdb-environment.js';
+import { dataFileOf } from '../storage/data-files.js';
+import { type LmdbEnvironment, openEnvironment } from '../storage/lmdb-environment.js';
 import {
   aligned,
   bucketAt,

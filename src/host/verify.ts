@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { dataFileBytes } from '../storage/lmdb-environment.js';
+import { dataFileBytes } from '../storage/data-files.js';
 import type { EngineIdentity } from '../storage/engine.js';
 import type { Inspection } from './verify-child.js';
 

@@ -1,4 +1,3 @@
-import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Engine } from '../storage/engine.js';
 import { type ArmedDiskFault, FaultyEngine, FaultyJournalDisk } from '../storage/faulty-disk.js';
@@ -54,15 +53,4 @@ export async function openDiskStorage(
     );
   }
   return { engine, files, journal, recovered };
-}
-
-/** Room on the file system of a directory. */
-export function freeBytes(directory: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(directory);
-    return bavail * bsize;
-  } catch {
-    // It cannot be asked: trying is the way to find out.
-    return Number.POSITIVE_INFINITY;
-  }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { damageJournal, damageRecords } from '../storage/damage-files.js';
 import type { Engine } from '../storage/engine.js';
-import { dataFileOf } from '../storage/lmdb-environment.js';
+import { dataFileOf } from '../storage/data-files.js';
 
 /**
  * Faults that a virtual node's thread does to itself when it is asked to. Only a thread whose task

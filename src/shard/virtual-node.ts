@@ -47,6 +47,8 @@ export interface VirtualNodeParts {
   readonly maxRecordBytes: number;
   /** How fast what is stored is read again; default: as in LIMITS. */
   readonly scrub?: ScrubPace | undefined;
+  /** Between two tree exchanges, on average; default: as in LIMITS. */
+  readonly exchangeMs?: number | undefined;
   /** It lost its data and is to be rebuilt from its peers; `onWhole` is called when it is. */
   readonly loss?: Loss | undefined;
   readonly onWhole?: () => void;
@@ -121,7 +123,16 @@ export class VirtualNode {
     const { puts, conditional, scanner, rebuilding } = this;
     this.writes = new WriteIntake({ env, replica, puts, conditional, copies });
     const reads = new ReadAnswers({ env, completions, replica, rebuilding, scanner });
-    this.repair = new AntiEntropy(env, pipeline, engine, completions, replica, trees, this.rebuilding);
+    this.repair = new AntiEntropy(
+      env,
+      pipeline,
+      engine,
+      completions,
+      replica,
+      trees,
+      this.rebuilding,
+      parts.exchangeMs,
+    );
     const partial = (): boolean => this.rebuilding.partial;
     const lifetimes = {
       env,

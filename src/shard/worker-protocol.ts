@@ -23,12 +23,20 @@ export interface VnodeTask {
   /** Further numbers that nobody has had; more of them are asked for. */
   readonly freshActors: readonly number[];
   readonly disk: VnodeDisk | undefined;
-  /** How fast what is stored is read again; absent: as in LIMITS. */
-  readonly scrub?: ScrubPace | undefined;
+  readonly pace: Pace;
   /** Whether it obeys `fault`, `hang` and `corrupt` messages. */
   readonly faults: boolean;
   /** Control messages; closes when the thread is gone. */
   readonly port: import('node:worker_threads').MessagePort;
+}
+
+/** How often work is done that nobody waits for; what is absent has its ordinary pace. */
+export interface Pace {
+  readonly scrub?: ScrubPace | undefined;
+  /** Between two tree exchanges of a virtual node, on average. */
+  readonly exchangeMs?: number | undefined;
+  /** Between two checkpoints, at most. */
+  readonly checkpointMs?: number | undefined;
 }
 
 export interface VnodeDisk {

@@ -24,18 +24,19 @@ import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 import type { Endpoint } from '../messaging/transport.js';
 import { BufferLayout, SEG_LOG } from '../storage/buffer-layout.js';
+import { freeBytes } from '../storage/data-files.js';
 import { type ArmedDiskFault, FaultyEngine } from '../storage/faulty-disk.js';
 import { freeAll, ObjectBuffer, unlinkAll } from '../storage/object-buffer.js';
 import { Pipeline } from '../storage/pipeline.js';
 import { Reclaimer } from '../storage/readers.js';
 import { Completions } from './completions.js';
-import { type DiskStorage, freeBytes, openDiskStorage } from './disk-storage.js';
+import type { DiskStorage } from './disk-storage.js';
 import { COUNT_JOURNAL_FAILURES, type VnodeEnvironment } from './environment.js';
 import { threadEnvironment } from './thread-environment.js';
 import { commitFault, corruptFiles, hangFor, type ThreadFault } from './thread-faults.js';
 import { ThreadMeter } from './thread-meter.js';
 import { VirtualNode } from './virtual-node.js';
-import type { CleanState, FromVnode, ToVnode, VnodeTask } from './worker-protocol.js';
+import type { CleanState, FromVnode, ToVnode, VnodeDisk, VnodeTask } from './worker-protocol.js';
 
 const CHECKPOINT_MS = 10_000;
 /** The longest sleep: the heartbeat moves at least this often. */
@@ -104,14 +105,12 @@ class VnodeThread {
     const reclaimer = new Reclaimer(this.control, this.layout);
     if (task.disk?.emptyBuffer === true) await this.emptyBuffer(reclaimer);
     const buffer = new ObjectBuffer(task.buffer, new BufferLayout(task.bufferShape), reclaimer);
-    const storage =
-      task.disk &&
-      (await openDiskStorage(task.id, task.disk, buffer, { fault: this.diskFault, wake: this.sleeper.wake }));
+    const storage = task.disk && (await this.openStorage(task.disk, buffer));
     const completions = new Completions();
     const options = {
       flushMs: task.flushMs,
       foregroundP99Ms: task.foregroundP99Ms,
-      checkpointMs: CHECKPOINT_MS,
+      checkpointMs: task.pace.checkpointMs ?? CHECKPOINT_MS,
       nowMs: () => this.clock.nowMs(),
       onProgress: this.sleeper.wake,
     };
@@ -131,7 +130,8 @@ class VnodeThread {
       actor: task.actor,
       dotFloor: task.disk?.clean?.dotFloor ?? 0,
       maxRecordBytes: task.maxRecordBytes,
-      scrub: task.scrub,
+      scrub: task.pace.scrub,
+      exchangeMs: task.pace.exchangeMs,
       loss,
       onWhole: () => {
         this.setState(STATE_SERVING);
@@ -196,6 +196,13 @@ class VnodeThread {
         await nextTurn();
       }
     }
+  }
+
+  /** LMDB is loaded here, by those who have a disk: without it a store in memory starts sooner. */
+  private async openStorage(disk: VnodeDisk, buffer: ObjectBuffer): Promise<DiskStorage> {
+    const { openDiskStorage } = await import('./disk-storage.js');
+    const hooks = { fault: this.diskFault, wake: this.sleeper.wake };
+    return await openDiskStorage(this.task.id, disk, buffer, hooks);
   }
 
   /**

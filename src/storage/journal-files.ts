@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import { assert } from '../base/assert.js';
 import { RingletError } from '../base/errors.js';
 import { allocateFile, UNFINISHED } from './journal-allocation.js';
-import { syncDirectory, writeError } from './lmdb-environment.js';
+import { syncDirectory } from './data-files.js';
+import { writeError } from './disk-errors.js';
 import { SyncPace } from './sync-pace.js';
 
 /**

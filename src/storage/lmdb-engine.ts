@@ -12,7 +12,8 @@ import type {
 } from './engine.js';
 import { causeOf } from './commit-failure.js';
 import { encodeMeta, META_KEY } from './engine-meta.js';
-import { type LmdbEnvironment, readError, writeError } from './lmdb-environment.js';
+import { readError, writeError } from './disk-errors.js';
+import type { LmdbEnvironment } from './lmdb-environment.js';
 import { contentCheckOf } from './record.js';
 import { StagedBytes, StagingPool } from './staging.js';
 

@@ -1,7 +1,7 @@
-import { closeSync, fsyncSync, openSync, statfsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { RingletError } from '../base/errors.js';
+import { dataFileBytes, dataFileOf } from './data-files.js';
+import { readError } from './disk-errors.js';
 import { headerFault } from './lmdb-header.js';
 
 /**
@@ -57,87 +57,4 @@ function openUnchecked(directory: string): LmdbEnvironment {
     batchStartThreshold: NEVER_EARLY,
   } as const;
   return open<Uint8Array, Uint8Array>(options);
-}
-
-export function dataFileOf(directory: string): string {
-  return join(directory, 'data.mdb');
-}
-
-/** Bytes of the environment's data file; undefined when there is none. */
-export function dataFileBytes(directory: string): number | undefined {
-  return statSync(dataFileOf(directory), { throwIfNoEntry: false })?.size;
-}
-
-/** Makes the names in a directory durable. Windows cannot, and does not need to. */
-export function syncDirectory(directory: string): void {
-  if (process.platform === 'win32') return;
-  const fd = openSync(directory, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-const EIO = 5;
-const ENOSPC = 28;
-const EDQUOT = 122;
-/** A full disk reaches us as an input/output error, or without a code, too: below so much free space we call it full. */
-const FULL_BELOW_BYTES = 1 << 20;
-
-/** A failed write as the error that callers know: STORE_FULL or IO. */
-export function writeError(cause: unknown, directory: string): RingletError {
-  const code = codeOf(cause);
-  const details = { path: directory, code: code ?? null };
-  const full =
-    code === ENOSPC ||
-    code === EDQUOT ||
-    code === 'ENOSPC' ||
-    code === 'EDQUOT' ||
-    ((code === undefined || code === EIO || code === 'EIO') && almostFull(directory));
-  if (full) {
-    return new RingletError(
-      'STORE_FULL',
-      `no room left on the disk of ${directory}; free some space`,
-      details,
-      {
-        cause,
-      },
-    );
-  }
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new RingletError(
-    'IO',
-    `writing to ${directory} failed: ${reason}; check the disk and restart`,
-    details,
-    { cause },
-  );
-}
-
-/** A failed read: LMDB found its own structure damaged, or the disk did not answer. */
-export function readError(cause: unknown, directory: string): RingletError {
-  const code = codeOf(cause);
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  const errno = typeof code === 'string' || (code !== undefined && code > 0);
-  return new RingletError(
-    errno ? 'IO' : 'DATA_CORRUPT',
-    `reading ${dataFileOf(directory)} failed: ${reason}; ` +
-      (errno ? 'check the disk and restart' : 'restore the data directory from a backup'),
-    { path: directory, code: code ?? null },
-    { cause },
-  );
-}
-
-function codeOf(error: unknown): string | number | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' || typeof error.code === 'number' ? error.code : undefined;
-}
-
-function almostFull(directory: string): boolean {
-  try {
-    const disk = statfsSync(directory);
-    return disk.bavail * disk.bsize < FULL_BELOW_BYTES;
-  } catch {
-    return false;
-  }
 }

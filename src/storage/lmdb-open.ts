@@ -4,14 +4,9 @@ import { RingletError } from '../base/errors.js';
 import type { Engine, EngineIdentity, EngineState } from './engine.js';
 import { decodeMeta, EMPTY_STATE, META_KEY } from './engine-meta.js';
 import { LmdbEngine } from './lmdb-engine.js';
-import {
-  dataFileBytes,
-  dataFileOf,
-  type LmdbEnvironment,
-  openEnvironment,
-  readError,
-  syncDirectory,
-} from './lmdb-environment.js';
+import { dataFileBytes, dataFileOf, syncDirectory } from './data-files.js';
+import { readError } from './disk-errors.js';
+import { type LmdbEnvironment, openEnvironment } from './lmdb-environment.js';
 
 export interface LmdbEngineOptions {
   readonly directory: string;

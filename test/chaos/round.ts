@@ -60,7 +60,7 @@ export async function round(options: RoundOptions): Promise<Books> {
   if (disk === undefined)
     console.log('  full disks are injected: mounting a tmpfs needs root with CAP_SYS_ADMIN');
   try {
-    const store = await openWith(openOptions, { scrub: SCRUB });
+    const store = await openWith(openOptions, { pace: { scrub: SCRUB } });
     const random = new Random(options.seed);
     try {
       await run({ store, disk, random, losses: new Losses(store, random) }, books, options);

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { failure, openSmall, temporary, text, until } from './support.js';
+import { failure, openSmall, PACE, temporary, text, until } from './support.js';
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 
@@ -107,7 +107,11 @@ test('files that are corrupted in place are found by the scrub and repaired from
   const first = await openSmall('lmdb', { data });
   await fill(first);
   await first.close();
-  const store = await openSmall('lmdb', { data, allowFaults: true }, { scrub: { pauseMs: 5, everyMs: 50 } });
+  const store = await openSmall(
+    'lmdb',
+    { data, allowFaults: true },
+    { pace: { ...PACE, scrub: { pauseMs: 5, everyMs: 50 } } },
+  );
   await until('trees are equal', () =>
     store.stats().vnodes.every(({ trees, inSyncMs }) => trees === 'usable' && inSyncMs !== null),
   );

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openSmall, temporary, text, until } from './support.js';
+import { openSmall, PACE, temporary, text, until } from './support.js';
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 
@@ -29,7 +29,7 @@ async function stored(everyMs: number): Promise<{ data: string; store: OpenStore
   const first = await openSmall('lmdb', { data });
   for (let i = 0; i < KEYS; i++) await first.put(`k${i}`, valueOf(i), { w: 'all' });
   await first.close();
-  const store = await openSmall('lmdb', { data }, { scrub: { pauseMs: 5, everyMs } });
+  const store = await openSmall('lmdb', { data }, { pace: { ...PACE, scrub: { pauseMs: 5, everyMs } } });
   await until(
     'trees are equal',
     () => store.stats().vnodes.every(({ trees, inSyncMs }) => trees === 'usable' && inSyncMs !== null),
@@ -83,7 +83,7 @@ test('a damaged record that is read is repaired too; nobody is given it (N=3)', 
 
 test('a journal that is damaged on the disk is written anew from memory before a start could need it', async () => {
   const data = join(temporary(), 'data');
-  const store = await openSmall('lmdb', { data }, { scrub: { pauseMs: 5, everyMs: 50 } });
+  const store = await openSmall('lmdb', { data }, { pace: { ...PACE, scrub: { pauseMs: 5, everyMs: 50 } } });
   await store.put('key', 'precious value of a journal', { durability: 'committed', w: 'all' });
   const files = (): string[] =>
     readdirSync(directory(data, 'n2.0', 'journal'))

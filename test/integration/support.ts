@@ -45,6 +45,8 @@ export function temporary(): string {
 }
 
 type Internals = Parameters<typeof openWith>[1];
+/** Quicker than in a store that people use, so that nobody waits; long runs have the ordinary one. */
+export const PACE: NonNullable<Internals['pace']> = LONG ? {} : { exchangeMs: 200, checkpointMs: 1_000 };
 
 /** A small store that is closed after the test. */
 export async function openSmall(
@@ -53,19 +55,23 @@ export async function openSmall(
   internals: Internals = {},
 ): Promise<OpenedStore> {
   const data = engine === 'lmdb' ? { data: options.data ?? join(temporary(), 'data') } : {};
-  const store = await openWith({ engine, nodes: 3, memoryMiB: 96, ...options, ...data }, internals);
+  const store = await openWith(
+    { engine, nodes: 3, memoryMiB: 96, ...options, ...data },
+    { pace: PACE, ...internals },
+  );
   later(() => store.close());
   return store;
 }
 
 /** One store for all tests of a describe block, and for each of them a new bucket. */
-export function freshBuckets(engine: Engine): () => Bucket {
+export function freshBuckets(engine: Engine, options: OpenOptions = {}): () => Bucket {
   let store: OpenedStore;
   let data: string | undefined;
   let next = 0;
   beforeAll(async () => {
     data = mkdtempSync(join(tmpdir(), 'ringlet-it-'));
-    store = await openWith({ engine, nodes: 3, memoryMiB: 192, ...(engine === 'lmdb' ? { data } : {}) }, {});
+    const disk = engine === 'lmdb' ? { data } : {};
+    store = await openWith({ engine, nodes: 3, memoryMiB: 192, ...options, ...disk }, {});
   });
   afterAll(async () => {
     await store.close();

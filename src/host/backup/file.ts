@@ -4,7 +4,8 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { RingletError } from '../../base/errors.js';
 import type { BackupSummary } from '../../client/backup-api.js';
-import { syncDirectory, writeError } from '../../storage/lmdb-environment.js';
+import { syncDirectory } from '../../storage/data-files.js';
+import { writeError } from '../../storage/disk-errors.js';
 import { BackupReader, readBackup } from './reader.js';
 
 /**

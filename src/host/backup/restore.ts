@@ -8,7 +8,7 @@ import type { OpenOptions } from '../../client/api.js';
 import type { RestoreSummary } from '../../client/backup-api.js';
 import { firstState } from '../../ring/state.js';
 import { ringOfState } from '../../ring/live-ring.js';
-import { syncDirectory } from '../../storage/lmdb-environment.js';
+import { syncDirectory } from '../../storage/data-files.js';
 import type { StoredBucket } from '../bucket-list.js';
 import { writeClockMark } from '../clock-mark.js';
 import { openDataDirectory } from '../data-directory.js';

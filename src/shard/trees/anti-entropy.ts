@@ -73,6 +73,8 @@ export class AntiEntropy implements Service {
   private exchange: Exchange | undefined;
   private request: number;
   private nodeLimit: number = LIMITS.treeNodes;
+  /** Between two exchanges, on average. */
+  private readonly everyMs: number;
   private nextMs = 0;
   private wasUsable = false;
   /** The peer of the exchange under way, and the ring, when it began. */
@@ -87,7 +89,9 @@ export class AntiEntropy implements Service {
     replica: Replica,
     trees: Trees,
     rebuilding: Rebuilding,
+    everyMs: number = LIMITS.exchangeMs,
   ) {
+    this.everyMs = everyMs;
     const frames = new TreeFrames(env, trees.set);
     const inflow = new Inflow(env, replica, trees.set);
     this.world = { env, pipeline, engine, completions, replica, trees, frames, inflow, rebuilding };
@@ -201,7 +205,7 @@ export class AntiEntropy implements Service {
 
   private begin(nowMs: number): void {
     const { env } = this.world;
-    this.nextMs = nowMs + LIMITS.exchangeMs * (0.5 + this.world.env.random());
+    this.nextMs = nowMs + this.everyMs * (0.5 + this.world.env.random());
     if (this.world.pipeline.engineFailed) return;
     const waiting = this.peers.filter(({ served }) => served);
     const urgency = ({ vnode, soon }: Peer): number => (this.wants(vnode) ? 2 : 0) + (soon ? 1 : 0);
