@@ -107,7 +107,7 @@ test.skipIf(!mayMount()).each(['journal', 'engine'])(
       );
       console.log(`a new thread serves ${Math.round(performance.now() - freedMs)} ms after space returned`);
     }
-    await putMany(3_000);
+    await putMany(1_000);
     await readAll();
     let scanned = 0;
     for await (const { key } of store.scan()) if (acknowledged.has(Buffer.from(key).toString())) scanned++;

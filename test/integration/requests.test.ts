@@ -136,7 +136,7 @@ test.each([
   let fired = 0;
   const timer = setInterval(() => fired++, 5);
   const until = performance.now() + 300;
-  const gets = what === 'a plain value' ? 1_000_000 : 0;
+  const gets = what === 'a plain value' ? 300_000 : 0;
   for (let i = 0; i < gets || performance.now() < until; i++) await bucket.get(what);
   clearInterval(timer);
   // Not one would, if the answers never yielded to the event loop; how many do is up to the machine.

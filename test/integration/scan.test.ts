@@ -17,21 +17,20 @@ const fill = (bucket: Bucket, keys: readonly string[]): Promise<unknown> =>
   bucket.putMany(keys.map((key) => ({ key, value: `of ${key}` })));
 
 describe.each(ENGINES)('scan (%s)', (engine) => {
-  const fresh = freshBuckets(engine);
+  const fresh = freshBuckets(engine, { partitions: 16 });
 
   test('every key exactly once with value and context, of this bucket only', async () => {
-    const store = await openSmall(engine);
-    const keys = numbered(5_000);
-    const bucket = store.bucket('b');
+    const keys = numbered(3_000);
+    const bucket = fresh();
     await fill(bucket, keys);
-    await fill(store.bucket('c'), ['elsewhere']);
+    await fill(fresh(), ['elsewhere']);
     const items = await collect(bucket);
     expect(names(items).toSorted()).toEqual(keys.toSorted());
     for (const { key, value, context } of items.slice(0, 50)) {
       expect(text(value)).toBe(`of ${Buffer.from(key).toString()}`);
       expect(String(context)).toBe(String((await bucket.get(key)).context));
     }
-    expect(await collect(store.bucket('empty'))).toEqual([]);
+    expect(await collect(fresh())).toEqual([]);
   });
 
   test('prefixes find exactly the keys that begin so, also with bytes 0 and 255 and the longest keys', async () => {
@@ -61,7 +60,7 @@ describe.each(ENGINES)('scan (%s)', (engine) => {
   });
 
   test.each([1, 7, 100, 999])('pages of %i by cursor join to everything, each key once', async (limit) => {
-    const store = await openSmall(engine, { partitions: 16 });
+    const store = fresh();
     const keys = numbered(limit === 1 ? 60 : 1_500);
     await fill(store, keys);
     const seen: string[] = [];
@@ -87,8 +86,8 @@ describe.each(ENGINES)('scan (%s)', (engine) => {
   });
 
   test('while others write, every key that exists throughout is met exactly once', async () => {
-    const store = await openSmall(engine, { partitions: 16 });
-    const stable = numbered(2_000, 'stable');
+    const store = fresh();
+    const stable = numbered(1_500, 'stable');
     await fill(store, stable);
     const others = { writing: true };
     const writers = Array.from({ length: 8 }, async (_, w) => {
@@ -100,7 +99,7 @@ describe.each(ENGINES)('scan (%s)', (engine) => {
         if (i % 2 === 0) await store.delete(`new-${w}-${i}`);
       }
     });
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 3; round++) {
       const seen = names(await collect(store));
       expect(new Set(seen).size, 'no key twice').toBe(seen.length);
       expect(seen.filter((key) => key.startsWith('stable')).toSorted()).toEqual(stable.toSorted());

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { built } from './built.js';
+import { built, WHOLE } from './built.js';
 
 const { run } = await built<typeof import('../../src/sim/run.js')>('src/sim/run');
 const { WRONG } = await built<typeof import('./wrong-parts.js')>('test/sim/wrong-parts');
@@ -9,9 +9,17 @@ const SEEDS = 40;
 const MINUTES = 3;
 const FAULTS_PER_MINUTE = 16;
 
+/** These take several seeds to show: in a stage of .ci/run, and in long runs. */
+const SLOW = [
+  'plain vector clocks',
+  'a fallback that reuses a dot after its hint was deleted',
+  'a confirmation that counts unsynced data',
+  'a journal cut too early',
+];
+
 describe('the checks of the simulator can fail', () => {
   for (const [mistake, parts] of Object.entries(WRONG)) {
-    it(`finds ${mistake}`, { timeout: 1_200_000 }, () => {
+    it.skipIf(SLOW.includes(mistake) && !WHOLE)(`finds ${mistake}`, { timeout: 1_200_000 }, () => {
       const found: string[] = [];
       for (let seed = 1; seed <= SEEDS && found.length === 0; seed++) {
         found.push(...run({ seed, minutes: MINUTES, faultsPerMinute: FAULTS_PER_MINUTE, parts }).violations);
