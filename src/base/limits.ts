@@ -51,6 +51,8 @@ export const LIMITS = {
   memberIdBytes: 32,
   /** Redis protocol: connections, and databases (a bucket each). */
   respConnections: 1_024,
+  /** Threads of one Redis door. */
+  ioThreads: 64,
   respDatabases: 16,
   /** Words of one request; bytes of one beside its longest value; an argument may always be so long. */
   respArguments: 65_536,

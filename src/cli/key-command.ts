@@ -20,6 +20,7 @@ export function storeCommand(name: string, description: string, options: readonl
     'http',
     'resp',
     'respFlush',
+    'ioThreads',
     'allowFaults',
     'admin',
     'insecure',

@@ -25,6 +25,7 @@ export function restoreCommand(): Command {
     'http',
     'resp',
     'respFlush',
+    'ioThreads',
     'engine',
     'allowFaults',
     'admin',

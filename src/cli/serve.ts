@@ -7,6 +7,7 @@ import { bindHttp, type HttpListener } from '../server/http/listener.js';
 import { accessOf } from '../server/security/access.js';
 import type { HttpServer } from '../server/http/start.js';
 import { bindResp, type RespListener } from '../server/resp/listener.js';
+import type { RespDoor } from '../server/resp/start.js';
 import { removeEndpoint, writeEndpoint } from './endpoint.js';
 import { print } from './key-command.js';
 import { openStore } from './open-store.js';
@@ -70,17 +71,17 @@ async function serve(resolved: Resolved, json: boolean): Promise<void> {
       members: store.members,
       backup: (backupOptions) => store.backupStream(backupOptions),
     });
-    const { startResp } = await import('../server/resp/start.js');
-    const resp =
-      redis &&
-      startResp(store, redis, {
+    let resp: RespDoor | undefined;
+    try {
+      const { startRespThreads } = await import('../server/resp/start.js');
+      const respOptions = {
         secret: access.secret,
         valueBytes: settings.valueBytes,
         allowFlush: settings.respFlush === 'on',
         version: packageVersion(),
-        report: (error) => console.error('ringlet: INTERNAL:', error),
-      });
-    try {
+        report: (error: unknown) => console.error('ringlet: INTERNAL:', error),
+      };
+      resp = redis && (await startRespThreads(store, redis, respOptions, settings.ioThreads));
       await announce(settings, store, http, {
         resp: resp?.address,
         guarded: access.secret !== undefined,
@@ -89,7 +90,7 @@ async function serve(resolved: Resolved, json: boolean): Promise<void> {
       await stopped;
     } finally {
       if (settings.engine === 'lmdb') await removeEndpoint(settings.data);
-      await Promise.all([http.close(), resp?.close()]);
+      await Promise.all([http.close(), (resp ?? redis)?.close()]);
     }
   } finally {
     await store.close();

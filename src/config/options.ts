@@ -41,6 +41,7 @@ export interface Settings {
   readonly http: HostPort;
   readonly resp: HostPort | 'off';
   readonly respFlush: 'on' | 'off';
+  readonly ioThreads: number;
   readonly data: string;
   readonly engine: 'lmdb' | 'memory';
   readonly memory: number;
@@ -99,6 +100,16 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
     expects: 'on or off',
     parse: oneOf(['on', 'off']),
     fallback: () => 'on',
+  },
+  ioThreads: {
+    flag: 'io-threads',
+    placeholder: 'COUNT',
+    help: 'threads that serve Redis clients on the one port; each but the first takes one of --max-callers',
+    expects: `a whole number from 1 to ${LIMITS.ioThreads}`,
+    parse: wholeNumber(1, LIMITS.ioThreads),
+    fallback: () => 1,
+    check: (value, { maxCallers }) =>
+      value > maxCallers ? `at most max-callers, which is ${maxCallers}` : undefined,
   },
   data: {
     flag: 'data',

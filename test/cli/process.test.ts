@@ -217,7 +217,7 @@ describe('who may come in', () => {
     const certificate = join(fixtures, 'tls-cert.pem');
     const tls = ['--tls-cert', certificate, '--tls-key', join(fixtures, 'tls-key.pem')];
     const more = ['--token-file', tokenFile, '--admin', '127.0.0.1:0', '--allow-faults'];
-    const running = serve(data, ...tls, ...more);
+    const running = serve(data, ...tls, ...more, '--io-threads', '2');
     const url = await running.ready;
     expect(url).toMatch(/^https:/);
     expect(await run(['put', 'k', 'v', '--data', data])).toMatchObject({ code: 0, stderr: '' });

@@ -32,6 +32,7 @@ describe('precedence', () => {
       http: { host: '127.0.0.1', port: 8098 },
       resp: { host: '127.0.0.1', port: 6398 },
       respFlush: 'on',
+      ioThreads: 1,
       data: './data',
       engine: 'lmdb',
       memory: 512,
@@ -127,6 +128,8 @@ describe('every wrong value is a USAGE error with option, place, what was given,
     ['valueBytes', '0'],
     ['valueBytes', '65MiB'],
     ['maxCallers', '257'],
+    ['ioThreads', '0'],
+    ['ioThreads', '65'],
   ])('%s=%j as a flag', (option, given) => {
     const error = failure({ [option]: given });
     expect(error.code).toBe('USAGE');

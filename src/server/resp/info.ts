@@ -29,7 +29,7 @@ const SECTIONS: Readonly<Record<string, (server: RespServer) => Lines>> = {
     tcp_port: port,
     uptime_in_seconds: Math.floor((Date.now() - startedMs) / 1_000),
   }),
-  Clients: ({ sessions }) => ({ connected_clients: sessions.size }),
+  Clients: ({ counts }) => ({ connected_clients: counts.open }),
   Memory: () => ({ used_memory_rss: process.memoryUsage.rss(), maxmemory: 0 }),
   Persistence: ({ store }) => {
     const { processCrash, powerCut } = store.stats().atRisk;
@@ -40,9 +40,9 @@ const SECTIONS: Readonly<Record<string, (server: RespServer) => Lines>> = {
       unsynced_records: powerCut.records,
     };
   },
-  Stats: ({ connectionsReceived, commandsProcessed }) => ({
-    total_connections_received: connectionsReceived,
-    total_commands_processed: commandsProcessed,
+  Stats: ({ counts }) => ({
+    total_connections_received: counts.connectionsReceived,
+    total_commands_processed: counts.commandsProcessed,
   }),
   Replication: () => ({ role: 'master', connected_slaves: 0 }),
   Ring: ({ store }) => {

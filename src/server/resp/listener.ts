@@ -11,6 +11,7 @@ export interface RespListener {
   /** Such as `resp://127.0.0.1:6398`, `resps` over TLS. */
   readonly address: string;
   readonly port: number;
+  readonly tls: TlsFiles | undefined;
   attach(accept: (socket: Socket) => void): void;
   close(): Promise<void>;
 }
@@ -23,13 +24,7 @@ export async function bindResp({ host, port }: HostPort, tls?: TlsFiles): Promis
     socket.on('error', () => undefined);
     socket.end(LOADING, () => socket.destroy());
   };
-  // Half open: what was sent before the end of the input is still answered.
-  const options = { allowHalfOpen: true };
-  const listener = (socket: Socket): void => accept(socket);
-  const server =
-    tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
-  // One more is told that there are too many.
-  server.maxConnections = LIMITS.respConnections + 64;
+  const server = respServer((socket) => accept(socket), tls);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
     server.listen({ host, port, backlog: 511 }, () => {
@@ -42,11 +37,23 @@ export async function bindResp({ host, port }: HostPort, tls?: TlsFiles): Promis
     server,
     address: `${tls === undefined ? 'resp' : 'resps'}://${printHostPort({ host, port: bound })}`,
     port: bound,
+    tls,
     attach(next) {
       accept = next;
     },
     close: () => new Promise<void>((resolve) => server.close(() => resolve())),
   };
+}
+
+/** A server that does not listen yet. */
+export function respServer(accept: (socket: Socket) => void, tls?: TlsFiles): Server {
+  // Half open: what was sent before the end of the input is still answered.
+  const options = { allowHalfOpen: true };
+  const server =
+    tls === undefined ? createServer(options, accept) : createTlsServer({ ...options, ...tls }, accept);
+  // One more is told that there are too many.
+  server.maxConnections = LIMITS.respConnections + 64;
+  return server;
 }
 
 function bindError(cause: NodeJS.ErrnoException, host: string, port: number): RingletError {

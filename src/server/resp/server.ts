@@ -2,6 +2,7 @@ import type { Server, Socket } from 'node:net';
 import { LIMITS } from '../../base/limits.js';
 import type { Store } from '../../client/api.js';
 import type { Command } from './command.js';
+import { DoorCounts } from './io/door-counts.js';
 import { Gate } from './gate.js';
 import { Keyspace } from './keyspace.js';
 import type { ParserLimits } from './parser.js';
@@ -22,6 +23,8 @@ export interface RespOptions {
   readonly report: (error: unknown) => void;
   /** How long a client may leave its replies unread; default {@link LIMITS.respSlowReaderMs}. */
   readonly slowReaderMs?: number;
+  /** Shared by the threads of one door; default: it has this thread alone. */
+  readonly counts?: DoorCounts;
 }
 
 /** The Redis protocol in front of a store, for the connections of one thread. */
@@ -36,16 +39,15 @@ export class RespServer {
   readonly startedMs = Date.now();
   readonly slowReaderMs: number;
   readonly sessions = new Set<Session>();
-  commandsProcessed = 0;
-  connectionsReceived = 0;
+  readonly counts: DoorCounts;
   port = 0;
   readonly keyspaces: readonly Keyspace[];
-  private nextId = 1;
 
   constructor(store: Store, commands: ReadonlyMap<string, Command>, options: RespOptions) {
     this.store = store;
     this.commands = commands;
     this.options = options;
+    this.counts = options.counts ?? DoorCounts.create(1);
     this.slowReaderMs = options.slowReaderMs ?? LIMITS.respSlowReaderMs;
     this.limits = {
       bulkBytes: Math.max(options.valueBytes, LIMITS.respLeastBulkBytes),
@@ -74,14 +76,13 @@ export class RespServer {
   report = (error: unknown): void => this.options.report(error);
 
   readonly accept = (socket: Socket): void => {
-    this.connectionsReceived++;
-    if (this.sessions.size >= LIMITS.respConnections) {
+    if (!this.counts.enter(LIMITS.respConnections)) {
       socket.on('error', () => undefined);
       socket.end('-ERR max number of clients reached\r\n', () => socket.destroy());
       return;
     }
     socket.setNoDelay(true);
-    this.sessions.add(new Session(this, socket, this.nextId++));
+    this.sessions.add(new Session(this, socket, this.counts.nextConnection()));
   };
 
   /** Sessions that got replies go on when everything that has arrived is taken: one write for each. */
@@ -96,7 +97,7 @@ export class RespServer {
   };
 
   forget(session: Session): void {
-    this.sessions.delete(session);
+    if (this.sessions.delete(session)) this.counts.leave();
   }
 
   /** Takes no more connections; commands under way may end for up to `graceMs`. */

@@ -169,7 +169,7 @@ export class Session {
   /** Whether the request was taken; if not, it waits until nothing is under way. */
   private execute(): boolean {
     if (this.authenticated && !this.transaction.isOpen && this.quick.take(this.parser)) {
-      this.server.commandsProcessed++;
+      this.server.counts.processed();
       return true;
     }
     if (this.pipeline.size > 0) return false;
@@ -186,7 +186,7 @@ export class Session {
       this.destroy();
       return;
     }
-    this.server.commandsProcessed++;
+    this.server.counts.processed();
     const command = this.server.commands.get(name);
     const refusal = this.refusal(command, args);
     if (command === undefined || refusal !== undefined) {

@@ -1,4 +1,6 @@
-import type { Store } from '../../client/api.js';
+import type { HostStore, Store } from '../../client/api.js';
+import { DoorCounts } from './io/door-counts.js';
+import { IoThreads } from './io/io-threads.js';
 import type { RespListener } from './listener.js';
 import { RespServer, type RespOptions } from './server.js';
 import { COMMANDS } from './table.js';
@@ -11,7 +13,7 @@ export interface RespDoor {
 
 const GRACE_MS = 5_000;
 
-/** Serves a store to Redis clients until closed. */
+/** Serves a store to Redis clients until closed, in this thread. */
 export function startResp(store: Store, listener: RespListener, options: RespOptions): RespDoor {
   const resp = new RespServer(store, COMMANDS, options);
   resp.port = listener.port;
@@ -19,5 +21,28 @@ export function startResp(store: Store, listener: RespListener, options: RespOpt
   return {
     address: listener.address,
     close: () => resp.close(listener.server, GRACE_MS),
+  };
+}
+
+/**
+ * The same in so many threads, this one among them; each of the others takes a caller slot.
+ *
+ * @throws RingletError TOO_MANY_CALLERS; IO where threads cannot share a listening socket
+ */
+export async function startRespThreads(
+  store: HostStore,
+  listener: RespListener,
+  options: RespOptions,
+  threads: number,
+): Promise<RespDoor> {
+  const shared = { ...options, counts: DoorCounts.create(threads) };
+  const others =
+    threads === 1 ? undefined : await IoThreads.start(store, listener, shared, threads, GRACE_MS);
+  const door = startResp(store, listener, shared);
+  return {
+    address: door.address,
+    close: async () => {
+      await Promise.all([door.close(), others?.close()]);
+    },
   };
 }

@@ -1,7 +1,9 @@
+import type { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { HostStore } from '../../../src/client/api.js';
 import type { RespListener } from '../../../src/server/resp/listener.js';
 import type { RespOptions } from '../../../src/server/resp/server.js';
+import type { TlsFiles } from '../../../src/server/security/access.js';
 import type { RespDoor } from '../../../src/server/resp/start.js';
 import { Client } from './client.js';
 
@@ -11,7 +13,7 @@ const { open } = (await import(`${dist}index.js`)) as typeof import('../../../sr
 const { bindResp } = (await import(
   `${dist}server/resp/listener.js`
 )) as typeof import('../../../src/server/resp/listener.js');
-const { startResp } = (await import(
+const { startResp, startRespThreads } = (await import(
   `${dist}server/resp/start.js`
 )) as typeof import('../../../src/server/resp/start.js');
 
@@ -24,6 +26,16 @@ export interface Door {
   connect(): Promise<Client>;
   /** A door of its own in front of the same store, closed after the test. */
   another(options: Partial<RespOptions>): Promise<number>;
+  /** The same, served by so many threads. */
+  threaded(options: Partial<RespOptions>, threads: number, tls?: TlsFiles): Promise<ThreadedDoor>;
+}
+
+export interface ThreadedDoor {
+  readonly port: number;
+  /** All but this one, in the order of their start. */
+  readonly workers: readonly Worker[];
+  readonly reported: readonly unknown[];
+  close(): Promise<void>;
 }
 
 /** A store in memory for all tests of a file, and a door in front of it. */
@@ -71,6 +83,19 @@ export function openDoor(): Door {
       const its = startResp(store, own, { ...options, ...more });
       leftovers.push(() => its.close());
       return own.port;
+    },
+    async threaded(more, threads, tls) {
+      const own = await bindResp({ host: '127.0.0.1', port: 0 }, tls);
+      const workers: Worker[] = [];
+      const faults: unknown[] = [];
+      const noteWorker = (worker: Worker): void => void workers.push(worker);
+      process.on('worker', noteWorker);
+      const all = { ...options, report: (error: unknown) => faults.push(error), ...more };
+      const its = await startRespThreads(store, own, all, threads);
+      let closed: Promise<void> | undefined;
+      const close = (): Promise<void> => (closed ??= its.close());
+      leftovers.push(() => close().finally(() => process.off('worker', noteWorker)));
+      return { port: own.port, workers, reported: faults, close };
     },
   };
 }
