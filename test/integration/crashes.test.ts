@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Store } from '../../src/client/api.js';
 import { ENGINES, LONG, openSmall, text, until } from './support.js';
@@ -14,6 +15,9 @@ const ENDINGS = [
 ] as const;
 /** In short each shape begins further down the list, so that each ending is met all the same. */
 const TIMES = LONG ? 140 : 3;
+
+/** Of each lane, between its requests. */
+const PAUSE_MS = 4;
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 
@@ -72,6 +76,8 @@ class Load {
         if (code !== 'COORDINATOR_LOST' && code !== 'QUORUM_NOT_MET') this.unexpected.push(error);
         if (maybeApplied === false) this.definite.push(key);
       }
+      // What is written is read again at the end.
+      await pause(PAUSE_MS);
     }
   }
 

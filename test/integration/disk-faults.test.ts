@@ -110,7 +110,7 @@ test('files that are corrupted in place are found by the scrub and repaired from
   const store = await openSmall(
     'lmdb',
     { data, allowFaults: true },
-    { pace: { ...PACE, scrub: { pauseMs: 5, everyMs: 50 } } },
+    { pace: { ...PACE, checkpointMs: 500, scrub: { pauseMs: 5, everyMs: 50 } } },
   );
   await until('trees are equal', () =>
     store.stats().vnodes.every(({ trees, inSyncMs }) => trees === 'usable' && inSyncMs !== null),

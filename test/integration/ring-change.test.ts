@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { ENGINES, failure, later, open, openSmall, temporary, text, until } from './support.js';
 
@@ -35,6 +36,8 @@ class Load {
       } catch (error) {
         this.faults.push(`${key}: ${String(error)}`);
       }
+      // Threads that move data shall have time for it.
+      await pause(2);
     }
   }
 

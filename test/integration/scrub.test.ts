@@ -29,7 +29,11 @@ async function stored(everyMs: number): Promise<{ data: string; store: OpenStore
   const first = await openSmall('lmdb', { data });
   for (let i = 0; i < KEYS; i++) await first.put(`k${i}`, valueOf(i), { w: 'all' });
   await first.close();
-  const store = await openSmall('lmdb', { data }, { pace: { ...PACE, scrub: { pauseMs: 5, everyMs } } });
+  const store = await openSmall(
+    'lmdb',
+    { data },
+    { pace: { ...PACE, checkpointMs: 500, scrub: { pauseMs: 5, everyMs } } },
+  );
   await until(
     'trees are equal',
     () => store.stats().vnodes.every(({ trees, inSyncMs }) => trees === 'usable' && inSyncMs !== null),

@@ -46,7 +46,7 @@ export function temporary(): string {
 
 type Internals = Parameters<typeof openWith>[1];
 /** Quicker than in a store that people use, so that nobody waits; long runs have the ordinary one. */
-export const PACE: NonNullable<Internals['pace']> = LONG ? {} : { exchangeMs: 200, checkpointMs: 1_000 };
+export const PACE: NonNullable<Internals['pace']> = LONG ? {} : { exchangeMs: 200 };
 
 /** A small store that is closed after the test. */
 export async function openSmall(
