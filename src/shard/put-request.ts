@@ -37,6 +37,8 @@ export interface PutRequest extends Place {
   readonly value: Uint8Array;
 }
 
+const NO_BYTES = new Uint8Array(0);
+
 export function contentTypeOf(request: PutRequest): string {
   if (request.contentTypeCode === CONTENT_TYPE_LITERAL) {
     return Buffer.from(request.contentTypeBytes.slice()).toString('utf8');
@@ -77,7 +79,8 @@ export function readPut(words: Int32Array, bytes: Uint8Array, at: number): PutRe
     context,
     key: bytes.subarray(keyAt * 4, keyAt * 4 + keyBytes),
     keyWords: words.subarray(keyAt, keyAt + ((keyBytes + 3) >>> 2)),
-    contentTypeBytes: bytes.subarray(typeAt, typeAt + typeBytes),
+    // Most have none, and a view of shared memory costs as much as the rest.
+    contentTypeBytes: typeBytes === 0 ? NO_BYTES : bytes.subarray(typeAt, typeAt + typeBytes),
     value:
       operation === OP_DELETE ? bytes.subarray(0, 0) : bytes.subarray(valueAt, valueAt + words[at + 12]!),
   };

@@ -18,6 +18,15 @@ export class Pipeline {
     return this.hashes.length - this.head;
   }
 
+  /** Place of the first request whose reply was not written. */
+  get begin(): number {
+    return this.base + this.head;
+  }
+  /** Place of the next request. */
+  get end(): number {
+    return this.base + this.hashes.length;
+  }
+
   /** Whether a request for this key is under way: the next one for it must wait. */
   concerns(hash: number): boolean {
     const { hashes } = this;

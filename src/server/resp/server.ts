@@ -27,6 +27,8 @@ export interface RespOptions {
   readonly counts?: DoorCounts;
 }
 
+const KEPT_MS = 1;
+
 /** The Redis protocol in front of a store, for the connections of one thread. */
 export class RespServer {
   readonly store: Store;
@@ -94,6 +96,17 @@ export class RespServer {
     const sessions = this.turning;
     this.turning = [];
     for (const session of sessions) session.turn();
+  };
+
+  /** A session's replies wait for others, for {@link KEPT_MS} at most. */
+  keepBack(session: Session): void {
+    if (this.keeping.push(session) === 1) setTimeout(this.release, KEPT_MS);
+  }
+  private keeping: Session[] = [];
+  private readonly release = (): void => {
+    const sessions = this.keeping;
+    this.keeping = [];
+    for (const session of sessions) session.release();
   };
 
   forget(session: Session): void {

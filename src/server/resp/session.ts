@@ -10,8 +10,6 @@ import { ReplyWriter } from './reply-writer.js';
 import type { RespServer } from './server.js';
 import { Transaction } from './transaction.js';
 
-const MOST_WAITED = 2;
-
 /** What a web page can make a browser send begins with these: Redis ends such a connection at once. */
 const NOT_REDIS = new Set(['post', 'host:']);
 
@@ -38,8 +36,10 @@ export class Session {
   /** What could not be read; told after the replies to what was before it. */
   private broken: ProtocolError | undefined;
   private turning = false;
-  /** Turns for which replies have waited for those of later requests, to leave with them. */
-  private waited = 0;
+  /** Where the requests of the pipeline that came together end, in places of it. */
+  private readonly ends: number[] = [];
+  /** Replies wait for others to leave with them. */
+  private kept = false;
   /** The client does not read; nothing is executed until it does. */
   private clogged = false;
   private paused = false;
@@ -98,6 +98,8 @@ export class Session {
     if (this.closing) return;
     this.parser.feed(chunk);
     this.run();
+    const { size, end } = this.pipeline;
+    if (size > 0 && this.ends.at(-1) !== end) this.ends.push(end);
     if (
       !this.paused &&
       (this.busy || this.clogged || this.held) &&
@@ -152,18 +154,27 @@ export class Session {
   }
 
   /**
-   * Whether replies are kept back for a moment: virtual nodes answer the requests of one pipeline at
-   * different times, and a write to a socket costs as much as ten requests. A client that waits for
-   * all of them loses nothing, another one two turns of the event loop at most.
+   * Whether replies wait for those to other requests that came with them: virtual nodes answer at different
+   * times, and a write to a socket costs as much as ten requests. A client that sends requests together
+   * waits for all of them anyway; a late one keeps the others for a millisecond at most.
    */
   private keepsBack(): boolean {
-    if (this.pipeline.size === 0 || this.waited >= MOST_WAITED || this.reply.length >= LIMITS.respTurnBytes) {
-      this.waited = 0;
-      return false;
+    const { pipeline, ends } = this;
+    let whole = pipeline.size === 0;
+    if (whole) ends.length = 0;
+    for (; ends.length > 0 && ends[0]! <= pipeline.begin; ends.shift()) whole = true;
+    if (whole || this.reply.length >= LIMITS.respTurnBytes) return false;
+    if (!this.kept) {
+      this.kept = true;
+      this.server.keepBack(this);
     }
-    this.waited++;
-    this.answered();
     return true;
+  }
+
+  /** They have waited long enough. */
+  release(): void {
+    this.kept = false;
+    if (!this.closing) this.flush();
   }
 
   /** Whether the request was taken; if not, it waits until nothing is under way. */
