@@ -17,7 +17,8 @@ interface ClockFile {
 /**
  * Keeps the hybrid clock ahead of every time that is stored, also when the time of day was set
  * back between two starts: the clock is written down every ten seconds, and a start sets it to
- * what was written plus what may have been given out since.
+ * what was written plus what may have been given out since. A start writes it down too, before it gives out
+ * any: of several that end within ten seconds each begins above the one before.
  */
 export class ClockMark {
   private readonly path: string;
@@ -32,15 +33,26 @@ export class ClockMark {
     const found = readSealed<ClockFile>(this.path, FORMAT);
     // Only where the time of day has not passed the mark by itself: else it needs no help.
     const least = found.kind === 'ok' ? found.value.time + 2 * EVERY_MS * TICKS_PER_MS : 0;
-    if (Date.now() * TICKS_PER_MS < least) this.clock.observe(least);
+    const wall = Date.now() * TICKS_PER_MS;
+    if (wall < least) this.clock.observe(least);
+    this.begin(Math.max(wall, least));
     this.timer = setInterval(() => void this.write(), EVERY_MS);
     this.timer.unref();
+  }
+
+  private begin(time: number): void {
+    try {
+      writeSealed(this.path, fileOf(time));
+      this.written = time;
+    } catch {
+      // As in a round: the journals cannot take anything that would get a time either.
+    }
   }
 
   /** Not with the synchronous calls of durable-file.ts: this thread serves requests. */
   private async write(): Promise<void> {
     const time = this.clock.last();
-    if (this.writing || time === this.written) return;
+    if (this.writing || time <= this.written) return;
     this.writing = true;
     const temporary = this.path + TEMPORARY_SUFFIX;
     try {
@@ -63,7 +75,7 @@ export class ClockMark {
   stop(): void {
     clearInterval(this.timer);
     const time = this.clock.last();
-    if (time !== this.written) writeSealed(this.path, fileOf(time));
+    if (time > this.written) writeSealed(this.path, fileOf(time));
   }
 }
 

@@ -1,5 +1,5 @@
 import { type RingNode, type RingState, slotsOf } from '../ring/state.js';
-import { TICKS_PER_MS } from '../base/time.js';
+import { type Clock, TICKS_PER_MS } from '../base/time.js';
 import type { RebuildMark } from '../host/rebuild-mark.js';
 import type { CleanMark } from './clean-stop.js';
 import { type DiskCondition, healthyDisk } from './disk.js';
@@ -119,9 +119,12 @@ export class Machine {
     this.clockMarkAtMs = nowMs;
     this.clockMark = clock.last();
   }
-  /** What the hybrid clock must be past at a start. */
-  get leastTime(): number {
-    return this.clockMark === 0 ? 0 : this.clockMark + 2 * CLOCK_EVERY_MS * TICKS_PER_MS;
+  /** A process starts: what its hybrid clock must be past, written down before anything is given out. */
+  startClock({ nowMs, wallMs }: Clock): number {
+    const least = this.clockMark === 0 ? 0 : this.clockMark + 2 * CLOCK_EVERY_MS * TICKS_PER_MS;
+    this.clockMark = Math.max(least, Math.floor(wallMs()) * TICKS_PER_MS);
+    this.clockMarkAtMs = nowMs();
+    return least;
   }
 
   cutPower(random: Random): void {

@@ -82,7 +82,7 @@ export class SimProcess implements CallerProcess {
       wallMs: () => Math.max(0, scheduler.nowMs + machine.wallOffsetMs),
     });
     this.memory = memory;
-    memory.hybrid.observe(machine.leastTime);
+    memory.hybrid.observe(machine.startClock(memory.clock));
     this.keeper = new RingKeeper({
       machine,
       scheduler,
