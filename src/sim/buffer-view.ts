@@ -11,6 +11,13 @@ import { findRecord } from '../storage/key-index.js';
 import { lengthAt } from '../storage/record.js';
 import type { StoredKey } from './stored-key.js';
 
+interface LogSegment {
+  /** A byte of the buffer; the others are words. */
+  readonly start: number;
+  readonly first: number;
+  readonly end: number;
+}
+
 /** Looks into an object buffer from outside, whether or not a thread serves it. */
 export class BufferView {
   readonly words: Int32Array;
@@ -39,6 +46,12 @@ export class BufferView {
 
   /** The records that the engine does not have yet, in the order of their appending. */
   visitLog(visit: (at: number) => void): void {
+    for (const { first, end } of this.logSegments())
+      for (let at = first; at < end; at += lengthAt(this.words, at) >>> 2) visit(at);
+  }
+
+  /** Segments that the engine does not have yet, oldest first: where each begins, its first record, and its end. */
+  logSegments(): LogSegment[] {
     const { words, layout } = this;
     const logged: number[] = [];
     for (let s = 0; s < layout.shape.segments; s++) {
@@ -47,11 +60,10 @@ export class BufferView {
     logged.sort(
       (a, b) => words[layout.segmentWord(a) + SEG_SERIAL]! - words[layout.segmentWord(b) + SEG_SERIAL]!,
     );
-    for (const segment of logged) {
+    return logged.map((segment) => {
       const start = layout.segmentByte(segment);
       const end = (start + words[layout.segmentWord(segment) + SEG_USED]!) >>> 2;
-      for (let at = (start + SEGMENT_HEADER_BYTES) >>> 2; at < end; at += lengthAt(words, at) >>> 2)
-        visit(at);
-    }
+      return { start, first: (start + SEGMENT_HEADER_BYTES) >>> 2, end };
+    });
   }
 }

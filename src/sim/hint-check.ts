@@ -19,6 +19,16 @@ export function checkHandover(world: World, holder: number, place: Place, name: 
   if (key === undefined || key.bucket.number !== hinted.bucket) return;
   const owners = isHint ? ownersCalled(world, idOfName(name)) : hintedBy(world, holder, key);
   for (const owner of owners) checkOwner(world, holder, owner, key);
+  if (!isHint && owners.length > 0) forget(world, holder, key);
+}
+
+/** The dots that a fallback has made are remembered by it no more: it makes others under another actor. */
+function forget(world: World, holder: number, key: SimKey): void {
+  const { history, machine, scheduler } = world;
+  const copy = world.copyAt(holder, key.stored);
+  if (copy === undefined || world.owners(key).includes(holder) || world.others(key).includes(holder)) return;
+  for (const { actor } of decodeVector(copy.words, copy.at))
+    if (machine.ownerOf(actor) === holder) history.forgotten.set(actor, scheduler.nowMs);
 }
 
 function ownersCalled({ ring }: World, id: string | undefined): number[] {

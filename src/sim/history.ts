@@ -110,6 +110,8 @@ export function firstKnown(
 export class History {
   readonly keys = new Map<string, SimKey>();
   readonly writes: Write[] = [];
+  /** Actors of fallbacks that have let go of a key with dots of theirs, and when they last did. */
+  readonly forgotten = new Map<number, number>();
   private readonly violation: (text: string) => void;
 
   constructor(violation: (text: string) => void) {
@@ -156,6 +158,8 @@ export class History {
       this.violation(`${nameOf(write)} and ${nameOf(other)} were both made under dot ${dot}`);
     }
     write.key.made.set(dot, write);
+    if ((this.forgotten.get(actor) ?? Infinity) < write.startedMs)
+      this.violation(`${nameOf(write)} was made as ${dot} although dots of ${actor} had been forgotten`);
   }
 
   refuse(write: Write, nowMs: number, maybe: boolean): void {

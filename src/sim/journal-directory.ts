@@ -51,6 +51,11 @@ export class SimFile {
     this.unstable.add(range);
   }
 
+  /** As the running system sees it. */
+  beginsWith(image: Uint8Array): boolean {
+    return Buffer.compare(this.cached.subarray(0, image.length), image) === 0;
+  }
+
   /** Begins a sync: what it would make durable, when it succeeds. One that fails leaves pages that count as clean. */
   sync(): () => void {
     const taken = this.dirty.map((range) => ({ range, bytes: this.cached.slice(range.at, range.end) }));

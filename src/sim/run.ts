@@ -2,6 +2,7 @@ import { Books } from './books.js';
 import type { Coverage } from './coverage.js';
 import { FaultDriver } from './fault-driver.js';
 import { checkConvergence, checkKeys } from './final-checks.js';
+import { checkJournals } from './journal-check.js';
 import { checkLimits } from './running-checks.js';
 import { RingDriver } from './ring-driver.js';
 import { type Parts, PRODUCT } from './parts.js';
@@ -14,6 +15,8 @@ const SLICE_MS = 100;
 const MINUTE_MS = 60_000;
 /** How often the trees of a virtual node are looked at; one after the other. */
 const TREES_MS = 5_000;
+/** How often the journals of all of them are. */
+const JOURNALS_MS = 1_000;
 const HEAL_MS = 12_000;
 const LIVE_MS = 8_000;
 /** So long after the last write all replicas are equal, by hints and trees alone. */
@@ -55,6 +58,7 @@ export function run(options: RunOptions): Verdict {
   };
   load();
   lookAtTrees(world, 0);
+  lookAtJournals(world);
   // As often as faults ask for: about one change to ten faults.
   const changes = new RingDriver(world, ((options.faultsPerMinute ?? 1) / 10) * world.profile.changes);
   const faults = new FaultDriver(world, options.faultsPerMinute ?? 1, changes);
@@ -97,6 +101,13 @@ function lookAtTrees(world: World, vnode: number): void {
   world.scheduler.after(TREES_MS, () => {
     checkTrees(world, vnode);
     lookAtTrees(world, (vnode + 1) % world.ring.vnodes.length);
+  });
+}
+
+function lookAtJournals(world: World): void {
+  world.scheduler.after(JOURNALS_MS, () => {
+    checkJournals(world);
+    lookAtJournals(world);
   });
 }
 
