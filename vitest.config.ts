@@ -14,11 +14,24 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/** Tests of code that knows no thread, timer or process: nothing of one is left for the next. */
+const PURE = ['test/{client,config,ring,scenarios,shard,versions}/**/*.test.ts'];
+
+/** .ci/run has the simulator in a stage of its own. */
+const ELSEWHERE = process.env['RINGLET_SIM'] === 'none' ? ['test/sim/**'] : [];
+
 export default defineConfig({
   test: {
     // Native addons can crash in vitest's thread pool; integration tests load dist/, never src/.
     pool: 'forks',
-    include: ['test/**/*.test.ts'],
+    projects: [
+      {
+        extends: true,
+        test: { name: 'stores', include: ['test/**/*.test.ts'], exclude: [...PURE, ...ELSEWHERE] },
+      },
+      // A process for each file would take as long as most of these.
+      { extends: true, test: { name: 'pure', include: PURE, isolate: false } },
+    ],
     // The default leaves a core idle on a machine of two.
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
