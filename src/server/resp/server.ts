@@ -87,9 +87,12 @@ export class RespServer {
     this.sessions.add(new Session(this, socket, this.counts.nextConnection()));
   };
 
-  /** Sessions that got replies go on when everything that has arrived is taken: one write for each. */
+  /**
+   * Sessions that got replies go on when whoever brings them has brought all that were there: one write for
+   * each. A turn of the event loop later would cost every single request such a turn.
+   */
   later(session: Session): void {
-    if (this.turning.push(session) === 1) setImmediate(this.turn);
+    if (this.turning.push(session) === 1) queueMicrotask(this.turn);
   }
   private turning: Session[] = [];
   private readonly turn = (): void => {
