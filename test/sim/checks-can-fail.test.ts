@@ -14,7 +14,6 @@ const SLOW = [
   'plain vector clocks',
   'a fallback that reuses a dot after its hint was deleted',
   'a confirmation that counts unsynced data',
-  'a journal cut too early',
 ];
 
 describe('the checks of the simulator can fail', () => {
