@@ -1,4 +1,4 @@
-import { openRinglet, type RingletSpec } from '../targets/ringlet.js';
+import { bucketProperties, openRinglet, type RingletSpec } from '../targets/ringlet.js';
 import {
   COMMANDS,
   fill,
@@ -33,6 +33,8 @@ export default async function respCase(input: RespInput): Promise<readonly RespR
   const { bindResp } = await import('../../src/server/resp/listener.js');
   const { startResp } = await import('../../src/server/resp/start.js');
   const store = await openRinglet(input.system);
+  // Database 0 takes the bucket as it is; of its own it would make one with the store's default n.
+  await store.bucket('redis-0', bucketProperties(input.system)).put('made', 'with these properties');
   const listener = await bindResp({ host: '127.0.0.1', port: 0 });
   startResp(store, listener, {
     valueBytes: 1 << 20,
