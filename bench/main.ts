@@ -14,6 +14,14 @@ import { writeReport } from './report/write-report.js';
 const BUDGET_SECONDS: Readonly<Record<Mode, number>> = { quick: 88, default: 890, full: 24 * 3_600 };
 const DEFAULT_SEED = 20_070_914;
 
+const NOTES = `
+Exit code 1 when an experiment failed, 2 on wrong use, 130 after Ctrl-C. A goal that is missed is no failure.
+
+Examples:
+  npm run bench -- --quick
+  npm run bench -- --only peers,messaging
+  npm run bench -- --full --sla p99.9=1ms --out bench-results/full`;
+
 interface Flags {
   readonly quick: boolean;
   readonly full: boolean;
@@ -40,6 +48,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .addOption(
       new Option('--engine <engine>', "Ringlet's engine").choices(['lmdb', 'memory']).default('lmdb'),
     )
+    .addHelpText('after', NOTES)
     .allowExcessArguments(false)
     .exitOverride();
   try {
