@@ -72,7 +72,7 @@ export default defineExperiment<Parameters>({
       valueBytes: [10, 100, 1_024, 16_384, 1_048_576],
       keys: [1_000, 20_000, 100_000, 1_000_000],
       warmupSeconds: 0.2,
-      seconds: 0.35,
+      seconds: 0.3,
     },
     full: {
       rounds: 3,

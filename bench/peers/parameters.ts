@@ -41,7 +41,7 @@ export const PEERS_PARAMETERS = {
     rounds: 3,
     inFlight: 64,
     closed: { warmupSeconds: 0.2, seconds: 0.6 },
-    sustained: { warmupSeconds: 1, seconds: 4 },
+    sustained: { warmupSeconds: 1, seconds: 3 },
     sustainedAlone: { warmupSeconds: 5, seconds: 30 },
     compared: { warmupSeconds: 0.3, seconds: 1 },
     open: { warmupSeconds: 0.4, seconds: 1.5 },
