@@ -108,11 +108,14 @@ test('a virtual node whose thread ends again and again is rebuilt in a fresh dir
   const store = await openSmall('lmdb', { data }, { faults: true, hopelessEnds: 3 });
   await fill(store);
   for (let end = 1; end <= 3; end++) {
+    // It may serve a moment before the host knows it, and only then takes faults.
     await until(
-      'it serves',
-      () => vnode(store, 'n2.0').state === 'serving' && vnode(store, 'n2.0').incarnation === end,
+      'it serves, and is told to end',
+      () =>
+        vnode(store, 'n2.0').state === 'serving' &&
+        vnode(store, 'n2.0').incarnation === end &&
+        store.supervisor.inject(1, 'throw'),
     );
-    store.supervisor.inject(1, 'throw');
   }
   await until(
     'it is replaced',
