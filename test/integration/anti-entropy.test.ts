@@ -73,7 +73,7 @@ describe.each(ENGINES)('replicas of real threads (%s)', (engine) => {
   test('go on being served and written while one of them is rebuilt', async () => {
     const store = await openSmall(engine, { memoryMiB: 192, conflict: 'lww' }, { faults: true });
     await write(store, 0, KEYS, 'old');
-    store.supervisor.inject(1, 'exit');
+    await until('it takes the fault', () => store.supervisor.inject(1, 'exit'));
     await write(store, 0, KEYS, 'new');
     await equal(store);
     await expectNothingToRepair(store, () => 'new');

@@ -21,16 +21,17 @@ const PAUSE_MS = 4;
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 
-function end(store: OpenStore, ordinal: number, ending: (typeof ENDINGS)[number]): void {
+/** It may serve a moment before the host knows it, and only then takes faults. */
+async function end(store: OpenStore, ordinal: number, ending: (typeof ENDINGS)[number]): Promise<void> {
   const [fault, place] = ending.split(' in a ') as [
     'throw' | 'exit' | 'heap' | 'terminate',
     'put' | undefined,
   ];
-  const sent =
+  await until('it takes the fault', () =>
     fault === 'terminate'
       ? store.supervisor.terminate(ordinal)
-      : store.supervisor.inject(ordinal, fault, place ?? 'loop');
-  expect(sent).toBe(true);
+      : store.supervisor.inject(ordinal, fault, place ?? 'loop'),
+  );
 }
 
 /** Load whose every acknowledgement is kept, to be compared with the store at the end. */
@@ -120,7 +121,7 @@ describe.each(shapes)('threads that die under load (%s, N=%i)', (engine, n, firs
         await until('the load goes on', () => load.acknowledged.size > acknowledged + 100);
         const vnode = (): ReturnType<OpenStore['stats']>['vnodes'][number] => store.stats().vnodes[ordinal]!;
         const { incarnation } = vnode();
-        end(store, ordinal, ENDINGS[(firstEnding + i) % ENDINGS.length]!);
+        await end(store, ordinal, ENDINGS[(firstEnding + i) % ENDINGS.length]!);
         await until('it has died', () => vnode().state !== 'serving' || vnode().incarnation > incarnation);
         const diedMs = performance.now();
         await until(
@@ -150,7 +151,7 @@ describe.each(ENGINES)('one thread that dies (%s)', (engine) => {
     await store.put('k', 'v');
     for (const request of ['get', 'put', 'scan'] as const) {
       const before = store.stats().vnodes[0]!.incarnation;
-      store.supervisor.inject(0, 'exit');
+      await end(store, 0, 'exit');
       await until('it is known to be down', () => store.stats().vnodes[0]!.state !== 'serving');
       const late = store.get('absent', { timeoutMs: 1 }).catch((error: unknown) => error);
       const latePut = store.put('late', 'x', { timeoutMs: 1 }).catch((error: unknown) => error);
@@ -171,7 +172,7 @@ describe.each(ENGINES)('one thread that dies (%s)', (engine) => {
     for (let i = 0; i < 4; i++) {
       // The first write of a thread: its actor and the number 1, or this context was there before.
       vectors.add(String((await store.put(`first-of-${i}`, 'x')).context));
-      expect(store.supervisor.terminate(0)).toBe(true);
+      await end(store, 0, 'terminate');
       await until(
         'the next one serves',
         () => store.stats().vnodes[0]!.incarnation === i + 2 && store.stats().vnodes[0]!.state === 'serving',
@@ -183,7 +184,7 @@ describe.each(ENGINES)('one thread that dies (%s)', (engine) => {
   test('a thread that hangs is terminated and replaced, and others serve meanwhile (N=3)', async () => {
     const store = await openSmall(engine, {}, { faults: true, hungMs: 2_000 });
     for (let i = 0; i < 50; i++) await store.put(`k${i}`, 'v');
-    store.supervisor.inject(1, 'hang');
+    await until('it takes the fault', () => store.supervisor.inject(1, 'hang'));
     await Promise.all(
       Array.from({ length: 50 }, async (_, i) => expect(text((await store.get(`k${i}`)).value)).toBe('v')),
     );
