@@ -273,15 +273,21 @@ export class Workload {
 
   /**
    * Which dot of its coordinator a write was made under. One that was a fallback before it became an
-   * owner has several actors in use: what was seen before is not it, and an owner's own goes first.
+   * owner has several actors in use: what was seen before is not it, nor, where there is another, what an actor made
+   * whose dots were let go (a put that nobody heard of), and an owner's own goes first.
    */
-  private dotOf({ key }: Write, vector: Clock<never>, coordinator: number): Entry<never> | undefined {
-    const { machine, process } = this.world;
+  private dotOf(write: Write, vector: Clock<never>, coordinator: number): Entry<never> | undefined {
+    const { machine, process, history } = this.world;
+    const { key } = write;
+    // A look at the copies has met its value already.
+    const met = vector.find(({ actor, n }) => write.n > 0 && actor === write.actor && n >= write.n);
+    if (met !== undefined) return { ...met, n: write.n };
     const mine = vector.filter(({ actor }) => machine.ownerOf(actor) === coordinator);
     const free = mine.filter(({ actor, n }) => !key.made.has(`${actor}:${n}`));
     const unseen = free.filter(({ actor, n }) => n > (key.seen.get(actor) ?? 0));
     const own = process.threads[coordinator]?.node?.actor;
-    for (const candidates of [unseen, free]) {
+    const remembered = ({ actor }: Entry<never>): boolean => !history.forgotten.has(actor);
+    for (const candidates of [unseen.filter(remembered), free.filter(remembered), unseen, free]) {
       const found = candidates.find(({ actor }) => actor === own) ?? candidates.at(-1);
       if (found !== undefined) return found;
     }
