@@ -24,8 +24,6 @@ test('the simulator has its own options, help and exit codes', async () => {
   expect(process.exitCode).toBe(0);
   expect(await run('sim', '--seeds', '3..1')).toMatch(/two numbers are needed/);
   expect(process.exitCode).toBe(2);
-  expect(await run('sim', '--seed', '3', '--minutes', '0.01')).toMatch(/seed 3: .*\n[^]*no violation/);
-  expect(process.exitCode).toBe(0);
 });
 
 // The sources are not where the built ones are, as in the package.
