@@ -2,9 +2,24 @@ import { describe, expect, test } from 'vitest';
 import { compactJson } from '../../src/cli/entries/compact.js';
 import { compileKey } from '../../src/cli/load/key-template.js';
 import { drawNodeLoad, NodeTally } from '../../src/cli/load/node-load.js';
+import { ArraySplitter } from '../../src/cli/load/records.js';
 import { SeenKeys } from '../../src/cli/load/seen-keys.js';
 import { Window } from '../../src/cli/load/window.js';
 import type { RingDescription } from '../../src/client/api.js';
+
+test('what stands before a mistake in an array is read, however the file comes', () => {
+  const input = Buffer.from('[{"id":1}, 2] and more');
+  for (const pieces of [[input], [...input].map((byte) => Buffer.from([byte]))]) {
+    const splitter = new ArraySplitter(1_000);
+    const texts: unknown[] = [];
+    const readAll = (): void => {
+      for (const piece of pieces) texts.push(...splitter.push(piece).map(({ text }) => text));
+      splitter.end();
+    };
+    expect(readAll).toThrow('there is more after the end of the array');
+    expect(texts).toEqual(['{"id":1}', '2']);
+  }
+});
 
 describe('keys', () => {
   const city = {

@@ -67,6 +67,7 @@ function trimmed(record: RawRecord): RawRecord {
 }
 
 export interface Splitter {
+  /** The records that end in this chunk. What is wrong behind them is thrown by the call that follows: none is lost. */
   push(chunk: Buffer): RawRecord[];
   /** The last record, if the input does not end in a newline. Throws {@link InputError} inside an array. */
   end(): RawRecord[];
@@ -112,15 +113,17 @@ export class ArraySplitter implements Splitter {
   #inString = false;
   #escaped = false;
   #number = 0;
+  #failure: InputError | undefined;
 
   constructor(maxBytes: number) {
     this.#pending = new Pending(maxBytes);
   }
 
   push(chunk: Buffer): RawRecord[] {
+    if (this.#failure !== undefined) throw this.#failure;
     const records: RawRecord[] = [];
     let start = 0;
-    for (let i = 0; i < chunk.length; i++) {
+    for (let i = 0; i < chunk.length && this.#failure === undefined; i++) {
       const byte = chunk[i]!;
       if (this.#state !== 'inside') {
         this.#outside(byte);
@@ -136,6 +139,7 @@ export class ArraySplitter implements Splitter {
   }
 
   end(): RawRecord[] {
+    if (this.#failure !== undefined) throw this.#failure;
     if (this.#state !== 'after')
       throw new InputError(`the input ends inside the array, in element ${this.#number + 1}`);
     return [];
@@ -145,7 +149,7 @@ export class ArraySplitter implements Splitter {
     if (isSpace(byte)) return;
     if (this.#state === 'before' && byte === OPEN_BRACKET) this.#state = 'inside';
     else
-      throw new InputError(
+      this.#failure = new InputError(
         this.#state === 'before' ? 'the input is no array' : 'there is more after the end of the array',
       );
   }
