@@ -6,7 +6,7 @@ import { ENGINES, LONG, openSmall } from './support.js';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-const OPERATIONS = LONG ? 2_000_000 : 80_000;
+const OPERATIONS = LONG ? 2_000_000 : 120_000;
 const KEYS = 1_000;
 
 function used(): { rssMiB: number; heapMiB: number } {
