@@ -16,7 +16,7 @@ const NAMES: Readonly<Record<Strategy, string>> = {
 /** Fig. 8 of the paper, by calculation; then what it means for larger clusters and for a join. */
 export default defineExperiment({
   name: 'partitioning',
-  order: 5,
+  order: 6,
   inQuickRuns: true,
   title: 'Partitioning: how evenly keys are spread, at what cost',
   question:

@@ -28,7 +28,7 @@ export default defineExperiment({
       'For reads any store in the process is far ahead of one behind a socket. For writes, one copy is the fair comparison with a single Redis or LMDB; three copies are the price of surviving a dead thread or damaged files, and cost about three times as many wake-ups. A durable write costs a sync of the disk everywhere.',
   },
   question: 'How does Ringlet compare with what one would otherwise use, on the same work in the same run?',
-  order: 6,
+  order: 5,
   inQuickRuns: true,
   parameters: PEERS_PARAMETERS,
   seconds: expectedPeersSeconds,
