@@ -1,6 +1,6 @@
-import type { DURABILITIES } from '../suite/defaults.js';
+import type { Durability } from '../../src/base/durability.js';
 
-export type Level = (typeof DURABILITIES)[number];
+export type Level = Durability;
 
 /** Puts in flight with which the slowest level reaches its peak. */
 export const PEAK_IN_FLIGHT = 64;
