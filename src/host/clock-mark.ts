@@ -1,8 +1,7 @@
-import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HybridClock } from '../messaging/hybrid-clock.js';
 import { TICKS_PER_MS } from '../base/time.js';
-import { readSealed, sealed, TEMPORARY_SUFFIX, writeSealed } from './durable-file.js';
+import { readSealed, replaceSealed, writeSealed } from './durable-file.js';
 
 export const CLOCK_FILE = 'clock.json';
 const FORMAT = 1;
@@ -49,21 +48,12 @@ export class ClockMark {
     }
   }
 
-  /** Not with the synchronous calls of durable-file.ts: this thread serves requests. */
   private async write(): Promise<void> {
     const time = this.clock.last();
     if (this.writing || time <= this.written) return;
     this.writing = true;
-    const temporary = this.path + TEMPORARY_SUFFIX;
     try {
-      const file = await open(temporary, 'w', 0o600);
-      try {
-        await file.writeFile(sealed(fileOf(time)));
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, this.path);
+      await replaceSealed(this.path, fileOf(time));
       this.written = time;
     } catch {
       // A full or failing disk shows in the journals first; the next round tries again.

@@ -24,6 +24,7 @@ import type { Finding, Losses } from './losses.js';
 import {
   type Manifest,
   readManifest,
+  replaceManifest,
   type Topology,
   topologyToOpen,
   withRing,
@@ -85,10 +86,10 @@ export class DataDirectory {
     return this.#manifest.ring;
   }
 
-  /** Durably. @throws RingletError IO, STORE_FULL */
-  saveRing(ring: RingState): void {
+  /** Resolves when it is durable; one at a time. @throws RingletError IO, STORE_FULL */
+  async saveRing(ring: RingState): Promise<void> {
     const manifest = withRing(this.#manifest, ring);
-    writeManifest(this.path, manifest);
+    await replaceManifest(this.path, manifest);
     this.#manifest = manifest;
     this.#losses.ring = ringOfState(ring);
   }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RingletError } from '../base/errors.js';
 import { syncDirectory } from '../storage/data-files.js';
@@ -25,7 +26,7 @@ interface Sealable {
 }
 
 /** The text of such a file. */
-export function sealed(value: Sealable): string {
+function sealed(value: Sealable): string {
   const checksum = checksumOf(JSON.stringify(value));
   return `${JSON.stringify({ ...value, checksum }, undefined, 2)}\n`;
 }
@@ -40,6 +41,37 @@ export function writeSealed(path: string, value: Sealable): void {
   } catch (error) {
     rmSync(temporary, { force: true });
     throw writeError(error, path);
+  }
+}
+
+/**
+ * As {@link writeSealed}, on a thread that serves requests: it goes on while the disk works. One at a time
+ * for each file. @throws RingletError IO or STORE_FULL
+ */
+export async function replaceSealed(path: string, value: Sealable): Promise<void> {
+  const temporary = path + TEMPORARY_SUFFIX;
+  try {
+    await synced(temporary, 'w', (file) => file.writeFile(sealed(value)));
+    await rename(temporary, path);
+    if (process.platform !== 'win32') await synced(dirname(path), 'r');
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw writeError(error, path);
+  }
+}
+
+/** Opens a file or directory, does something with it, and syncs it. */
+async function synced(
+  path: string,
+  flags: 'r' | 'w',
+  action?: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  const file = await open(path, flags, 0o600);
+  try {
+    await action?.(file);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { RingletError } from '../base/errors.js';
 import type { RingState } from '../ring/state.js';
-import { readSealed, type SealedFile, writeSealed } from './durable-file.js';
+import { readSealed, replaceSealed, type SealedFile, writeSealed } from './durable-file.js';
 
 /** The shape that a store has for its whole life; changing it moves data. */
 export interface Topology {
@@ -50,6 +50,11 @@ export function readManifest(directory: string): Manifest | undefined {
 
 export function writeManifest(directory: string, manifest: Manifest): void {
   writeSealed(join(directory, MANIFEST_FILE), manifest);
+}
+
+/** As {@link writeManifest}, while the thread goes on. */
+export function replaceManifest(directory: string, manifest: Manifest): Promise<void> {
+  return replaceSealed(join(directory, MANIFEST_FILE), manifest);
 }
 
 /** As {@link readManifest}, for a node's directory. */

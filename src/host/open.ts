@@ -52,7 +52,7 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
   /** Verification is part of a recovery. */
   const lookedMs = performance.now() - startedMs;
   try {
-    const state = stateOf(resolved, directory);
+    const state = await stateOf(resolved, directory);
     const ring = ringOfState(state);
     const view = viewOf(resolved, ring);
     const control = new Int32Array(view.shared.control);
@@ -81,7 +81,7 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
         view,
         table,
         replicas: () => buckets.replicas(),
-        save: (next) => directory?.saveRing(next),
+        save: (next) => directory?.saveRing(next) ?? Promise.resolve(),
         start: async (node) => {
           const slots = slotsOfNodes([node]);
           const ids = slots.map((_, i) => `${node.id}.${i}`);
@@ -111,9 +111,10 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     try {
       readies = await supervisor.start();
       directory?.markServing();
-      members.resume();
+      await members.resume();
     } catch (error) {
       await supervisor.stop();
+      await members.close();
       throw error;
     }
     const clockMark = directory && new ClockMark(directory.path, view.shared.control);
@@ -176,7 +177,7 @@ function openDirectory(options: ResolvedOptions): Promise<DataDirectory> {
 }
 
 /** Who owns what: as the directory says, or, where the ring has never changed, as the topology does. */
-function stateOf(options: ResolvedOptions, directory: DataDirectory | undefined): RingState {
+async function stateOf(options: ResolvedOptions, directory: DataDirectory | undefined): Promise<RingState> {
   const { partitions, nodes, spacing } = options;
   const stored = directory?.ring;
   if (directory === undefined || stored === undefined) return firstState({ partitions, nodes, spacing });
@@ -186,7 +187,7 @@ function stateOf(options: ResolvedOptions, directory: DataDirectory | undefined)
     if (gone === true && !nodes.some((node) => node.id === id)) directory.removeNode(id);
   }
   const opened = renumbered(state);
-  directory.saveRing(opened);
+  await directory.saveRing(opened);
   return opened;
 }
 

@@ -46,7 +46,6 @@ export class OpenedStore extends ConnectedStore implements HostStore {
     const connection = new Connection(view, 0);
     let closed: Promise<void> | undefined;
     super(connection, buckets, options.resolvers, () => {
-      members.close();
       closed ??= close(connection, parts);
       return closed;
     });
@@ -77,13 +76,15 @@ export class OpenedStore extends ConnectedStore implements HostStore {
 }
 
 async function close(connection: Connection, parts: OpenedParts): Promise<void> {
-  const { view, handles, supervisor, directory, clockMark } = parts;
+  const { view, handles, supervisor, directory, clockMark, members } = parts;
   const control = new Int32Array(view.shared.control);
+  const ringStands = members.close();
   await connection.drain(DRAIN_MS);
   Atomics.store(control, STORE_STATE, STORE_CLOSING);
   raiseReaderEpoch(control);
   connection.close();
   const marks = await supervisor.stop();
+  await ringStands;
   Atomics.store(control, STORE_STATE, STORE_CLOSED);
   handles.closeAll();
   if (directory === undefined) return;

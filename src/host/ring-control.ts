@@ -14,6 +14,7 @@ import { movedPartitions, slotsToClean } from '../ring/parties.js';
 import { changingNode, type RingChange, type RingFact, type RingState, slotsOfNodes } from '../ring/state.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { NodeSpec } from '../ring/spec.js';
+import { DurableRing, type RingStep } from './durable-ring.js';
 import type { Topology } from './manifest.js';
 import { planOf } from './ring-plan.js';
 
@@ -30,8 +31,8 @@ export interface RingHost {
   readonly table: RingTable;
   /** n of every bucket, and of new ones. */
   replicas(): number[];
-  /** Durably, if anything is durable. */
-  save(state: RingState): void;
+  /** Resolves when it is durable, if anything is. @throws RingletError IO, STORE_FULL */
+  save(state: RingState): Promise<void>;
   /** Memory, directories and threads of a node; resolves when they serve. */
   start(node: NodeSpec & { readonly firstSlot: number }): Promise<void>;
   /** Stops the threads and removes the directories. */
@@ -42,15 +43,17 @@ export interface RingHost {
 }
 
 /**
- * Makes the facts of a ring change durable and known, in this order, and starts and ends threads. It
- * decides nothing about data: virtual nodes are certain of what they report, and ownership follows
- * from it (ring/change.ts).
+ * Makes the facts of a ring change durable and known, in this order (durable-ring.ts), and starts and ends
+ * threads. It decides nothing about data: virtual nodes are certain of what they report, and ownership
+ * follows from it (ring/change.ts).
  */
 export class HostRing implements RingControl {
   private readonly host: RingHost;
-  private state: RingState;
+  private readonly ring: DurableRing;
   private gathered: RingFact[] = [];
   private timer: NodeJS.Timeout | undefined;
+  /** A step waits for its turn that will take in all that is gathered by then. */
+  private takesIn = false;
   private startedMs = performance.now();
   private last: RingProgress | undefined;
   private waiting: (() => void)[] = [];
@@ -66,9 +69,15 @@ export class HostRing implements RingControl {
 
   constructor(host: RingHost, state: RingState) {
     this.host = host;
-    this.state = state;
-    host.table.publish(state);
-    host.view.ring = ringOfState(state);
+    const publish = (next: RingState): void => {
+      host.table.publish(next);
+      host.view.ring = ringOfState(next);
+    };
+    this.ring = new DurableRing(state, (next) => host.save(next), publish);
+  }
+
+  private get state(): RingState {
+    return this.ring.known;
   }
 
   get progress(): RingProgress | undefined {
@@ -91,8 +100,8 @@ export class HostRing implements RingControl {
   }
 
   /** A change was under way when the store was closed, or its process died: it goes on. */
-  resume(): void {
-    this.advanceTo(startMoving(this.state));
+  async resume(): Promise<void> {
+    await this.ring.advance(startMoving);
   }
 
   planJoin(request: JoinRequest): Promise<RingPlan> {
@@ -134,23 +143,42 @@ export class HostRing implements RingControl {
   }
 
   async join(request: JoinRequest): Promise<RingProgress> {
-    const begun = this.joined(this.idle(), request);
-    this.startedMs = performance.now();
-    this.advanceTo(begun);
+    let takenBack!: Promise<never>;
+    const begun = await this.begin(
+      (state) => this.joined(state, request),
+      () => {
+        takenBack = new Promise((_, reject) => (this.takeBack = reject));
+      },
+    );
     const node = changingNode(begun)!;
-    const takenBack = new Promise<never>((_, reject) => {
-      this.takeBack = reject;
-    });
+    /** No other step but one that takes it back leads on from there. */
+    const isStarting = ({ revision }: RingState): boolean => revision === begun.revision;
     try {
       await Promise.race([this.host.start(node), takenBack]);
-      this.advanceTo(startMoving(this.state));
+      await this.ring.advance((state) => {
+        if (!isStarting(state)) throw takenBackError(node.id);
+        return startMoving(state);
+      });
     } catch (error) {
-      if (this.state.revision === begun.revision) this.takenBack(rollBack(begun));
+      // Where that cannot be written either, it is for the user to take back.
+      await this.ring
+        .advance((state) => (isStarting(state) ? rollBack(state) : state), this.takenBack)
+        .catch(() => undefined);
       throw error;
-    } finally {
-      this.takeBack = undefined;
     }
     return this.progress!;
+  }
+
+  /** The first step of a change. */
+  private begin(step: RingStep, begun?: () => void): Promise<RingState> {
+    const first = (state: RingState): RingState => {
+      this.assertIdle(state);
+      return step(state);
+    };
+    return this.ring.advance(first, () => {
+      this.startedMs = performance.now();
+      begun?.();
+    });
   }
 
   /** Ends a node's threads and removes its directory; what cannot be removed now is removed at the next open. */
@@ -161,26 +189,24 @@ export class HostRing implements RingControl {
   }
 
   async leave(node: string): Promise<RingProgress> {
-    const begun = beginLeave(this.idle(), node, this.host.replicas());
-    this.startedMs = performance.now();
-    this.advanceTo(begun);
+    await this.begin((state) => beginLeave(state, node, this.host.replicas()));
     return this.progress!;
   }
 
-  /** The state, if nothing is under way. */
-  private idle(): RingState {
+  /** @throws RingletError RING_CHANGING, CLOSED */
+  private assertIdle(state: RingState): void {
     if (this.closed) throw new RingletError('CLOSED', 'the store is closed');
-    refuseSecond(this.state);
+    refuseSecond(state);
     if (this.holds > 0) {
       throw new RingletError('RING_CHANGING', 'a backup is being made; try again when it is done');
     }
-    if (!this.busy) return this.state;
+    if (!this.busy) return;
     throw new RingletError('RING_CHANGING', 'the last ring change is just ending; one at a time');
   }
 
   /** Who is a member; that does not change until `release` is called. @throws RingletError RING_CHANGING, CLOSED */
   hold(): { readonly topology: Topology; readonly release: () => void } {
-    if (this.holds === 0) this.idle();
+    if (this.holds === 0) this.assertIdle(this.ring.newest);
     this.holds++;
     const { partitions, spacing, nodes } = this.state;
     const members = nodes
@@ -193,22 +219,23 @@ export class HostRing implements RingControl {
   }
 
   async rollBack({ abandon = false }: RollBackOptions = {}): Promise<RingProgress> {
-    if (abandon) this.assertAway(this.state);
-    const back = rollBack(this.state, abandon);
-    if (back.change === undefined) this.takenBack(back);
-    else this.advanceTo(back);
+    const back = (state: RingState): RingState => {
+      if (abandon) this.assertAway(state);
+      return rollBack(state, abandon);
+    };
+    await this.ring.advance(back, (before, after) => {
+      if (after.change === undefined) this.takenBack(before);
+    });
     return this.progress!;
   }
 
   /** A change is over as if it had never been, however long the threads of a joiner take to end. */
-  private takenBack(back: RingState): void {
-    const before = this.state;
-    this.advanceTo(back);
+  private readonly takenBack = (before: RingState): void => {
     this.ended('rolled back', before);
-    this.takeBack?.(new RingletError('RING_CHANGING', `the join of ${before.change!.node} was taken back`));
+    this.takeBack?.(takenBackError(before.change!.node));
     if (askedFor(before.change!) === 'join') void this.dismiss(changingNode(before)!);
     this.settle();
-  }
+  };
 
   private serves(node: ChangingNode): boolean {
     return slotsOfNodes([node]).every((slot) => this.host.serves(slot));
@@ -228,6 +255,8 @@ export class HostRing implements RingControl {
   }
 
   async finished(): Promise<RingProgress | undefined> {
+    // Who has just asked for a change waits for it too.
+    await this.ring.settled;
     while ((this.state.change !== undefined || this.busy || this.holds > 0) && !this.closed) {
       await new Promise<void>((resolve) => {
         this.waiting.push(resolve);
@@ -239,27 +268,27 @@ export class HostRing implements RingControl {
   /** What virtual nodes are certain of. */
   readonly facts = (facts: readonly RingFact[]): void => {
     this.gathered.push(...facts);
-    this.timer ??= setTimeout(this.takeIn, GATHER_MS).unref();
+    if (!this.takesIn) this.timer ??= setTimeout(this.takeIn, GATHER_MS).unref();
   };
 
   private readonly takeIn = (): void => {
     this.timer = undefined;
-    if (this.closed) return;
-    const facts = this.gathered.splice(0);
-    const before = this.state;
-    const next = withFacts(before, facts);
-    if (next === before) return;
-    const node = changingNode(before);
-    try {
-      this.advanceTo(next);
-    } catch {
+    this.takesIn = true;
+    // What comes while another state is being written goes into the next one, all together.
+    const step = (state: RingState): RingState => {
+      this.takesIn = false;
+      return withFacts(state, this.gathered.splice(0));
+    };
+    this.ring.advance(step, this.tookIn).catch(() => {
       // The disk takes nothing: what was reported is reported again.
-      this.timer ??= setTimeout(this.takeIn, AGAIN_MS).unref();
-      return;
-    }
-    if (next.change !== undefined) return;
+      if (!this.closed) this.timer ??= setTimeout(this.takeIn, AGAIN_MS).unref();
+    });
+  };
+
+  private readonly tookIn = (before: RingState, after: RingState): void => {
+    if (after.change !== undefined) return;
     this.ended('done', before);
-    void this.afterChange(before, node!);
+    void this.afterChange(before, changingNode(before)!);
   };
 
   private async afterChange(before: RingState, node: ChangingNode): Promise<void> {
@@ -271,15 +300,6 @@ export class HostRing implements RingControl {
       this.busy = false;
     }
     this.settle();
-  }
-
-  /** Durable first, then known. */
-  private advanceTo(state: RingState): void {
-    if (state === this.state) return;
-    this.host.save(state);
-    this.state = state;
-    this.host.table.publish(state);
-    this.host.view.ring = ringOfState(state);
   }
 
   private ended(phase: 'done' | 'rolled back', state: RingState): void {
@@ -320,23 +340,29 @@ export class HostRing implements RingControl {
     for (const resolve of this.waiting.splice(0)) resolve();
   }
 
-  close(): void {
+  /** Nothing changes any more; resolves when nothing is being written. */
+  async close(): Promise<void> {
     this.closed = true;
     clearTimeout(this.timer);
     for (const resolve of this.waiting.splice(0)) resolve();
+    await this.ring.close();
   }
 
   /** n of new buckets may not be one that a change does not look at. @throws RingletError RING_CHANGING */
   allowReplicas(n: number): void {
-    const { change } = this.state;
-    if (change === undefined || change.replicas.includes(n)) return;
-    refuseSecond(this.state);
+    const { newest } = this.ring;
+    if (newest.change === undefined || newest.change.replicas.includes(n)) return;
+    refuseSecond(newest);
   }
 
   /** The slots of a node. */
   static slotsOf(node: NodeSpec & { readonly firstSlot: number }): number[] {
     return slotsOfNodes([node]);
   }
+}
+
+function takenBackError(node: string): RingletError {
+  return new RingletError('RING_CHANGING', `the join of ${node} was taken back`);
 }
 
 /** What somebody asked for, also on its way back. */
