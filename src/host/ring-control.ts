@@ -57,6 +57,8 @@ export class HostRing implements RingControl {
   private startedMs = performance.now();
   private last: RingProgress | undefined;
   private waiting: (() => void)[] = [];
+  /** Changes that the options of the start ask for are not all begun. */
+  private isBecoming = false;
   /** Threads and directory of a leaver are going. */
   private busy = false;
   /** Nodes whose threads and directories are still going although the ring does without them. */
@@ -255,14 +257,22 @@ export class HostRing implements RingControl {
   }
 
   async finished(): Promise<RingProgress | undefined> {
-    // Who has just asked for a change waits for it too.
+    // Who has just asked for a change waits for it too, and who opened the store for those that it begins with.
     await this.ring.settled;
-    while ((this.state.change !== undefined || this.busy || this.holds > 0) && !this.closed) {
+    await this.until(() => !this.isChanging && !this.isBecoming);
+    return this.progress;
+  }
+
+  private get isChanging(): boolean {
+    return this.state.change !== undefined || this.busy || this.holds > 0;
+  }
+
+  private async until(reached: () => boolean): Promise<void> {
+    while (!reached() && !this.closed) {
       await new Promise<void>((resolve) => {
         this.waiting.push(resolve);
       });
     }
-    return this.progress;
   }
 
   /** What virtual nodes are certain of. */
@@ -321,18 +331,22 @@ export class HostRing implements RingControl {
 
   /** Changes one after the other, as the options of a start ask; what one of them fails with is in `lastError`. */
   async become(joiners: readonly NodeSpec[], leavers: readonly string[]): Promise<void> {
+    const idle = (): boolean => !this.isChanging;
+    this.isBecoming = true;
     try {
       for (const { id, capacity, vnodes } of joiners) {
-        await this.finished();
+        await this.until(idle);
         await this.join({ node: id, capacity, vnodes });
       }
       for (const node of leavers) {
-        await this.finished();
+        await this.until(idle);
         await this.leave(node);
       }
     } catch (error) {
       if (!this.closed) this.lastError = error instanceof Error ? error : new Error(String(error));
     }
+    this.isBecoming = false;
+    this.settle();
   }
   lastError: Error | undefined;
 
