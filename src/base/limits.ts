@@ -76,6 +76,9 @@ export const LIMITS = {
   respInFlight: 2_048,
   /** Places where SCANs go on. */
   respScanCursors: 4_096,
+  /** Keys of one command that a WAIT looks at, and how long it waits if it is told to wait for ever. */
+  respWaitKeys: 128,
+  respWaitMs: 600_000,
   timeoutMs: 5_000,
   maxTimeoutMs: 600_000,
   flushMs: 20,

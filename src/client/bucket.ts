@@ -4,6 +4,8 @@ import { memberCount } from '../ring/live-ring.js';
 import type {
   Bucket,
   BucketProperties,
+  Context,
+  ContextLike,
   DeleteOptions,
   GetOptions,
   GetOrSetOptions,
@@ -27,6 +29,8 @@ import type {
 import { bounded } from './bounded.js';
 import { BucketWrites } from './bucket-writes.js';
 import type { Connection } from './connection.js';
+import { CopyWatch } from './copy-watch.js';
+import { vectorOf } from './context.js';
 import { GetOrSet } from './get-or-set.js';
 import { Gets } from './gets.js';
 import { inspectionOf } from './inspect.js';
@@ -118,16 +122,35 @@ export class ConnectedBucket implements Bucket {
   }
 
   private async restamp(key: Key, options: PutOptions): Promise<boolean> {
+    return (await this.restamped(key, options)) !== undefined;
+  }
+
+  /** As touch and persist: the context of what was written, if there was something to write. */
+  async restamped(
+    key: Key,
+    options: Pick<PutOptions, 'ttlMs' | 'expiresAtMs' | 'ifMatch'>,
+  ): Promise<Context | undefined> {
     this.connection.assertOpen();
     checkLifetime(options);
-    if (this.named.find() === undefined) return false;
+    if (this.named.find() === undefined) return undefined;
     try {
-      await this.writes.write(OP_TOUCH, key, NO_BYTES, '', 0, options);
-      return true;
+      return (await this.writes.write(OP_TOUCH, key, NO_BYTES, '', 0, options)).context;
     } catch (error) {
-      if (error instanceof RingletError && error.code === 'CONDITION_FAILED') return false;
+      if (error instanceof RingletError && error.code === 'CONDITION_FAILED') return undefined;
       throw error;
     }
+  }
+
+  /** Whether what is written gets to a disk. */
+  get durable(): boolean {
+    return this.connection.view.engine !== 'memory';
+  }
+
+  /** Of a write that was acknowledged with this context: how many nodes have it. */
+  watchCopies(key: Key, context: ContextLike): CopyWatch {
+    const { connection } = this;
+    const policy = policyOf(this.named.find()!, connection.view, {});
+    return new CopyWatch(connection, this.gets, locateKey(connection, key), policy, vectorOf(context));
   }
 
   async getOrSet(key: Key, load: Load, options: GetOrSetOptions = NO_OPTIONS): Promise<GetOrSetResult> {

@@ -17,12 +17,14 @@ import type { Entry } from '../versions/dvvs.js';
 import { errorOfOutcome, timeoutOf } from './outcomes.js';
 import { writePut } from './request-frames.js';
 import type { Active, Asked, RequestSlots } from './request-slots.js';
-import { DONE, type PutTask } from './request.js';
+import type { PutTask } from './request.js';
 
 /** A put that nobody has claimed after so long goes to another owner. */
 const PATIENCE_MS = 1_000;
 /** Whoever has taken a put and is suspected since is not waited for any longer: nobody knows what became of it. */
 const LOST_MS = 900;
+
+const NO_VALUES: readonly never[] = [];
 
 /** Refusals that are the fault of one disk: another owner may take the put. */
 const DISK_REFUSALS: ReadonlyMap<number, string> = new Map([
@@ -153,15 +155,10 @@ export class PutRequests {
       this.slots.finish(active, refusalOf(task, words, at, maybe));
       return;
     }
-    if (task.plain === true) {
-      this.slots.release(active);
-      task.done(DONE);
-      return;
-    }
     const vector: Entry<never>[] = [];
     for (let i = 0; i < entries; i++) {
       const entry = at + PUT_REPLY_WORDS + i * 2;
-      vector.push({ actor: words[entry]! >>> 0, n: words[entry + 1]! >>> 0, values: [] });
+      vector.push({ actor: words[entry]! >>> 0, n: words[entry + 1]! >>> 0, values: NO_VALUES });
     }
     this.slots.release(active);
     task.done({ vector, total: readDouble(words, at + 10) });

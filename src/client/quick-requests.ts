@@ -13,12 +13,18 @@ const LATENCY_OF_PUT = OP_PUT + 1;
 
 /** Who asked for a put. */
 export interface PutWaiter {
-  /** Called once per put that was taken, maybe before `put` has returned. @param token as it was given */
-  putDone(token: number, failure: RingletError | undefined): void;
+  /**
+   * Called once per put that was taken, maybe before `put` has returned.
+   *
+   * @param token as it was given
+   * @param key part of the bytes that were given
+   * @param vector of the version that was made; empty after a failure
+   */
+  putDone(token: number, failure: RingletError | undefined, key: KeyPart, vector: Clock<never>): void;
 }
 
 /** A key that is a part of bytes which nobody changes: looked at again only if the request is tried again. */
-class KeyPart implements LocatedKey {
+export class KeyPart implements LocatedKey {
   readonly hash: number;
   readonly partition: number;
   private readonly bytes: Uint8Array;
@@ -33,8 +39,17 @@ class KeyPart implements LocatedKey {
     this.partition = partition;
   }
 
+  get length(): number {
+    return this.end - this.start;
+  }
+
   get source(): Uint8Array {
     return this.bytes.subarray(this.start, this.end);
+  }
+
+  copyTo(target: Uint8Array): void {
+    const { bytes, start, end } = this;
+    for (let i = start; i < end; i++) target[i - start] = bytes[i]!;
   }
 }
 
@@ -47,8 +62,7 @@ class QuickPut implements PutTask {
   readonly contentTypeCode = 0;
   readonly contentType = undefined;
   readonly timeline = undefined;
-  readonly plain = true;
-  readonly key: LocatedKey;
+  readonly key: KeyPart;
   readonly value: Uint8Array;
   readonly valueAt: number;
   readonly valueBytes: number;
@@ -63,7 +77,7 @@ class QuickPut implements PutTask {
   constructor(
     connection: Connection,
     policy: Policy,
-    key: LocatedKey,
+    key: KeyPart,
     value: Uint8Array,
     valueAt: number,
     valueBytes: number,
@@ -90,7 +104,8 @@ class QuickPut implements PutTask {
     const failure = outcome instanceof RingletError ? outcome : undefined;
     const tookMs = connection.clock.nowMs() - this.startedMs;
     connection.latencies.record(LATENCY_OF_PUT, policy.bucket, failure === undefined ? OK : ERROR, tookMs);
-    this.waiter.putDone(this.token, failure);
+    const vector = outcome instanceof RingletError ? NO_CONTEXT : outcome.vector;
+    this.waiter.putDone(this.token, failure, this.key, vector);
   }
 }
 

@@ -14,6 +14,7 @@ import {
   RECORD_AT,
   REPLICATE,
   SCAN,
+  SYNC,
   writeHeader,
 } from '../messaging/frames.js';
 import type { Endpoint } from '../messaging/transport.js';
@@ -116,6 +117,16 @@ export function writePing(frames: FrameContext, vnode: number, deadlineMs: numbe
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin(PING_WORDS * 4);
   writeHeader(outbox.words, at, PING, 0, 0, frames.epoch, deadlineMs);
+  outbox.words[at + 6] = 0;
+  outbox.words[at + 7] = 0;
+  outbox.end();
+}
+
+/** Asks a virtual node to sync its journal although nobody's put waits for that. */
+export function writeSync(frames: FrameContext, vnode: number, deadlineMs: number): void {
+  const outbox = frames.endpoint.to(vnode);
+  const at = outbox.begin(PING_WORDS * 4);
+  writeHeader(outbox.words, at, SYNC, 0, 0, frames.epoch, deadlineMs);
   outbox.words[at + 6] = 0;
   outbox.words[at + 7] = 0;
   outbox.end();

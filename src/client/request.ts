@@ -59,8 +59,6 @@ export interface PutTask extends Common {
   readonly contentType: Uint8Array | undefined;
   /** Of an increment; of a put or touch when the value expires (wall ms, 0: never). */
   readonly by: number;
-  /** Whoever waits wants to know only that it was done: `done` gets {@link DONE}. */
-  readonly plain?: boolean;
   readonly done: (outcome: PutOutcome | RingletError) => void;
 }
 
@@ -68,8 +66,6 @@ export interface PutOutcome {
   readonly vector: Clock<never>;
   readonly total: number;
 }
-
-export const DONE: PutOutcome = { vector: [], total: 0 };
 
 export interface ScanPage {
   /** Records in the order of bucket and key, in memory of their own. */

@@ -26,6 +26,7 @@ import { membersWithin } from './member-rows.js';
  *   SCAN_REPLY    6 outcome   7 records        8 1 if there are no more    9 damaged records left out   10 records
  *   PING          6 1 if the sender hears nothing of the receiver   7 –
  *   PONG          6 –   7 –
+ *   SYNC          6 –   7 –
  *   GOSSIP        6 digest of the sender's membership   7 members   8 members (member-rows.ts)
  *   TREE_COMPARE  6 nodes     7 –   8 per node: node, hash (2 words)
  *   TREE_DIFFER   6 outcome   7 nodes as asked   8 a bit per node, 1 if it differs, lowest first
@@ -70,6 +71,8 @@ export const SCAN_REPLY = 8;
 export const PING = 9;
 export const PONG = 10;
 export const GOSSIP = 11;
+/** Whoever gets it syncs its journal at once; the watermark tells when it has. */
+export const SYNC = 12;
 
 export const TREE_COMPARE = 30;
 export const TREE_DIFFER = 31;
@@ -210,6 +213,7 @@ const MIN_WORDS: Readonly<Record<number, number>> = {
   [SCAN_REPLY]: SCAN_RECORDS_AT,
   [PING]: PING_WORDS,
   [PONG]: PING_WORDS,
+  [SYNC]: PING_WORDS,
   [GOSSIP]: MEMBERS_AT,
   [TREE_COMPARE]: TREE_WORDS_AT,
   [TREE_DIFFER]: TREE_WORDS_AT,

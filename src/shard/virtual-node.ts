@@ -28,6 +28,7 @@ import { Scanner } from './scanner.js';
 import { Scrub, type ScrubPace } from './scrub.js';
 import { ServedRequests } from './served-requests.js';
 import type { Service } from './service.js';
+import { SyncRequests } from './sync-requests.js';
 import { Transfer, type TransferParts } from './transfer.js';
 import { AntiEntropy } from './trees/anti-entropy.js';
 import { type Lister, StorageWalk } from './storage-walk.js';
@@ -154,6 +155,7 @@ export class VirtualNode {
     const services: Service[] = [
       detector,
       new Gossip(this.world),
+      new SyncRequests(pipeline),
       this.makeHandoff({ env, pipeline, replica, completions, hints, loader, actor }),
       this.repair,
       reaper,

@@ -100,6 +100,7 @@ export const FRAME_SAMPLES: readonly FrameSample[] = [
     words: [1, 0],
     hex: packed(headOf('20', '09') + '01000000 00000000'),
   },
+  { name: 'SYNC', type: F.SYNC, words: [0, 0], hex: packed(headOf('20', '0c') + '00000000 00000000') },
   {
     name: 'PONG',
     type: F.PONG,

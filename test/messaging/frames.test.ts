@@ -55,7 +55,7 @@ describe('a damaged frame', () => {
 
   test('is never read beyond its end, whatever words there are', () => {
     const type = fc.oneof(
-      fc.integer({ min: 1, max: 11 }).map((t) => t | (F.FRAME_VERSION << 8)),
+      fc.integer({ min: 1, max: 12 }).map((t) => t | (F.FRAME_VERSION << 8)),
       fc.integer({ min: F.TREE_COMPARE, max: F.TREE_PUSHED }).map((t) => t | (F.FRAME_VERSION << 8)),
       word,
     );

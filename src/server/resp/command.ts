@@ -51,6 +51,8 @@ export interface Call {
   readonly args: readonly Buffer[];
   readonly reply: ReplyWriter;
   readonly keyspace: Keyspace;
+  /** False within a transaction. */
+  readonly mayBlock: boolean;
 }
 
 export const NO_KEYS = [0, 0, 0] as const;

@@ -1,9 +1,11 @@
+import { assert } from '../../base/assert.js';
 import { RingletError } from '../../base/errors.js';
-import type { Bucket, Context, GetResult, PutOptions, Sibling, Store } from '../../client/api.js';
+import type { BucketProperties, Context, GetResult, PutOptions, Sibling, Store } from '../../client/api.js';
 import { ConnectedBucket } from '../../client/bucket.js';
 import type { QuickRequests } from '../../client/quick-requests.js';
 import { ReplyError } from './errors.js';
 import type { Gate } from './gate.js';
+import type { LastWrites } from './last-writes.js';
 import { someKey } from './walk.js';
 
 /** Attempts of a read-modify-write before it gives up: only other threads and doors compete with it. */
@@ -21,13 +23,25 @@ export type Change<T> =
   /** Everything stays as it is. */
   | { readonly result: T };
 
+/** A bucket of a store in this process: the door uses more of it than the public interface has. */
+export function connectedBucket(
+  store: Store,
+  name: string,
+  properties?: Partial<BucketProperties>,
+): ConnectedBucket {
+  const bucket = store.bucket(name, properties);
+  assert(bucket instanceof ConnectedBucket, 'the door serves a store of this process');
+  return bucket;
+}
+
 /** One database: a bucket as the Redis commands see it. */
 export class Keyspace {
   readonly index: number;
   readonly name: string;
   private readonly store: Store;
   readonly gate: Gate;
-  private opened: Bucket | undefined;
+  /** Once somebody has asked for it. */
+  opened: ConnectedBucket | undefined;
   /** The same bucket without promises, once it is open. */
   quick: QuickRequests | undefined;
   /** Per key the last read-modify-write of this thread: those of one key run one after the other. */
@@ -41,12 +55,11 @@ export class Keyspace {
   }
 
   /** The bucket: last write wins, unless somebody has created it otherwise. */
-  async bucket(): Promise<Bucket> {
+  async bucket(): Promise<ConnectedBucket> {
     if (this.opened === undefined) {
       const known = (await this.store.buckets()).some(({ name }) => name === this.name);
-      const opened = known ? this.store.bucket(this.name) : this.store.bucket(this.name, { conflict: 'lww' });
-      if (opened instanceof ConnectedBucket) this.quick = opened.quick;
-      this.opened = opened;
+      this.opened = connectedBucket(this.store, this.name, known ? undefined : { conflict: 'lww' });
+      this.quick = this.opened.quick;
     }
     return this.opened;
   }
@@ -70,9 +83,10 @@ export class Keyspace {
     return expiryOf(newestOf(await this.find(key)));
   }
 
-  async put(key: Uint8Array, value: Uint8Array, expiresAtMs: Expiry): Promise<void> {
+  async put(key: Uint8Array, value: Uint8Array, expiresAtMs: Expiry, writes: LastWrites): Promise<void> {
     const bucket = await this.bucket();
-    await this.gate.within(() => bucket.put(key, value, lifetime(expiresAtMs)));
+    const { context } = await this.gate.within(() => bucket.put(key, value, lifetime(expiresAtMs)));
+    writes.note(bucket, key, context);
   }
 
   async someKey(): Promise<Uint8Array | undefined> {
@@ -95,11 +109,11 @@ export class Keyspace {
   }
 
   /** Deletes every key that is there when it begins. */
-  async clear(width: number): Promise<void> {
+  async clear(width: number, writes: LastWrites): Promise<void> {
     const bucket = await this.bucket();
     let batch: Promise<unknown>[] = [];
     for await (const { key } of bucket.scan()) {
-      batch.push(this.gate.within(() => bucket.delete(key)));
+      batch.push(this.remove(bucket, key, writes));
       if (batch.length < width) continue;
       await Promise.all(batch);
       batch = [];
@@ -108,12 +122,16 @@ export class Keyspace {
   }
 
   /** Whether there was something to delete. */
-  async delete(key: Uint8Array): Promise<boolean> {
+  async delete(key: Uint8Array, writes: LastWrites): Promise<boolean> {
     const found = await this.find(key);
     if (!found.found) return false;
-    const bucket = await this.bucket();
-    await this.gate.within(() => bucket.delete(key));
+    await this.remove(await this.bucket(), key, writes);
     return true;
+  }
+
+  private async remove(bucket: ConnectedBucket, key: Uint8Array, writes: LastWrites): Promise<void> {
+    const { context } = await this.gate.within(() => bucket.delete(key));
+    writes.note(bucket, key, context);
   }
 
   /**
@@ -121,19 +139,21 @@ export class Keyspace {
    * condition is tested at the key's first owner (docs/decisions/0017). A lost race begins anew.
    *
    * @param change hears also when the value expires, 0 if never; undefined without a value
+   * @param writes hears of what was written
    */
   update<T>(
     key: Uint8Array,
     change: (value: Uint8Array | undefined, expiresAtMs: Expiry) => Change<T>,
+    writes: LastWrites,
   ): Promise<T> {
     const name = Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
     const before = this.chains.get(name);
     const mine =
       before === undefined
-        ? this.attempt(key, change)
+        ? this.attempt(key, change, writes)
         : before.then(
-            () => this.attempt(key, change),
-            () => this.attempt(key, change),
+            () => this.attempt(key, change, writes),
+            () => this.attempt(key, change, writes),
           );
     this.chains.set(name, mine);
     const done = (): void => {
@@ -146,12 +166,13 @@ export class Keyspace {
   private async attempt<T>(
     key: Uint8Array,
     change: (value: Uint8Array | undefined, expiresAtMs: Expiry) => Change<T>,
+    writes: LastWrites,
   ): Promise<T> {
     for (let attempts = 0; attempts < ATTEMPTS; attempts++) {
       const found = await this.find(key);
       const newest = newestOf(found);
       const wanted = change(newest?.value, expiryOf(newest));
-      if (await this.apply(key, wanted, found.context)) return wanted.result;
+      if (await this.apply(key, wanted, found.context, writes)) return wanted.result;
     }
     throw new ReplyError(`TRYAGAIN the key was changed by others ${ATTEMPTS} times in a row`);
   }
@@ -161,6 +182,7 @@ export class Keyspace {
     key: Uint8Array,
     wanted: Change<unknown>,
     context: Context | undefined,
+    writes: LastWrites,
   ): Promise<boolean> {
     const bucket = await this.bucket();
     const condition = context === undefined ? ({ ifAbsent: true } as const) : { ifMatch: context };
@@ -168,15 +190,16 @@ export class Keyspace {
     try {
       if ('write' in wanted) {
         const options = { ...condition, ...lifetime(wanted.expiresAtMs) };
-        await gate.within(() => bucket.put(key, wanted.write, options));
+        writes.note(bucket, key, (await gate.within(() => bucket.put(key, wanted.write, options))).context);
       } else if ('remove' in wanted) {
-        await gate.within(() => bucket.delete(key, { ifMatch: context! }));
+        const deleted = await gate.within(() => bucket.delete(key, { ifMatch: context! }));
+        writes.note(bucket, key, deleted.context);
       } else if ('restamp' in wanted) {
         const { restamp: expiresAtMs } = wanted;
-        const options = { ifMatch: context! };
-        return await gate.within(() =>
-          expiresAtMs === 0 ? bucket.persist(key, options) : bucket.touch(key, { expiresAtMs }, options),
-        );
+        const time = expiresAtMs === 0 ? { ttlMs: 0 } : { expiresAtMs };
+        const made = await gate.within(() => bucket.restamped(key, { ...time, ifMatch: context! }));
+        if (made === undefined) return false;
+        writes.note(bucket, key, made);
       }
       return true;
     } catch (error) {

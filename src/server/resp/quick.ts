@@ -1,7 +1,8 @@
 import type { RingletError } from '../../base/errors.js';
 import { LIMITS } from '../../base/limits.js';
 import { unpackBytes } from '../../base/memory.js';
-import type { PutWaiter, QuickRequests } from '../../client/quick-requests.js';
+import type { KeyPart, PutWaiter, QuickRequests } from '../../client/quick-requests.js';
+import type { Clock } from '../../versions/dvvs.js';
 import { errorText } from './errors.js';
 import type { Keyspace } from './keyspace.js';
 import type { RequestParser } from './parser.js';
@@ -119,7 +120,14 @@ export class QuickCommands implements PutWaiter {
     return false;
   }
 
-  putDone(place: number, failure: RingletError | undefined): void {
+  /** Place of the last SET that was acknowledged. */
+  private last = -1;
+
+  putDone(place: number, failure: RingletError | undefined, key: KeyPart, vector: Clock<never>): void {
+    if (failure === undefined && place > this.last) {
+      this.last = place;
+      this.session.writes.notePlain(this.session.keyspace.opened!, key, vector);
+    }
     this.answered(place, failure === undefined ? OK : this.errorReply(failure));
   }
 

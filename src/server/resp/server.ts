@@ -43,6 +43,8 @@ export class RespServer {
   readonly sessions = new Set<Session>();
   readonly counts: DoorCounts;
   port = 0;
+  /** Whoever waits for something that may never come gives up. */
+  isClosing = false;
   readonly keyspaces: readonly Keyspace[];
 
   constructor(store: Store, commands: ReadonlyMap<string, Command>, options: RespOptions) {
@@ -118,6 +120,7 @@ export class RespServer {
 
   /** Takes no more connections; commands under way may end for up to `graceMs`. */
   async close(server: Server, graceMs: number): Promise<void> {
+    this.isClosing = true;
     const closed = new Promise<void>((resolve) => {
       server.close(() => resolve());
     });

@@ -3,6 +3,7 @@ import { LIMITS } from '../../base/limits.js';
 import type { Call, Command } from './command.js';
 import { errorText, ProtocolError, unknownCommand, wrongArity } from './errors.js';
 import type { Keyspace } from './keyspace.js';
+import { LastWrites } from './last-writes.js';
 import { RequestParser } from './parser.js';
 import { Pipeline } from './pipeline.js';
 import { QuickCommands } from './quick.js';
@@ -22,6 +23,7 @@ export class Session {
   readonly server: RespServer;
   readonly reply = new ReplyWriter();
   readonly transaction = new Transaction();
+  readonly writes = new LastWrites();
   name = '';
   database = 0;
   private readonly socket: Socket;
@@ -63,6 +65,9 @@ export class Session {
 
   get isAuthenticated(): boolean {
     return this.authenticated;
+  }
+  get isClosed(): boolean {
+    return this.closing;
   }
   get isBusy(): boolean {
     return this.busy;
@@ -233,9 +238,10 @@ export class Session {
   }
 
   /** Runs a handler; whatever it throws becomes the reply. Undefined if it is done already. */
-  call(command: Command, args: readonly Buffer[]): Promise<void> | undefined {
-    const { reply, server } = this;
-    const call: Call = { session: this, server, command, args, reply, keyspace: this.keyspace };
+  call(command: Command, args: readonly Buffer[], mayBlock = true): Promise<void> | undefined {
+    const { reply, server, keyspace } = this;
+    const call: Call = { session: this, server, command, args, reply, keyspace, mayBlock };
+    if (command.flags.includes('write')) this.writes.begin();
     const { position } = reply;
     try {
       return command.handler(call)?.then(undefined, (error: unknown) => this.fail(error, position));

@@ -1,5 +1,6 @@
 import type { Command } from './command.js';
 import { connectionCommands } from './commands/connection.js';
+import { copyCommands } from './commands/copies.js';
 import { counterCommands } from './commands/counters.js';
 import { keyCommands } from './commands/keys.js';
 import { lifetimeCommands } from './commands/lifetimes.js';
@@ -17,6 +18,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     ...stringCommands,
     ...counterCommands,
     ...lifetimeCommands,
+    ...copyCommands,
     ...transactionCommands,
     ...versionCommands,
   ].map((command) => [command.name, command]),

@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import type { HostStore } from '../../../src/client/api.js';
+import type { HostStore, OpenOptions } from '../../../src/client/api.js';
 import type { RespListener } from '../../../src/server/resp/listener.js';
 import type { RespOptions } from '../../../src/server/resp/server.js';
 import type { TlsFiles } from '../../../src/server/security/access.js';
@@ -38,8 +38,8 @@ export interface ThreadedDoor {
   close(): Promise<void>;
 }
 
-/** A store in memory for all tests of a file, and a door in front of it. */
-export function openDoor(): Door {
+/** A store, in memory unless the options say otherwise, for all tests of a file, and a door in front of it. */
+export function openDoor(storeOptions: OpenOptions = {}): Door {
   let store: HostStore;
   let listener: RespListener;
   let door: RespDoor;
@@ -53,7 +53,8 @@ export function openDoor(): Door {
   };
 
   beforeAll(async () => {
-    store = await open({ engine: 'memory', nodes: 3, memoryMiB: 64, valueBytes: VALUE_BYTES });
+    const usual = { engine: 'memory', nodes: 3, memoryMiB: 64, valueBytes: VALUE_BYTES } as const;
+    store = await open({ ...usual, ...storeOptions });
     listener = await bindResp({ host: '127.0.0.1', port: 0 });
     door = startResp(store, listener, options);
   });

@@ -38,11 +38,11 @@ beforeEach(() => {
     },
     put: (...given: unknown[]) => {
       const [waiter, place] = given.slice(-2) as [
-        { putDone(place: number, failure: undefined): void },
+        { putDone(place: number, failure: undefined, key: unknown, vector: []): void },
         number,
       ];
       puts.push(async () => {
-        waiter.putDone(place, undefined);
+        waiter.putDone(place, undefined, { length: 1, copyTo: () => undefined }, []);
         await nextTurn();
       });
       return true;

@@ -65,20 +65,28 @@ export const counterCommands: readonly Command[] = [
     summary: 'Adds to a decimal fraction',
     since: '2.6.0',
     note: 'The sum is exact, up to 17 digits behind the point.',
-    async handler({ args, reply, keyspace }) {
-      const sum = await keyspace.update(args[1]!, (before = ZERO, expiresAtMs) => {
-        const text = Buffer.from(decimalSum(before, args[2]!));
-        return { write: text, expiresAtMs, result: text };
-      });
+    async handler({ args, reply, keyspace, session }) {
+      const sum = await keyspace.update(
+        args[1]!,
+        (before = ZERO, expiresAtMs) => {
+          const text = Buffer.from(decimalSum(before, args[2]!));
+          return { write: text, expiresAtMs, result: text };
+        },
+        session.writes,
+      );
       reply.bulk(sum);
     },
   },
 ];
 
-async function add({ args, reply, keyspace }: Call, by: bigint): Promise<void> {
-  const sum = await keyspace.update(args[1]!, (before = ZERO, expiresAtMs) => {
-    const next = sumOf(integerOf(before), by);
-    return { write: Buffer.from(String(next)), expiresAtMs, result: next };
-  });
+async function add({ args, reply, keyspace, session }: Call, by: bigint): Promise<void> {
+  const sum = await keyspace.update(
+    args[1]!,
+    (before = ZERO, expiresAtMs) => {
+      const next = sumOf(integerOf(before), by);
+      return { write: Buffer.from(String(next)), expiresAtMs, result: next };
+    },
+    session.writes,
+  );
   reply.integer(sum);
 }

@@ -23,8 +23,9 @@ export const keyCommands: readonly Command[] = [
     summary: 'Deletes; how many keys had a value',
     since: name === 'del' ? '1.0.0' : '4.0.0',
     note: 'Of two that delete a key at the same time, both may count it; GETDEL is exact.',
-    async handler({ args, reply, keyspace }) {
-      const done = await Promise.all(distinct(args.slice(1)).map((key) => keyspace.delete(key)));
+    async handler({ args, reply, keyspace, session }) {
+      const keys = distinct(args.slice(1));
+      const done = await Promise.all(keys.map((key) => keyspace.delete(key, session.writes)));
       reply.integer(done.filter(Boolean).length);
     },
   })),
@@ -186,12 +187,12 @@ async function scan({ args, reply, keyspace, server }: Call): Promise<void> {
   for (const key of page.keys) reply.bulk(key);
 }
 
-async function flush({ args, reply, command, server, keyspace }: Call): Promise<void> {
+async function flush({ args, reply, command, server, keyspace, session }: Call): Promise<void> {
   const [, how] = args;
   if (args.length > 2 || (how !== undefined && !/^(a?sync)$/i.test(how.toString('latin1'))))
     throw syntaxError();
   if (!server.options.allowFlush) throw new ReplyError(`ERR ${command.name.toUpperCase()} is switched off`);
   const all = command.name === 'flushall' ? server.keyspaces : [keyspace];
-  for (const each of all) await each.clear(FLUSH_WIDTH);
+  for (const each of all) await each.clear(FLUSH_WIDTH, session.writes);
   reply.simple('OK');
 }

@@ -1,6 +1,8 @@
 import { type Call, type Command, ONE_KEY } from '../command.js';
-import type { Bucket, PutOptions } from '../../../client/api.js';
+import type { PutOptions } from '../../../client/api.js';
+import type { ConnectedBucket } from '../../../client/bucket.js';
 import { syntaxError } from '../errors.js';
+import { connectedBucket } from '../keyspace.js';
 
 const GROUP = 'versions';
 
@@ -41,6 +43,7 @@ export const versionCommands: readonly Command[] = [
     async handler(call) {
       const { bucket, options } = await optionsOf(call, 3, ['bucket', 'context', 'ifmatch', 'ifabsent']);
       const { context } = await bucket.put(call.args[1]!, call.args[2]!, options);
+      call.session.writes.note(bucket, call.args[1]!, context);
       call.reply.text(context.toString());
     },
   },
@@ -55,6 +58,7 @@ export const versionCommands: readonly Command[] = [
     async handler(call) {
       const { bucket, options } = await optionsOf(call, 2, ['bucket', 'context', 'ifmatch']);
       const { context } = await bucket.delete(call.args[1]!, options);
+      call.session.writes.note(bucket, call.args[1]!, context);
       call.reply.text(context.toString());
     },
   },
@@ -66,7 +70,7 @@ async function optionsOf(
   { args, keyspace, server }: Call,
   first: number,
   words: readonly Word[],
-): Promise<{ bucket: Bucket; options: PutOptions }> {
+): Promise<{ bucket: ConnectedBucket; options: PutOptions }> {
   const given = new Map<Word, string>();
   for (let i = first; i < args.length; i++) {
     const word = args[i]!.toString('latin1').toLowerCase() as Word;
@@ -77,7 +81,7 @@ async function optionsOf(
   const conditions = words.filter((word) => word !== 'bucket' && given.has(word));
   if (conditions.length > 1) throw syntaxError();
   const name = given.get('bucket');
-  const bucket = name === undefined ? await keyspace.bucket() : server.store.bucket(name);
+  const bucket = name === undefined ? await keyspace.bucket() : connectedBucket(server.store, name);
   const [context, ifMatch] = [given.get('context'), given.get('ifmatch')];
   return {
     bucket,

@@ -54,10 +54,12 @@ export const lifetimeCommands: readonly Command[] = [
     usage: 'key',
     summary: 'The key does not expire any more: 1, or 0 if it would not have',
     since: '2.2.0',
-    async handler({ args, reply, keyspace }) {
+    async handler({ args, reply, keyspace, session }) {
       reply.integer(
-        await keyspace.update(args[1]!, (_, expiresAtMs = 0) =>
-          expiresAtMs === 0 ? { result: 0 } : { restamp: 0, result: 1 },
+        await keyspace.update(
+          args[1]!,
+          (_, expiresAtMs = 0) => (expiresAtMs === 0 ? { result: 0 } : { restamp: 0, result: 1 }),
+          session.writes,
         ),
       );
     },
@@ -70,9 +72,9 @@ export const lifetimeCommands: readonly Command[] = [
     usage: `key ${name === 'setex' ? 'seconds' : 'milliseconds'} value`,
     summary: `The same as SET with ${name === 'setex' ? 'EX' : 'PX'}`,
     since: name === 'setex' ? '2.0.0' : '2.6.0',
-    async handler({ args, reply, keyspace }) {
+    async handler({ args, reply, keyspace, session }) {
       const unit = { ms: name === 'setex' ? 1_000 : 1, absolute: false } as const;
-      await keyspace.put(args[1]!, args[3]!, laterTimeOf(args[2]!, unit, name, Date.now()));
+      await keyspace.put(args[1]!, args[3]!, laterTimeOf(args[2]!, unit, name, Date.now()), session.writes);
       reply.simple('OK');
     },
   })),
@@ -100,12 +102,15 @@ function until<T>(expiresAtMs: number, nowMs: number, result: T): Change<T> {
   return expiresAtMs <= nowMs ? { remove: true, result } : { restamp: expiresAtMs, result };
 }
 
-async function expire({ args, reply, keyspace, command }: Call, unit: Unit): Promise<void> {
+async function expire({ args, reply, keyspace, command, session }: Call, unit: Unit): Promise<void> {
   const may = conditionOf(args);
   const nowMs = Date.now();
   const expiresAtMs = timeOf(args[2]!, unit, command.name, nowMs);
-  const done = await keyspace.update(args[1]!, (_, current) =>
-    current !== undefined && may(expiresAtMs, current) ? until(expiresAtMs, nowMs, 1) : { result: 0 },
+  const done = await keyspace.update(
+    args[1]!,
+    (_, current) =>
+      current !== undefined && may(expiresAtMs, current) ? until(expiresAtMs, nowMs, 1) : { result: 0 },
+    session.writes,
   );
   reply.integer(done);
 }
@@ -132,19 +137,23 @@ function conditionOf(args: readonly Buffer[]): (wanted: number, current: number)
   };
 }
 
-async function getex({ args, reply, keyspace, command }: Call): Promise<void> {
+async function getex({ args, reply, keyspace, command, session }: Call): Promise<void> {
   const lifetime = readGetexOptions(args);
   if (lifetime === undefined) {
     bulkOrNull(reply, await keyspace.get(args[1]!));
     return;
   }
-  const value = await keyspace.update(args[1]!, (before, current): Change<Uint8Array | undefined> => {
-    if (before === undefined) return { result: before };
-    if (typeof lifetime === 'string')
-      return current === 0 ? { result: before } : { restamp: 0, result: before };
-    const nowMs = Date.now();
-    // Only now, as Redis does: without a value a wrong time is no error.
-    return until(laterTimeOf(lifetime.number, lifetime.unit, command.name, nowMs), nowMs, before);
-  });
+  const value = await keyspace.update(
+    args[1]!,
+    (before, current): Change<Uint8Array | undefined> => {
+      if (before === undefined) return { result: before };
+      if (typeof lifetime === 'string')
+        return current === 0 ? { result: before } : { restamp: 0, result: before };
+      const nowMs = Date.now();
+      // Only now, as Redis does: without a value a wrong time is no error.
+      return until(laterTimeOf(lifetime.number, lifetime.unit, command.name, nowMs), nowMs, before);
+    },
+    session.writes,
+  );
   bulkOrNull(reply, value);
 }

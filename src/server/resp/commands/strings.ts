@@ -44,9 +44,12 @@ export const stringCommands: readonly Command[] = [
     usage: 'key value',
     summary: 'Sets the value if there is none: 1, else 0',
     since: '1.0.0',
-    async handler({ args, reply, keyspace }) {
-      const done = await keyspace.update(args[1]!, (before) =>
-        before === undefined ? { write: args[2]!, expiresAtMs: undefined, result: 1 } : { result: 0 },
+    async handler({ args, reply, keyspace, session }) {
+      const done = await keyspace.update(
+        args[1]!,
+        (before) =>
+          before === undefined ? { write: args[2]!, expiresAtMs: undefined, result: 1 } : { result: 0 },
+        session.writes,
       );
       reply.integer(done);
     },
@@ -60,12 +63,16 @@ export const stringCommands: readonly Command[] = [
     usage: 'key value',
     summary: 'Sets the value and returns the one before',
     since: '1.0.0',
-    async handler({ args, reply, keyspace }) {
-      const before = await keyspace.update(args[1]!, (result) => ({
-        write: args[2]!,
-        expiresAtMs: undefined,
-        result,
-      }));
+    async handler({ args, reply, keyspace, session }) {
+      const before = await keyspace.update(
+        args[1]!,
+        (result) => ({
+          write: args[2]!,
+          expiresAtMs: undefined,
+          result,
+        }),
+        session.writes,
+      );
       bulkOrNull(reply, before);
     },
   },
@@ -78,11 +85,13 @@ export const stringCommands: readonly Command[] = [
     usage: 'key',
     summary: 'Returns the value and deletes it',
     since: '6.2.0',
-    async handler({ args, reply, keyspace }) {
+    async handler({ args, reply, keyspace, session }) {
       bulkOrNull(
         reply,
-        await keyspace.update(args[1]!, (before) =>
-          before === undefined ? { result: before } : { remove: true, result: before },
+        await keyspace.update(
+          args[1]!,
+          (before) => (before === undefined ? { result: before } : { remove: true, result: before }),
+          session.writes,
         ),
       );
     },
@@ -113,13 +122,15 @@ export const stringCommands: readonly Command[] = [
     summary: 'Sets the values',
     since: '1.0.1',
     note: 'Not atomic: where a part of it fails, the error says so and the rest stands.',
-    async handler({ args, reply, keyspace, command }) {
+    async handler({ args, reply, keyspace, command, session }) {
       if (args.length % 2 === 0) throw new ReplyError(wrongArity(command.name));
       // Of a key that comes twice the last value counts.
       const pairs = new Map<string, [key: Buffer, value: Buffer]>();
       for (let i = 1; i < args.length; i += 2)
         pairs.set(args[i]!.toString('latin1'), [args[i]!, args[i + 1]!]);
-      await Promise.all([...pairs.values()].map(([key, value]) => keyspace.put(key, value, undefined)));
+      await Promise.all(
+        [...pairs.values()].map(([key, value]) => keyspace.put(key, value, undefined, session.writes)),
+      );
       reply.simple('OK');
     },
   },
@@ -167,12 +178,16 @@ export const stringCommands: readonly Command[] = [
     usage: 'key value',
     summary: 'Appends to the value; its new length',
     since: '2.0.0',
-    async handler({ args, reply, keyspace, server }) {
-      const length = await keyspace.update(args[1]!, (before = EMPTY, expiresAtMs) => {
-        const write = Buffer.concat([before, args[2]!]);
-        checkLength(write.length, server.options.valueBytes);
-        return { write, expiresAtMs, result: write.length };
-      });
+    async handler({ args, reply, keyspace, server, session }) {
+      const length = await keyspace.update(
+        args[1]!,
+        (before = EMPTY, expiresAtMs) => {
+          const write = Buffer.concat([before, args[2]!]);
+          checkLength(write.length, server.options.valueBytes);
+          return { write, expiresAtMs, result: write.length };
+        },
+        session.writes,
+      );
       reply.integer(length);
     },
   },
@@ -198,7 +213,7 @@ export function checkLength(bytes: number, most: number): void {
   if (bytes > most) throw new ReplyError('ERR string exceeds maximum allowed size (proto-max-bulk-len)');
 }
 
-async function set({ args, reply, keyspace, command }: Call): Promise<void> {
+async function set({ args, reply, keyspace, command, session }: Call): Promise<void> {
   const [, key, value] = args as [Buffer, Buffer, Buffer];
   const { exists, get, lifetime } = readSetOptions(args);
   const expiresAtMs =
@@ -207,15 +222,19 @@ async function set({ args, reply, keyspace, command }: Call): Promise<void> {
       : undefined;
   const keep = lifetime === 'keepttl';
   if (exists === undefined && !get && !keep) {
-    await keyspace.put(key, value, expiresAtMs);
+    await keyspace.put(key, value, expiresAtMs, session.writes);
     reply.simple('OK');
     return;
   }
-  const { before, done } = await keyspace.update(key, (before, current) => {
-    const may = exists === undefined || exists === (before !== undefined);
-    if (!may) return { result: { before, done: false } };
-    return { write: value, expiresAtMs: keep ? current : expiresAtMs, result: { before, done: true } };
-  });
+  const { before, done } = await keyspace.update(
+    key,
+    (before, current) => {
+      const may = exists === undefined || exists === (before !== undefined);
+      if (!may) return { result: { before, done: false } };
+      return { write: value, expiresAtMs: keep ? current : expiresAtMs, result: { before, done: true } };
+    },
+    session.writes,
+  );
   if (get) bulkOrNull(reply, before);
   else if (done) reply.simple('OK');
   else reply.null();
@@ -239,17 +258,21 @@ function offset(bytes: Buffer): number {
   return numberOf(bytes, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
 }
 
-async function setRange({ args, reply, keyspace, server }: Call): Promise<void> {
+async function setRange({ args, reply, keyspace, server, session }: Call): Promise<void> {
   const part = args[3]!;
   const start = offset(args[2]!);
   if (start < 0) throw new ReplyError(OUT_OF_RANGE);
-  const length = await keyspace.update(args[1]!, (before = EMPTY, expiresAtMs) => {
-    if (part.length === 0) return { result: before.length };
-    checkLength(start + part.length, server.options.valueBytes);
-    const write = Buffer.alloc(Math.max(before.length, start + part.length));
-    write.set(before);
-    write.set(part, start);
-    return { write, expiresAtMs, result: write.length };
-  });
+  const length = await keyspace.update(
+    args[1]!,
+    (before = EMPTY, expiresAtMs) => {
+      if (part.length === 0) return { result: before.length };
+      checkLength(start + part.length, server.options.valueBytes);
+      const write = Buffer.alloc(Math.max(before.length, start + part.length));
+      write.set(before);
+      write.set(part, start);
+      return { write, expiresAtMs, result: write.length };
+    },
+    session.writes,
+  );
   reply.integer(length);
 }
