@@ -8,7 +8,7 @@ import type { Row, SummaryLine } from '../report/schema.js';
 import { atLeast, atMost, ratio } from '../report/summary.js';
 import { DEFAULT_QUORUM, NEEDS_DISK, QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
-import { openStep, PROCESS_SECONDS } from '../suite/load-steps.js';
+import { openStep, startSeconds, type Window } from '../suite/load-steps.js';
 
 interface Setting {
   readonly work: WorkName;
@@ -52,10 +52,9 @@ export default defineExperiment({
       'Leave it on. Where a node must be back soon and nobody waits for requests, foregroundP99Ms off makes the work faster; where requests matter more than how long a change takes, set it lower.',
   },
   parameters: {
-    quick: { rounds: 1, roundsByName: 1, keys: QUICK_KEYS, perSecond: 3_000, warmupSeconds: 0.3, seconds: 2 },
+    quick: { rounds: 1, keys: QUICK_KEYS, perSecond: 3_000, warmupSeconds: 0.3, seconds: 2 },
     default: {
-      rounds: 1,
-      roundsByName: 5,
+      rounds: 3,
       keys: QUICK_KEYS,
       perSecond: 3_000,
       warmupSeconds: 0.2,
@@ -63,18 +62,15 @@ export default defineExperiment({
     },
     full: {
       rounds: 5,
-      roundsByName: 5,
       keys: WORKLOAD.keys,
       perSecond: 3_000,
       warmupSeconds: 2,
       seconds: 60,
     },
   },
-  seconds: ({ rounds, warmupSeconds, seconds }) =>
-    rounds * SETTINGS.length * caseSeconds(warmupSeconds, seconds),
-  async run({ rounds, roundsByName, keys, perSecond, warmupSeconds, seconds }, context) {
-    const { engine, seed, only } = context.options;
-    const wanted = only.includes('background') ? roundsByName : rounds;
+  seconds: ({ rounds, ...window }) => rounds * SETTINGS.length * caseSeconds(window),
+  async run({ rounds, keys, perSecond, warmupSeconds, seconds }, context) {
+    const { engine, seed } = context.options;
     const onDisk = engine === 'lmdb';
     if (!onDisk) context.skip('repair', NEEDS_DISK);
     const results = SETTINGS.filter(({ work }) => onDisk || work !== 'repair').map((setting) => ({
@@ -93,7 +89,7 @@ export default defineExperiment({
       maxVnodes: ROOM,
       allowFaults: true,
     } as const;
-    for (let round = 0; round < wanted; round++) {
+    for (const round of context.rounds(rounds)) {
       for (const { setting, parts } of interleaved(results, round)) {
         const { work, admission } = setting;
         const directory = context.scratch(work);
@@ -107,7 +103,7 @@ export default defineExperiment({
           kind: 'module',
           url: new URL('../background/background-case.js', import.meta.url).href,
           input,
-          seconds: caseSeconds(warmupSeconds, seconds),
+          seconds: caseSeconds({ keys, warmupSeconds, seconds }),
         });
         parts.push(...((report?.output ?? []) as readonly PartReport[]));
       }
@@ -146,8 +142,8 @@ export default defineExperiment({
   figures: (rows) => (rows.length === 0 ? [] : [tailFigure(rows), speedFigure(rows)]),
 });
 
-function caseSeconds(warmupSeconds: number, seconds: number): number {
-  return PROCESS_SECONDS + warmupSeconds + seconds + 0.5;
+function caseSeconds({ keys, warmupSeconds, seconds }: Window & { readonly keys: number }): number {
+  return startSeconds(keys) + warmupSeconds + seconds + 0.5;
 }
 
 function summaryOf(rows: readonly Row[]): SummaryLine[] {

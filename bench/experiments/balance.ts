@@ -4,7 +4,7 @@ import { balance, IMBALANCE_THRESHOLD, sum } from '../measure/statistics.js';
 import type { Distribution } from '../measure/workload.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
-import { DEFAULT_QUORUM, QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
+import { DEFAULT_QUORUM, FEWER_KEYS, QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
 import { caseSeconds, openStep } from '../suite/load-steps.js';
 
@@ -49,7 +49,7 @@ export default defineExperiment({
       threshold: IMBALANCE_THRESHOLD,
     },
     default: {
-      keys: WORKLOAD.keys,
+      keys: FEWER_KEYS,
       nodes: 8,
       variants: VARIANTS.map(({ name }) => name),
       ratesPerSecond: [125, 500, 2_000, 8_000],
@@ -67,8 +67,8 @@ export default defineExperiment({
       threshold: IMBALANCE_THRESHOLD,
     },
   },
-  seconds: ({ variants, ratesPerSecond, ...window }) =>
-    variants.length * caseSeconds(ratesPerSecond.length, window),
+  seconds: ({ keys, variants, ratesPerSecond, ...window }) =>
+    variants.length * caseSeconds(keys, ratesPerSecond.length, window),
   async run({ nodes, variants, ratesPerSecond, threshold, keys, ...window }, context) {
     const { engine, seed } = context.options;
     const rows: Row[] = [];

@@ -6,7 +6,7 @@ import { interleaved } from '../measure/statistics.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row, SummaryLine } from '../report/schema.js';
 import { atMost, ratio } from '../report/summary.js';
-import { DEFAULT_QUORUM, QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
+import { DEFAULT_QUORUM, FEWER_KEYS, QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
 import { caseSeconds, openStep } from '../suite/load-steps.js';
 
@@ -40,16 +40,16 @@ export default defineExperiment({
   },
   parameters: {
     quick: { rounds: 1, perSecond: 4_000, warmupSeconds: 0.1, seconds: 0.2, keys: QUICK_KEYS },
-    default: { rounds: 3, perSecond: 6_000, warmupSeconds: 0.3, seconds: 1.2, keys: WORKLOAD.keys },
+    default: { rounds: 3, perSecond: 6_000, warmupSeconds: 0.3, seconds: 1.2, keys: FEWER_KEYS },
     full: { rounds: 5, perSecond: 6_000, warmupSeconds: 2, seconds: 70, keys: WORKLOAD.keys },
   },
-  seconds: ({ rounds, ...window }) => rounds * WAYS.length * caseSeconds(1, window),
+  seconds: ({ rounds, keys, ...window }) => rounds * WAYS.length * caseSeconds(keys, 1, window),
   async run({ rounds, perSecond, keys, ...window }, context) {
     const { engine, seed } = context.options;
     const step: OpenStep = openStep(perSecond, window);
     const results = WAYS.map((way) => ({ way, reports: [] as StepReport[] }));
     const base = { ...DEFAULT_QUORUM, durability: 'buffered', engine } as const;
-    for (let round = 0; round < rounds; round++) {
+    for (const round of context.rounds(rounds)) {
       for (const { way, reports } of interleaved(results, round)) {
         const report = await context.runCase(`${way.name}, round ${round + 1}`, {
           kind: 'steps',

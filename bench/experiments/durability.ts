@@ -9,6 +9,7 @@ import {
   DEFAULT_QUORUM,
   DURABILITIES,
   NEEDS_DISK,
+  FEWER_KEYS,
   QUICK_KEYS,
   supportsDurability,
   WORKLOAD,
@@ -74,7 +75,7 @@ export default defineExperiment<Parameters>({
       seconds: 1.2,
       closedSeconds: 0.4,
       bins: 10,
-      keys: WORKLOAD.keys,
+      keys: FEWER_KEYS,
       kills: 10,
     },
     full: {
@@ -89,11 +90,11 @@ export default defineExperiment<Parameters>({
       kills: 200,
     },
   },
-  seconds: ({ rounds, inFlight, ratesPerSecond, peakPerSecond, kills, closedSeconds, ...window }) =>
-    (peakPerSecond === null ? caseSeconds(1, window) : 0) +
+  seconds: ({ rounds, keys, inFlight, ratesPerSecond, peakPerSecond, kills, closedSeconds, ...window }) =>
+    (peakPerSecond === null ? caseSeconds(keys, 1, window) : 0) +
     DURABILITIES.length *
       (rounds *
-        (caseSeconds(ratesPerSecond.length + 1, window) +
+        (caseSeconds(keys, ratesPerSecond.length + 1, window) +
           inFlight.length * (window.warmupSeconds + closedSeconds)) +
         (kills === 0 ? 0 : (kills + 1) * KILL_SECONDS)),
   async run(parameters, context) {
@@ -102,10 +103,11 @@ export default defineExperiment<Parameters>({
       if (!supported) context.skip(level, NEEDS_DISK);
       return supported;
     });
+    const risks = await measureRisks(parameters, context, levels);
     const peak = parameters.peakPerSecond ?? (await durablePeak(parameters, context, levels.at(-1)!));
     const steps = stepsOf(parameters, peak);
     const results = levels.map((level) => ({ level, reports: steps.map((): StepReport[] => []) }));
-    for (let round = 0; round < parameters.rounds; round++) {
+    for (const round of context.rounds(parameters.rounds)) {
       for (const { level, reports } of interleaved(results, round)) {
         const report = await runLevel(parameters, context, level, steps, round);
         report?.steps.forEach((step, index) => reports[index]?.push(step));
@@ -114,7 +116,6 @@ export default defineExperiment<Parameters>({
     const rows = results.flatMap(({ level, reports }) =>
       steps.flatMap((step, index) => levelRows(context, level, step, reports[index]!, peak)),
     );
-    const risks = await measureRisks(parameters, context, levels);
     return { rows: [...rows, ...risks], summary: goals(rows, risks) };
   },
   findings,

@@ -43,7 +43,7 @@ export default defineExperiment<Parameters>({
   seconds: (parameters) => parameters.rounds * DOORS.length * caseSeconds(parameters),
   async run(parameters, context) {
     const results = DOORS.map((door) => ({ door, rounds: [] as (readonly HttpReport[])[] }));
-    for (let round = 0; round < parameters.rounds; round++) {
+    for (const round of context.rounds(parameters.rounds)) {
       for (const { door, rounds } of interleaved(results, round)) {
         const input: HttpInput = { ...parameters, door };
         const report = await context.runCase(`${door}, round ${round + 1}`, {

@@ -68,8 +68,8 @@ export default defineExperiment<Parameters>({
       seconds: 120,
     },
   },
-  seconds: ({ day, ratesPerSecond, ...window }) =>
-    (day === null ? 0 : caseSeconds(1, day)) + caseSeconds(ratesPerSecond.length, window),
+  seconds: ({ keys, day, ratesPerSecond, ...window }) =>
+    (day === null ? 0 : caseSeconds(keys, 1, day)) + caseSeconds(keys, ratesPerSecond.length, window),
   async run({ keys, ratesPerSecond, ...parameters }, context) {
     const { engine, seed, sla } = context.options;
     const system = { ...DEFAULT_QUORUM, durability: 'buffered', engine } as const;

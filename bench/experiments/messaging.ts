@@ -9,7 +9,7 @@ import { EMPTY_ROW, rowsOf, subjectOf, TRUSTED_P999_SAMPLES } from '../report/ro
 import type { Row } from '../report/schema.js';
 import { atLeast, ratio } from '../report/summary.js';
 import { defineExperiment, type ExperimentContext } from '../suite/experiment.js';
-import { PROCESS_SECONDS } from '../suite/load-steps.js';
+import { startSeconds } from '../suite/load-steps.js';
 
 interface Parameters {
   readonly rounds: number;
@@ -77,7 +77,7 @@ export default defineExperiment<Parameters>({
     const points = pointsOf(parameters);
     const results = TRANSPORTS.map((transport) => ({ transport, rounds: [] as RoundTripsReport[][] }));
     const direct = parameters.bytes.map((): StepReport[] => []);
-    for (let round = 0; round < parameters.rounds; round++) {
+    for (const round of context.rounds(parameters.rounds)) {
       for (const { transport, rounds } of interleaved(results, round)) {
         const input: RoundTripsInput = { ...parameters, transport, points };
         const report = await context.runCase(`${transport}, round ${round + 1}`, {
@@ -176,7 +176,7 @@ function caseSeconds(parameters: Parameters): number {
 }
 
 function directSeconds({ bytes, warmupSeconds, seconds }: Parameters): number {
-  return bytes.length * (PROCESS_SECONDS / 2 + warmupSeconds + seconds);
+  return bytes.length * (startSeconds(KEYS) + warmupSeconds + seconds);
 }
 
 function rowOf(

@@ -41,7 +41,7 @@ export default defineExperiment({
       [...peers(parameters, true), ...ringletContestants(parameters, engine)],
       context,
     );
-    for (let round = 0; round < parameters.rounds; round++) {
+    for (const round of context.rounds(parameters.rounds)) {
       for (const contestant of interleaved(contestants, round)) await collector.run(contestant, round);
       if (round > 0) continue;
       // Redis' peak is known after its first round; the offered rates then stay for all rounds.

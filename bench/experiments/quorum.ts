@@ -72,8 +72,8 @@ export default defineExperiment({
       delayMs: 1,
     },
   },
-  seconds: ({ rounds, quorums, staleSeconds, ...window }) =>
-    quorums.length * (rounds * (caseSeconds(1, window) - 0.5) + staleSeconds + REQUESTS_SECONDS),
+  seconds: ({ rounds, quorums, keys, staleSeconds, ...window }) =>
+    quorums.length * (rounds * caseSeconds(keys, 1, window) + staleSeconds + REQUESTS_SECONDS),
   async run({ rounds, quorums, perSecond, keys, staleSeconds, delayMs, ...window }, context) {
     const { engine, seed } = context.options;
     const chosen = QUORUMS.filter((quorum) => quorums.includes(nameOf(quorum)));
@@ -81,7 +81,19 @@ export default defineExperiment({
     const results = chosen.map((quorum) => ({ quorum, reports: [] as StepReport[] }));
     const system = (quorum: Quorum, directory: string) =>
       ({ system: 'ringlet', ...quorum, durability: 'buffered', engine, directory }) as const;
-    for (let round = 0; round < rounds; round++) {
+    const consistency: Row[] = [];
+    for (const quorum of chosen) {
+      const input: QuorumInput = { ...quorum, seconds: staleSeconds, delayMs, seed };
+      const report = await context.runCase(`${nameOf(quorum)}: staleness and availability`, {
+        kind: 'module',
+        url: new URL('../quorum/quorum-case.js', import.meta.url).href,
+        input,
+        seconds: staleSeconds + REQUESTS_SECONDS,
+      });
+      const output = (report?.output ?? null) as QuorumReport | null;
+      if (output !== null) consistency.push(consistencyRow(quorum, output));
+    }
+    for (const round of context.rounds(rounds)) {
       for (const { quorum, reports } of interleaved(results, round)) {
         const report = await context.runCase(`${nameOf(quorum)}, round ${round + 1}`, {
           kind: 'steps',
@@ -92,24 +104,13 @@ export default defineExperiment({
         reports.push(...(report?.steps ?? []));
       }
     }
-    const rows: Row[] = results.flatMap(({ quorum, reports }) =>
+    const rows = results.flatMap(({ quorum, reports }) =>
       rowsOf(subjectOf(system(quorum, ''), 'lww bucket'), step, reports).map((row) => ({
         ...row,
         quorum: nameOf(quorum),
       })),
     );
-    for (const quorum of chosen) {
-      const input: QuorumInput = { ...quorum, seconds: staleSeconds, delayMs, seed };
-      const report = await context.runCase(`${nameOf(quorum)}: staleness and availability`, {
-        kind: 'module',
-        url: new URL('../quorum/quorum-case.js', import.meta.url).href,
-        input,
-        seconds: staleSeconds + REQUESTS_SECONDS,
-      });
-      const output = (report?.output ?? null) as QuorumReport | null;
-      if (output !== null) rows.push(consistencyRow(quorum, output));
-    }
-    return { rows };
+    return { rows: [...rows, ...consistency] };
   },
   findings(rows) {
     return rows.filter(isConsistency).map((row) => {

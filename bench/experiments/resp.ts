@@ -12,8 +12,6 @@ import { defineExperiment } from '../suite/experiment.js';
 
 interface Parameters {
   readonly rounds: number;
-  /** When the experiment is named. */
-  readonly roundsByName: number;
   readonly connections: number;
   readonly valueBytes: number;
   readonly keys: number;
@@ -42,13 +40,13 @@ export default defineExperiment<Parameters>({
       'Sent one by one, requests cost mostly the kernel’s sockets, and the two are near each other. Sent together, what counts is the work per request: a SET crosses to the virtual node that owns the key and back. From the same program the library or a handle has no socket at all.',
   },
   parameters: {
-    quick: { rounds: 1, roundsByName: 1, ...GIVEN, requests: { 16: 60_000, 1: 8_000 }, roundSeconds: 6 },
-    default: { rounds: 1, roundsByName: 3, ...GIVEN, requests: { 16: 120_000, 1: 12_000 }, roundSeconds: 8 },
-    full: { rounds: 7, roundsByName: 7, ...GIVEN, requests: { 16: 1_000_000, 1: 150_000 }, roundSeconds: 60 },
+    quick: { rounds: 1, ...GIVEN, requests: { 16: 60_000, 1: 8_000 }, roundSeconds: 6 },
+    default: { rounds: 3, ...GIVEN, requests: { 16: 120_000, 1: 12_000 }, roundSeconds: 8 },
+    full: { rounds: 7, ...GIVEN, requests: { 16: 1_000_000, 1: 150_000 }, roundSeconds: 60 },
   },
   seconds: ({ rounds, roundSeconds }) => rounds * roundSeconds,
   async run(parameters, context) {
-    const { engine, only } = context.options;
+    const { engine } = context.options;
     const missing = await redisBenchmarkProblem();
     if (missing !== null) {
       context.skip('GET and SET by the Redis protocol', missing);
@@ -57,8 +55,7 @@ export default defineExperiment<Parameters>({
     const noRedis = await redisProblem();
     if (noRedis !== null) context.skip('redis', noRedis);
     const rounds: (readonly RespReport[])[] = [];
-    const wanted = only.includes('resp') ? parameters.roundsByName : parameters.rounds;
-    for (let round = 0; round < wanted; round++) {
+    for (const round of context.rounds(parameters.rounds)) {
       await using redis =
         noRedis === null
           ? await RedisServer.start({

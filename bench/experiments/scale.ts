@@ -6,7 +6,7 @@ import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
 import { DEFAULT_QUORUM } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
-import { PROCESS_SECONDS } from '../suite/load-steps.js';
+import { startSeconds } from '../suite/load-steps.js';
 import type { RingletSpec } from '../targets/ringlet.js';
 
 interface Parameters {
@@ -39,7 +39,6 @@ const AXES: Readonly<Record<Dimension, { readonly title: string; readonly axis: 
   },
   keys: { title: 'number of keys', axis: { label: 'keys', scale: 'log' } },
 };
-const FILL_PER_SECOND = 60_000;
 const FILL_BYTES_PER_SECOND = 60e6;
 
 export default defineExperiment<Parameters>({
@@ -89,7 +88,7 @@ export default defineExperiment<Parameters>({
   async run(parameters, context) {
     const { engine, seed } = context.options;
     const results = pointsOf(parameters).map((point) => ({ point, reports: [[], []] as StepReport[][] }));
-    for (let round = 0; round < parameters.rounds; round++) {
+    for (const round of context.rounds(parameters.rounds)) {
       for (const { point, reports } of interleaved(results, round)) {
         const { keys, valueBytes } = settingsOf(point);
         const report = await context.runCase(
@@ -184,8 +183,8 @@ function stepsOf(
 
 function pointSeconds({ warmupSeconds, seconds }: Parameters, point: Point): number {
   const { keys, valueBytes } = settingsOf(point);
-  const fill = Math.max(keys / FILL_PER_SECOND, (keys * valueBytes) / FILL_BYTES_PER_SECOND);
-  return PROCESS_SECONDS / 2 + fill + 2 * (warmupSeconds + seconds + 0.5);
+  const start = Math.max(startSeconds(keys), (keys * valueBytes) / FILL_BYTES_PER_SECOND);
+  return start + 2 * (warmupSeconds + seconds + 0.5);
 }
 
 function dimensionFigure(dimension: Dimension, rows: readonly Row[]): Figure {

@@ -1,7 +1,7 @@
 import type { Mix, MixedStep, StepReport } from '../cases/case.js';
 import { linesBy, tableOf, type Figure } from '../figures/figure.js';
 import { shortNumber, timeText } from '../figures/ticks.js';
-import { interleaved } from '../measure/statistics.js';
+import { interleaved, sum } from '../measure/statistics.js';
 import type { Distribution } from '../measure/workload.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
@@ -49,7 +49,7 @@ export default defineExperiment({
     shows:
       'YCSB is the benchmark that most key-value stores quote: A is half reads and half updates, B 95 % reads, C reads only, D 95 % reads of what was inserted last, F half reads and half read-modify-write (a get and then a put). E scans ranges in key order, which a hash ring has not.',
     measured:
-      'A closed loop of one calling thread with 32 operations in flight, records of 1,000 bytes, keys by YCSB’s scrambled zipfian distribution with the constant 0.99 (D: the latest), buffered writes; with one copy and with three, in turns.',
+      'A closed loop of one calling thread with 32 operations in flight, records of 1,000 bytes, keys by YCSB’s scrambled zipfian distribution with the constant 0.99 (D: the latest), buffered writes; with one copy and with three, in turns. A, B, C and F follow each other on one store, D has one of its own.',
     paper: null,
     follows:
       'Compare with published figures only by shape: they come from clusters, over networks. Within this store: the share of writes decides, and three copies cost what a write costs three times.',
@@ -83,14 +83,19 @@ export default defineExperiment({
       seconds: 20,
     },
   },
-  seconds: ({ rounds, workloads, replicas, ...window }) =>
-    rounds * replicas.length * workloads.length * (caseSeconds(1, window) - 0.5),
+  seconds: ({ rounds, replicas, workloads, keys, ...window }) =>
+    rounds *
+    replicas.length *
+    sum(groupsOf(workloads).map(({ members }) => caseSeconds(keys, members.length, window))),
   async run({ rounds, workloads, replicas, inFlight, keys, ...window }, context) {
     const { engine, seed } = context.options;
-    const chosen = WORKLOADS.filter(({ name }) => (workloads as readonly string[]).includes(name));
     const quorums = QUORUMS.filter(({ n }) => replicas.includes(n));
-    const results = quorums.flatMap((quorum) =>
-      chosen.map((workload) => ({ quorum, workload, reports: [] as StepReport[] })),
+    const cases = quorums.flatMap((quorum) =>
+      groupsOf(workloads).map(({ distribution, members }) => ({
+        quorum,
+        distribution,
+        results: members.map((workload) => ({ quorum, workload, reports: [] as StepReport[] })),
+      })),
     );
     const stepOf = ({ mix }: YcsbWorkload): MixedStep => ({
       kind: 'mixed',
@@ -99,39 +104,41 @@ export default defineExperiment({
       callers: 1,
       ...window,
     });
-    for (let round = 0; round < rounds; round++) {
-      for (const { quorum, workload, reports } of interleaved(results, round)) {
-        const { name, distribution } = workload;
-        const report = await context.runCase(`${name} with N=${quorum.n}, round ${round + 1}`, {
+    for (const round of context.rounds(rounds)) {
+      for (const { quorum, distribution, results } of interleaved(cases, round)) {
+        const names = results.map(({ workload }) => workload.name).join(', ');
+        const report = await context.runCase(`${names} with N=${quorum.n}, round ${round + 1}`, {
           kind: 'steps',
           system: {
             ...DEFAULT_QUORUM,
             ...quorum,
             durability: 'buffered',
             engine,
-            directory: context.scratch(name),
+            directory: context.scratch('ringlet'),
           },
           workload: { keys, valueBytes: RECORD_BYTES, seed: seed + round, distribution },
-          steps: [stepOf(workload)],
+          steps: results.map(({ workload }) => stepOf(workload)),
         });
-        reports.push(...(report?.steps ?? []));
+        report?.steps.forEach((step, index) => results[index]?.reports.push(step));
       }
     }
     return {
-      rows: results.flatMap(({ quorum, workload, reports }) => {
-        const system = {
-          ...DEFAULT_QUORUM,
-          ...quorum,
-          durability: 'buffered',
-          engine,
-          directory: '',
-        } as const;
-        const { name, what } = workload;
-        return rowsOf(subjectOf(system, `YCSB ${name}: ${what}`), stepOf(workload), reports).map((row) => ({
-          ...row,
-          workload: name,
-        }));
-      }),
+      rows: cases
+        .flatMap(({ results }) => results)
+        .flatMap(({ quorum, workload, reports }) => {
+          const system = {
+            ...DEFAULT_QUORUM,
+            ...quorum,
+            durability: 'buffered',
+            engine,
+            directory: '',
+          } as const;
+          const { name, what } = workload;
+          return rowsOf(subjectOf(system, `YCSB ${name}: ${what}`), stepOf(workload), reports).map((row) => ({
+            ...row,
+            workload: name,
+          }));
+        }),
     };
   },
   findings: (rows) =>
@@ -144,6 +151,18 @@ export default defineExperiment({
     }),
   figures: (rows) => (rows.length === 0 ? [] : [rateFigure(rows), tailFigure(rows)]),
 });
+
+/** Workloads with the same distribution of keys run in one process, one after the other, as YCSB itself does it. */
+function groupsOf(names: readonly string[]): {
+  readonly distribution: Distribution;
+  readonly members: readonly YcsbWorkload[];
+}[] {
+  const chosen = WORKLOADS.filter(({ name }) => names.includes(name));
+  return [...new Set(chosen.map(({ distribution }) => distribution))].map((distribution) => ({
+    distribution,
+    members: chosen.filter((workload) => workload.distribution === distribution),
+  }));
+}
 
 function totalsOf(
   rows: readonly Row[],

@@ -136,13 +136,7 @@ export function ringletContestants(
     ringlet(1, 'durable', engine, [sustained.put1, sustained.put64]),
   ];
   if (!parameters.allLevels) return required;
-  const puts = [short.put1, short.put64];
-  return [
-    ...required,
-    ringlet(1, 'committed', engine, puts),
-    ringlet(3, 'committed', engine, puts),
-    ringlet(3, 'durable', engine, puts),
-  ];
+  return [...required, ringlet(1, 'committed', engine, [short.put1, short.put64])];
 }
 
 export function ringlet(

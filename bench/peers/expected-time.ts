@@ -3,10 +3,12 @@ import { redisOpenLoop, ringletThreads } from './thread-contestants.js';
 import { expectedMemorySeconds } from './memory.js';
 import type { PeersParameters } from './parameters.js';
 import { stepSeconds } from '../cases/case.js';
+import { WORKLOAD } from '../suite/defaults.js';
+import { startSeconds } from '../suite/load-steps.js';
 import { sum } from '../measure/statistics.js';
 
-/** Starting a process, opening its system, and filling it. */
-const PROCESS_SECONDS = 0.8;
+/** Starting a process, opening another system than ours, and filling it. */
+const PEER_SECONDS = 1.2;
 const CALLERS_START_SECONDS = 0.4;
 /** Rates do not change the length. */
 const RATES = { getsPerSecond: 1, putsPerSecond: 1 };
@@ -21,6 +23,10 @@ export function expectedPeersSeconds(parameters: PeersParameters): number {
   const steps = contestants.flatMap((contestant) => contestant.steps.map(({ step }) => step));
   const threads = steps.filter((step) => step.callers !== 'main').length;
   const round =
-    contestants.length * PROCESS_SECONDS + threads * CALLERS_START_SECONDS + sum(steps.map(stepSeconds));
+    sum(
+      contestants.map(({ id }) => (id.startsWith('ringlet') ? startSeconds(WORKLOAD.keys) : PEER_SECONDS)),
+    ) +
+    threads * CALLERS_START_SECONDS +
+    sum(steps.map(stepSeconds));
   return parameters.rounds * round + expectedMemorySeconds(parameters.records);
 }

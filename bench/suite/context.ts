@@ -24,13 +24,23 @@ export class SuiteContext implements ExperimentContext {
   readonly #name: string;
   readonly #clock: SuiteClock;
   readonly #progress: Progress;
+  /** Seconds of the budget that are left when its share is used up. */
+  readonly #untilLeft: number;
   #scratchCount = 0;
 
-  constructor(name: string, options: SuiteOptions, clock: SuiteClock, progress: Progress) {
+  /** @param shareSeconds what is meant for it of the time that is left now */
+  constructor(
+    name: string,
+    options: SuiteOptions,
+    clock: SuiteClock,
+    progress: Progress,
+    shareSeconds: number,
+  ) {
     this.#name = name;
     this.options = options;
     this.#clock = clock;
     this.#progress = progress;
+    this.#untilLeft = clock.secondsLeft() - shareSeconds;
   }
 
   get signal(): AbortSignal {
@@ -67,6 +77,18 @@ export class SuiteContext implements ExperimentContext {
       return this.#note('failed', label, error instanceof Error ? error.message : String(error), partial);
     } finally {
       this.#progress.advance(seconds);
+    }
+  }
+
+  *rounds(wanted: number): Generator<number> {
+    for (let round = 0; round < wanted; round++) {
+      const before = this.#clock.secondsLeft();
+      yield round;
+      const left = this.#clock.secondsLeft();
+      if (round + 1 === wanted || this.signal.aborted || left - (before - left) >= this.#untilLeft) continue;
+      const what = round + 2 === wanted ? `round ${wanted}` : `rounds ${round + 2} to ${wanted}`;
+      this.#note('missing', what, 'out of time');
+      return;
     }
   }
 

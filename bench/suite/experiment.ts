@@ -28,6 +28,11 @@ export interface ExperimentContext {
   runCase(label: string, spec: ChildSpec): Promise<ChildReport | null>;
   /** Runs work in this process under the same rules. */
   runHere<T>(label: string, seconds: number, work: () => Promise<T>): Promise<T | null>;
+  /**
+   * The numbers of the rounds that there is time for: the first in any case, more of them as long as one that
+   * takes as long as the last fits into this experiment's share of the run. What is left out is in the notes.
+   */
+  rounds(wanted: number): Iterable<number>;
   skip(what: string, why: string): void;
 }
 

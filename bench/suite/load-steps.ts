@@ -9,8 +9,10 @@ export interface Window {
 
 /** Starting and stopping the calling threads of a step. */
 const STEP_OVERHEAD_SECONDS = 0.5;
-/** Starting a process, opening a store, and filling it with as many keys as usual. */
-export const PROCESS_SECONDS = 1;
+/** Starting a process and opening a store. */
+const PROCESS_SECONDS = 1.2;
+/** Filling it: by threads whose code is not compiled yet. */
+const FILLED_PER_SECOND = 50_000;
 
 /** Half gets, half puts from one calling thread at Poisson times, unless said otherwise. */
 export function openStep(perSecond: number, window: Window, more: Partial<OpenStep> = {}): OpenStep {
@@ -27,8 +29,14 @@ export function openStep(perSecond: number, window: Window, more: Partial<OpenSt
   };
 }
 
-export function caseSeconds(steps: number, { warmupSeconds, seconds }: Window): number {
-  return PROCESS_SECONDS + steps * (warmupSeconds + seconds + STEP_OVERHEAD_SECONDS);
+/** A fresh process with a store that holds so many keys; more for large values. */
+export function startSeconds(keys: number): number {
+  return PROCESS_SECONDS + keys / FILLED_PER_SECOND;
+}
+
+/** A fresh process and so many steps. */
+export function caseSeconds(keys: number, steps: number, { warmupSeconds, seconds }: Window): number {
+  return startSeconds(keys) + steps * (warmupSeconds + seconds + STEP_OVERHEAD_SECONDS);
 }
 
 export interface BinSummary {

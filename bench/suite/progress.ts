@@ -4,11 +4,14 @@ import { Presets, SingleBar } from 'cli-progress';
 export class Progress {
   readonly #bar: SingleBar | null;
   readonly #plannedSeconds: number;
+  readonly #budgetLeft: () => number;
   readonly #beganMs = performance.now();
   #doneSeconds = 0;
 
-  constructor(plannedSeconds: number) {
+  /** @param budgetLeft seconds that the run may still take */
+  constructor(plannedSeconds: number, budgetLeft: () => number) {
     this.#plannedSeconds = plannedSeconds;
+    this.#budgetLeft = budgetLeft;
     this.#bar = process.stderr.isTTY
       ? new SingleBar(
           {
@@ -35,6 +38,11 @@ export class Progress {
     this.#doneSeconds += seconds;
   }
 
+  /** An experiment is done, with all of its rounds or without: so much of the plan is left. */
+  remains(seconds: number): void {
+    this.#doneSeconds = this.#plannedSeconds - seconds;
+  }
+
   /** Prints under the bar without tearing it. */
   print(text: string): void {
     if (this.#bar !== null) process.stderr.write('\r\u001B[K');
@@ -48,8 +56,9 @@ export class Progress {
   /** Planned time that is left, stretched as the time so far was. */
   #secondsLeft(): number {
     const left = Math.max(0, this.#plannedSeconds - this.#doneSeconds);
-    if (this.#doneSeconds < 5) return left;
-    return (left * (performance.now() - this.#beganMs)) / 1_000 / this.#doneSeconds;
+    const stretched =
+      this.#doneSeconds < 5 ? left : (left * (performance.now() - this.#beganMs)) / 1_000 / this.#doneSeconds;
+    return Math.min(stretched, this.#budgetLeft());
   }
 }
 

@@ -34,7 +34,8 @@ export async function runSuite(
   };
   const scratch = join(options.outDirectory, 'scratch');
   const planned = experiments.map((experiment) => ({ experiment, plan: experiment.plan(options.mode) }));
-  const progress = new Progress(planned.reduce((total, { plan }) => total + plan.seconds, 0));
+  let plannedSeconds = planned.reduce((total, { plan }) => total + plan.seconds, 0);
+  const progress = new Progress(plannedSeconds, clock.secondsLeft);
   const finished: Record<string, ExperimentResult> = {};
   const machine = await describeMachine(scratch);
   const commit = await describeCommit();
@@ -57,9 +58,13 @@ export async function runSuite(
   });
   try {
     for (const { experiment, plan } of planned) {
-      const context = new SuiteContext(experiment.name, options, clock, progress);
+      // Its part of what is left: on a slow machine each has fewer rounds, instead of some having none.
+      const shareSeconds = (clock.secondsLeft() * plan.seconds) / plannedSeconds;
+      const context = new SuiteContext(experiment.name, options, clock, progress, shareSeconds);
       const result = await runExperiment({ experiment, plan }, context);
       finished[experiment.name] = result;
+      plannedSeconds -= plan.seconds;
+      progress.remains(plannedSeconds);
       progress.print(experimentText(experiment.name, result));
       await writeResults(options.outDirectory, resultsNow());
     }
