@@ -133,7 +133,8 @@ export class Pipeline {
     if (this.backing !== undefined && since !== 0 && elapsed(since, nowMs) >= this.options.flushMs) {
       this.backing.journal.write();
     }
-    if (this.hurried) {
+    // Not while a sync is under way: a write to the page that it writes would wait for its end.
+    if (this.hurried && this.backing!.journal.canSync) {
       this.backing!.journal.write();
       this.backing!.journal.sync();
     }

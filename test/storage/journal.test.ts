@@ -50,6 +50,9 @@ describe('levels', () => {
     world.pipeline.hasten(world.buffer.lastSequence);
     world.end();
     expect(world.pipeline.nextMs(world.nowMs)).toBeGreaterThan(world.nowMs);
+    // And is not even written meanwhile: that would wait for the disk.
+    world.begin();
+    expect(world.positions()).toEqual({ written: 2, synced: 0 });
     world.later.runAll();
     expect(world.positions()).toEqual({ written: 2, synced: 2 });
     expect(world.pipeline.nextMs(world.nowMs)).toBe(world.nowMs);
