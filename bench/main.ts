@@ -30,6 +30,7 @@ interface Flags {
   readonly only: readonly string[];
   readonly out?: string;
   readonly list: boolean;
+  readonly json: boolean;
   readonly seed: number;
   readonly engine: SuiteOptions['engine'];
 }
@@ -44,6 +45,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--sla <sla>', 'find the highest rate that keeps it', sla, parseSla(DEFAULT_SLA))
     .option('--report <dir>', 'draw the report of an earlier run again, and stop')
     .option('--list', 'name the experiments and what they ask', false)
+    .option('--json', 'one JSON object when it is done; progress and tables go to stderr', false)
     .option('--seed <number>', 'of keys, values and arrival times', wholeNumber, DEFAULT_SEED)
     .addOption(
       new Option('--engine <engine>', "Ringlet's engine").choices(['lmdb', 'memory']).default('lmdb'),
@@ -62,13 +64,15 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function run(flags: Flags): Promise<number> {
   const all = await loadExperiments();
   if (flags.list) {
-    for (const experiment of all) {
-      const length = duration(experiment.plan('default').seconds).padStart(12);
-      process.stdout.write(`${experiment.name.padEnd(12)} ${length}  ${experiment.question}\n`);
-    }
+    if (flags.json) printJson(all.map(listed));
+    else
+      for (const experiment of all) {
+        const length = duration(experiment.plan('default').seconds).padStart(12);
+        process.stdout.write(`${experiment.name.padEnd(12)} ${length}  ${experiment.question}\n`);
+      }
     return 0;
   }
-  if (flags.report !== undefined) return await drawAgain(resolve(flags.report), all);
+  if (flags.report !== undefined) return await drawAgain(resolve(flags.report), all, flags.json);
   const mode: Mode = flags.quick ? 'quick' : flags.full ? 'full' : 'default';
   const outDirectory = resolve(flags.out ?? join('bench-results', timestamp()));
   const { only, seed, engine, sla } = flags;
@@ -88,12 +92,21 @@ async function run(flags: Flags): Promise<number> {
     process.stderr.write(`error: ${(error as Error).message}\n`);
     return 2;
   }
-  const results = await runSuite(experiments, options, interruptSignal());
+  const results = await runSuite(
+    experiments,
+    options,
+    interruptSignal(),
+    flags.json ? process.stderr : process.stdout,
+  );
   await writeReport(outDirectory, results, experiments);
-  return conclude(results, outDirectory);
+  return conclude(results, outDirectory, flags.json);
 }
 
-async function drawAgain(directory: string, experiments: readonly Experiment[]): Promise<number> {
+async function drawAgain(
+  directory: string,
+  experiments: readonly Experiment[],
+  json: boolean,
+): Promise<number> {
   const results = JSON.parse(await readFile(join(directory, 'results.json'), 'utf8')) as Results;
   const faults = checkResults(results);
   if (faults.length > 0) {
@@ -101,21 +114,50 @@ async function drawAgain(directory: string, experiments: readonly Experiment[]):
     return 2;
   }
   await writeReport(directory, results, experiments);
-  process.stdout.write(`${join(directory, 'report.html')}\n`);
+  if (json) printJson(conclusion(results, directory));
+  else process.stdout.write(`${join(directory, 'report.html')}\n`);
   return 0;
 }
 
 /** Exit code: 0, 1 after a failure, 130 after Ctrl-C. */
-function conclude(results: Results, outDirectory: string): number {
+function conclude(results: Results, outDirectory: string, json: boolean): number {
   const notes = Object.values(results.experiments).flatMap((experiment) => experiment.notes);
   const missing = notes.filter((note) => note.kind === 'missing');
   const failed = notes.filter((note) => note.kind === 'failed');
-  const report = join(outDirectory, 'report.html');
-  process.stdout.write(`\n${report} and results.json after ${duration(results.seconds)}\n`);
-  if (missing.length > 0) process.stdout.write(`not measured:\n${missing.map(noteText).join('\n')}\n`);
-  if (failed.length > 0) process.stdout.write(`failed:\n${failed.map(noteText).join('\n')}\n`);
+  if (json) {
+    printJson(conclusion(results, outDirectory));
+  } else {
+    const report = join(outDirectory, 'report.html');
+    process.stdout.write(`\n${report} and results.json after ${duration(results.seconds)}\n`);
+    if (missing.length > 0) process.stdout.write(`not measured:\n${missing.map(noteText).join('\n')}\n`);
+    if (failed.length > 0) process.stdout.write(`failed:\n${failed.map(noteText).join('\n')}\n`);
+  }
   if (failed.length > 0) return 1;
   return results.complete ? 0 : 130;
+}
+
+/** What a program wants to know of a run; the rows are in results.json. */
+function conclusion({ seconds, complete, experiments }: Results, outDirectory: string): object {
+  return {
+    report: join(outDirectory, 'report.html'),
+    results: join(outDirectory, 'results.json'),
+    seconds,
+    complete,
+    experiments: Object.fromEntries(
+      Object.entries(experiments).map(([name, { question, summary, notes }]) => [
+        name,
+        { question, summary, notes },
+      ]),
+    ),
+  };
+}
+
+function listed({ name, question, plan }: Experiment): object {
+  return { name, question, seconds: plan('default').seconds };
+}
+
+function printJson(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
 /** The first Ctrl-C keeps what there is; the second ends at once. */

@@ -5,13 +5,22 @@ export class Progress {
   readonly #bar: SingleBar | null;
   readonly #plannedSeconds: number;
   readonly #budgetLeft: () => number;
+  readonly #results: NodeJS.WritableStream;
   readonly #beganMs = performance.now();
   #doneSeconds = 0;
 
-  /** @param budgetLeft seconds that the run may still take */
-  constructor(plannedSeconds: number, budgetLeft: () => number) {
+  /**
+   * @param budgetLeft seconds that the run may still take
+   * @param results where finished experiments are printed
+   */
+  constructor(
+    plannedSeconds: number,
+    budgetLeft: () => number,
+    results: NodeJS.WritableStream = process.stdout,
+  ) {
     this.#plannedSeconds = plannedSeconds;
     this.#budgetLeft = budgetLeft;
+    this.#results = results;
     this.#bar = process.stderr.isTTY
       ? new SingleBar(
           {
@@ -46,7 +55,7 @@ export class Progress {
   /** Prints under the bar without tearing it. */
   print(text: string): void {
     if (this.#bar !== null) process.stderr.write('\r\u001B[K');
-    process.stdout.write(`${text}\n`);
+    this.#results.write(`${text}\n`);
   }
 
   stop(): void {

@@ -19,11 +19,14 @@ interface Planned {
 /**
  * Runs experiments one after the other and writes results.json after each, so that an interrupted
  * run leaves what it has.
+ *
+ * @param tables where each experiment is shown once it is done
  */
 export async function runSuite(
   experiments: readonly Experiment[],
   options: SuiteOptions,
   signal: AbortSignal,
+  tables: NodeJS.WritableStream = process.stdout,
 ): Promise<Results> {
   const startedAt = new Date();
   const beganMs = performance.now();
@@ -35,7 +38,7 @@ export async function runSuite(
   const scratch = join(options.outDirectory, 'scratch');
   const planned = experiments.map((experiment) => ({ experiment, plan: experiment.plan(options.mode) }));
   let plannedSeconds = planned.reduce((total, { plan }) => total + plan.seconds, 0);
-  const progress = new Progress(plannedSeconds, clock.secondsLeft);
+  const progress = new Progress(plannedSeconds, clock.secondsLeft, tables);
   const finished: Record<string, ExperimentResult> = {};
   const machine = await describeMachine(scratch);
   const commit = await describeCommit();

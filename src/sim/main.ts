@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { describe, describeFailure } from './report.js';
+import { describe, describeFailure, summary } from './report.js';
 import { run, type Verdict } from './run.js';
 
 interface Flags {
@@ -8,6 +8,7 @@ interface Flags {
   readonly minutes: number;
   readonly faults: number;
   readonly trace?: true;
+  readonly json?: true;
 }
 
 const NOTES = `
@@ -29,6 +30,7 @@ export function main(argv: readonly string[]): number {
     .option('--minutes <M>', 'simulated minutes of the safety phase', positive, 10)
     .option('--faults <N>', 'faults per simulated minute, on average', positive, 1)
     .option('--trace', 'print the run as a transcript')
+    .option('--json', 'one JSON object in the end; a transcript goes to stderr')
     .addHelpText('after', NOTES)
     .exitOverride();
   try {
@@ -49,21 +51,24 @@ function simulate(flags: Flags): number {
       seed,
       minutes: flags.minutes,
       faultsPerMinute: flags.faults,
-      trace: flags.trace && ((line) => console.log(line)),
+      trace: flags.trace && (flags.json ? console.error : console.log),
       onMinute: process.stderr.isTTY && !flags.trace ? (minute) => progress(seed, minute, flags) : undefined,
     });
     verdicts.push(verdict);
     if (verdict.violations.length > 0) {
       const faults = flags.faults === 1 ? '' : ` --faults ${flags.faults}`;
       const replay = `npm run sim -- --seed ${seed} --minutes ${flags.minutes}${faults} --trace`;
-      console.log(describe(verdicts, performance.now() - startedMs));
-      console.log(describeFailure(verdict, replay));
+      const wallMs = performance.now() - startedMs;
+      if (flags.json) console.log(JSON.stringify(summary(verdicts, wallMs, replay)));
+      else console.log(`${describe(verdicts, wallMs)}\n${describeFailure(verdict, replay)}`);
       return 1;
     }
-    if (from !== to) console.log(`seed ${seed}: no violation, ${verdict.operations} operations`);
+    if (from !== to && !flags.json)
+      console.log(`seed ${seed}: no violation, ${verdict.operations} operations`);
   }
-  console.log(describe(verdicts, performance.now() - startedMs));
-  console.log('no violation');
+  const wallMs = performance.now() - startedMs;
+  if (flags.json) console.log(JSON.stringify(summary(verdicts, wallMs, undefined)));
+  else console.log(`${describe(verdicts, wallMs)}\nno violation`);
   return 0;
 }
 

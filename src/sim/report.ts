@@ -20,6 +20,28 @@ export function describe(verdicts: readonly Verdict[], wallMs: number): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** The same for programs. `replay` is the line that shows the violations again, if there are any. */
+export function summary(
+  verdicts: readonly Verdict[],
+  wallMs: number,
+  replay: string | undefined,
+): Record<string, unknown> {
+  const sum = (of: (verdict: Verdict) => number): number =>
+    verdicts.reduce((total, verdict) => total + of(verdict), 0);
+  const { cells } = together(verdicts);
+  return {
+    seeds: verdicts.map(({ seed }) => seed),
+    simulatedMs: sum(({ simulatedMs }) => simulatedMs),
+    wallMs: Math.round(wallMs),
+    operations: sum(({ operations }) => operations),
+    outcomes: Object.fromEntries(sums(verdicts.map(({ outcomes }) => outcomes))),
+    faults: Object.fromEntries(sums(verdicts.map(({ faults }) => faults))),
+    coverage: Object.fromEntries([...cells].map(([fault, row]) => [fault, Object.fromEntries(row)])),
+    violations: verdicts.flatMap(({ seed, violations }) => violations.map((text) => ({ seed, text }))),
+    replay: replay ?? null,
+  };
+}
+
 function heading(verdicts: readonly Verdict[], wallMs: number): string[] {
   const operations = verdicts.reduce((sum, verdict) => sum + verdict.operations, 0);
   const simulatedMs = verdicts.reduce((sum, verdict) => sum + verdict.simulatedMs, 0);
@@ -47,12 +69,14 @@ function together(verdicts: readonly Verdict[]): Coverage {
   return all;
 }
 
+function sums(maps: readonly ReadonlyMap<string, number>[]): (readonly [name: string, count: number])[] {
+  const all = new Map<string, number>();
+  for (const map of maps) for (const [name, count] of map) all.set(name, (all.get(name) ?? 0) + count);
+  return [...all].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 function tally(maps: readonly ReadonlyMap<string, number>[]): string[] {
-  const sums = new Map<string, number>();
-  for (const map of maps) for (const [name, count] of map) sums.set(name, (sums.get(name) ?? 0) + count);
-  return [...sums]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, count]) => `  ${name.padEnd(28)}${count}`);
+  return sums(maps).map(([name, count]) => `  ${name.padEnd(28)}${count}`);
 }
 
 /** Fault × state of the protocols: how often a look found both; `.` is never. */

@@ -49,7 +49,7 @@ test('an error that is not ours is one line without a stack', () => {
 });
 
 test('every command shows how it is used and has output for programs', () => {
-  // The benchmark and the simulator are programs of their own: tool-command.test.ts.
+  // The benchmark and the simulator are programs of their own: json.test.ts.
   const own = buildProgram().commands.filter((command) => !['bench', 'sim'].includes(command.name()));
   const all = own.flatMap((command) =>
     command.commands.length === 0 ? [command] : [command, ...command.commands],
