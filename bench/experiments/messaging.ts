@@ -51,15 +51,15 @@ export default defineExperiment<Parameters>({
       bytes: [100, 4_096],
       inFlight: [1, 64],
       threads: [1],
-      warmupSeconds: 0.1,
-      seconds: 0.15,
+      warmupSeconds: 0.3,
+      seconds: 0.2,
     },
     default: {
       rounds: 3,
       bytes: [100, 4_096, 65_536],
       inFlight: [1, 64],
       threads: [1, 2, 4],
-      warmupSeconds: 0.2,
+      warmupSeconds: 0.5,
       seconds: 0.3,
     },
     full: {
