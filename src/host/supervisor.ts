@@ -71,6 +71,12 @@ export interface Caretaker {
 }
 
 /**
+ * Of each thread's heap, in three parts: what a request leaves behind lives briefly, and with V8's 48 MiB the
+ * garbage of four threads takes more memory than many a store's records.
+ */
+const YOUNG_MIB = 12;
+
+/**
  * Keeps one thread per virtual node: starts it, replaces it when it dies (only after it is gone,
  * on the same object buffer and data), terminates it when it hangs, stops it cooperatively.
  * Decides nothing about data.
@@ -120,9 +126,10 @@ export class Supervisor {
       idleTimeout: Infinity,
       atomics: 'disabled',
       recordTiming: false,
-      ...(internals.heapMiB === undefined
-        ? {}
-        : { resourceLimits: { maxOldGenerationSizeMb: internals.heapMiB } }),
+      resourceLimits: {
+        maxYoungGenerationSizeMb: YOUNG_MIB,
+        ...(internals.heapMiB === undefined ? {} : { maxOldGenerationSizeMb: internals.heapMiB }),
+      },
     });
     // A dead worker also rejects its task, which is where it is dealt with.
     this.pool.on('error', () => undefined);
