@@ -28,7 +28,8 @@ interface Style {
 }
 
 /** One SVG element. `suffix` keeps ids apart where a page holds a figure in two sizes. */
-export function drawFigure(figure: Figure, size: Size, suffix = ''): string {
+export function drawFigure(given: Figure, size: Size, suffix = ''): string {
+  const figure = { ...given, y: widened(given) };
   const { document } = parseHTML('<!doctype html><html><body></body></html>');
   const styles = stylesOf(figure.series);
   const legend = drawLegend(
@@ -134,6 +135,21 @@ function xScales(figure: Figure, narrow: boolean, rotate: number): Pick<Plot.Plo
   return {
     fx: { ...categories, axis: 'bottom' },
     x: { type: 'band', axis: null, domain: figure.series.map(({ name }) => name), padding: 0 },
+  };
+}
+
+/** The limits of the y axis, moved where a value or its range is outside: a slow machine's figures are drawn too. */
+function widened({ y, series }: Figure): Axis {
+  const points = series.flatMap((one) => one.points.filter((point) => isDrawable(y, point)));
+  const values = points.flatMap((point) => [point.y, point.low ?? point.y, point.high ?? point.y]);
+  const shown = y.scale === 'linear' ? values : values.filter((value) => value > 0);
+  if (shown.length === 0) return y;
+  const least = Math.min(...shown);
+  const start = y.scale === 'linear' ? least : 10 ** Math.floor(Math.log10(least));
+  return {
+    ...y,
+    ...(y.from === undefined ? {} : { from: Math.min(y.from, start) }),
+    ...(y.to === undefined ? {} : { to: Math.max(y.to, ...shown) }),
   };
 }
 

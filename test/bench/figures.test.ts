@@ -72,6 +72,25 @@ test('grouped bars name each category once and keep their order', () => {
   expect(svg.match(/<rect/g)).toHaveLength(6);
 });
 
+test('a bar below the limits of the axis moves them, and stays above the names', () => {
+  const bars = (y: number, low = y): string =>
+    drawFigure(
+      {
+        ...LINES,
+        x: { label: 'system', scale: 'category' },
+        y: { label: 'puts/s', scale: 'log', from: 1_000, to: 100_000 },
+        series: [{ name: 'a', kind: 'bars', points: [{ x: 'slow', y, low, high: y }] }],
+        references: [],
+      },
+      WIDE,
+    );
+  expect(bars(5_000)).not.toContain('>100<');
+  expect(bars(400)).toContain('>100<');
+  // A negative height would hang from the axis.
+  expect(bars(5_000, 90)).toContain('>10<');
+  expect(bars(200_000)).toContain('>1M<');
+});
+
 test('a file of its own has its colours for light and dark', () => {
   const svg = standaloneSvg(LINES);
   expect(svg).toContain('prefers-color-scheme:dark');
