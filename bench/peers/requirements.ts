@@ -85,7 +85,10 @@ function lagLines(row: Row | undefined): SummaryLine[] {
   const reports = ((row?.['lag'] ?? []) as readonly (LagReport | null)[]).filter((report) => report !== null);
   if (row === undefined || reports.length === 0) return [];
   const allowance = LAG_WINDOW_SECONDS * (row.opsPerSecond ?? 0);
-  return (['journalRecords', 'engineRecords'] as const).map((stage) => {
+  const stages = reports.every(({ wholeTeeth }) => wholeTeeth)
+    ? (['journalRecords', 'engineRecords'] as const)
+    : (['journalRecords'] as const);
+  return stages.map((stage) => {
     const worst = reports.reduce((one, other) => (excess(other, stage) > excess(one, stage) ? other : one));
     const name = `lag of ${stage === 'journalRecords' ? 'journal' : 'engine'}, N=${row.n} ${row.durability} puts`;
     return atMost(name, worst.afterWarmup[stage] * LAG_FACTOR + allowance, worst.atEnd[stage], 'records');

@@ -126,19 +126,29 @@ test('requirements are judged against the peer of the same run, and are open wit
 });
 
 test('a rate that only fills the journal is not met: lag must not grow', () => {
-  const lag = (end: number): object[] => [
+  const lag = (end: number, wholeTeeth: boolean): object[] => [
     {
       afterWarmup: { journalRecords: 1_000, engineRecords: 1_000 },
-      atEnd: { journalRecords: end, engineRecords: 0 },
+      atEnd: { journalRecords: end, engineRecords: end },
+      wholeTeeth,
     },
   ];
-  const judged = (end: number): boolean | null => {
-    const row = measuredRow('ringlet-n1-durable/put64', { opsPerSecond: 10_000, n: 1, lag: lag(end) });
-    const found = requirements([row], null, null).find(({ line }) => line.startsWith('lag of journal'));
+  const judged = (end: number, stage: string, wholeTeeth = true): boolean | null => {
+    const row = measuredRow('ringlet-n1-durable/put64', {
+      opsPerSecond: 10_000,
+      n: 1,
+      lag: lag(end, wholeTeeth),
+    });
+    const found = requirements([row], null, null).find(({ line }) => line.startsWith(`lag of ${stage}`));
     return found?.met ?? null;
   };
-  expect(judged(1_000)).toBe(true);
-  expect(judged(50_000)).toBe(false);
+  for (const stage of ['journal', 'engine']) {
+    expect(judged(1_000, stage)).toBe(true);
+    expect(judged(50_000, stage)).toBe(false);
+  }
+  // A window shorter than a tooth of the engine's lag does not judge it.
+  expect(judged(50_000, 'engine', false)).toBe(null);
+  expect(judged(50_000, 'journal', false)).toBe(false);
 });
 
 test('scaling is measured against the CPU loop of the same run', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { lagOf } from '../../bench/measure/lag.js';
+import { compareHalves, lagOf } from '../../bench/measure/lag.js';
 import { Random } from '../../bench/measure/random.js';
 import { balance, interleaved, median, relativeSpread } from '../../bench/measure/statistics.js';
 import { Workload } from '../../bench/measure/workload.js';
@@ -39,6 +39,21 @@ test('no load at all is balanced', () => {
 test('lag is what is appended and not yet written, or not yet in the engine', () => {
   const vnode = { appendedRecords: 100, writtenRecords: 90, engineRecords: 60 } as VnodeStats;
   expect(lagOf({ vnodes: [vnode, vnode] })).toEqual({ journalRecords: 20, engineRecords: 80 });
+});
+
+test('the lag of the engine is compared by its peaks, where it rose and fell in both halves', () => {
+  const report = (engine: readonly number[]) =>
+    compareHalves(
+      engine.map((engineRecords, i) => ({ atMs: i * 50, lag: { journalRecords: i, engineRecords } })),
+    );
+  expect(report([])).toBeNull();
+  expect(report([0, 50, 100, 10, 60, 90, 20, 70])).toEqual({
+    afterWarmup: { journalRecords: 1.5, engineRecords: 100 },
+    atEnd: { journalRecords: 5.5, engineRecords: 90 },
+    wholeTeeth: true,
+  });
+  expect(report([0, 10, 20, 30, 40, 50, 60, 70])?.wholeTeeth).toBe(false);
+  expect(report([0, 50, 100, 10, 20, 30, 40, 50])?.wholeTeeth).toBe(false);
 });
 
 test('random numbers are uniform and repeat with their seed', () => {
