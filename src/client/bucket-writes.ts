@@ -27,6 +27,11 @@ const NO_CONTEXT: Clock<never> = [];
 const PRESENT = { code: IF_PRESENT, context: undefined };
 const encoder = new TextEncoder();
 
+/** Of a server that takes requests off sockets: see {@link Connection.submitTogether}. */
+export interface ServedPutOptions extends PutOptions {
+  readonly together?: boolean;
+}
+
 /** `total` is the sum after an increment, else 0. */
 export type WriteResult = PutResult & { readonly total: number };
 /** What a put task needs besides policy and time. */
@@ -57,7 +62,7 @@ export class BucketWrites {
     value: Value,
     contentType: string,
     by: number,
-    options: PutOptions,
+    options: ServedPutOptions,
   ): Promise<WriteResult> {
     try {
       const { connection } = this;
@@ -94,10 +99,14 @@ export class BucketWrites {
     wanted: Wanted,
     definition: BucketDefinition,
     timeoutMs: number,
-    options: PutOptions,
+    options: ServedPutOptions,
   ): Promise<WriteResult> {
     const { connection } = this;
-    const policy = policyOf(definition, connection.view, options);
+    const { w, durability, strict } = options;
+    const policy =
+      w === undefined && durability === undefined && strict === undefined
+        ? this.bucket.policy!
+        : policyOf(definition, connection.view, options);
     const startedMs = connection.clock.nowMs();
     const timeline: TimelineEvent[] | undefined = options.timeline === true ? [] : undefined;
     const { signal } = options;
@@ -140,7 +149,7 @@ export class BucketWrites {
       // Before it is sent: a refusal at once must find the listener to take it away again.
       if (signal !== undefined) onAbort(signal, abort);
       try {
-        slot = connection.submit(task);
+        slot = options.together === true ? connection.submitTogether(task) : connection.submit(task);
       } catch (error) {
         if (signal !== undefined) offAbort(signal, abort);
         throw error;

@@ -156,11 +156,13 @@ export class Connection {
    * The same for a request among many that come off sockets: it leaves once everything is read that
    * is readable now. To wake a virtual node costs about as much as the request itself.
    */
-  submitTogether(task: Task): void {
-    this.machine.submit(task, task.startedMs);
-    if (this.together) return;
-    this.together = true;
-    setImmediate(this.flushTogether);
+  submitTogether(task: Task): number {
+    const slot = this.machine.submit(task, task.startedMs);
+    if (!this.together) {
+      this.together = true;
+      setImmediate(this.flushTogether);
+    }
+    return slot;
   }
   private together = false;
   private readonly flushTogether = (): void => {

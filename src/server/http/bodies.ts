@@ -27,13 +27,13 @@ export class Bodies {
     const parts: Buffer[] = [];
     let bytes = 0;
     let held = 0;
-    const end = (error: Error | null, body?: Buffer): void => {
+    const fail = (error: Error): void => {
       payload.removeAllListeners('data').removeAllListeners('end').removeAllListeners('error');
-      done(error, body);
+      done(error);
     };
     payload.on('data', (part: Buffer) => {
       bytes += part.length;
-      if (bytes > limit) return end(tooLarge(bytes, limit));
+      if (bytes > limit) return fail(tooLarge(bytes, limit));
       parts.push(part);
       if (bytes <= LIMITS.httpSmallBody) return;
       if (held === 0) {
@@ -43,11 +43,11 @@ export class Bodies {
       }
       this.#heldBytes += bytes - held;
       held = bytes;
-      if (this.#heldBytes > this.#mostBytes) end(overloaded(this.#mostBytes));
+      if (this.#heldBytes > this.#mostBytes) fail(overloaded(this.#mostBytes));
     });
-    payload.on('end', () => end(null, parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes)));
+    payload.on('end', () => done(null, parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes)));
     payload.on('error', (cause) =>
-      end(new RingletError('ABORTED', 'the client went away within the body', {}, { cause })),
+      fail(new RingletError('ABORTED', 'the client went away within the body', {}, { cause })),
     );
   };
 }

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
+import { onAbort } from '../../client/signals.js';
 
 const signals = new WeakMap<Socket, AbortSignal>();
 
@@ -16,6 +17,8 @@ export function disconnectSignal(request: FastifyRequest): AbortSignal {
   setMaxListeners(0, controller.signal);
   if (socket.destroyed) controller.abort();
   else socket.once('close', () => controller.abort());
+  // Of our own, for ever: or the signal's listener would come and go with each request.
+  onAbort(controller.signal, () => undefined);
   signals.set(socket, controller.signal);
   return controller.signal;
 }

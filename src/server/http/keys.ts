@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RingletError } from '../../base/errors.js';
 import type { Bucket, GetOptions, Key, PutOptions, PutResult, Store } from '../../client/api.js';
+import type { ServedPutOptions } from '../../client/bucket-writes.js';
 import { answer } from './answer.js';
 import { keyIn, KEY_ROUTE } from './address.js';
 import { deleteConditions, putConditions } from './conditions.js';
@@ -89,7 +90,7 @@ async function put(
   const result = await bucket.put(key, body ?? new Uint8Array(0), {
     ...writeOptions(query, request),
     ...conditions,
-    ...defined<Pick<PutOptions, 'ttlMs'>>({ ttlMs: query.ttlMs() }),
+    ...(query.empty ? undefined : defined<Pick<PutOptions, 'ttlMs'>>({ ttlMs: query.ttlMs() })),
     contentType: request.headers['content-type'] ?? 'application/octet-stream',
   });
   if (conditions === CREATED) {
@@ -134,13 +135,15 @@ function readOptions(query: Query, request: FastifyRequest): GetOptions {
   });
 }
 
+/** Writes of many connections leave together: to wake a virtual node costs as much as the write. */
 function writeOptions(
   query: Query,
   request: FastifyRequest,
-): Pick<PutOptions, 'w' | 'durability' | 'strict' | 'timeoutMs' | 'timeline' | 'signal'> {
+): Pick<ServedPutOptions, 'w' | 'durability' | 'strict' | 'timeoutMs' | 'timeline' | 'signal' | 'together'> {
   const signal = disconnectSignal(request);
-  if (query.empty) return { signal };
-  return defined<PutOptions>({
+  if (query.empty) return { signal, together: true };
+  return defined<ServedPutOptions>({
+    together: true,
     w: query.quorum('w'),
     durability: query.durability(),
     strict: query.optionalFlag('strict'),

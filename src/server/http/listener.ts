@@ -40,6 +40,13 @@ export interface HttpListener {
   close(graceMs: number): Promise<void>;
 }
 
+/**
+ * Each connection, with its newest response. Not a set of those that are in flight: it would be made anew
+ * every few dozen requests, and V8's young generation keeps what a table held that is dead and old. Every
+ * request would live until the next full collection, and be copied twice before.
+ */
+type Answers = Map<Socket, ServerResponse | undefined>;
+
 /** Binds or throws PORT_IN_USE (or IO, for an address that is not this machine's). */
 export async function bindHttp(
   at: HostPort,
@@ -47,7 +54,7 @@ export async function bindHttp(
   patience: Patience = PATIENCE,
 ): Promise<HttpListener> {
   let handler: RequestListener = answerStarting;
-  const inFlight = new Set<ServerResponse>();
+  const answers: Answers = new Map();
   let closing: Promise<void> | undefined;
   const options: ServerOptions = {
     headersTimeout: patience.headersMs,
@@ -56,22 +63,20 @@ export async function bindHttp(
     connectionsCheckingInterval: Math.ceil(patience.headersMs / 4),
     maxHeaderSize: LIMITS.httpHeaderBytes,
   };
-  const ended = function (this: ServerResponse): void {
-    inFlight.delete(this);
-    // A response whose headers went out before the drain began leaves an idle connection behind.
-    if (closing !== undefined) setImmediate(() => server.closeIdleConnections());
-  };
   const listener: RequestListener = (request, response) => {
-    inFlight.add(response);
-    response.on('close', ended);
-    if (closing !== undefined) response.setHeader('Connection', 'close');
+    answers.set(request.socket, response);
+    if (closing !== undefined) last(server, response);
     handler(request, response);
   };
   const server: Server =
     tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
   server.maxConnections = LIMITS.httpConnections;
+  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+    answers.set(socket, undefined);
+    socket.once('close', () => answers.delete(socket));
+  });
   await listen(server, at);
-  const watch = setInterval(watchReaders, patience.stalledMs / 4, inFlight, patience.stalledMs);
+  const watch = setInterval(watchReaders, patience.stalledMs / 4, answers, patience.stalledMs);
   watch.unref();
   server.once('close', () => clearInterval(watch));
   const { port } = server.address() as AddressInfo;
@@ -83,7 +88,7 @@ export async function bindHttp(
       handler = listener;
     },
     close(graceMs) {
-      closing ??= drain(server, inFlight, graceMs);
+      closing ??= drain(server, answers, graceMs);
       return closing;
     },
   };
@@ -126,9 +131,8 @@ const watched = new WeakSet<Socket>();
  * those that have: what is looked at now and then costs the requests nothing. Node counts the time
  * since the last byte that the client took.
  */
-function watchReaders(inFlight: ReadonlySet<ServerResponse>, stalledMs: number): void {
-  for (const { socket } of inFlight) {
-    if (socket === null) continue;
+function watchReaders(answers: Answers, stalledMs: number): void {
+  for (const socket of answers.keys()) {
     const waits = socket.writableLength > 0;
     if (waits === watched.has(socket)) continue;
     if (waits) watched.add(socket);
@@ -137,18 +141,24 @@ function watchReaders(inFlight: ReadonlySet<ServerResponse>, stalledMs: number):
   }
 }
 
-function drain(server: Server, inFlight: ReadonlySet<ServerResponse>, graceMs: number): Promise<void> {
+function drain(server: Server, answers: Answers, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const cutOff = setTimeout(() => server.closeAllConnections(), graceMs);
     server.close(() => {
       clearTimeout(cutOff);
       resolve();
     });
-    for (const response of inFlight) {
-      if (!response.headersSent) response.setHeader('Connection', 'close');
-    }
+    for (const response of answers.values())
+      if (response !== undefined && !response.writableFinished) last(server, response);
     server.closeIdleConnections();
   });
+}
+
+/** The connection of this response goes when it has ended. */
+function last(server: Server, response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('Connection', 'close');
+  // One whose headers are out already leaves an idle connection behind.
+  response.once('close', () => setImmediate(() => server.closeIdleConnections()));
 }
 
 const answerStarting: RequestListener = (_request, response) => {
