@@ -92,14 +92,14 @@ function afterIncrement(
   { actor, floor, time, expiryMs }: Maker,
 ): NextVersions | Refusal {
   const nowMs = expiryMs();
-  const plain = kind !== undefined && kind !== KIND_COUNTER;
+  // What is deleted or over is in nobody's way: the counter begins anew.
+  if (kind === KIND_PLAIN && liveValues(clock, nowMs).length > 0) return refuse(OUT_NOT_A_COUNTER);
   const outcome = increment(
     clock,
     actor,
     by,
     (subtotal) => textValue(String(subtotal), time()),
-    (value) =>
-      isOver(value, nowMs) ? 0 : plain ? undefined : Number(Buffer.from(value.bytes).toString('latin1')),
+    (value) => (isOver(value, nowMs) ? 0 : Number(Buffer.from(value.bytes).toString('latin1'))),
     floor,
   );
   if (!outcome.ok) return refuse(OUT_NOT_A_COUNTER, outcome.reason === 'overflow' ? 1 : 0, 0);

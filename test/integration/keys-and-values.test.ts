@@ -185,6 +185,22 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
     expect(text((await store.get('big')).value)).toBe(String(Number.MAX_SAFE_INTEGER));
   });
 
+  test('a counter begins anew where there was a value or a counter that is deleted', async () => {
+    const store = fresh();
+    await store.put('value', 'x');
+    await store.increment('counter', 5);
+    for (const key of ['value', 'counter', 'never-written']) {
+      const { context } = await store.get(key, { r: 'all' });
+      await store.delete(key, context === undefined ? {} : { context });
+      expect(await store.increment(key, 2)).toBe(2);
+      expect(await store.increment(key, 1)).toBe(3);
+      expect(text((await store.get(key, { r: 'all' })).value)).toBe('3');
+    }
+    await store.put('over', 'x', { ttlMs: 1 });
+    await expect.poll(async () => (await store.get('over')).found, { interval: 2 }).toBe(false);
+    expect(await store.increment('over', 4)).toBe(4);
+  });
+
   test('getMany and putMany answer in order, and one bad entry does not harm the others', async () => {
     const store = fresh();
     const keys = Array.from({ length: 1_000 }, (_, i) => `many-${i}`);
