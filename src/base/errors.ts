@@ -97,6 +97,15 @@ export class RingletError extends Error {
   }
 }
 
+/** Whatever somebody gave, for a message: never throws, never long. */
+export function shown(value: unknown): string {
+  try {
+    return String(value).slice(0, 80);
+  } catch {
+    return typeof value;
+  }
+}
+
 /** What crosses a thread or a socket: structured clone drops the fields of error classes. */
 export interface ErrorFields {
   readonly code: ErrorCode;

@@ -1,4 +1,4 @@
-import { RingletError } from '../base/errors.js';
+import { RingletError, shown } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import {
   IF_ABSENT,
@@ -12,6 +12,7 @@ import {
 } from '../messaging/frames.js';
 import { encodeContentType } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';
+import { checkFlag, checkMemory, checkRequest } from './arguments.js';
 import type { ContextLike, Key, PutOptions, PutResult, TimelineEvent, Value } from './api.js';
 import type { Connection } from './connection.js';
 import { VectorContext, vectorOf } from './context.js';
@@ -24,6 +25,10 @@ import { offAbort, onAbort } from './signals.js';
 import type { BucketDefinition } from './view.js';
 
 const NO_CONTEXT: Clock<never> = [];
+const TEXT = 'text/plain;charset=utf-8';
+const NO_TYPE = { code: 0, bytes: undefined };
+/** It goes into a header as it is. */
+const PRINTABLE = /^[\x20-\x7e]+$/;
 const PRESENT = { code: IF_PRESENT, context: undefined };
 const encoder = new TextEncoder();
 
@@ -60,17 +65,18 @@ export class BucketWrites {
     operation: number,
     key: Key,
     value: Value,
-    contentType: string,
     by: number,
     options: ServedPutOptions,
   ): Promise<WriteResult> {
     try {
       const { connection } = this;
       connection.assertOpen();
+      checkRequest(options);
+      checkFlag('ifAbsent', options.ifAbsent);
       const isPlainTouch = operation === OP_TOUCH && options.ifMatch === undefined;
       const condition = isPlainTouch ? PRESENT : conditionOf(options);
       checkLifetime(options);
-      const type = contentTypeOf(contentType);
+      const type = operation === OP_PUT ? contentTypeOf(value, options.contentType) : NO_TYPE;
       const wanted: Wanted = {
         operation,
         condition: condition.code,
@@ -85,6 +91,7 @@ export class BucketWrites {
       if (options.signal?.aborted === true) throw aborted(false);
       const definition = this.bucket.find();
       if (definition !== undefined) return this.submit(wanted, definition, timeoutMs, options);
+      policyOf(this.bucket.unmade, connection.view, options);
       return this.bucket.findOrCreate().then((created) => {
         connection.assertOpen();
         if (options.signal?.aborted === true) throw aborted(false);
@@ -169,6 +176,7 @@ export class BucketWrites {
     if (!(bytes instanceof Uint8Array)) {
       throw new RingletError('BAD_REQUEST', 'a value is a Uint8Array or a string', { type: typeof value });
     }
+    checkMemory('the value', bytes);
     const limit = this.connection.view.valueBytes;
     if (bytes.length > limit) {
       throw new RingletError(
@@ -184,8 +192,16 @@ export class BucketWrites {
   }
 }
 
-function contentTypeOf(contentType: string): { code: number; bytes: Uint8Array | undefined } {
-  if (contentType === '') return { code: 0, bytes: undefined };
+function contentTypeOf(
+  value: Value,
+  contentType = typeof value === 'string' ? TEXT : '',
+): { code: number; bytes: Uint8Array | undefined } {
+  if (contentType === '') return NO_TYPE;
+  if (typeof contentType !== 'string' || !PRINTABLE.test(contentType)) {
+    throw new RingletError('BAD_REQUEST', 'a content type is a string of printable ASCII characters', {
+      contentType: shown(contentType),
+    });
+  }
   const type = encodeContentType(contentType);
   const length = type.bytes?.length ?? 0;
   if (length > LIMITS.contentTypeBytes) {

@@ -1,4 +1,4 @@
-import { RingletError } from '../base/errors.js';
+import { RingletError, shown } from '../base/errors.js';
 import { OP_DELETE, OP_INCREMENT, OP_PUT, OP_TOUCH } from '../messaging/frames.js';
 import { memberCount } from '../ring/live-ring.js';
 import type {
@@ -26,6 +26,7 @@ import type {
   TouchOptions,
   Value,
 } from './api.js';
+import { checkList, checkObject, checkRequest } from './arguments.js';
 import { bounded } from './bounded.js';
 import { BucketWrites } from './bucket-writes.js';
 import type { Connection } from './connection.js';
@@ -38,7 +39,7 @@ import { aborted, locateKey } from './located.js';
 import { NamedBucket } from './named-bucket.js';
 import { checkLifetime, checkProperties, checkTtl, completed, policyOf, timeoutOf } from './policy.js';
 import { QuickRequests } from './quick-requests.js';
-import { scanBucket } from './scan.js';
+import { scanBucket, scanPlan } from './scan.js';
 import type { BucketDirectory } from './view.js';
 
 const NO_OPTIONS = {} as const;
@@ -77,11 +78,13 @@ export class ConnectedBucket implements Bucket {
 
   async get(key: Key, options: GetOptions = NO_OPTIONS): Promise<GetResult> {
     this.connection.assertUsable();
+    if (options !== NO_OPTIONS) checkRequest(options);
     const definition = this.named.find();
     if (definition === undefined) {
       this.connection.assertOpen();
       this.connection.router.locate(key);
       timeoutOf(options.timeoutMs);
+      policyOf(this.named.unmade, this.connection.view, options);
       if (options.signal?.aborted === true) throw aborted(false);
       // Yields like any other: whoever polls waits for somebody to create it.
       return this.gets.immediately({ found: false, siblings: [], degraded: false });
@@ -94,30 +97,31 @@ export class ConnectedBucket implements Bucket {
   }
 
   put(key: Key, value: Value, options: PutOptions = NO_OPTIONS): Promise<PutResult> {
-    const contentType = options.contentType ?? (typeof value === 'string' ? 'text/plain;charset=utf-8' : '');
-    return this.writes.write(OP_PUT, key, value, contentType, 0, options);
+    return this.writes.write(OP_PUT, key, value, 0, options);
   }
 
   delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<PutResult> {
-    return this.writes.write(OP_DELETE, key, NO_BYTES, '', 0, options);
+    return this.writes.write(OP_DELETE, key, NO_BYTES, 0, options);
   }
 
   async increment(key: Key, by = 1, options: IncrementOptions = NO_OPTIONS): Promise<number> {
     if (!Number.isSafeInteger(by)) {
-      throw new RingletError('BAD_REQUEST', 'an increment is a safe integer', { by: String(by) });
+      throw new RingletError('BAD_REQUEST', 'an increment is a safe integer', { by: shown(by) });
     }
-    return (await this.writes.write(OP_INCREMENT, key, NO_BYTES, '', by, options)).total;
+    return (await this.writes.write(OP_INCREMENT, key, NO_BYTES, by, options)).total;
   }
 
   async touch(key: Key, lifetime: Lifetime, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
-    if (typeof lifetime === 'object') {
+    checkObject('options', options);
+    if (typeof lifetime === 'object' && lifetime !== null) {
       return await this.restamp(key, { ...options, expiresAtMs: lifetime.expiresAtMs });
     }
     checkTtl(lifetime, 1);
     return await this.restamp(key, { ...options, ttlMs: lifetime });
   }
 
-  persist(key: Key, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
+  async persist(key: Key, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
+    checkObject('options', options);
     return this.restamp(key, { ...options, ttlMs: 0 });
   }
 
@@ -132,9 +136,12 @@ export class ConnectedBucket implements Bucket {
   ): Promise<Context | undefined> {
     this.connection.assertOpen();
     checkLifetime(options);
-    if (this.named.find() === undefined) return undefined;
+    if (this.named.find() === undefined) {
+      this.connection.router.locate(key);
+      return undefined;
+    }
     try {
-      return (await this.writes.write(OP_TOUCH, key, NO_BYTES, '', 0, options)).context;
+      return (await this.writes.write(OP_TOUCH, key, NO_BYTES, 0, options)).context;
     } catch (error) {
       if (error instanceof RingletError && error.code === 'CONDITION_FAILED') return undefined;
       throw error;
@@ -159,24 +166,31 @@ export class ConnectedBucket implements Bucket {
       connection: this.connection,
       get: (...request) => this.get(...request),
       put: (...request) => this.put(...request),
-      remove: (absent, how) => this.writes.write(OP_DELETE, absent, NO_BYTES, '', 0, how),
+      remove: (absent, how) => this.writes.write(OP_DELETE, absent, NO_BYTES, 0, how),
       ttlMs: () => this.named.find()?.properties.ttlMs ?? this.named.wanted.ttlMs ?? 0,
     });
     return this.loads.run(key, load, options);
   }
 
-  getMany(keys: readonly Key[], options: GetOptions = NO_OPTIONS): Promise<GetResult[]> {
+  async getMany(keys: readonly Key[], options: GetOptions = NO_OPTIONS): Promise<GetResult[]> {
+    this.connection.assertOpen();
+    checkList('keys', keys);
     return bounded(keys, MANY, (key) => this.get(key, options));
   }
 
-  putMany(entries: readonly PutEntry[], options: PutOptions = NO_OPTIONS): Promise<PutOutcome[]> {
-    return bounded(entries, MANY, async ({ key, value, context, contentType, ttlMs }) => {
-      const own = {
-        ...(context === undefined ? {} : { context }),
-        ...(contentType === undefined ? {} : { contentType }),
-        ...(ttlMs === undefined ? {} : { ttlMs }),
-      };
+  async putMany(entries: readonly PutEntry[], options: PutOptions = NO_OPTIONS): Promise<PutOutcome[]> {
+    this.connection.assertOpen();
+    checkList('entries', entries);
+    checkObject('options', options);
+    return bounded(entries, MANY, async (entry) => {
       try {
+        checkObject('an entry', entry);
+        const { key, value, context, contentType, ttlMs } = entry;
+        const own = {
+          ...(context === undefined ? {} : { context }),
+          ...(contentType === undefined ? {} : { contentType }),
+          ...(ttlMs === undefined ? {} : { ttlMs }),
+        };
         return { ok: true, context: (await this.put(key, value, { ...options, ...own })).context } as const;
       } catch (error) {
         if (error instanceof RingletError) return { ok: false, error: error.toJSON() } as const;
@@ -187,8 +201,9 @@ export class ConnectedBucket implements Bucket {
 
   async *scan(options: ScanOptions = NO_OPTIONS): AsyncIterableIterator<ScanItem> {
     this.connection.assertOpen();
+    const plan = scanPlan(this.connection, options);
     const definition = this.named.find();
-    if (definition !== undefined) yield* scanBucket(this.connection, definition, options);
+    if (definition !== undefined) yield* scanBucket(this.connection, definition, plan);
   }
 
   async inspect(key: Key): Promise<Inspection> {
@@ -206,11 +221,12 @@ export class ConnectedBucket implements Bucket {
   }
 
   async properties(): Promise<BucketProperties> {
+    this.connection.assertOpen();
     return this.named.find()?.properties ?? { ...this.connection.view.defaults, ...this.named.wanted };
   }
 
   async setProperties(properties: Partial<BucketProperties>): Promise<BucketProperties> {
-    this.connection.assertOpen();
+    checkObject('properties', properties);
     const now = await this.properties();
     const { ring, engine } = this.connection.view;
     const wanted = this.named.find() === undefined ? completed(properties, now) : properties;

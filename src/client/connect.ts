@@ -1,5 +1,6 @@
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { errorFrom, RingletError } from '../base/errors.js';
+import { checkObject, checkResolvers } from './arguments.js';
 import type { BucketProperties, Handle, Resolver, Store } from './api.js';
 import { BucketCells } from './bucket-cells.js';
 import { Connection } from './connection.js';
@@ -90,14 +91,19 @@ export function connect(
   handle: Handle,
   options: { readonly resolvers?: Readonly<Record<string, Resolver>> } = {},
 ): Store {
-  const { kind, transferList, caller, view, buckets } = handle as CallerHandle;
+  const { kind, transferList, caller, view, buckets } = (
+    typeof handle === 'object' ? (handle ?? {}) : {}
+  ) as CallerHandle;
   const port = transferList?.[0];
-  if (kind !== 'ringlet-handle' || port === undefined || !('postMessage' in port)) {
+  if (kind !== 'ringlet-handle' || !(port instanceof MessagePort)) {
     throw new RingletError(
       'BAD_REQUEST',
       'connect takes what store.handle() made, sent together with its transferList',
     );
   }
+  checkObject('options', options);
+  const { resolvers = {} } = options;
+  checkResolvers(resolvers);
   if (connected.has(port)) {
     throw new RingletError(
       'BAD_REQUEST',
@@ -108,7 +114,7 @@ export function connect(
   const connection = new Connection(view, caller);
   port.on('close', () => connection.close());
   const directory = new RemoteBuckets(port, buckets, (slot, buffer) => (view.buffers[slot] = buffer));
-  return new ConnectedStore(connection, directory, options.resolvers ?? {}, () => {
+  return new ConnectedStore(connection, directory, resolvers, () => {
     connection.close();
     port.close();
     return Promise.resolve();

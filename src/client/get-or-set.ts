@@ -1,5 +1,6 @@
 import { RingletError } from '../base/errors.js';
 import type { Lease, LeaseName } from '../messaging/lease-table.js';
+import { checkRequest } from './arguments.js';
 import type {
   GetOrSetOptions,
   GetOrSetResult,
@@ -65,6 +66,7 @@ export class GetOrSet {
 
   async run(key: Key, load: Load, options: GetOrSetOptions): Promise<GetOrSetResult> {
     const { connection } = this.cached;
+    checkRequest(options);
     const timeoutMs = timeoutOf(options.timeoutMs);
     const { signal } = options;
     if (signal?.aborted === true) throw aborted(false);
@@ -89,9 +91,11 @@ export class GetOrSet {
     const { staleWhileRevalidateMs: staleMs = 0, negativeTtlMs: negativeMs = 0 } = options;
     checkTtl(staleMs, 0, 'staleWhileRevalidateMs');
     checkTtl(negativeMs, 0, 'negativeTtlMs');
+    const { connection } = this.cached;
     const ttlMs = options.ttlMs ?? this.cached.ttlMs();
     const lifeMs = ttlMs === 0 ? 0 : ttlMs + staleMs;
     checkTtl(lifeMs, 0, 'ttlMs + staleWhileRevalidateMs');
+    connection.router.locate(key);
     // Whoever waits in another turn must find the bytes as they are now.
     const own = typeof key === 'string' ? key : Uint8Array.from(key);
     return { key: own, load, lifeMs, staleMs, negativeMs, contentType: options.contentType };

@@ -272,8 +272,14 @@ export class Gets {
           } else resolve(outcome);
         },
       };
-      slot = connection.submit(task, known);
+      // Before it is sent: an answer at once must find the listener to take it away again.
       if (signal !== undefined) onAbort(signal, abort);
+      try {
+        slot = connection.submit(task, known);
+      } catch (error) {
+        if (signal !== undefined) offAbort(signal, abort);
+        throw error;
+      }
     });
   }
 
@@ -284,9 +290,16 @@ export class Gets {
   }
 
   private resolve(bucket: BucketDefinition, key: LocatedKey, result: GetResult): GetResult {
-    const resolver = this.resolvers[bucket.properties.conflict];
+    const { conflict } = bucket.properties;
+    const resolver = Object.hasOwn(this.resolvers, conflict) ? this.resolvers[conflict] : undefined;
     if (resolver === undefined || result.siblings.length < 2) return result;
-    const value = resolver(result.siblings, this.bytesOf(key));
+    const value: unknown = resolver(result.siblings, this.bytesOf(key));
+    if (!(value instanceof Uint8Array)) {
+      throw new RingletError('BAD_REQUEST', `the resolver ${conflict} returns a Uint8Array`, {
+        conflict,
+        type: typeof value,
+      });
+    }
     const newest = result.siblings.reduce((a, b) => (a.modifiedAtMs >= b.modifiedAtMs ? a : b));
     const sibling: Sibling = { ...newest, value };
     return { ...result, value, siblings: [sibling] };

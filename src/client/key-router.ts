@@ -4,9 +4,12 @@ import { packBytes } from '../base/memory.js';
 import { partitionOf, type Ring } from '../ring/ring.js';
 import { sha1Into } from '../ring/sha1.js';
 import type { Key } from './api.js';
+import { checkText } from './arguments.js';
 import type { LocatedKey } from './request.js';
 
 const encoder = new TextEncoder();
+/** Unlike undefined, nobody can ask for it. */
+const NOTHING = Symbol('nothing');
 
 /**
  * Where a key lives. One router serves one thread; `locate` leaves its answer in the fields below,
@@ -28,12 +31,12 @@ export class KeyRouter {
   }
 
   /** What was located last, a string or bytes that nobody changes: locating it again costs nothing. */
-  private last: Key | LocatedKey | undefined;
+  private last: Key | LocatedKey | typeof NOTHING = NOTHING;
 
-  /** @throws RingletError KEY_TOO_LARGE, BAD_REQUEST for an empty key or one that is neither string nor bytes */
+  /** @throws RingletError KEY_TOO_LARGE, BAD_REQUEST for an empty key, half a surrogate pair, or what is neither string nor bytes */
   locate(key: Key): void {
     if (key === this.last) return;
-    this.last = undefined;
+    this.last = NOTHING;
     this.place(typeof key === 'string' ? this.encode(key) : this.copy(key));
     if (typeof key === 'string') this.last = key;
   }
@@ -63,7 +66,7 @@ export class KeyRouter {
   locatePart(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start;
     if (length > LIMITS.keyBytes) throw tooLarge(length);
-    this.last = undefined;
+    this.last = NOTHING;
     packBytes(bytes, start, this.words, 0, length);
     this.place(length);
   }
@@ -86,6 +89,7 @@ export class KeyRouter {
     }
     const { read, written } = encoder.encodeInto(key, bytes.subarray(0, LIMITS.keyBytes));
     if (read < key.length) throw tooLarge(Buffer.byteLength(key));
+    checkText(key);
     return written;
   }
 
@@ -94,7 +98,8 @@ export class KeyRouter {
       throw new RingletError('BAD_REQUEST', 'a key is a string or a Uint8Array', { type: typeof key });
     }
     if (key.length > LIMITS.keyBytes) throw tooLarge(key.length);
-    this.bytes.set(key);
+    // Memory that was transferred has no bytes, and cannot be read.
+    if (key.length > 0) this.bytes.set(key);
     return key.length;
   }
 }

@@ -5,9 +5,9 @@ import type { LocatedKey } from './request.js';
 
 /** Locates a key and keeps what a request needs of it. @throws RingletError KEY_TOO_LARGE, BAD_REQUEST */
 export function locateKey({ router }: Connection, key: Key): LocatedKey {
+  router.locate(key);
   // Not `slice`: a Buffer's is a view.
-  const source = typeof key === 'string' || !(key instanceof Uint8Array) ? key : new Uint8Array(key);
-  router.locate(source);
+  const source = typeof key === 'string' ? key : new Uint8Array(key);
   const located = { source, hash: router.hash, partition: router.partition };
   router.remember(located);
   return located;

@@ -56,6 +56,12 @@ export class NamedBucket {
     return found;
   }
 
+  /** As if it existed, for what is checked before. */
+  get unmade(): BucketDefinition {
+    const properties = { ...this.connection.view.defaults, ...this.wanted };
+    return { number: 0, name: this.name, properties, version: 0 };
+  }
+
   async findOrCreate(): Promise<BucketDefinition> {
     return this.find() ?? (await this.directory.define(this.name, this.wanted).then(() => this.find()!));
   }

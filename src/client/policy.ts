@@ -1,7 +1,8 @@
-import { RingletError } from '../base/errors.js';
+import { RingletError, shown } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
 import { BUFFERED, COMMITTED, DURABLE, ONE_DURABLE } from '../storage/pipeline.js';
+import { checkFlag } from './arguments.js';
 import type { BucketProperties, Durability, PutOptions, Quorum } from './api.js';
 import type { Policy } from './request.js';
 import type { BucketDefinition, StoreView } from './view.js';
@@ -18,7 +19,7 @@ const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 export function checkBucketName(name: unknown): void {
   if (typeof name === 'string' && NAME.test(name)) return;
   throw new RingletError('BAD_REQUEST', 'a bucket name has 1 to 64 of A-Z a-z 0-9 _ . -', {
-    bucket: String(name).slice(0, 80),
+    bucket: shown(name),
     limit: LIMITS.bucketNameBytes,
   });
 }
@@ -27,15 +28,27 @@ function range(what: string, value: unknown, least: number, most: number): void 
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return;
   throw new RingletError(
     'BAD_REQUEST',
-    `${what} must be a whole number from ${least} to ${most}, not ${String(value)}`,
+    `${what} must be a whole number from ${least} to ${most}, not ${shown(value)}`,
     {
       what,
-      got: typeof value === 'number' ? value : String(value),
+      got: typeof value === 'number' ? value : shown(value),
       least,
       most,
     },
   );
 }
+
+const PROPERTIES: ReadonlySet<string> = new Set<keyof BucketProperties>([
+  'n',
+  'r',
+  'w',
+  'durability',
+  'conflict',
+  'strict',
+  'ttlMs',
+  'cache',
+  'maxBytes',
+]);
 
 /** @throws RingletError BAD_REQUEST */
 export function checkProperties(
@@ -44,10 +57,16 @@ export function checkProperties(
   engine: 'lmdb' | 'memory',
   resolvers: readonly string[] | undefined,
 ): void {
+  for (const name of Object.keys(properties)) {
+    if (!PROPERTIES.has(name))
+      throw new RingletError('BAD_REQUEST', `a bucket has no property ${shown(name)}`, {
+        property: shown(name),
+      });
+  }
   range('n', properties.n, 1, Math.min(nodes, LIMITS.replicas));
   range('r', properties.r, 1, properties.n);
   range('w', properties.w, 1, properties.n);
-  checkStrict(properties.strict);
+  checkFlag('strict', properties.strict);
   if (properties.ttlMs !== undefined) checkTtl(properties.ttlMs, 0);
   checkDurability(properties.durability, engine);
   checkCache(properties);
@@ -61,9 +80,9 @@ export function checkProperties(
     return;
   throw new RingletError(
     'BAD_REQUEST',
-    `no resolver is named ${String(conflict)}; give it to open({ resolvers })`,
+    `no resolver is named ${shown(conflict)}; give it to open({ resolvers })`,
     {
-      conflict: String(conflict),
+      conflict: shown(conflict),
     },
   );
 }
@@ -83,10 +102,7 @@ export function checkLifetime({ ttlMs, expiresAtMs }: Pick<PutOptions, 'ttlMs' |
 
 function checkCache({ cache, maxBytes, n, conflict, strict }: BucketProperties): void {
   if (maxBytes !== undefined) range('maxBytes', maxBytes, LIMITS.leastCacheBytes, LIMITS.maxCacheBytes);
-  if (cache !== undefined && typeof cache !== 'boolean')
-    throw new RingletError('BAD_REQUEST', `cache is true or false, not ${String(cache)}`, {
-      got: String(cache),
-    });
+  checkFlag('cache', cache);
   if (cache !== true) {
     if (maxBytes === undefined) return;
     throw new RingletError('BAD_REQUEST', 'maxBytes is for buckets with cache: true', { maxBytes });
@@ -110,17 +126,10 @@ export function completed(
   return { r: majority, w: majority, ...base };
 }
 
-function checkStrict(strict: unknown): void {
-  if (strict === true || strict === false) return;
-  throw new RingletError('BAD_REQUEST', `strict is true or false, not ${String(strict)}`, {
-    got: String(strict),
-  });
-}
-
-export function checkDurability(durability: string, engine: 'lmdb' | 'memory'): void {
-  if (!Object.hasOwn(LEVELS, durability)) {
+export function checkDurability(durability: unknown, engine: 'lmdb' | 'memory'): void {
+  if (typeof durability !== 'string' || !Object.hasOwn(LEVELS, durability)) {
     throw new RingletError('BAD_REQUEST', `durability is one of ${Object.keys(LEVELS).join(', ')}`, {
-      durability: durability,
+      durability: shown(durability),
     });
   }
   if (engine === 'memory' && durability !== 'buffered') {
@@ -164,7 +173,7 @@ export function policyOf(
   },
 ): Policy {
   const { n, r, w, durability, conflict, strict, ttlMs } = bucket.properties;
-  if (asked.strict !== undefined) checkStrict(asked.strict);
+  checkFlag('strict', asked.strict);
   if (asked.durability !== undefined) checkDurability(asked.durability, view.engine);
   return {
     bucket: bucket.number,
@@ -184,7 +193,7 @@ export function timeoutOf(timeoutMs: number | undefined): number {
   if (typeof timeoutMs !== 'number' || !(timeoutMs >= 1) || timeoutMs > LIMITS.maxTimeoutMs) {
     throw new RingletError(
       'BAD_REQUEST',
-      `timeoutMs must be from 1 to ${LIMITS.maxTimeoutMs}, not ${String(timeoutMs)}`,
+      `timeoutMs must be from 1 to ${LIMITS.maxTimeoutMs}, not ${shown(timeoutMs)}`,
       {
         got: timeoutMs,
         least: 1,

@@ -1,9 +1,10 @@
-import { RingletError } from '../base/errors.js';
+import { RingletError, shown } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import { compareBytes } from '../shard/scanner.js';
 import { keyAt, keyLengthAt, KIND_PLAIN, kindAt } from '../storage/record.js';
 import { decodeClock, type StoredValue } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';
+import { checkRequest, checkText } from './arguments.js';
 import type { Key, ScanItem, ScanOptions } from './api.js';
 import type { Connection } from './connection.js';
 import { mergeContributions, resultOf } from './merge.js';
@@ -27,6 +28,10 @@ export function encodeCursor({ partition, after }: Position): string {
 
 /** @throws RingletError BAD_REQUEST */
 export function decodeCursor(cursor: string, partitions: number): Position {
+  if (typeof cursor !== 'string')
+    throw new RingletError('BAD_REQUEST', `a cursor is a string, not ${shown(cursor)}`, {
+      type: typeof cursor,
+    });
   const bytes = Buffer.from(cursor, 'base64url');
   const partition = bytes.length < 3 ? partitions : bytes.readUInt16BE(1);
   const after = new Uint8Array(bytes.subarray(3));
@@ -39,6 +44,28 @@ export function decodeCursor(cursor: string, partitions: number): Position {
   return { partition, after };
 }
 
+/** What a scan was asked for, checked. */
+export interface ScanPlan {
+  readonly prefix: Uint8Array;
+  readonly start: Position | undefined;
+  readonly limit: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws RingletError BAD_REQUEST */
+export function scanPlan({ view }: Connection, options: ScanOptions): ScanPlan {
+  checkRequest(options);
+  const { prefix, cursor, signal } = options;
+  return {
+    prefix: prefix === undefined ? NO_BYTES : bytesOf(prefix),
+    start: cursor === undefined ? undefined : decodeCursor(cursor, view.ring.partitions),
+    limit: limitOf(options.limit),
+    timeoutMs: timeoutOf(options.timeoutMs),
+    signal,
+  };
+}
+
 /**
  * Walks the partitions in order; within one, the pages of R owners are merged by key. A key that
  * exists throughout is met exactly once.
@@ -46,20 +73,16 @@ export function decodeCursor(cursor: string, partitions: number): Position {
 export async function* scanBucket(
   connection: Connection,
   bucket: BucketDefinition,
-  options: ScanOptions,
+  { prefix, start, limit: most, timeoutMs, signal }: ScanPlan,
 ): AsyncGenerator<ScanItem, void> {
   const { ring } = connection.view;
-  const timeoutMs = timeoutOf(options.timeoutMs);
-  const prefix = options.prefix === undefined ? NO_BYTES : bytesOf(options.prefix);
-  let left = limitOf(options.limit);
-  const start = options.cursor === undefined ? undefined : decodeCursor(options.cursor, ring.partitions);
+  let left = most;
   const policy = policyOf(bucket, connection.view, {});
   for (let partition = start?.partition ?? 0; partition < ring.partitions && left > 0; partition++) {
     let after = partition === start?.partition ? start.after : beforePrefix(prefix);
     let settled = false;
     for (let more = true; more && left > 0; settled = true) {
-      if (options.signal?.aborted === true)
-        throw new RingletError('ABORTED', 'the scan was aborted by its signal');
+      if (signal?.aborted === true) throw new RingletError('ABORTED', 'the scan was aborted by its signal');
       connection.assertOpen();
       const limit = Math.min(LIMITS.scanPage, prefix.length > 0 ? LIMITS.scanPage : left);
       const page = await readPage(connection, policy, { partition, after, limit, settled, timeoutMs });
@@ -188,11 +211,17 @@ function keyBytesOf(record: Int32Array): Uint8Array {
 function limitOf(limit: number | undefined): number {
   if (limit === undefined) return Number.POSITIVE_INFINITY;
   if (Number.isInteger(limit) && limit >= 1) return limit;
-  throw new RingletError('BAD_REQUEST', 'limit is a whole number from 1 on', { limit: String(limit) });
+  throw new RingletError('BAD_REQUEST', 'limit is a whole number from 1 on', { limit: shown(limit) });
 }
 
-function bytesOf(key: Key): Uint8Array {
-  return typeof key === 'string' ? encoder.encode(key) : key;
+function bytesOf(prefix: Key): Uint8Array {
+  if (typeof prefix === 'string') {
+    checkText(prefix);
+    return encoder.encode(prefix);
+  }
+  // A copy: the scan lasts, and the bytes are the caller's.
+  if (prefix instanceof Uint8Array) return Uint8Array.from(prefix);
+  throw new RingletError('BAD_REQUEST', 'a prefix is a string or a Uint8Array', { type: typeof prefix });
 }
 
 function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {

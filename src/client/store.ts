@@ -27,6 +27,7 @@ import type {
   TouchOptions,
   Value,
 } from './api.js';
+import { checkObject } from './arguments.js';
 import { ConnectedBucket } from './bucket.js';
 import type { Connection } from './connection.js';
 import { readLatencies } from './latencies.js';
@@ -58,6 +59,7 @@ export class ConnectedStore implements Store {
 
   bucket(name: string, properties?: Partial<BucketProperties>): Bucket {
     if (properties === undefined) return this.plain(name);
+    checkObject('properties', properties);
     const { ring, engine, defaults } = this.connection.view;
     const wanted = completed(properties, defaults);
     checkProperties({ ...defaults, ...wanted }, memberCount(ring), engine, Object.keys(this.resolvers));

@@ -27,7 +27,7 @@ import { FaultySupervisor } from './faulty-supervisor.js';
 import { Handles } from './handles.js';
 import type { Ready } from './incarnation.js';
 import { OpenedStore } from './opened-store.js';
-import { DATA, type ResolvedOptions, resolveOptions } from './resolve-options.js';
+import { checkOptions, DATA, type ResolvedOptions, resolveOptions } from './resolve-options.js';
 import { HostRing } from './ring-control.js';
 import { keysOf, newBuffer, viewOf } from './shared-view.js';
 import type { Internals } from './supervisor.js';
@@ -46,6 +46,7 @@ export function open(options: OpenOptions = {}): Promise<HostStore> {
 export async function openWith(options: OpenOptions, internals: Internals): Promise<OpenedStore> {
   const startedMs = performance.now();
   refusePlatform();
+  checkOptions(options);
   const onDisk = (options.engine ?? 'lmdb') === 'lmdb';
   const resolved = resolveOptions(options, onDisk ? storedTopology(options.data ?? DATA) : undefined);
   const directory = resolved.engine === 'lmdb' ? await openDirectory(resolved) : undefined;

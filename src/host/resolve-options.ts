@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { RingletError } from '../base/errors.js';
+import { RingletError, shown } from '../base/errors.js';
 import { CACHE_SHARES, LIMITS } from '../base/limits.js';
+import { checkFlag, checkObject, checkResolvers } from '../client/arguments.js';
 import type { BucketProperties, OpenOptions, Resolver } from '../client/api.js';
 import { checkProperties } from '../client/policy.js';
 import { checkSpec, type NodeSpec } from '../ring/spec.js';
@@ -63,23 +64,38 @@ const KNOWN = new Set<string>([
   'allowFaults',
 ]);
 
+/** What can be said before the data directory is looked at. @throws RingletError BAD_REQUEST */
+export function checkOptions(options: OpenOptions): void {
+  checkObject('the options of open()', options);
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name))
+      throw new RingletError('BAD_REQUEST', `open() has no option ${shown(name)}`, { option: shown(name) });
+  }
+  const { data = DATA, resolvers = {} } = options;
+  if (typeof data !== 'string' || data === '' || data.includes('\0')) {
+    throw new RingletError('BAD_REQUEST', `data is the path of a directory, not ${shown(data)}`, {
+      data: shown(data),
+    });
+  }
+  checkFlag('directReads', options.directReads);
+  checkFlag('allowFaults', options.allowFaults);
+  checkResolvers(resolvers);
+}
+
 /**
  * @param stored what the data directory has, if it was made before; what is not asked for stays as it is
  * @throws RingletError BAD_REQUEST
  */
 export function resolveOptions(options: OpenOptions, stored?: Topology): ResolvedOptions {
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name))
-      throw new RingletError('BAD_REQUEST', `open() has no option ${name}`, { option: name });
-  }
+  checkOptions(options);
   const engine = options.engine ?? 'lmdb';
   if (engine !== 'lmdb' && engine !== 'memory') {
-    throw new RingletError('BAD_REQUEST', 'engine is lmdb or memory', { engine: String(engine) });
+    throw new RingletError('BAD_REQUEST', 'engine is lmdb or memory', { engine: shown(engine) });
   }
   const coordination = options.coordination ?? 'client';
   if (coordination !== 'client' && coordination !== 'server') {
     throw new RingletError('BAD_REQUEST', 'coordination is client or server', {
-      coordination: String(coordination),
+      coordination: shown(coordination),
     });
   }
   const wanted = whole('nodes', options.nodes ?? stored?.nodes.length ?? 4, 1, LIMITS.nodes);
@@ -210,10 +226,10 @@ function whole(option: string, value: unknown, least: number, most: number): num
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
   throw new RingletError(
     'BAD_REQUEST',
-    `${option} must be a whole number from ${least} to ${most}, not ${String(value)}`,
+    `${option} must be a whole number from ${least} to ${most}, not ${shown(value)}`,
     {
       option,
-      got: typeof value === 'number' ? value : String(value),
+      got: typeof value === 'number' ? value : shown(value),
       least,
       most,
     },

@@ -14,7 +14,7 @@ import { writeClockMark } from '../clock-mark.js';
 import { openDataDirectory } from '../data-directory.js';
 import type { Topology } from '../manifest.js';
 import { open } from '../open.js';
-import { DATA, resolveOptions } from '../resolve-options.js';
+import { checkOptions, DATA, resolveOptions } from '../resolve-options.js';
 import type { BackupEnd, BackupHead } from './format.js';
 import { Placement } from './placement.js';
 import { readBackup } from './reader.js';
@@ -38,6 +38,7 @@ const ACTORS = 2 ** 32;
  * @throws RingletError DATA_CORRUPT, DATA_FOREIGN (the backup), BAD_REQUEST (the directory, the options), IO, STORE_FULL
  */
 export async function restore(file: string, options: OpenOptions = {}): Promise<RestoreSummary> {
+  checkOptions(options);
   const data = resolve(options.data ?? DATA);
   assertFree(data);
   if (options.engine === 'memory') {
