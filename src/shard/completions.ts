@@ -1,8 +1,9 @@
+import { SlotMap } from '../base/slot-map.js';
 import type { Level, Pipeline } from '../storage/pipeline.js';
 
 /** What is to be done when the pipeline has carried a record far enough. */
 export class Completions {
-  private readonly actions = new Map<number, () => void>();
+  private readonly actions = new SlotMap<() => void>();
   private next = 0;
   pipeline!: Pipeline;
 

@@ -1,4 +1,5 @@
 import { LIMITS } from '../base/limits.js';
+import { SlotMap } from '../base/slot-map.js';
 import { OK, OUT_QUORUM } from '../messaging/frames.js';
 import { isOtherOwner, isOwner, keepsCopies, otherOwners } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
@@ -72,7 +73,7 @@ export class PutProgress {
   private readonly replies: PutReplies;
   private readonly reaches: (vnode: number) => boolean;
   private readonly admission: Admission;
-  private readonly inProgress = new Map<number, InProgress>();
+  private readonly inProgress = new SlotMap<InProgress>();
   private nextSweepMs = 0;
 
   constructor(
@@ -187,7 +188,7 @@ export class PutProgress {
     const { ring, ordinal } = this.env;
     if (ring.moves === undefined) return;
     const { since } = ring.moves;
-    for (const [id, entry] of this.inProgress) {
+    for (const [id, entry] of this.inProgress.entries()) {
       const { partition, n } = entry;
       const others = otherOwners(ring, partition, n);
       if (entry.replied || entry.movesSince === since || others.length === 0) continue;
@@ -221,7 +222,7 @@ export class PutProgress {
   sweep(nowMs: number): void {
     if (nowMs < this.nextSweepMs) return;
     this.nextSweepMs = nowMs + 50;
-    for (const [id, entry] of this.inProgress) {
+    for (const [id, entry] of this.inProgress.entries()) {
       for (const owner of entry.owed.splice(0)) {
         const noted = this.note(entry, owner);
         if (noted && !isOwner(this.env.ring, entry.partition, entry.n, owner)) entry.acksThere++;
