@@ -51,6 +51,15 @@ test('bad lines are told by number and skipped, good ones are stored compact', a
   ]);
 });
 
+test('a record of a hundred thousand levels is stored as it is, a key that has no UTF-8 is told', async () => {
+  const deep = `{"id":1,"v":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+  const outcome = await load([`${deep}\n${deep.replace('1', ' 2')}\n{"id":"\\ud800"}\n{"id":3}\n`], 'id');
+  expect(outcome).toMatchObject({ records: 4, written: 3, bad: 1, failed: 0 });
+  expect(outcome.told).toEqual([expect.stringMatching(/^record 3 is skipped: its key has half a surrogate/)]);
+  expect(outcome.stored.get('1')).toBe(deep);
+  expect(outcome.stored.get('2')).toBe(deep.replace('1', '2'));
+});
+
 test('the first 20 bad lines are told, all are counted', async () => {
   const outcome = await load(['oops\n'.repeat(50), '{"id":1}'], 'id');
   expect(outcome).toMatchObject({ bad: 50, written: 1 });

@@ -6,9 +6,9 @@ const KEY_NAMES = ['key', 'keyBase64'];
 const VALUE_NAMES = ['json', 'base64', 'contentType', 'expiresAt'];
 const NAMES = [...KEY_NAMES, ...VALUE_NAMES, 'siblings'];
 
-/** An exported key (write.ts has the format) from its JSON. @throws RecordError */
-export function readEntry(text: string, parsed: unknown): Entry {
-  const members = membersIn(compactJson(text, parsed), 'it', NAMES);
+/** An exported key (write.ts has the format) from its text, which is JSON. @throws RecordError */
+export function readEntry(text: string): Entry {
+  const members = membersIn(compactJson(text), 'it', NAMES);
   const key = keyIn(members);
   const siblings = members.get('siblings');
   if (siblings === undefined) return { key, values: [valueIn(members, 'it')] };

@@ -68,7 +68,8 @@ function jsonOf(value: Uint8Array): string | undefined {
   if (!isUtf8(bytes)) return undefined;
   const text = bytes.toString();
   try {
-    return compactJson(text, JSON.parse(text));
+    JSON.parse(text);
+    return compactJson(text);
   } catch {
     return undefined;
   }

@@ -11,15 +11,14 @@ export type Prepare = (record: RawRecord) => Entry;
 export function keyedEntries(keyOf: KeyOf): Prepare {
   return (record) => {
     const { text, parsed } = parse(record);
-    const value = { bytes: Buffer.from(compactJson(text, parsed)), contentType: JSON_TYPE };
+    const value = { bytes: Buffer.from(compactJson(text)), contentType: JSON_TYPE };
     return { key: keyOf(parsed, record.number), values: [value] };
   };
 }
 
 /** What `export` has written. */
 export const exportedEntries: Prepare = (record) => {
-  const { text, parsed } = parse(record);
-  return readEntry(text, parsed);
+  return readEntry(parse(record).text);
 };
 
 function parse({ text, problem }: RawRecord): { text: string; parsed: unknown } {

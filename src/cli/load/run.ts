@@ -178,6 +178,8 @@ export class LoadRun {
 
 function checkKey(key: string | Uint8Array): void {
   const bytes = typeof key === 'string' ? Buffer.byteLength(key) : key.length;
+  if (typeof key === 'string' && !key.isWellFormed())
+    throw new RecordError('its key has half a surrogate pair, for which there is no UTF-8');
   if (bytes === 0) throw new RecordError('its key is empty');
   if (bytes > LIMITS.keyBytes)
     throw new RecordError(`its key has ${bytes} bytes, at most ${LIMITS.keyBytes} fit`);
