@@ -362,6 +362,15 @@ describe('conditions', () => {
     expect((await call(KEY)).text).toBe('2');
   });
 
+  test('an entity tag that was never given matches nothing: 412, and nothing is written', async () => {
+    await call(KEY, { method: 'PUT', body: '1' });
+    for (const method of ['PUT', 'DELETE']) {
+      const answer = await call(KEY, { method, headers: { 'If-Match': '"no tag of ours"' } });
+      expectProblem(answer, 412, 'CONDITION_FAILED');
+    }
+    expect((await call(KEY)).text).toBe('1');
+  });
+
   test('GET with If-None-Match equal to the ETag is 304, else 200', async () => {
     await call(KEY, { method: 'PUT', body: '1' });
     const { etag } = (await call(KEY)).headers;

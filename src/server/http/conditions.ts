@@ -53,6 +53,16 @@ function ifMatch(request: FastifyRequest): { ifMatch?: string } {
   return { ifMatch: tag[1]! };
 }
 
+/** A write, which fails as any unmet condition does if it was to match an entity tag that no store gives. */
+export function matching<T>({ ifMatch: tag }: Pick<PutOptions, 'ifMatch'>, write: Promise<T>): Promise<T> {
+  if (tag === undefined) return write;
+  return write.catch((error: unknown) => {
+    if (!(error instanceof RingletError) || error.code !== 'BAD_CONTEXT') throw error;
+    const message = 'the condition does not hold: the entity tag of If-Match is none that was given here';
+    throw new RingletError('CONDITION_FAILED', message, {}, { cause: error });
+  });
+}
+
 function bad(header: string, given: string, expected: string): RingletError {
   const short = given.slice(0, 100);
   return new RingletError('BAD_REQUEST', `header ${header}: got ${short}, expected ${expected}`, {

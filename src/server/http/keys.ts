@@ -5,7 +5,7 @@ import type { Bucket, GetOptions, Key, PutOptions, PutResult, Store } from '../.
 import type { ServedPutOptions } from '../../client/bucket-writes.js';
 import { answer } from './answer.js';
 import { keyIn, KEY_ROUTE } from './address.js';
-import { deleteConditions, putConditions } from './conditions.js';
+import { deleteConditions, matching, putConditions } from './conditions.js';
 import { disconnectSignal } from './disconnect.js';
 import {
   DELETE_QUERY,
@@ -39,8 +39,10 @@ export function keyRoutes(app: FastifyInstance, store: Store): void {
   };
   const remove: Handler = async (request, reply) => {
     const query = new Query(request.originalUrl, DELETE_QUERY);
-    const options = { ...writeOptions(query, request), ...deleteConditions(request) };
-    const result = await store.bucket(bucketParameter(request)).delete(keyIn(request.originalUrl), options);
+    const conditions = deleteConditions(request);
+    const options = { ...writeOptions(query, request), ...conditions };
+    const bucket = store.bucket(bucketParameter(request));
+    const result = await matching(conditions, bucket.delete(keyIn(request.originalUrl), options));
     return acknowledge(reply, result);
   };
   /** Another time to live for what is there, as a put now would give it. */
@@ -87,12 +89,13 @@ async function put(
   const readBack = readOptions(query, request);
   const returnBody = query.flag('returnbody');
   const body = request.body as Buffer | undefined;
-  const result = await bucket.put(key, body ?? new Uint8Array(0), {
+  const written = bucket.put(key, body ?? new Uint8Array(0), {
     ...writeOptions(query, request),
     ...conditions,
     ...(query.empty ? undefined : defined<Pick<PutOptions, 'ttlMs'>>({ ttlMs: query.ttlMs() })),
     contentType: request.headers['content-type'] ?? 'application/octet-stream',
   });
+  const result = await matching(conditions, written);
   if (conditions === CREATED) {
     reply.code(201).header('Location', `/buckets/${bucket.name}/keys/${String(key)}`);
   }

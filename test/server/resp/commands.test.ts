@@ -142,6 +142,13 @@ describe('keys', () => {
     expect(await client.call('OBJECT', 'encoding', key)).toBe('raw');
     expect(await client.call('OBJECT', 'ENCODING', 'none')).toBeNull();
     expect(await client.error('OBJECT', 'FREQ', key)).toBe("ERR unknown subcommand 'FREQ'. Try OBJECT HELP.");
+    expect(await client.call('OBJECT', 'HELP')).toEqual([
+      'OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:',
+      'ENCODING key',
+      'HELP',
+      '    Print this help.',
+    ]);
+    expect(await client.call('COMMAND', 'help')).toContain('INFO [name ...]');
   });
 
   test('SCAN meets every key at least once; DBSIZE, KEYS and RANDOMKEY know them; FLUSHDB deletes them', async () => {

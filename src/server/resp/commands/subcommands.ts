@@ -13,6 +13,7 @@ export function subcommands(
     const { args } = call;
     const word = args[1]!.toString('latin1').toLowerCase();
     const row = table.get(word);
+    if (word === 'help' && args.length === 2) return help(call);
     if (row === undefined) throw new ReplyError(unknownSubcommand(name, args[1]!));
     const [arity, handler] = row;
     if (arity > 0 ? args.length !== arity : args.length < -arity) {
@@ -20,4 +21,17 @@ export function subcommands(
     }
     return handler(call);
   };
+}
+
+/** In the form of Redis, from the command's row. */
+function help({ command: { name, usage }, reply }: Call): void {
+  const lines = usage
+    .replace(/^\[(.*)\]$/, '$1')
+    .replaceAll('…', '...')
+    .split(' | ');
+  reply.array(lines.length + 3);
+  reply.text(`${name.toUpperCase()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`);
+  for (const line of lines) reply.text(line);
+  reply.text('HELP');
+  reply.text('    Print this help.');
 }
