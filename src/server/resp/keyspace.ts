@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.js';
 import { RingletError } from '../../base/errors.js';
+import { SlotMap } from '../../base/slot-map.js';
 import type { BucketProperties, Context, GetResult, PutOptions, Sibling, Store } from '../../client/api.js';
 import { ConnectedBucket } from '../../client/bucket.js';
 import type { QuickRequests } from '../../client/quick-requests.js';
@@ -44,8 +45,8 @@ export class Keyspace {
   opened: ConnectedBucket | undefined;
   /** The same bucket without promises, once it is open. */
   quick: QuickRequests | undefined;
-  /** Per key the last read-modify-write of this thread: those of one key run one after the other. */
-  private readonly chains = new Map<string, Promise<unknown>>();
+  /** Per hash of a key the last read-modify-write of this thread: those of one key run one after the other. */
+  private readonly chains = new SlotMap<Promise<unknown>>();
 
   constructor(store: Store, index: number, gate: Gate) {
     this.store = store;
@@ -146,8 +147,8 @@ export class Keyspace {
     change: (value: Uint8Array | undefined, expiresAtMs: Expiry) => Change<T>,
     writes: LastWrites,
   ): Promise<T> {
-    const name = Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
-    const before = this.chains.get(name);
+    const hash = hashOf(key);
+    const before = this.chains.get(hash);
     const mine =
       before === undefined
         ? this.attempt(key, change, writes)
@@ -155,9 +156,9 @@ export class Keyspace {
             () => this.attempt(key, change, writes),
             () => this.attempt(key, change, writes),
           );
-    this.chains.set(name, mine);
+    this.chains.set(hash, mine);
     const done = (): void => {
-      if (this.chains.get(name) === mine) this.chains.delete(name);
+      if (this.chains.get(hash) === mine) this.chains.delete(hash);
     };
     mine.then(done, done);
     return mine;
@@ -207,6 +208,13 @@ export class Keyspace {
       throw error;
     }
   }
+}
+
+/** FNV-1a. Two keys of one hash wait for each other, which does no harm. */
+function hashOf(key: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of key) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
 }
 
 function lifetime(expiresAtMs: Expiry): Pick<PutOptions, 'ttlMs' | 'expiresAtMs'> {
