@@ -8,8 +8,6 @@ import { checkText } from './arguments.js';
 import type { LocatedKey } from './request.js';
 
 const encoder = new TextEncoder();
-/** Unlike undefined, nobody can ask for it. */
-const NOTHING = Symbol('nothing');
 
 /**
  * Where a key lives. One router serves one thread; `locate` leaves its answer in the fields below,
@@ -30,15 +28,13 @@ export class KeyRouter {
     this.ring = ring;
   }
 
-  /** What was located last, a string or bytes that nobody changes: locating it again costs nothing. */
-  private last: Key | LocatedKey | typeof NOTHING = NOTHING;
+  /** What was located last, if it is to be known again: to look whether a string is the same costs as much as its hash. */
+  private last: LocatedKey | undefined;
 
   /** @throws RingletError KEY_TOO_LARGE, BAD_REQUEST for an empty key, half a surrogate pair, or what is neither string nor bytes */
   locate(key: Key): void {
-    if (key === this.last) return;
-    this.last = NOTHING;
+    this.last = undefined;
     this.place(typeof key === 'string' ? this.encode(key) : this.copy(key));
-    if (typeof key === 'string') this.last = key;
   }
 
   /** A key that was located before; whatever it is made from is looked at only if another one was since. */
@@ -66,7 +62,7 @@ export class KeyRouter {
   locatePart(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start;
     if (length > LIMITS.keyBytes) throw tooLarge(length);
-    this.last = NOTHING;
+    this.last = undefined;
     packBytes(bytes, start, this.words, 0, length);
     this.place(length);
   }
