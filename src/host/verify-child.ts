@@ -4,6 +4,7 @@ import type { EngineIdentity, EngineMark } from '../storage/engine.js';
 import { decodeMeta, type DecodedMeta, META_KEY } from '../storage/engine-meta.js';
 import { existingJournalFiles } from '../storage/journal-files.js';
 import { dataFileOf } from '../storage/data-files.js';
+import { isAround } from '../storage/disk-errors.js';
 import { type LmdbEnvironment, openEnvironment } from '../storage/lmdb-environment.js';
 import {
   aligned,
@@ -35,6 +36,8 @@ import { ownerTag } from '../storage/segment-header.js';
 export interface Inspection {
   /** Why it is damaged; absent when it is not. */
   readonly reason?: string;
+  /** Why it could not be looked at, although it may be whole; the rest says nothing then. */
+  readonly unreadable?: string;
   /** Why it is not ours, or of a version that we do not know. */
   readonly foreign?: string;
   readonly count: number;
@@ -47,7 +50,7 @@ export interface Inspection {
   readonly identity?: EngineIdentity;
 }
 
-type Rows = Omit<Inspection, 'journalled' | 'foreign'> & { readonly state?: EngineMark };
+type Rows = Omit<Inspection, 'journalled' | 'foreign' | 'unreadable'> & { readonly state?: EngineMark };
 
 const PREFIX_BYTES = 4;
 /** What the journal of a new engine is read behind. */
@@ -69,6 +72,7 @@ function inspect(directory: string, view: string, journal: string, sameBoot: boo
     const seen = rows.hints === undefined ? {} : { hints: rows.hints + hints.length };
     return { ...rows, ...seen, journalled: newest.length };
   } catch (error) {
+    if (isAround(error)) throw error;
     const { hints: _, ...known } = rows;
     const message = error instanceof Error ? error.message : String(error);
     const foreign = error instanceof RingletError && error.code === 'DATA_FOREIGN';
@@ -145,6 +149,12 @@ function faultOf(
   return undefined;
 }
 
+/** What stands in the way has a remedy of its own, another than the one in our message. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return isAround(error) && error.cause instanceof Error ? error.cause.message : error.message;
+}
+
 function main([boot, ...args]: readonly string[]): void {
   for (let i = 0; i < args.length; i += 3) {
     writeSync(1, `begin ${i / 3}\n`);
@@ -152,8 +162,10 @@ function main([boot, ...args]: readonly string[]): void {
     try {
       inspection = inspect(args[i]!, args[i + 1]!, args[i + 2]!, boot === 'same-boot');
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      inspection = { reason, count: 0, root: 0, journalled: 0 };
+      const nothing = { count: 0, root: 0, journalled: 0 };
+      // The link is nobody's business.
+      const reason = messageOf(error).replaceAll(args[i + 1]!, args[i]!);
+      inspection = isAround(error) ? { unreadable: reason, ...nothing } : { reason, ...nothing };
     }
     writeSync(1, `end ${i / 3} ${JSON.stringify(inspection)}\n`);
   }

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { RingletError } from '../base/errors.js';
 import { dataFileBytes } from '../storage/data-files.js';
 import type { EngineIdentity } from '../storage/engine.js';
 import type { Inspection } from './verify-child.js';
@@ -37,6 +38,17 @@ const UNREADABLE = {
   identity: undefined,
 };
 
+/** What reading damage ends a process by; others come from outside. */
+const FAULTS: ReadonlySet<NodeJS.Signals> = new Set([
+  'SIGBUS',
+  'SIGSEGV',
+  'SIGABRT',
+  'SIGILL',
+  'SIGFPE',
+  'SIGTRAP',
+  'SIGSYS',
+]);
+
 /** A slow disk reads more than this; whoever takes longer hangs. */
 const LEAST_BYTES_PER_MS = 4_096;
 const LEAST_MS = 60_000;
@@ -44,6 +56,8 @@ const LEAST_MS = 60_000;
 /**
  * Looks at LMDB environments and their journals in a child process, one after the other, before they
  * are opened in this one. A child that dies of one is started again for the rest.
+ *
+ * @throws RingletError IO: they cannot be looked at, which says nothing of their content
  */
 export async function verifyEnvironments(
   all: readonly Verified[],
@@ -78,6 +92,7 @@ function verifyUntilCrash(
   const entry = fileURLToPath(new URL('./verify-child.js', import.meta.url));
   const child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   const verdicts: Verdict[] = [];
+  let unreadable: RingletError | undefined;
   let timedOut = false;
   let timer: NodeJS.Timeout | undefined;
   const watch = (directory: string | undefined): void => {
@@ -93,7 +108,9 @@ function verifyUntilCrash(
   onLines(child.stdout, (line) => {
     const [word, , ...json] = line.split(' ');
     if (word !== 'end') return;
-    const { reason, ...found } = JSON.parse(json.join(' ')) as Inspection;
+    const { reason, unreadable: why, ...found } = JSON.parse(json.join(' ')) as Inspection;
+    const directory = directories[verdicts.length]!;
+    if (why !== undefined) unreadable ??= cannotRead(directory, why, 'what stands in the way');
     verdicts.push({ foreign: undefined, hints: undefined, identity: undefined, ...found, damage: reason });
     watch(directories[verdicts.length]);
   });
@@ -105,6 +122,17 @@ function verifyUntilCrash(
     child.once('close', (code, signal) => {
       clearTimeout(timer);
       const directory = directories[verdicts.length];
+      if (directory !== undefined && signal !== null && !timedOut && !FAULTS.has(signal)) {
+        unreadable ??= cannotRead(
+          directory,
+          `the process that reads it was ended by ${signal}`,
+          'who did that',
+        );
+      }
+      if (unreadable !== undefined) {
+        reject(unreadable);
+        return;
+      }
       if (directory !== undefined) {
         const how = signal === null ? `with code ${code}` : `by ${signal}`;
         const damage = timedOut ? 'reading it takes for ever' : `reading it ended a process ${how}`;
@@ -112,6 +140,12 @@ function verifyUntilCrash(
       }
       resolve(verdicts);
     });
+  });
+}
+
+function cannotRead(directory: string, why: string, cause: string): RingletError {
+  return new RingletError('IO', `${directory} cannot be verified: ${why}; see to ${cause} and start again`, {
+    path: directory,
   });
 }
 

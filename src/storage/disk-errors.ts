@@ -1,4 +1,5 @@
 import { statfsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { RingletError } from '../base/errors.js';
 import { dataFileOf } from './data-files.js';
 
@@ -49,6 +50,16 @@ export function readError(cause: unknown, directory: string): RingletError {
     { path: directory, code: code ?? null },
     { cause },
   );
+}
+
+/** Faults of what surrounds a file: they say nothing of what is in it. LMDB gives their numbers. */
+const AROUND = ['EACCES', 'EPERM', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EDQUOT'] as const;
+const AROUND_CODES: ReadonlySet<unknown> = new Set(AROUND.flatMap((name) => [name, constants.errno[name]]));
+
+/** Whether a failed read tells of permissions, a full disk and the like, and nothing of the data. */
+export function isAround(error: unknown): boolean {
+  if (error instanceof RingletError) return error.code === 'IO' && AROUND_CODES.has(error.details['code']);
+  return AROUND_CODES.has(codeOf(error));
 }
 
 function codeOf(error: unknown): string | number | undefined {

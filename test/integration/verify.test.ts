@@ -1,8 +1,21 @@
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { run } from '../cli/spawn.js';
-import { failure, openSmall, temporary, text, until } from './support.js';
+import { failure, later, openSmall, temporary, text, until } from './support.js';
 
 const dist = new URL('../../dist/', import.meta.url).href;
 const { verifyStore } = (await import(
@@ -20,7 +33,6 @@ async function unclean(): Promise<string> {
   // Its files as a kill leaves them: the journal has what LMDB has not.
   const copy = join(temporary(), 'data');
   await run(['--version']);
-  const { cpSync } = await import('node:fs');
   cpSync(data, copy, { recursive: true });
   await store.close();
   return copy;
@@ -87,3 +99,62 @@ test('journals of two virtual nodes that changed places are DATA_FOREIGN', async
   renameSync(`${one}.x`, two!);
   expect((await failure(openSmall('lmdb', { data }))).code).toBe('DATA_FOREIGN');
 });
+
+test.runIf(process.platform === 'linux')(
+  'a verifying process that somebody ends from outside is no damage',
+  async () => {
+    const data = await unclean();
+    const opening = failure(openSmall('lmdb', { data }));
+    let child: number | undefined;
+    await until('it verifies', () => {
+      child = childOf('verify-child.js');
+      return child !== undefined;
+    });
+    process.kill(child!, 'SIGTERM');
+    expect(await opening).toMatchObject({
+      code: 'IO',
+      message: expect.stringContaining('SIGTERM') as string,
+    });
+    const store = await openSmall('lmdb', { data });
+    expect(store.startup.rebuilding ?? []).toEqual([]);
+  },
+);
+
+/** A child of this process whose command line has the word. */
+function childOf(word: string): number | undefined {
+  return readdirSync('/proc')
+    .map(Number)
+    .find((pid) => {
+      try {
+        const [, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+        return Number(parent) === process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(word);
+      } catch {
+        return false;
+      }
+    });
+}
+
+test.skipIf(process.platform === 'win32')(
+  'an environment that must not be read is not called damaged',
+  async () => {
+    const data = await unclean();
+    const asRoot = process.getuid?.() === 0;
+    // Root may read everything: then somebody else looks, who may read all but this.
+    const other = asRoot ? { uid: 65_534, gid: 65_534 } : {};
+    const engine = mkdtempSync(join(tmpdir(), 'ringlet-it-'));
+    const view = mkdtempSync(join(tmpdir(), 'ringlet-it-'));
+    later(() => [engine, view].forEach((one) => rmSync(one, { recursive: true, force: true })));
+    cpSync(join(directory(data, 'n1.0'), 'engine'), engine, { recursive: true });
+    chmodSync(join(engine, 'data.mdb'), 0o000);
+    chmodSync(engine, 0o755);
+    if (asRoot) chownSync(view, 65_534, 65_534);
+    const entry = new URL('src/host/verify-child.js', dist).pathname;
+    const { stdout } = spawnSync(process.execPath, [entry, 'any-boot', engine, view, view], {
+      ...other,
+      encoding: 'utf8',
+    });
+    const { reason, unreadable } = JSON.parse(stdout.split('end 0 ')[1]!) as Record<string, string>;
+    expect(reason).toBeUndefined();
+    expect(unreadable).toContain('EACCES');
+  },
+);
