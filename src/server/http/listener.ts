@@ -132,7 +132,12 @@ const watched = new WeakSet<Socket>();
  * since the last byte that the client took.
  */
 function watchReaders(answers: Answers, stalledMs: number): void {
-  for (const socket of answers.keys()) {
+  for (const [socket, response] of answers) {
+    if (response === undefined || response.writableFinished) {
+      // The time is Node's own again: that of an idle connection.
+      watched.delete(socket);
+      continue;
+    }
     const waits = socket.writableLength > 0;
     if (waits === watched.has(socket)) continue;
     if (waits) watched.add(socket);
