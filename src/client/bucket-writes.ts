@@ -16,6 +16,7 @@ import { checkFlag, checkMemory, checkRequest } from './arguments.js';
 import type { ContextLike, Key, PutOptions, PutResult, TimelineEvent, Value } from './api.js';
 import type { Connection } from './connection.js';
 import { VectorContext, vectorOf } from './context.js';
+import { inTime } from './in-time.js';
 import { ERROR, OK } from './latencies.js';
 import { aborted, finished, locateKey } from './located.js';
 import type { NamedBucket } from './named-bucket.js';
@@ -92,10 +93,13 @@ export class BucketWrites {
       const definition = this.bucket.find();
       if (definition !== undefined) return this.submit(wanted, definition, timeoutMs, options);
       policyOf(this.bucket.unmade, connection.view, options);
-      return this.bucket.findOrCreate().then((created) => {
+      const { clock } = connection;
+      const startedMs = clock.nowMs();
+      const tookMs = (): number => clock.nowMs() - startedMs;
+      const creating = this.bucket.findOrCreate();
+      return inTime(creating, timeoutMs, options.signal, tookMs).then((created) => {
         connection.assertOpen();
-        if (options.signal?.aborted === true) throw aborted(false);
-        return this.submit(wanted, created, timeoutMs, options);
+        return this.submit(wanted, created, Math.max(1, timeoutMs - tookMs()), options);
       });
     } catch (error) {
       return Promise.reject(error);

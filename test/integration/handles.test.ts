@@ -171,3 +171,15 @@ test('after close() of the store every call through a handle rejects with CLOSED
   }
   await expect(a.ask({ bucket: 'new', method: 'scan', args: [] })).rejects.toMatchObject({ code: 'CLOSED' });
 });
+
+test('a put to a new bucket ends at its deadline although the thread that makes buckets is busy', async () => {
+  const store = await openSmall('memory');
+  const a = await caller(store);
+  const put = a.ask({ bucket: 'new', method: 'put', args: ['k', 'v', { timeoutMs: 50 }] });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+  const error = (await failure(put)) as unknown as { details: { tookMs: number } };
+  expect(error).toMatchObject({ code: 'TIMEOUT', maybeApplied: false });
+  expect(error.details.tookMs).toBeLessThan(500);
+  await a.ask({ bucket: 'new', method: 'put', args: ['k', 'v'] });
+  expect((await store.bucket('new').get('k')).siblings).toHaveLength(1);
+});
