@@ -10,6 +10,7 @@ import type { Connection } from './connection.js';
 import { mergeContributions, resultOf } from './merge.js';
 import { policyOf, timeoutOf } from './policy.js';
 import type { Policy, ScanPage, ScanTask } from './request.js';
+import { offAbort, onAbort } from './signals.js';
 import type { BucketDefinition } from './view.js';
 
 /** Where a scan continues: a partition, and the key after which. */
@@ -82,10 +83,17 @@ export async function* scanBucket(
     let after = partition === start?.partition ? start.after : beforePrefix(prefix);
     let settled = false;
     for (let more = true; more && left > 0; settled = true) {
-      if (signal?.aborted === true) throw new RingletError('ABORTED', 'the scan was aborted by its signal');
+      if (signal?.aborted === true) throw scanAborted();
       connection.assertOpen();
       const limit = Math.min(LIMITS.scanPage, prefix.length > 0 ? LIMITS.scanPage : left);
-      const page = await readPage(connection, policy, { partition, after, limit, settled, timeoutMs });
+      const page = await readPage(connection, policy, {
+        partition,
+        after,
+        limit,
+        settled,
+        timeoutMs,
+        signal,
+      });
       more = page.more;
       for (const { key, clock, kind } of page.records) {
         after = key;
@@ -121,6 +129,7 @@ interface WantedPage extends Position {
   /** An earlier page of this partition has already waited for the engine. */
   readonly settled: boolean;
   readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Pages of R owners, cut at the first key up to which all of them are complete, and merged. */
@@ -172,10 +181,12 @@ function requestPage(
   connection: Connection,
   vnode: number,
   bucket: number,
-  { partition, after, limit, settled, timeoutMs }: WantedPage,
+  { partition, after, limit, settled, timeoutMs, signal }: WantedPage,
 ): Promise<KeyPage> {
   const startedMs = connection.clock.nowMs();
   return new Promise((resolve, reject) => {
+    let slot = -1;
+    const abort = (): void => connection.machine.abort(slot, task, scanAborted);
     const task: ScanTask = {
       kind: 'scan',
       vnode,
@@ -187,12 +198,24 @@ function requestPage(
       startedMs,
       deadlineMs: startedMs + timeoutMs,
       done: (outcome) => {
+        if (signal !== undefined) offAbort(signal, abort);
         if (outcome instanceof RingletError) reject(outcome);
         else resolve(decoded(outcome));
       },
     };
-    connection.submit(task);
+    // Before it is sent: a refusal at once must find the listener to take it away again.
+    if (signal !== undefined) onAbort(signal, abort);
+    try {
+      slot = connection.submit(task);
+    } catch (error) {
+      if (signal !== undefined) offAbort(signal, abort);
+      throw error;
+    }
   });
+}
+
+function scanAborted(): RingletError {
+  return new RingletError('ABORTED', 'the scan was aborted by its signal');
 }
 
 function decoded({ records, more }: ScanPage): KeyPage {
