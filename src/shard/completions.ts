@@ -5,6 +5,8 @@ import type { Level, Pipeline } from '../storage/pipeline.js';
 export class Completions {
   private readonly actions = new SlotMap<() => void>();
   private next = 0;
+  /** Actions that were ever run. */
+  ran = 0;
   pipeline!: Pipeline;
 
   /** Runs `action` when the record has reached the level; false if it has already. */
@@ -33,6 +35,7 @@ export class Completions {
   reached(token: number): void {
     const action = this.actions.get(token);
     this.actions.delete(token);
+    this.ran++;
     action?.();
   }
 

@@ -56,6 +56,8 @@ export class Inbox {
   private nowMs = 0;
   /** Requests among the frames that {@link take} took last. */
   requests = 0;
+  /** Frames that services were ever handed, but for signs of life. */
+  messages = 0;
 
   constructor({ env, detector, acknowledgements, served, writes, reads, services, followRing }: InboxParts) {
     this.env = env;
@@ -126,8 +128,12 @@ export class Inbox {
         return;
       default: {
         const service = this.serviceOf.get(type);
-        if (service === undefined) this.env.count(COUNT_DROPPED, 1);
-        else service.receive(from, words, bytes, at);
+        if (service === undefined) {
+          this.env.count(COUNT_DROPPED, 1);
+          return;
+        }
+        if (service !== this.detector) this.messages++;
+        service.receive(from, words, bytes, at);
       }
     }
   };

@@ -83,12 +83,26 @@ export class VirtualNode {
   private readonly inbox: Inbox;
   private readonly acknowledgements: Acknowledgements;
   private readonly rebuilding: Rebuilding;
+  private readonly detector: FailureDetector;
+  private readonly gossip: Gossip;
+  /** What else runs beside requests. */
   private readonly services: readonly Service[];
+  /** When one of them wants to be called, and what had happened by the time when they were. */
+  private servicesMs = Number.NEGATIVE_INFINITY;
+  private happened = -1;
+  /** Changes of the ring, and of who is suspected. */
+  private changes = 0;
   private nextSweepMs = 0;
 
   constructor(parts: VirtualNodeParts) {
     const { pipeline, completions, engine, actor } = parts;
-    this.world = { ...parts.env };
+    this.world = {
+      ...parts.env,
+      publishSuspicion: (vnode, suspected) => {
+        this.changes++;
+        parts.env.publishSuspicion(vnode, suspected);
+      },
+    };
     const detector = new FailureDetector(this.world);
     const env = judgedBy(detector, this.world);
     this.env = env;
@@ -152,9 +166,9 @@ export class VirtualNode {
     this.lifetimes = [reaper, expiry, ...(keeper === undefined ? [] : [keeper])];
     // In a memory engine that is full, caches give way to whatever is put.
     if (keeper !== undefined && engine === undefined) replica.onFull = (bytes) => keeper.giveWay(bytes);
+    this.detector = detector;
+    this.gossip = new Gossip(this.world);
     const services: Service[] = [
-      detector,
-      new Gossip(this.world),
       new SyncRequests(pipeline),
       this.makeHandoff({ env, pipeline, replica, completions, hints, loader, actor }),
       this.repair,
@@ -182,7 +196,16 @@ export class VirtualNode {
     const acknowledgements = new Acknowledgements(pipeline, puts);
     this.acknowledgements = acknowledgements;
     const followRing = (): void => this.followRing();
-    this.inbox = new Inbox({ env, detector, acknowledgements, served, writes, reads, services, followRing });
+    this.inbox = new Inbox({
+      env,
+      detector,
+      acknowledgements,
+      served,
+      writes,
+      reads,
+      services: [detector, this.gossip, ...services],
+      followRing,
+    });
   }
 
   /** These are called once each, by the constructor: a test puts something else in. */
@@ -225,6 +248,7 @@ export class VirtualNode {
     if (source === undefined || source.revision === this.world.ring.revision) return;
     const ring = ringOfState(source.read());
     this.world.ring = ring;
+    this.changes++;
     this.env.endpoint.grow(ring.vnodes.length);
     this.hints.ringChanged();
     if (this.trees.ringChanged() || ring.cleaning?.slots.includes(this.env.ordinal) === true) {
@@ -261,8 +285,8 @@ export class VirtualNode {
     this.writes.retry(nowMs);
     const more = this.inbox.take(nowMs);
     this.scanner.step(nowMs);
-    let serviceMs = Number.POSITIVE_INFINITY;
-    for (const service of this.services) serviceMs = Math.min(serviceMs, service.poll(nowMs));
+    const lifeMs = Math.min(this.detector.poll(nowMs), this.gossip.poll(nowMs));
+    this.pollServices(nowMs);
     this.pipeline.end(nowMs);
     if (nowMs >= this.nextSweepMs) this.sweep(nowMs);
     this.env.endpoint.flush();
@@ -272,11 +296,29 @@ export class VirtualNode {
     if (more || scanMs <= nowMs) return nowMs;
     const next = Math.min(
       this.pipeline.nextMs(nowMs),
-      serviceMs,
+      lifeMs,
+      this.servicesMs,
       scanMs,
       this.writes.waiting ? nowMs + 1 : Infinity,
     );
     return this.waiting ? Math.min(next, this.nextSweepMs) : next;
+  }
+
+  /**
+   * Most turns bring a sign of life, an acknowledgement or a question, of which services need not know: they
+   * are called when one of them wants to be, and when something may have changed for any of them.
+   */
+  private pollServices(nowMs: number): void {
+    const happened =
+      this.pipeline.buffer.lastSequence +
+      this.inbox.messages +
+      this.completions.ran +
+      this.changes +
+      (this.trees.usable ? 0.5 : 0);
+    if (nowMs < this.servicesMs && happened === this.happened) return;
+    this.happened = happened;
+    this.servicesMs = Number.POSITIVE_INFINITY;
+    for (const service of this.services) this.servicesMs = Math.min(this.servicesMs, service.poll(nowMs));
   }
 
   /** For a successor that goes on with the same actor; see {@link VirtualNodeParts}. */

@@ -39,6 +39,11 @@ export class Books implements Bookkeeper {
     this.guarantees.forget(vnode);
   }
 
+  hides(vnode: number, bucket: number, key: Uint8Array): void {
+    const found = this.world.history.keys.get(Buffer.from(key).toString('latin1'));
+    if (found?.bucket.number === bucket) this.rebuilds.hidden(vnode, found);
+  }
+
   removes(vnode: number, place: Place, key: Uint8Array): void {
     checkHandover(this.world, vnode, place, key);
     checkReaping(this.world, vnode, place, key);

@@ -21,30 +21,57 @@ export interface Row {
 
 /** The files of an engine: what commits that have resolved leave, and maybe some that had not. */
 export class EngineFiles {
-  readonly rows = new Map<string, Row>();
+  private readonly stored = new Map<string, Row>();
   state: EngineState = { generation: 0, confirmedSerial: 0, count: 0, root: 0 };
-  /** In the order of a walk; undefined: the rows have changed. */
-  private sorted: readonly Row[] | undefined;
+  /** In the order of a walk, but for what has come and gone since it was last asked for. */
+  private sorted: readonly Row[] = [];
+  private readonly come = new Set<Row>();
+  private readonly gone = new Set<Row>();
+
+  get rows(): ReadonlyMap<string, Row> {
+    return this.stored;
+  }
 
   /** A bit of a record changes on the disk. */
   damage(name: string, byte: number, bit: number): void {
-    const row = this.rows.get(name)!;
+    const row = this.stored.get(name)!;
     const record = row.record.slice();
     record[byte] = record[byte]! ^ (1 << bit);
-    this.rows.set(name, { ...row, record, damaged: true });
-    this.touch();
+    this.replace(name, row, { ...row, record, damaged: true });
   }
 
-  /** The rows have changed. */
-  touch(): void {
-    this.sorted = undefined;
+  /** Puts a row in the place of the one of that name, if there is one; undefined removes it. Returns what was there. */
+  set(name: string, row: Row | undefined): Row | undefined {
+    const before = this.stored.get(name);
+    this.stored.delete(name);
+    this.replace(name, before, row);
+    return before;
   }
 
+  private replace(name: string, before: Row | undefined, row: Row | undefined): void {
+    if (before !== undefined && !this.come.delete(before)) this.gone.add(before);
+    if (row === undefined) return;
+    this.stored.set(name, row);
+    this.come.add(row);
+  }
+
+  /** All rows, as a walk meets them. */
   inOrder(): readonly Row[] {
-    this.sorted ??= [...this.rows.values()].sort(
-      (a, b) => a.partition - b.partition || a.bucket - b.bucket || Buffer.compare(a.key, b.key),
-    );
-    return this.sorted;
+    if (this.come.size + this.gone.size === 0) return this.sorted;
+    const { gone } = this;
+    const come = [...this.come].sort(compareRows);
+    const merged: Row[] = [];
+    let next = 0;
+    for (const row of this.sorted) {
+      if (gone.has(row)) continue;
+      while (next < come.length && compareRows(come[next]!, row) < 0) merged.push(come[next++]!);
+      merged.push(row);
+    }
+    while (next < come.length) merged.push(come[next++]!);
+    this.come.clear();
+    gone.clear();
+    this.sorted = merged;
+    return merged;
   }
 
   /** Where in that order what is behind a position begins. */
@@ -62,6 +89,10 @@ export class EngineFiles {
     }
     return low;
   }
+}
+
+function compareRows(a: Row, b: Row): number {
+  return a.partition - b.partition || a.bucket - b.bucket || Buffer.compare(a.key, b.key);
 }
 
 export function rowName(partition: number, bucket: number, key: Uint8Array): string {
@@ -175,18 +206,15 @@ export class SimEngine implements Engine {
   private apply({ rows, mark }: Commit): void {
     const { files } = this;
     let { count, root } = files.state;
-    files.touch();
     for (const [name, row] of rows) {
-      const before = files.rows.get(name);
+      const before = files.set(name, row);
       if (before !== undefined) {
         count--;
         root ^= contentCheckOf(before.record);
-        files.rows.delete(name);
       }
       if (row === undefined) continue;
       count++;
       root ^= contentCheckOf(row.record);
-      files.rows.set(name, row);
     }
     files.state = { ...mark, count, root: root >>> 0 };
   }

@@ -45,6 +45,7 @@ export interface ProcessWorld {
   /** It has everything again. */
   onWhole(vnode: number): void;
   onRemove(vnode: number, place: Place, key: Uint8Array): void;
+  onHide(vnode: number, bucket: number, key: Uint8Array): void;
   onStartFailed(error: Error): void;
 }
 
@@ -140,6 +141,7 @@ export class SimProcess implements CallerProcess {
           if (place.bucket === HINT_BUCKET) this.hintGoneMs = scheduler.nowMs;
           world.onRemove(vnode, place, key);
         },
+        onHide: (vnode, bucket, key) => world.onHide(vnode, bucket, key),
         onStartFailed: (error) => world.onStartFailed(error),
         wake: (vnode, atMs) => this.wake(vnode, atMs),
       },

@@ -1,10 +1,10 @@
 import { dotIn } from '../storage/record-codec.js';
-import { mustBeThere, nameOf, type Write } from './history.js';
+import { mustBeThere, nameOf, type SimKey, type Write } from './history.js';
 import type { World } from './world.js';
 
 interface Owed {
   readonly write: Write;
-  /** Whole owners that had it when the data was lost. */
+  /** Whole owners that had it when the data was lost, and have given it since to whoever lacks it. */
   readonly owners: readonly number[];
 }
 
@@ -23,11 +23,7 @@ export class RebuildCheck {
   /** A virtual node has lost its data. */
   lost(vnode: number): void {
     // What it gave to others does not count: it may be lost again.
-    for (const [other, list] of this.owed)
-      this.owed.set(
-        other,
-        list.map(({ write, owners }) => ({ write, owners: owners.filter((owner) => owner !== vnode) })),
-      );
+    this.withdraw(vnode, () => true);
     const { world } = this;
     const { memory } = world.process;
     const list: Owed[] = [];
@@ -41,6 +37,26 @@ export class RebuildCheck {
       }
     }
     this.owed.set(vnode, list);
+  }
+
+  /**
+   * A virtual node gives a tombstone to nobody for now: nothing that it supersedes is anywhere. It may do so again
+   * before the one that was rebuilt counts as whole, and after the two were found equal.
+   */
+  hidden(vnode: number, key: SimKey): void {
+    this.withdraw(vnode, (write) => write.key === key);
+  }
+
+  /** Some of what others are owed does not count on a virtual node any more. */
+  private withdraw(vnode: number, isMeant: (write: Write) => boolean): void {
+    for (const [other, list] of this.owed)
+      this.owed.set(
+        other,
+        list.map(({ write, owners }) => ({
+          write,
+          owners: isMeant(write) ? owners.filter((owner) => owner !== vnode) : owners,
+        })),
+      );
   }
 
   /** It says that it has everything again. */

@@ -1,7 +1,8 @@
 import { membersOf } from '../ring/state.js';
-import type { World } from './world.js';
+import { TWO_VNODES, type World } from './world.js';
 
-const MOST_NODES = 8;
+const LEAST_NODES = 5;
+const MOST_NODES = 7;
 const TRY_AGAIN_MS = 3_000;
 
 /** Draws joins and leaves: one at a time, as the product has it. */
@@ -30,8 +31,8 @@ export class RingDriver {
     const { process, machine, random, replicas } = this.world;
     if (process.dead || !process.isOpen || process.keeper.isChanging) return false;
     const members = membersOf(machine.ring, 'from');
-    const mayLeave = members.length > Math.max(4, replicas.at(-1)!);
-    const vnodes = 1 + random.below(2);
+    const mayLeave = members.length > Math.max(LEAST_NODES, replicas.at(-1)!);
+    const vnodes = random.chance(TWO_VNODES) ? 2 : 1;
     const mayJoin = members.length < MOST_NODES && process.roomFor(vnodes);
     if (!mayJoin && !mayLeave) return false;
     if (mayJoin && (!mayLeave || random.chance(0.5))) {

@@ -4,14 +4,16 @@ import { FaultDriver } from './fault-driver.js';
 import { checkConvergence, checkKeys } from './final-checks.js';
 import { checkJournals } from './journal-check.js';
 import { checkLimits } from './running-checks.js';
+import { asOneThread } from './one-thread.js';
 import { RingDriver } from './ring-driver.js';
 import { type Parts, PRODUCT } from './parts.js';
 import { checkTrees } from './tree-check.js';
 import { Workload } from './workload.js';
 import { World } from './world.js';
 
-const OPERATIONS_PER_SECOND = 60;
-const SLICE_MS = 100;
+/** Of clients; some of them read before they write. */
+const STEPS_PER_SECOND = 52;
+const SLICE_MS = 250;
 const MINUTE_MS = 60_000;
 /** How often the trees of a virtual node are looked at; one after the other. */
 const TREES_MS = 5_000;
@@ -46,6 +48,17 @@ export interface Verdict {
 
 /** A run: load and faults for so long, then healing, then everything must work and be right. */
 export function run(options: RunOptions): Verdict {
+  const { stackTraceLimit } = Error;
+  // Refusals are errors, and to find out where each was made takes as long as ten turns. A replay tells.
+  if (options.trace === undefined) Error.stackTraceLimit = 0;
+  try {
+    return asOneThread(() => simulate(options));
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+function simulate(options: RunOptions): Verdict {
   const { seed, minutes } = options;
   const world = new World({ seed, parts: options.parts ?? PRODUCT, trace: options.trace });
   const workload = new Workload(world);
@@ -53,7 +66,7 @@ export function run(options: RunOptions): Verdict {
   const { scheduler } = world;
   const load = (): void => {
     if (world.ended) return;
-    scheduler.after(world.random.interval(1_000 / OPERATIONS_PER_SECOND), load);
+    scheduler.after(world.random.interval(1_000 / STEPS_PER_SECOND), load);
     workload.step();
   };
   load();

@@ -18,12 +18,13 @@ import type { SimBucket } from './history.js';
 import type { LossKeeper } from './losses.js';
 import type { Machine } from './machine.js';
 import { type Network, SimEndpoint } from './network.js';
+import { Stopped } from './one-thread.js';
 import type { Parts } from './parts.js';
 import { type ProcessMemory, SLOTS } from './process-memory.js';
 import type { Profile } from './profile.js';
 import type { Random } from './random.js';
 import type { Planned, Scheduler } from './scheduler.js';
-import { Stopped, VnodeThread } from './vnode-thread.js';
+import { VnodeThread } from './vnode-thread.js';
 
 /** How often it is looked for directories that are gone. */
 const WATCH_MS = 1_000;
@@ -59,6 +60,7 @@ export interface SupervisorWorld {
   /** It has everything again that it had lost. */
   onWhole(vnode: number): void;
   onRemove(vnode: number, place: Place, key: Uint8Array): void;
+  onHide(vnode: number, bucket: number, key: Uint8Array): void;
   onStartFailed(error: Error): void;
   wake(vnode: number, atMs: number): void;
 }
@@ -201,6 +203,7 @@ export class SimSupervisor {
       },
       onWhole: () => this.whole(vnode),
       onRemove: (place, key) => world.onRemove(vnode, place, key),
+      onHide: (bucket, key) => world.onHide(vnode, bucket, key),
       onFailed: (error) => this.startFailed(vnode, error),
       wake: () => world.wake(vnode, scheduler.nowMs + 0.01),
     });

@@ -22,49 +22,85 @@ export interface TurnsWorld {
 /** When each party of a process takes its turns: on time, when its doorbell rings, when something completes. */
 export class Turns {
   private readonly world: TurnsWorld;
-  private readonly planned: (Planned | undefined)[] = [];
   /** The words of the parties' doorbells: one thread runs them all, so that a plain look is enough. */
   private readonly doorbells: readonly number[];
+  /** When each wants its next turn at the latest; a timer that comes earlier is one of before, and is set anew. */
+  private readonly wantedMs: number[];
+  private readonly timers: (Planned | undefined)[] = [];
+  private readonly due: readonly (() => void)[];
+  /** Turns that come earlier, since something has happened. */
+  private readonly wakes: (Planned | undefined)[] = [];
+  private readonly woken: readonly (() => void)[];
+  /** Parties whose doorbell was rung and that wake up. */
+  private readonly waking: boolean[] = [];
 
   constructor(world: TurnsWorld) {
     this.world = world;
     const { layout } = world;
-    this.doorbells = Array.from({ length: layout.parties }, (_, party) => layout.doorbellWord(party));
+    const parties = Array.from({ length: layout.parties }, (_, party) => party);
+    this.doorbells = parties.map((party) => layout.doorbellWord(party));
+    this.wantedMs = parties.map(() => Number.POSITIVE_INFINITY);
+    this.due = parties.map((party) => () => this.isDue(party));
+    this.woken = parties.map((party) => () => this.turn(party));
   }
 
   /** Another turn for a party, at the latest then. */
   wake(party: number, atMs: number): void {
-    const planned = this.planned[party];
+    if (this.wantedMs[party]! <= atMs) return;
+    const planned = this.wakes[party];
     if (planned !== undefined) {
       if (planned.atMs <= atMs) return;
       planned.action = undefined;
     }
-    this.planned[party] = this.world.scheduler.at(atMs, () => this.turn(party));
+    this.wakes[party] = this.world.scheduler.at(atMs, this.woken[party]!);
+  }
+
+  private want(party: number, atMs: number): void {
+    this.wantedMs[party] = atMs;
+    const timer = this.timers[party];
+    if (timer !== undefined) {
+      if (timer.atMs <= atMs) return;
+      timer.action = undefined;
+    }
+    this.timers[party] = this.world.scheduler.at(atMs, this.due[party]!);
+  }
+
+  private isDue(party: number): void {
+    this.timers[party] = undefined;
+    const wantedMs = this.wantedMs[party]!;
+    if (wantedMs <= this.world.scheduler.nowMs) this.turn(party);
+    else if (wantedMs < Number.POSITIVE_INFINITY) this.want(party, wantedMs);
   }
 
   private turn(party: number): void {
     const { world } = this;
     const { nowMs } = world.scheduler;
-    this.planned[party] = undefined;
+    const wake = this.wakes[party];
+    if (wake !== undefined) wake.action = undefined;
+    this.wakes[party] = undefined;
+    this.waking[party] = false;
+    this.wantedMs[party] = Number.POSITIVE_INFINITY;
     if (this.isAwake(party, nowMs)) Atomics.store(world.control, this.doorbells[party]!, 0);
     const next = world.turn(party, nowMs);
     this.ended(party);
-    if (next < Number.POSITIVE_INFINITY) this.wake(party, Math.max(next, nowMs + MOMENT_MS));
+    if (next < Number.POSITIVE_INFINITY) this.want(party, Math.max(next, nowMs + MOMENT_MS));
   }
 
   /** A party has published: it sleeps on its doorbell now, and whoever it rang wakes up. */
   ended(party: number): void {
-    const { control, scheduler, endpointOf } = this.world;
+    const { control, scheduler } = this.world;
     const { doorbells } = this;
     const { nowMs } = scheduler;
-    const endpoint = endpointOf(party);
+    const endpoint = this.world.endpointOf(party);
     if (endpoint !== undefined && this.isAwake(party, nowMs)) {
       Atomics.store(control, doorbells[party]!, 1);
       if (!endpoint.idle()) this.wakeSoon(party, nowMs);
     }
     for (let other = 0; other < doorbells.length; other++) {
-      if (other === party || control[doorbells[other]!] !== 0) continue;
-      if (this.isAwake(other, nowMs)) this.wakeSoon(other, nowMs);
+      if (control[doorbells[other]!] !== 0 || other === party || this.waking[other] === true) continue;
+      if (!this.isAwake(other, nowMs)) continue;
+      this.waking[other] = true;
+      this.wakeSoon(other, nowMs);
     }
   }
 
@@ -79,6 +115,7 @@ export class Turns {
 
   /** Nobody takes a turn any more. */
   end(): void {
-    for (const planned of this.planned) if (planned !== undefined) planned.action = undefined;
+    for (const planned of [...this.timers, ...this.wakes])
+      if (planned !== undefined) planned.action = undefined;
   }
 }

@@ -4,8 +4,10 @@ import type { HybridClock } from '../messaging/hybrid-clock.js';
 import type { Ring } from '../ring/ring.js';
 import type { Loss } from '../shard/rebuilding.js';
 import type { RingSource } from '../shard/ring-source.js';
+import { keyOfRecord } from '../shard/key-name.js';
 import { Completions } from '../shard/completions.js';
 import type { ScrubPace } from '../shard/scrub.js';
+import type { Trees } from '../shard/trees/trees.js';
 import type { VirtualNode } from '../shard/virtual-node.js';
 import { type BufferLayout, LOG_SEGMENT, SEG_LOG, SEG_STATE } from '../storage/buffer-layout.js';
 import type { Journal } from '../storage/journal.js';
@@ -20,6 +22,7 @@ import { SimEngine } from './engine.js';
 import type { SimBucket } from './history.js';
 import type { VnodeFiles } from './machine.js';
 import type { SimEndpoint } from './network.js';
+import { dyingAfter, Stopped } from './one-thread.js';
 import type { Parts } from './parts.js';
 
 const FLUSH_MS = 20;
@@ -27,12 +30,9 @@ const FLUSH_MS = 20;
 const REOPEN_MS = 2_000;
 const HEARTBEAT_MS = 1_000;
 /** Six hours between two passes would be more than a run has. */
-const SCRUB: ScrubPace = { pauseMs: 100, everyMs: 10_000 };
+const SCRUB: ScrubPace = { pauseMs: 200, everyMs: 15_000 };
 /** How long a clean stop waits for requests under way. */
 const STOP_MS = 5_000;
-
-/** A thread that died before one of its stores into shared memory. */
-export class Stopped extends Error {}
 
 export interface ThreadWorld {
   readonly parts: Parts;
@@ -75,6 +75,8 @@ export interface ThreadWorld {
   onFailed(error: unknown): void;
   /** A key is about to be let go. */
   onRemove(place: Place, key: Uint8Array): void;
+  /** A tombstone is about to count in no tree any more. */
+  onHide(bucket: number, key: Uint8Array): void;
   /** Something completed: another turn, soon. */
   wake(): void;
 }
@@ -218,7 +220,17 @@ export class VnodeThread {
       loss: world.loss,
       onWhole: () => world.onWhole(),
     });
+    this.tellOfHidden(this.node.trees);
     world.onServing();
+  }
+
+  private tellOfHidden(trees: Trees): void {
+    const hide = trees.hide.bind(trees);
+    trees.hide = (words, at) => {
+      const { bucket, key } = keyOfRecord(words, at);
+      this.world.onHide(bucket, key);
+      hide(words, at);
+    };
   }
 
   /**
@@ -259,16 +271,11 @@ export class VnodeThread {
 
   private poll(node: VirtualNode, nowMs: number): number {
     if (this.storesLeft === Number.POSITIVE_INFINITY) return node.poll(nowMs);
-    const { store } = Atomics;
-    Atomics.store = ((words: Int32Array, at: number, stored: number) => {
-      if (this.storesLeft-- <= 0) throw new Stopped('died between two stores');
-      return store(words, at, stored);
-    }) as typeof Atomics.store;
-    try {
-      return node.poll(nowMs);
-    } finally {
-      Atomics.store = store;
-    }
+    let next = nowMs;
+    this.storesLeft = dyingAfter(this.storesLeft, () => {
+      next = node.poll(nowMs);
+    });
+    return next;
   }
 
   private giveUpIfFailed(nowMs: number): void {

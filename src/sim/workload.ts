@@ -34,6 +34,7 @@ export class Workload {
   private readonly world: World;
   /** Per session the contexts it was given. */
   private readonly sessions: Map<string, Clock<never>>[];
+  /** Requests that were made. */
   operations = 0;
 
   constructor(world: World) {
@@ -41,7 +42,7 @@ export class Workload {
     this.sessions = Array.from({ length: SESSIONS }, () => new Map());
   }
 
-  /** One operation of some client; nothing while the process is down. */
+  /** Some client reads or writes; nothing while the process is down. */
   step(): void {
     const { random, process } = this.world;
     if (!process.isOpen) return;
@@ -49,7 +50,6 @@ export class Workload {
     if (caller === undefined) return;
     const session = random.pick(this.sessions);
     const key = this.drawKey(caller);
-    this.operations++;
     if (random.chance(0.45)) this.read(caller, key, session);
     else this.write(caller, key, session);
   }
@@ -295,6 +295,7 @@ export class Workload {
   }
 
   private submit(caller: SimCaller, task: Parameters<SimCaller['submit']>[0]): void {
+    this.operations++;
     try {
       caller.submit(task);
     } catch (error) {

@@ -22,6 +22,8 @@ import { hintKey, type StoredKey } from './stored-key.js';
 const START_MS = 1_000;
 const CALLERS = 3;
 const PARTITIONS = 32;
+/** How many of the nodes have two virtual nodes, of those that join later too. */
+export const TWO_VNODES = 0.3;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -47,6 +49,8 @@ export interface Bookkeeper {
   left(vnode: number): void;
   /** A virtual node is about to let a key go. */
   removes(vnode: number, place: Place, key: Uint8Array): void;
+  /** A virtual node gives a tombstone to nobody for a while, or until it goes. */
+  hides(vnode: number, bucket: number, key: Uint8Array): void;
 }
 
 /** One simulated machine with its process, and what its clients did. */
@@ -90,7 +94,7 @@ export class World {
     const nodes = Array.from({ length: 5 + random.below(2) }, (_, i) => ({
       id: `n${i + 1}`,
       capacity: 1 + random.below(2),
-      vnodes: 1 + random.below(2),
+      vnodes: random.chance(TWO_VNODES) ? 2 : 1,
     }));
     const ring = firstState({ nodes, partitions: PARTITIONS, spacing: 3 });
     this.profile = drawProfile(random);
@@ -164,6 +168,7 @@ export class World {
       onWhole: (vnode) => this.books.whole(vnode),
       onRecovered: (vnode) => this.books.recovered(vnode),
       onRemove: (vnode, place, key) => this.books.removes(vnode, place, key),
+      onHide: (vnode, bucket, key) => this.books.hides(vnode, bucket, key),
       onStartFailed: (error) => {
         this.note(`the start fails: ${error.message}`);
         this.endProcess('process kill', 1_000);
