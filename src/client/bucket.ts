@@ -179,6 +179,7 @@ export class ConnectedBucket implements Bucket {
   }
 
   async putMany(entries: readonly PutEntry[], options: PutOptions = NO_OPTIONS): Promise<PutOutcome[]> {
+    this.connection.assertOpen();
     checkList('entries', entries);
     checkObject('options', options);
     return bounded(entries, MANY, async (entry) => {
