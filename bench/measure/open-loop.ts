@@ -120,8 +120,10 @@ class OpenLoop {
     const utilisation = performance.eventLoopUtilization(elu).utilization;
     while (this.#outstanding > 0 && nowMs() < giveUpMs) await sleepUntil(nowMs() + 1);
     clearTimeout(giveUp);
+    // Before the pacing thread has ended, which may take a while on a busy machine.
+    const report = this.#report(measuredFromMs, utilisation, this.#starts.length - next + this.#outstanding);
     await pacer.stop();
-    return this.#report(measuredFromMs, utilisation, this.#starts.length - next + this.#outstanding);
+    return report;
   }
 
   /**
