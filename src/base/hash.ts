@@ -11,6 +11,13 @@ export function mix(h: number): number {
   return h ^ (h >>> 16);
 }
 
+/** FNV-1a, 32 bits, of bytes [from, to); `before` is that of what stands in front of them. */
+export function fnv1a(bytes: Uint8Array, from = 0, to = bytes.length, before = 0x811c9dc5): number {
+  let hash = before;
+  for (let i = from; i < to; i++) hash = Math.imul(hash ^ bytes[i]!, 0x0100_0193);
+  return hash >>> 0;
+}
+
 /**
  * A 32-bit checksum of words [from, to): MurmurHash3's mixing in two lanes, so that the
  * multiplications of one overlap with the other's. A change within any single word always shows.

@@ -1,3 +1,4 @@
+import { fnv1a } from '../base/hash.js';
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import type { Clock, Entry } from './dvvs.js';
@@ -93,11 +94,9 @@ export function contextFromString(text: string): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-/** FNV-1a, 32 bits, over everything but the checksum's own four bytes. */
+/** Over everything but the checksum's own four bytes. */
 function checksumOf(bytes: Uint8Array): number {
-  let hash = Math.imul(0x811c9dc5 ^ bytes[0]!, 0x0100_0193);
-  for (let i = HEADER_BYTES; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x0100_0193);
-  return hash >>> 0;
+  return fnv1a(bytes, HEADER_BYTES, bytes.length, fnv1a(bytes, 0, 1));
 }
 
 function writeVarint(bytes: Uint8Array, start: number, value: number): number {

@@ -17,9 +17,7 @@ export function keyedEntries(keyOf: KeyOf): Prepare {
 }
 
 /** What `export` has written. */
-export const exportedEntries: Prepare = (record) => {
-  return readEntry(parse(record).text);
-};
+export const exportedEntries: Prepare = (record) => readEntry(parse(record).text);
 
 function parse({ text, problem }: RawRecord): { text: string; parsed: unknown } {
   if (text === undefined) throw new RecordError(problem ?? 'it has no text');

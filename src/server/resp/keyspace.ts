@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.js';
 import { RingletError } from '../../base/errors.js';
+import { fnv1a } from '../../base/hash.js';
 import { SlotMap } from '../../base/slot-map.js';
 import type { BucketProperties, Context, GetResult, PutOptions, Sibling, Store } from '../../client/api.js';
 import { ConnectedBucket } from '../../client/bucket.js';
@@ -147,7 +148,8 @@ export class Keyspace {
     change: (value: Uint8Array | undefined, expiresAtMs: Expiry) => Change<T>,
     writes: LastWrites,
   ): Promise<T> {
-    const hash = hashOf(key);
+    // Two keys of one hash wait for each other, which does no harm.
+    const hash = fnv1a(key);
     const before = this.chains.get(hash);
     const mine =
       before === undefined
@@ -208,13 +210,6 @@ export class Keyspace {
       throw error;
     }
   }
-}
-
-/** FNV-1a. Two keys of one hash wait for each other, which does no harm. */
-function hashOf(key: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const byte of key) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
 }
 
 function lifetime(expiresAtMs: Expiry): Pick<PutOptions, 'ttlMs' | 'expiresAtMs'> {
