@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { UnfinishedFiles } from './test/unfinished-files.ts';
 
 /** Whoever has the longest files, in this order: one that began last would leave a core idle. */
 const FIRST = ['/test/sim/', '/test/integration/', '/test/cli/', '/test/shard/trees/'];
@@ -24,6 +25,7 @@ export default defineConfig({
   test: {
     // Native addons can crash in vitest's thread pool; integration tests load dist/, never src/.
     pool: 'forks',
+    reporters: ['default', new UnfinishedFiles()],
     projects: [
       {
         extends: true,
