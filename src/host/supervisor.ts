@@ -120,7 +120,9 @@ export class Supervisor {
     this.layout = new SharedLayout(shared.shape);
     this.pool = new Piscina({
       filename: VNODE_WORKER,
-      minThreads: assignments.length,
+      // One that loads without a task would be terminated in the middle of that by a close, and take the
+      // process with it.
+      minThreads: 0,
       maxThreads: shared.shape.vnodes,
       concurrentTasksPerWorker: 1,
       idleTimeout: Infinity,

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Store } from '../../src/client/api.js';
@@ -197,6 +198,19 @@ describe.each(ENGINES)('one thread that dies (%s)', (engine) => {
       await store.put(`k${i}`, 'w', { context: (await store.get(`k${i}`)).context! });
     expect(store.stats().vnodes.map(({ restarts }) => restarts)).toEqual([0, 1, 0]);
   });
+
+  test.runIf(process.platform === 'linux')(
+    'no thread is started but for a virtual node: a spare that still loaded at a close took the process with it',
+    async () => {
+      const store = await openSmall(engine, { nodes: 1 });
+      const threads = (): number => readdirSync('/proc/self/task').length;
+      const before = threads();
+      await end(store, 0, 'terminate');
+      await until('the next one serves', () => store.stats().vnodes[0]!.incarnation === 2);
+      await until('as many threads as before', () => threads() === before);
+      await store.close();
+    },
+  );
 
   test('faults are refused by a store that was not opened for them', async () => {
     const store = await openSmall(engine, { nodes: 1 });
