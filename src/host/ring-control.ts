@@ -1,5 +1,4 @@
 import { RingletError } from '../base/errors.js';
-import { LIMITS } from '../base/limits.js';
 import type {
   JoinRequest,
   RingControl,
@@ -9,19 +8,16 @@ import type {
 } from '../client/ring-api.js';
 import type { StoreView } from '../client/view.js';
 import type { RingTable } from '../messaging/ring-table.js';
-import { beginJoin, beginLeave, refuseSecond, rollBack, startMoving, withFacts } from '../ring/change.js';
-import { movedPartitions, slotsToClean } from '../ring/parties.js';
-import { changingNode, type RingChange, type RingFact, type RingState, slotsOfNodes } from '../ring/state.js';
+import { beginJoin, beginLeave, refuseSecond, rollBack, startMoving } from '../ring/change.js';
+import { changingNode, isChanging, type RingFact, type RingState, slotsOfNodes } from '../ring/state.js';
 import { ringOfState } from '../ring/live-ring.js';
 import type { NodeSpec } from '../ring/spec.js';
 import { DurableRing, type RingStep } from './durable-ring.js';
+import { FactIntake } from './fact-intake.js';
+import { joinerOf } from './join-request.js';
 import type { Topology } from './manifest.js';
 import { planOf } from './ring-plan.js';
-
-/** Facts that come within so long are made durable together. */
-const GATHER_MS = 50;
-const AGAIN_MS = 1_000;
-const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$/;
+import { askedFor, progressAtEnd, progressUnderWay } from './ring-progress.js';
 
 type ChangingNode = NonNullable<ReturnType<typeof changingNode>>;
 
@@ -50,10 +46,9 @@ export interface RingHost {
 export class HostRing implements RingControl {
   private readonly host: RingHost;
   private readonly ring: DurableRing;
-  private gathered: RingFact[] = [];
-  private timer: NodeJS.Timeout | undefined;
-  /** A step waits for its turn that will take in all that is gathered by then. */
-  private takesIn = false;
+  private readonly intake: FactIntake;
+  /** What virtual nodes are certain of. */
+  readonly facts: (facts: readonly RingFact[]) => void;
   private startedMs = performance.now();
   private last: RingProgress | undefined;
   private waiting: (() => void)[] = [];
@@ -76,6 +71,8 @@ export class HostRing implements RingControl {
       host.view.ring = ringOfState(next);
     };
     this.ring = new DurableRing(state, (next) => host.save(next), publish);
+    this.intake = new FactIntake(this.ring, this.tookIn);
+    this.facts = this.intake.facts;
   }
 
   private get state(): RingState {
@@ -83,22 +80,14 @@ export class HostRing implements RingControl {
   }
 
   get progress(): RingProgress | undefined {
-    const { change } = this.state;
-    if (change === undefined) return this.last;
+    const { state } = this;
+    if (!isChanging(state)) return this.last;
     const { vnodes } = this.host.view.ring;
-    const moved = movedPartitions(this.state).length;
-    const open = change.phase === 'cleaning' ? slotsToClean(this.state) : [];
-    return {
-      change: askedFor(change),
-      node: change.node,
-      phase: change.phase,
-      partitions: moved,
-      handed: change.handed.filter((at) => at !== 0).length,
-      compared: change.compared.length,
-      cleaning: open.filter((slot) => !change.cleaned.includes(slot)).map((slot) => vnodes[slot]!.id),
-      keys: change.keys,
-      forMs: Math.round(performance.now() - this.startedMs),
-    };
+    return progressUnderWay(state, (slot) => vnodes[slot]!.id, this.forMs);
+  }
+
+  private get forMs(): number {
+    return performance.now() - this.startedMs;
   }
 
   /** A change was under way when the store was closed, or its process died: it goes on. */
@@ -118,30 +107,15 @@ export class HostRing implements RingControl {
   }
 
   private joined(state: RingState, request: JoinRequest): RingState {
-    const { node, capacity = 1, vnodes = 1 } = request as Partial<Record<keyof JoinRequest, unknown>>;
-    if (typeof node !== 'string' || !NODE_ID.test(node)) {
+    const joiner = joinerOf(request);
+    if (this.going.has(joiner.id)) {
       throw new RingletError(
-        'BAD_REQUEST',
-        'a node is named by a letter or digit and up to 15 of A-Z a-z 0-9 _ -',
-        { node: String(node).slice(0, 80) },
+        'RING_CHANGING',
+        `the threads of the last ${joiner.id} are just ending; try again`,
+        { node: joiner.id },
       );
     }
-    if (this.going.has(node)) {
-      throw new RingletError('RING_CHANGING', `the threads of the last ${node} are just ending; try again`, {
-        node,
-      });
-    }
-    const { shape } = this.host.view.shared;
-    return beginJoin(
-      state,
-      {
-        id: node,
-        capacity: whole('capacity', capacity, LIMITS.capacity),
-        vnodes: whole('vnodes', vnodes, LIMITS.virtualNodes),
-      },
-      this.host.replicas(),
-      shape.vnodes,
-    );
+    return beginJoin(state, joiner, this.host.replicas(), this.host.view.shared.shape.vnodes);
   }
 
   async join(request: JoinRequest): Promise<RingProgress> {
@@ -259,11 +233,11 @@ export class HostRing implements RingControl {
   async finished(): Promise<RingProgress | undefined> {
     // Who has just asked for a change waits for it too, and who opened the store for those that it begins with.
     await this.ring.settled;
-    await this.until(() => !this.isChanging && !this.isBecoming);
+    await this.until(() => !this.underWay && !this.isBecoming);
     return this.progress;
   }
 
-  private get isChanging(): boolean {
+  private get underWay(): boolean {
     return this.state.change !== undefined || this.busy || this.holds > 0;
   }
 
@@ -274,26 +248,6 @@ export class HostRing implements RingControl {
       });
     }
   }
-
-  /** What virtual nodes are certain of. */
-  readonly facts = (facts: readonly RingFact[]): void => {
-    this.gathered.push(...facts);
-    if (!this.takesIn) this.timer ??= setTimeout(this.takeIn, GATHER_MS).unref();
-  };
-
-  private readonly takeIn = (): void => {
-    this.timer = undefined;
-    this.takesIn = true;
-    // What comes while another state is being written goes into the next one, all together.
-    const step = (state: RingState): RingState => {
-      this.takesIn = false;
-      return withFacts(state, this.gathered.splice(0));
-    };
-    this.ring.advance(step, this.tookIn).catch(() => {
-      // The disk takes nothing: what was reported is reported again.
-      if (!this.closed) this.timer ??= setTimeout(this.takeIn, AGAIN_MS).unref();
-    });
-  };
 
   private readonly tookIn = (before: RingState, after: RingState): void => {
     if (after.change !== undefined) return;
@@ -313,25 +267,12 @@ export class HostRing implements RingControl {
   }
 
   private ended(phase: 'done' | 'rolled back', state: RingState): void {
-    const change = state.change!;
-    const partitions = movedPartitions(state).length;
-    const handed = change.handed.filter((at) => at !== 0).length;
-    this.last = {
-      change: askedFor(change),
-      node: change.node,
-      phase: change.back === true ? 'rolled back' : phase,
-      partitions,
-      handed,
-      compared: change.compared.length,
-      cleaning: [],
-      keys: change.keys,
-      forMs: Math.round(performance.now() - this.startedMs),
-    };
+    if (isChanging(state)) this.last = progressAtEnd(state, phase, this.forMs);
   }
 
   /** Changes one after the other, as the options of a start ask; what one of them fails with is in `lastError`. */
   async become(joiners: readonly NodeSpec[], leavers: readonly string[]): Promise<void> {
-    const idle = (): boolean => !this.isChanging;
+    const idle = (): boolean => !this.underWay;
     this.isBecoming = true;
     try {
       for (const { id, capacity, vnodes } of joiners) {
@@ -357,7 +298,7 @@ export class HostRing implements RingControl {
   /** Nothing changes any more; resolves when nothing is being written. */
   async close(): Promise<void> {
     this.closed = true;
-    clearTimeout(this.timer);
+    this.intake.close();
     for (const resolve of this.waiting.splice(0)) resolve();
     await this.ring.close();
   }
@@ -368,29 +309,8 @@ export class HostRing implements RingControl {
     if (newest.change === undefined || newest.change.replicas.includes(n)) return;
     refuseSecond(newest);
   }
-
-  /** The slots of a node. */
-  static slotsOf(node: NodeSpec & { readonly firstSlot: number }): number[] {
-    return slotsOfNodes([node]);
-  }
 }
 
 function takenBackError(node: string): RingletError {
   return new RingletError('RING_CHANGING', `the join of ${node} was taken back`);
-}
-
-/** What somebody asked for, also on its way back. */
-function askedFor({ kind, back }: RingChange): 'join' | 'leave' {
-  if (back !== true) return kind;
-  return kind === 'join' ? 'leave' : 'join';
-}
-
-function whole(what: string, value: unknown, most: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) return value;
-  throw new RingletError('BAD_REQUEST', `${what} must be a whole number from 1 to ${most}`, {
-    what,
-    got: String(value),
-    least: 1,
-    most,
-  });
 }

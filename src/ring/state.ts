@@ -96,6 +96,13 @@ export function slotsOfNodes(nodes: readonly RingNode[]): number[] {
   return nodes.flatMap(({ firstSlot, vnodes }) => Array.from({ length: vnodes }, (_, i) => firstSlot + i));
 }
 
+/** A state with a change under way. */
+export type ChangingState = RingState & { readonly change: RingChange };
+
+export function isChanging(state: RingState): state is ChangingState {
+  return state.change !== undefined;
+}
+
 /** Who joins or leaves. */
 export function changingNode({ nodes, change }: RingState): RingNode | undefined {
   return nodes.find(({ id, gone }) => id === change?.node && gone !== true);
