@@ -16,19 +16,31 @@ export class CheckpointSchedule {
   private readonly checkpoint: Checkpoint;
   private readonly admission: Admission;
   private readonly everyMs: number;
+  private readonly phaseMs: number;
   private readonly waiters = new Waiters();
-  private lastMs = 0;
+  /** In which one began last, or there was nothing to move. */
+  private lastPeriod = 0;
   /** A checkpoint of everything was asked for: a scan, or the end. */
   private drainTo = 0;
   /** Up to here a request waits for it. */
   private pressTo = 0;
 
-  /** @param everyMs one starts at the latest so long after the last one, if there is anything to move */
-  constructor(buffer: ObjectBuffer, checkpoint: Checkpoint, admission: Admission, everyMs: number) {
+  /**
+   * @param everyMs one starts once in so long, if there is anything to move
+   * @param phaseMs and so long after a beginning that all virtual nodes share
+   */
+  constructor(
+    buffer: ObjectBuffer,
+    checkpoint: Checkpoint,
+    admission: Admission,
+    everyMs: number,
+    phaseMs: number,
+  ) {
     this.buffer = buffer;
     this.checkpoint = checkpoint;
     this.admission = admission;
     this.everyMs = everyMs;
+    this.phaseMs = phaseMs;
   }
 
   /** Calls back by {@link release} when everything appended so far is in the engine; false if it is already. */
@@ -75,12 +87,13 @@ export class CheckpointSchedule {
     const { buffer, checkpoint, confirmed } = this;
     const behind = confirmed < buffer.lastSequence;
     const draining = confirmed < this.drainTo;
-    if (!behind) this.lastMs = nowMs;
-    const late = behind && nowMs - this.lastMs >= this.everyMs;
+    const period = Math.floor((nowMs - this.phaseMs) / this.everyMs);
+    if (!behind) this.lastPeriod = period;
+    const late = behind && period > this.lastPeriod;
     const full = checkpoint.sealedCount >= buffer.layout.shape.segments >>> 1;
     if (draining || late) buffer.seal(LOG_SEGMENT);
     if (draining || late || full) {
-      this.lastMs = nowMs;
+      this.lastPeriod = period;
       checkpoint.start();
     }
   }
@@ -91,6 +104,6 @@ export class CheckpointSchedule {
     if (checkpoint.busy) return this.pressed ? nowMs : Math.max(nowMs, this.admission.nextMs);
     const behind = this.confirmed < ownCounter(this.buffer.words, APPENDED);
     if (!checkpoint.idle || checkpoint.error !== undefined || !behind) return Number.POSITIVE_INFINITY;
-    return Math.max(nowMs, this.lastMs + this.everyMs);
+    return Math.max(nowMs, this.phaseMs + (this.lastPeriod + 1) * this.everyMs);
   }
 }

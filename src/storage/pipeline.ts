@@ -29,8 +29,10 @@ export interface Backing {
 
 export interface PipelineOptions {
   readonly flushMs: number;
-  /** A checkpoint starts at the latest so long after the last one, if there is anything to move. */
+  /** A checkpoint starts once in so long, if there is anything to move. */
   readonly checkpointMs: number;
+  /** When in that time, so that those of several virtual nodes do not meet; default 0. */
+  readonly checkpointPhaseMs?: number;
   /** What admission keeps (admission.ts); default: as in LIMITS. */
   readonly foregroundP99Ms?: number;
   /** Measures slices of background work; without it they take no time, and none is held back. */
@@ -77,7 +79,9 @@ export class Pipeline {
     if (backing === undefined) return;
     const { journal, engine } = backing;
     this.checkpoint = new Checkpoint(buffer, journal, engine, options.onProgress);
-    this.schedule = new CheckpointSchedule(buffer, this.checkpoint, this.admission, options.checkpointMs);
+    const { checkpointMs, checkpointPhaseMs = 0 } = options;
+    const { checkpoint, admission } = this;
+    this.schedule = new CheckpointSchedule(buffer, checkpoint, admission, checkpointMs, checkpointPhaseMs);
     this.readCache = new ReadCache(buffer, engine, this.cleaner);
   }
 

@@ -34,7 +34,10 @@ export class StorageWorld {
   private readonly versions = new Map<string, number>();
   private token = 0;
 
-  constructor() {
+  private readonly checkpointPhaseMs: number;
+
+  constructor({ checkpointPhaseMs = 0 } = {}) {
+    this.checkpointPhaseMs = checkpointPhaseMs;
     this.buffer = this.place.open();
     this.buffer.startAt(0, 1, 0);
     this.disk = new FakeDisk(this.later);
@@ -44,7 +47,8 @@ export class StorageWorld {
   }
 
   private newPipeline(): Pipeline {
-    const options = { flushMs: 20, checkpointMs: 200, onProgress: () => undefined };
+    const { checkpointPhaseMs } = this;
+    const options = { flushMs: 20, checkpointMs: 200, checkpointPhaseMs, onProgress: () => undefined };
     return new Pipeline(this.buffer, { journal: this.journal, engine: this.engine }, options, (token) => {
       this.acknowledge(this.waiting.get(token)!);
       this.waiting.delete(token);
