@@ -92,6 +92,8 @@ function verifyUntilCrash(
   const entry = fileURLToPath(new URL('./verify-child.js', import.meta.url));
   const child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   const verdicts: Verdict[] = [];
+  /** Environments that the child has begun to read. */
+  let begun = 0;
   let unreadable: RingletError | undefined;
   let timedOut = false;
   let timer: NodeJS.Timeout | undefined;
@@ -107,6 +109,7 @@ function verifyUntilCrash(
   watch(directories[0]);
   onLines(child.stdout, (line) => {
     const [word, , ...json] = line.split(' ');
+    if (word === 'begin') begun++;
     if (word !== 'end') return;
     const { reason, unreadable: why, ...found } = JSON.parse(json.join(' ')) as Inspection;
     const directory = directories[verdicts.length]!;
@@ -115,26 +118,25 @@ function verifyUntilCrash(
     watch(directories[verdicts.length]);
   });
   return new Promise((resolve, reject) => {
-    child.once('error', (error) => {
+    child.once('error', ({ message }) => {
       clearTimeout(timer);
-      reject(error);
+      reject(cannotRead(directories[0]!, `no process can be started that reads it: ${message}`, 'that'));
     });
     child.once('close', (code, signal) => {
       clearTimeout(timer);
       const directory = directories[verdicts.length];
-      if (directory !== undefined && signal !== null && !timedOut && !FAULTS.has(signal)) {
-        unreadable ??= cannotRead(
-          directory,
-          `the process that reads it was ended by ${signal}`,
-          'who did that',
-        );
+      const how = signal === null ? `with code ${code}` : `by ${signal}`;
+      if (directory !== undefined && begun === verdicts.length) {
+        const why = `the process that shall read it ended before it began, ${how}`;
+        unreadable ??= cannotRead(directory, why, 'what keeps Node.js from starting, such as NODE_OPTIONS');
+      } else if (directory !== undefined && signal !== null && !timedOut && !FAULTS.has(signal)) {
+        unreadable ??= cannotRead(directory, `the process that reads it was ended ${how}`, 'who did that');
       }
       if (unreadable !== undefined) {
         reject(unreadable);
         return;
       }
       if (directory !== undefined) {
-        const how = signal === null ? `with code ${code}` : `by ${signal}`;
         const damage = timedOut ? 'reading it takes for ever' : `reading it ended a process ${how}`;
         verdicts.push({ ...UNREADABLE, damage });
       }

@@ -120,6 +120,28 @@ test.runIf(process.platform === 'linux')(
   },
 );
 
+test.each([
+  ['does not get as far as the first environment', 'NODE_OPTIONS', '--require /nowhere/at-all.cjs'],
+  ['cannot be started', 'execPath', '/nowhere/node'],
+])('a verifying process that %s is no damage', async (_, what, value) => {
+  const data = await unclean();
+  const place = (what === 'execPath' ? process : process.env) as unknown as Record<string, string | undefined>;
+  const before = place[what];
+  const restore = (): void => {
+    if (before === undefined) delete place[what];
+    else place[what] = before;
+  };
+  later(restore);
+  place[what] = value;
+  expect(await failure(openSmall('lmdb', { data }))).toMatchObject({
+    code: 'IO',
+    message: expect.stringContaining('cannot be verified') as string,
+  });
+  restore();
+  const store = await openSmall('lmdb', { data });
+  expect(store.startup.rebuilding ?? []).toEqual([]);
+});
+
 /** A child of this process whose command line has the word. */
 function childOf(word: string): number | undefined {
   return readdirSync('/proc')
