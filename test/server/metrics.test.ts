@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import perfHooks from 'node:perf_hooks';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { HostStore } from '../../src/client/api.js';
 import type { HttpServer } from '../../src/server/http/start.js';
+import { StoreRegistry } from '../../src/server/metrics/registry.js';
 import { send } from './raw-client.js';
 
 const dist = new URL('../../dist/src/', import.meta.url).href;
@@ -91,4 +93,16 @@ test('the Grafana dashboard asks only for metrics that exist', async () => {
   const { text } = await send(http.address, '/metrics');
   const known = new Set([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));
   for (const name of asked) expect(known, name).toContain(name.replace(/_(bucket|sum|count)$/, ''));
+});
+
+test('servers that come and go in a thread share what watches it, which cannot be ended', async () => {
+  const watching = vi.spyOn(perfHooks, 'monitorEventLoopDelay');
+  const texts = [];
+  for (let i = 0; i < 3; i++) texts.push(await new StoreRegistry(store).text());
+  expect(watching).toHaveBeenCalledTimes(1);
+  for (const text of texts) {
+    expect(text).toContain('\nnodejs_eventloop_lag_p99_seconds ');
+    expect(text).toContain('\nringlet_callers ');
+    expect(text.match(/\n\n\n|[^\n]$/)).toBeNull();
+  }
 });

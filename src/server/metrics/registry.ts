@@ -2,12 +2,21 @@ import { collectDefaultMetrics, Registry, type Metric } from 'prom-client';
 import type { Latency, Store, StoreStats } from '../../client/api.js';
 import { STORE_METRICS, type StoreMetric } from './store-metrics.js';
 
+/** One for all stores and servers of a thread: its clocks and observers cannot be ended. */
+let ofThread: Registry | undefined;
+
+function threadRegistry(): Registry {
+  if (ofThread === undefined) collectDefaultMetrics({ register: (ofThread = new Registry()) });
+  return ofThread;
+}
+
 /**
  * The store's metrics and those of this thread and process. Nothing is counted for them: what the store
  * keeps in shared memory anyway is read when somebody asks.
  */
 export class StoreRegistry {
   readonly #registry = new Registry();
+  readonly #thread = threadRegistry();
   readonly #store: Store;
   #stats: StoreStats | undefined;
   #latencies: readonly Latency[] = [];
@@ -15,7 +24,6 @@ export class StoreRegistry {
   constructor(store: Store) {
     this.#store = store;
     for (const metric of STORE_METRICS) this.#registry.registerMetric(this.#asked(metric));
-    collectDefaultMetrics({ register: this.#registry });
   }
 
   get contentType(): string {
@@ -26,7 +34,8 @@ export class StoreRegistry {
   async text(): Promise<string> {
     this.#stats = this.#store.stats();
     this.#latencies = this.#store.latencies();
-    return this.#registry.metrics();
+    const texts = [this.#registry.metrics(), this.#thread.metrics()];
+    return (await Promise.all(texts)).join('\n');
   }
 
   /** What the registry needs of a metric; its own kinds would want to be told every event. */
