@@ -1,5 +1,7 @@
-import { request, type IncomingMessage } from 'node:http';
-import { expect, test } from 'vitest';
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { Feed } from '../../src/server/dashboard/feed.js';
 import { DASHBOARD_FILES } from '../../src/server/dashboard/files.js';
 import { call, expectProblem, fake, useFakeStore } from './harness.js';
 
@@ -59,4 +61,44 @@ test('more pages than there is room for are asked to come again', async () => {
     })
     .toBe(200);
   for (const feed of rest) feed.destroy();
+});
+
+test('pages whose requests wait behind others on a connection make room when it is gone', async () => {
+  const socket = connect(Number(new URL(fake.http.address).port), '127.0.0.1');
+  socket.write('GET /admin/events HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(32));
+  await expect.poll(async () => (await call('/admin/events').catch(() => undefined))?.status).toBe(429);
+  socket.destroy();
+  await expect
+    .poll(async () => {
+      const feeds = await Promise.all(Array.from({ length: 32 }, watch));
+      for (const feed of feeds) feed.destroy();
+      return feeds.filter(({ statusCode }) => statusCode === 200).length;
+    })
+    .toBe(32);
+});
+
+test('nothing is written to a page that has not read the end of its feed yet', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const feed = new Feed(fake.store);
+  const errors: Error[] = [];
+  const server = createServer();
+  const asked = new Promise<ServerResponse>((resolve) => {
+    server.on('request', (_, response: ServerResponse) => resolve(response));
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  const response = await asked;
+  response.on('error', (error) => errors.push(error));
+  // As if it took nothing.
+  response.socket!.cork();
+  feed.watch(response, new AbortController().signal);
+  await vi.advanceTimersByTimeAsync(0);
+  feed.close();
+  expect(vi.getTimerCount()).toBe(0);
+  await vi.advanceTimersByTimeAsync(2_000);
+  client.destroy();
+  await new Promise((resolve) => server.close(resolve));
+  expect(errors).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Latency, Store } from '../../client/api.js';
 import { quantileUs } from '../../client/latencies.js';
+import { offAbort, onAbort } from '../../client/signals.js';
 
 const EVERY_MS = 1_000;
 /** Pages that watch at the same time. */
@@ -37,13 +38,20 @@ export class Feed {
     return this.#watchers.size >= MAX_WATCHERS;
   }
 
-  watch(response: ServerResponse): void {
+  /** @param gone fires with the connection: an answer that waits behind another one does not hear of its end */
+  watch(response: ServerResponse, gone: AbortSignal): void {
+    if (gone.aborted) return;
     response.writeHead(200, {
       'Content-Type': 'text/event-stream',
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
     });
-    response.on('close', () => this.#leave(response));
+    const leave = (): void => {
+      offAbort(gone, leave);
+      this.#leave(response);
+    };
+    response.once('close', leave);
+    onAbort(gone, leave);
     this.#watchers.add(response);
     this.#ring = '';
     if (this.#timer === undefined) {
@@ -55,7 +63,11 @@ export class Feed {
   }
 
   close(): void {
-    for (const response of this.#watchers) response.end();
+    for (const response of this.#watchers) {
+      response.end();
+      // At once: it may be long until the page has read the end, and nothing is written behind it.
+      this.#leave(response);
+    }
   }
 
   #leave(response: ServerResponse): void {

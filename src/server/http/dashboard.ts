@@ -3,8 +3,14 @@ import { RingletError } from '../../base/errors.js';
 import type { Store } from '../../client/api.js';
 import { DASHBOARD_FILES, dashboardFile } from '../dashboard/files.js';
 import { Feed } from '../dashboard/feed.js';
-import { getDashboard, getDashboardFile, inspectKey, watchStore } from './openapi/operations.js';
-import { INSPECT_QUERY } from './openapi/operations.js';
+import { disconnectSignal } from './disconnect.js';
+import {
+  getDashboard,
+  getDashboardFile,
+  INSPECT_QUERY,
+  inspectKey,
+  watchStore,
+} from './openapi/operations.js';
 import { Query } from './query.js';
 import { resource, type Handler } from './routes.js';
 import { siblingJson } from './siblings.js';
@@ -41,7 +47,7 @@ export function dashboardRoutes(app: FastifyInstance, store: Store): () => void 
   const watch: Handler = async (request, reply) => {
     void new Query(request.originalUrl, []);
     if (feed.full) throw new RingletError('OVERLOADED', 'too many pages watch this store already', {});
-    feed.watch(reply.hijack().raw);
+    feed.watch(reply.hijack().raw, disconnectSignal(request));
     return reply;
   };
   resource(app, '/admin/events', { GET: watch }, { operations: { GET: watchStore } });
