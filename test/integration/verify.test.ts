@@ -125,7 +125,10 @@ test.each([
   ['cannot be started', 'execPath', '/nowhere/node'],
 ])('a verifying process that %s is no damage', async (_, what, value) => {
   const data = await unclean();
-  const place = (what === 'execPath' ? process : process.env) as unknown as Record<string, string | undefined>;
+  const place = (what === 'execPath' ? process : process.env) as unknown as Record<
+    string,
+    string | undefined
+  >;
   const before = place[what];
   const restore = (): void => {
     if (before === undefined) delete place[what];

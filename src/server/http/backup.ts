@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { RingletError } from '../../base/errors.js';
 import type { HostStore } from '../../client/api.js';
+import { offAbort, onAbort } from '../../client/signals.js';
 import { disconnectSignal } from './disconnect.js';
 import { BACKUP_QUERY, makeBackup } from './openapi/operations.js';
 import { Query } from './query.js';
@@ -26,10 +27,20 @@ export function backupRoute(
       POST: async (request, reply) => {
         const query = new Query(request.originalUrl, BACKUP_QUERY);
         const without = query.text('without')?.split(',') ?? [];
-        const sections = source({ without, signal: disconnectSignal(request) });
+        const gone = disconnectSignal(request);
+        const sections = source({ without, signal: gone });
         // The first one tells whether it can begin, while a status can still be sent.
         const first = await sections.next();
         const stream = Readable.from(following(first, sections, report), { objectMode: false });
+        // An answer that waits behind another one does not hear of the connection's end.
+        const cutOff = (): void => void stream.destroy();
+        onAbort(gone, cutOff);
+        // Nobody may have read of it, and the backup has begun.
+        stream.once('close', () => {
+          offAbort(gone, cutOff);
+          sections.return?.().catch(report);
+        });
+        if (gone.aborted) cutOff();
         return reply.header('Content-Type', 'application/vnd.ringlet.backup').send(stream);
       },
     },
@@ -47,7 +58,5 @@ async function* following(
   } catch (error) {
     // It is in the stream already.
     if (!(error instanceof RingletError)) report(error);
-  } finally {
-    await sections.return?.();
   }
 }
