@@ -10,25 +10,28 @@ export class Flight<T> {
   private readonly controller = new AbortController();
   private outcome!: Promise<T>;
   private waiting = 0;
-  private settled = false;
-  private readonly onSettled: () => void;
+  private isOver = false;
+  private readonly onOver: () => void;
   /** By when the last of those who wait goes. */
   untilMs = 0;
   /** Told when that is later than before. */
   onExtended: ((untilMs: number) => void) | undefined;
 
-  constructor(onSettled: () => void) {
-    this.onSettled = onSettled;
+  /** @param onOver it is done, or ended: who comes now is too late to join it */
+  constructor(onOver: () => void) {
+    this.onOver = onOver;
   }
 
   begin(work: () => Promise<T>): void {
     this.outcome = work();
-    const settle = (): void => {
-      this.settled = true;
-      this.onSettled();
-    };
-    this.outcome.then(settle, settle);
+    this.outcome.then(this.over, this.over);
   }
+
+  private readonly over = (): void => {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.onOver();
+  };
 
   /** Fires when nobody waits any more. */
   get signal(): AbortSignal {
@@ -63,7 +66,9 @@ export class Flight<T> {
         this.waiting--;
         if (error === undefined) return;
         reject(error);
-        if (this.waiting === 0 && !this.settled) this.controller.abort(error);
+        if (this.waiting > 0 || this.isOver) return;
+        this.over();
+        this.controller.abort(error);
       };
       const abort = (): void => leave(aborted(false));
       const timer = setTimeout(() => leave(timedOut(timeoutMs)), timeoutMs);

@@ -135,6 +135,21 @@ test('who waits too long, or is aborted, leaves; the load ends when the last one
   expect(await store.getOrSet('key-4', () => 'again')).toMatchObject({ source: 'loaded' });
 });
 
+test('who comes when the last one has just left has a load of its own', async () => {
+  for (let turns = 0; turns < 20; turns++) {
+    const ends = new AbortController();
+    const source = held();
+    const key = `left-${turns}`;
+    const first = failure(store.getOrSet(key, source.load, { signal: ends.signal, timeoutMs: LONG_MS }));
+    await until('it loads', () => source.calls === 1);
+    ends.abort();
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    expect(await store.getOrSet(key, () => 'own')).toMatchObject({ source: 'loaded', found: true });
+    expect((await first).code).toBe('ABORTED');
+  }
+  expect(leases()).toBe(0);
+});
+
 test('a stale value is returned at once and loaded anew once in the background', async () => {
   const options = { ttlMs: 1, staleWhileRevalidateMs: LONG_MS };
   await store.getOrSet('key-5', () => 'old', options);
