@@ -85,6 +85,15 @@ test('caches give way where a memory engine is full; other data is refused only 
   expect(await there(plain, 0, 6_000)).toHaveLength(6_000);
 });
 
+test('a cache gives way although all of it was read lately', async () => {
+  const store = await openSmall('memory', { nodes: 1, memoryMiB: 16, cacheMiB: 12, valueBytes: 10_000 });
+  const cache = store.bucket('cache', { cache: true });
+  await fill(cache, 0, 13_000);
+  await until('it is full', () => cached(store.stats()).bytes > 11 << 20);
+  expect((await there(cache, 0, 13_000)).length).toBeGreaterThan(5_000);
+  await fill(store.bucket('plain', { n: 1 }), 0, 6_000);
+});
+
 test('with LMDB a cache stays in memory while other data passes through the buffer', async () => {
   const store = await openSmall('lmdb', { nodes: 1, memoryMiB: 16, valueBytes: 10_000 });
   const cache = store.bucket('cache', { cache: true });

@@ -181,14 +181,15 @@ export class CacheKeeper implements Service, Lister, IndexWatcher {
     return true;
   }
 
-  /** Makes room for others where there is none; false if there is nothing to evict. */
+  /** Makes room for others where there is none, now or when asked again; false if there is nothing to evict. */
   giveWay(bytes: number): boolean {
+    if (this.bytes === 0) return false;
     const { segmentBytes } = this.parts.pipeline.buffer.layout.shape;
     const until = this.bytes - Math.max(bytes, segmentBytes * GIVEN_WAY);
-    const before = this.bytes;
+    // Where all that was looked at had been read, the next turn looks further.
     for (let left = BUDGET; left > 0 && this.bytes > until; left--)
       if (!this.evictLargest(this.bytes - until)) break;
-    return this.bytes < before;
+    return true;
   }
 
   private evictLargest(bytes: number): boolean {
