@@ -36,3 +36,21 @@ export function age(ms) {
   if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
 }
+
+const TEXT_BYTES = 4_096;
+const HEX_BYTES = 256;
+
+/** The beginning of a value: as text where it is text, else its bytes. */
+export function preview(raw) {
+  try {
+    const isCut = raw.length > TEXT_BYTES;
+    // A stream may break off within a character, which is left out.
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(raw.subarray(0, TEXT_BYTES), {
+      stream: isCut,
+    });
+    return isCut ? `${text}…` : text;
+  } catch {
+    const hex = Array.from(raw.subarray(0, HEX_BYTES), (byte) => byte.toString(16).padStart(2, '0'));
+    return [...hex, ...(raw.length > HEX_BYTES ? ['…'] : [])].join(' ');
+  }
+}

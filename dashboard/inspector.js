@@ -1,5 +1,5 @@
 import { byId, h, rows, s, setText } from './dom.js';
-import { bytes } from './format.js';
+import { bytes, preview } from './format.js';
 
 export function startInspector() {
   byId('inspect-form').addEventListener('submit', (event) => {
@@ -84,14 +84,8 @@ function copyRow({ vnode, owner, state, answer, versions, suspectedBy }, i) {
 
 function siblingBox({ value, contentType, modifiedAt }) {
   const raw = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
-  let text;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(raw.subarray(0, 4096));
-  } catch {
-    text = Array.from(raw.subarray(0, 256), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-  }
   const head = `${bytes(raw.length)}, ${contentType}, written ${new Date(modifiedAt).toLocaleString()}`;
-  return h('div', { class: 'sibling' }, h('span', { class: 'quiet' }, head), h('pre', {}, text));
+  return h('div', { class: 'sibling' }, h('span', { class: 'quiet' }, head), h('pre', {}, preview(raw)));
 }
 
 const LANE = 24;
