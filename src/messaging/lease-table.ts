@@ -15,9 +15,11 @@ import { LIMITS } from '../base/limits.js';
  *             another lease of the key is there it stores 0 again, else word 1, then word 0 without
  *             `tentative`. Of two callers that come at the same time the later look sees the other's
  *             word, so that two never both keep theirs; both may give way, and try again.
+ *   extend    the holder, if word 0 is what it stored: word 1
  *   give up   the holder: word 0 from what it stored to 0 by compare-exchange, then notify
- *   take over whoever finds word 1 past: word 0 from the holder's to its own, tentative; then as above
- *   clear     the host, when the port of a caller has closed: all words 0 that name it to 0, notify
+ *   take over whoever finds word 1 past: word 0 from the holder's to its own, tentative, by
+ *             compare-exchange; word 1, then word 0 without `tentative`
+ *   clear     the host, when the port of a caller has closed: as if it gave up all words 0 that name it
  *
  * A caller writes words that name it from one thread only, so it needs no generation: what it finds
  * changed is not its own any more. Tags have 22 bits beside the set's number: two keys with the same
@@ -115,13 +117,13 @@ export class LeaseTable {
     return (Atomics.load(this.words, at + 1) - (Math.floor(nowMs) | 0)) | 0;
   }
 
-  /** The holder has more time. */
-  extend({ at }: Lease, untilMs: number): void {
-    Atomics.store(this.words, at + 1, Math.ceil(untilMs) | 0);
+  /** The holder has more time, unless somebody has taken it over. */
+  extend({ at, word }: Lease, untilMs: number): void {
+    if (Atomics.load(this.words, at) === word) Atomics.store(this.words, at + 1, Math.ceil(untilMs) | 0);
   }
 
   /** Unless somebody has taken it over. */
-  giveUp({ at, word }: Lease): void {
+  giveUp({ at, word }: Pick<Lease, 'at' | 'word'>): void {
     if (Atomics.compareExchange(this.words, at, word, 0) === word) Atomics.notify(this.words, at);
   }
 
@@ -137,7 +139,9 @@ export class LeaseTable {
   /** The caller's thread is gone. */
   clear(caller: number): void {
     for (let at = 0; at < this.words.length; at += 2) {
-      if ((Atomics.load(this.words, at) & CALLER_MASK) === caller + 1) this.free(at);
+      const word = Atomics.load(this.words, at);
+      // Somebody may be taking it over.
+      if ((word & CALLER_MASK) === caller + 1) this.giveUp({ at, word });
     }
   }
 

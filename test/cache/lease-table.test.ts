@@ -28,6 +28,14 @@ test('a key has one lease; it is given up, extended, taken over at its end, or c
   expect(table.held).toBe(0);
 });
 
+test("who has lost its lease prolongs nobody else's", () => {
+  const table = new LeaseTable(LeaseTable.allocate());
+  const lost = table.take(NAME, 0, 1_000, 1_100);
+  expect(table.take(NAME, 1, 1_101, 1_200).taken).toBe(true);
+  table.extend(lost, 60_000);
+  expect(table.take(NAME, 2, 1_201, 1_300).taken).toBe(true);
+});
+
 test('a deadline may pass the end of its 32 bits', () => {
   const table = new LeaseTable(LeaseTable.allocate());
   const nowMs = 2 ** 32 - 10;
