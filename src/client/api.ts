@@ -252,7 +252,7 @@ export interface Bucket {
    *
    * What is loaded is stored only if nobody has put or deleted the key meanwhile.
    *
-   * @throws RingletError TIMEOUT, ABORTED, VALUE_TOO_LARGE, BAD_REQUEST; whatever `load` throws
+   * @throws RingletError TIMEOUT, ABORTED, CLOSED, VALUE_TOO_LARGE, BAD_REQUEST; whatever `load` throws
    */
   getOrSet(key: Key, load: Load, options?: GetOrSetOptions): Promise<GetOrSetResult>;
   getMany(keys: readonly Key[], options?: GetOptions): Promise<GetResult[]>;

@@ -291,6 +291,10 @@ export class Connection {
     clearInterval(this.timer);
     Atomics.store(this.control, this.bell, 0);
     Atomics.notify(this.control, this.bell);
+    // A load may go on for ever. Not before the requests that were just ended have told how far they came.
+    setImmediate(() => {
+      for (const flight of this.flights.values()) flight.fail(closedError());
+    });
   }
 }
 

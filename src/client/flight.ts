@@ -9,7 +9,8 @@ import { offAbort, onAbort } from './signals.js';
 export class Flight<T> {
   private readonly controller = new AbortController();
   private outcome!: Promise<T>;
-  private waiting = 0;
+  /** Those who wait, each by what sends it away. */
+  private readonly waiting = new Set<(error: RingletError) => void>();
   private isOver = false;
   private readonly onOver: () => void;
   /** By when the last of those who wait goes. */
@@ -38,40 +39,43 @@ export class Flight<T> {
     return this.controller.signal;
   }
 
+  /** All who still wait hear of an error; the work ends with the last of them. */
+  fail(error: RingletError): void {
+    for (const leave of this.waiting) leave(error);
+  }
+
   /** What is waited for, or ABORTED as soon as nobody waits any more. */
   unlessEnded<V>(value: Promise<V>): Promise<V> {
     const { signal } = this;
-    if (signal.aborted) return Promise.reject(aborted(false));
     return new Promise((resolve, reject) => {
       const end = (): void => reject(aborted(false));
-      onAbort(signal, end);
+      if (signal.aborted) end();
+      else onAbort(signal, end);
+      // Also of what comes too late: a rejection that nobody takes ends the process.
       value.then(resolve, reject).finally(() => offAbort(signal, end));
     });
   }
 
   /** @throws RingletError TIMEOUT, ABORTED; whatever the work throws */
   join(nowMs: number, timeoutMs: number, signal: AbortSignal | undefined, background = false): Promise<T> {
-    this.waiting++;
     if (nowMs + timeoutMs > this.untilMs) {
       this.untilMs = nowMs + timeoutMs;
       this.onExtended?.(this.untilMs);
     }
     return new Promise((resolve, reject) => {
-      let left = false;
       const leave = (error?: RingletError): void => {
-        if (left) return;
-        left = true;
+        if (!this.waiting.delete(leave)) return;
         clearTimeout(timer);
         if (signal !== undefined) offAbort(signal, abort);
-        this.waiting--;
         if (error === undefined) return;
         reject(error);
-        if (this.waiting > 0 || this.isOver) return;
+        if (this.waiting.size > 0 || this.isOver) return;
         this.over();
         this.controller.abort(error);
       };
       const abort = (): void => leave(aborted(false));
       const timer = setTimeout(() => leave(timedOut(timeoutMs)), timeoutMs);
+      this.waiting.add(leave);
       if (background) timer.unref();
       if (signal !== undefined) onAbort(signal, abort);
       this.outcome.then(resolve, reject).finally(() => leave());

@@ -13,8 +13,8 @@ class Loader {
   readonly said: string[] = [];
   readonly worker: Worker;
 
-  constructor(key: string, how: 'at-once' | 'wait' | 'throw' | 'hang') {
-    const handle = store.handle();
+  constructor(key: string, how: 'at-once' | 'wait' | 'throw' | 'hang', from = store) {
+    const handle = from.handle();
     this.worker = new Worker(FIXTURE, {
       workerData: { handle, key, how },
       transferList: [...handle.transferList],
@@ -148,6 +148,39 @@ test('who comes when the last one has just left has a load of its own', async ()
     expect((await first).code).toBe('ABORTED');
   }
   expect(leases()).toBe(0);
+});
+
+test('close() ends the loads of every thread: who waits hears CLOSED at once, and the load that nobody waits for any more', async () => {
+  const closing = await openWith({ engine: 'memory', nodes: 1, n: 1, memoryMiB: 16, valueBytes: 1_000 }, {});
+  let signal: AbortSignal | undefined;
+  const load = (request: { signal: AbortSignal }): Promise<string> => {
+    signal = request.signal;
+    return new Promise(() => undefined);
+  };
+  const here = [1, 2].map(() => failure(closing.getOrSet('key', load, { timeoutMs: LONG_MS })));
+  const there = new Loader('other', 'wait', closing);
+  await there.says('loading');
+  await until('it loads', () => signal !== undefined);
+  await closing.close();
+  for (const outcome of here) expect(await outcome).toMatchObject({ code: 'CLOSED', retryable: false });
+  expect(signal!.aborted).toBe(true);
+  await there.says('the store is closed');
+});
+
+test('a load that ends its own call and fails is an error of that call, not of the process', async () => {
+  const ends = new AbortController();
+  const unhandled: unknown[] = [];
+  const note = (error: unknown): void => void unhandled.push(error);
+  process.on('unhandledRejection', note);
+  later(async () => void process.off('unhandledRejection', note));
+  const load = (): Promise<string> => {
+    ends.abort();
+    return Promise.reject(new Error('too late'));
+  };
+  expect((await failure(store.getOrSet('key-own-end', load, { signal: ends.signal }))).code).toBe('ABORTED');
+  // Node tells of them once the microtasks are done.
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(unhandled).toEqual([]);
 });
 
 test('a stale value is returned at once and loaded anew once in the background', async () => {
