@@ -2,6 +2,10 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { Client } from './client.js';
 import { openDoor, VALUE_BYTES } from './harness.js';
 
+/** The 64-bit integers that clients write for "to the end" and "all". */
+const MOST = '9223372036854775807';
+const LEAST = '-9223372036854775808';
+
 const door = openDoor();
 let client: Client;
 let next = 0;
@@ -71,6 +75,11 @@ describe('strings', () => {
     }
     expect(await client.call('SUBSTR', key, 0, 3)).toBe('This');
     expect(await client.call('GETRANGE', 'none', 0, 3)).toBe('');
+    // Clients name the whole value by the greatest number that they have.
+    expect(await client.call('GETRANGE', key, 0, MOST)).toBe('This is a string');
+    expect(await client.call('GETRANGE', key, LEAST, -1)).toBe('This is a string');
+    expect(await client.call('GETRANGE', key, MOST, MOST)).toBe('');
+    expect(await client.error('GETRANGE', key, 0, `${MOST}0`)).toMatch(/not an integer or out of range/);
   });
 
   test('APPEND and SETRANGE grow a value up to the limit', async () => {
@@ -83,6 +92,8 @@ describe('strings', () => {
     expect(await client.error('SETRANGE', key, -1, 'x')).toBe('ERR offset is out of range');
     const tooLong = 'ERR string exceeds maximum allowed size (proto-max-bulk-len)';
     expect(await client.error('SETRANGE', key, VALUE_BYTES, 'x')).toBe(tooLong);
+    expect(await client.error('SETRANGE', key, MOST, 'x')).toBe(tooLong);
+    expect(await client.error('SETRANGE', key, LEAST, 'x')).toBe('ERR offset is out of range');
     expect(await client.error('APPEND', key, 'x'.repeat(VALUE_BYTES))).toBe(tooLong);
     expect(await client.call('STRLEN', key)).toBe(8);
   });
@@ -169,6 +180,7 @@ describe('keys', () => {
     };
     expect(await walk()).toEqual([...all].sort());
     expect(await walk('COUNT', 1000)).toEqual([...all].sort());
+    expect(await walk('COUNT', MOST)).toEqual([...all].sort());
     expect(await walk('MATCH', 'odd:*', 'COUNT', 7)).toEqual(
       all.filter((name) => name.startsWith('odd')).sort(),
     );

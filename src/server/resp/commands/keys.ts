@@ -2,7 +2,7 @@ import { ALL_KEYS, type Call, type Command, NO_KEYS, ONE_KEY } from '../command.
 import { LIMITS } from '../../../base/limits.js';
 import { ReplyError, syntaxError } from '../errors.js';
 import { Glob } from '../glob.js';
-import { integerIn, numberOf } from '../numbers.js';
+import { integerIn, integerOf, numberOf } from '../numbers.js';
 import { subcommands } from './subcommands.js';
 import { scanPage } from '../walk.js';
 
@@ -173,7 +173,7 @@ async function scan({ args, reply, keyspace, server }: Call): Promise<void> {
     else if (word === 'type') type = value.toString('latin1').toLowerCase();
     else if (word !== 'count') throw syntaxError();
     else {
-      count = numberOf(value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+      count = Number(integerOf(value));
       if (count < 1) throw syntaxError();
     }
   }

@@ -1,7 +1,7 @@
 import type { Call, Command } from '../command.js';
 import { ALL_KEYS, ONE_KEY } from '../command.js';
 import { ReplyError, wrongArity } from '../errors.js';
-import { numberOf } from '../numbers.js';
+import { integerOf } from '../numbers.js';
 import { laterTimeOf } from '../lifetimes.js';
 import { readSetOptions } from '../set-options.js';
 
@@ -254,8 +254,9 @@ async function getRange({ args, reply, keyspace }: Call): Promise<void> {
   reply.bulk(start > end ? EMPTY : value.subarray(start, end + 1));
 }
 
+/** Any of 64 bits, as in Redis; rounded where no value is that long. */
 function offset(bytes: Buffer): number {
-  return numberOf(bytes, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+  return Number(integerOf(bytes));
 }
 
 async function setRange({ args, reply, keyspace, server, session }: Call): Promise<void> {
