@@ -189,6 +189,13 @@ describe('a part of a value', () => {
     expect(answer.headers['content-range']).toBe('bytes */6');
   });
 
+  test('is not put in place of the whole: PUT with a Content-Range is refused', async () => {
+    await call(KEY, { method: 'PUT', body: 'abcdef' });
+    const headers = { 'Content-Range': 'bytes 4-5/6' };
+    expectProblem(await call(KEY, { method: 'PUT', body: 'xy', headers }), 400, 'BAD_REQUEST');
+    expect((await call(KEY)).text).toBe('abcdef');
+  });
+
   test('of another version than If-Range names, the whole value', async () => {
     await call(KEY, { method: 'PUT', body: 'abcdef' });
     const etag = (await call(KEY)).headers.etag!;

@@ -20,6 +20,7 @@ import {
 } from './openapi/operations.js';
 import { problem, sendProblem } from './problem.js';
 import { defined, Query } from './query.js';
+import { checkWhole } from './range.js';
 import { bucketParameter, resource, type Handler } from './routes.js';
 import { sendResult, sendTimeline } from './values.js';
 
@@ -33,6 +34,7 @@ export function keyRoutes(app: FastifyInstance, store: Store): void {
   };
   const write: Handler = async (request, reply) => {
     const query = new Query(request.originalUrl, WRITE_QUERY);
+    checkWhole(request);
     const bucket = store.bucket(bucketParameter(request));
     const conditions = putConditions(request);
     return put(request, reply, bucket, keyIn(request.originalUrl), query, conditions);
