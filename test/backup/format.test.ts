@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -149,7 +149,14 @@ test('a file gets its name only when it was read back whole; else nothing is lef
   await expect(writeBackup(join(directory, 'short'), stream(3))).rejects.toThrow('breaks off before its end');
   await expect(writeBackup(join(directory, 'broken'), stream(2, new Error('gone')))).rejects.toThrow('gone');
   await expect(writeBackup(file, stream(4))).rejects.toThrow('exists');
+  const other = join(directory, 'other');
+  async function* overtaken(): AsyncGenerator<Buffer> {
+    yield* pieces;
+    writeFileSync(other, 'of somebody else');
+  }
+  await expect(writeBackup(other, overtaken())).rejects.toThrow('exists');
+  expect(readFileSync(other, 'utf8')).toBe('of somebody else');
   writeFileSync(join(directory, 'empty'), '');
   await expect(readBackup(join(directory, 'empty'))).rejects.toThrow('has no head');
-  expect(readdirSync(directory).toSorted()).toEqual(['empty', 'whole']);
+  expect(readdirSync(directory).toSorted()).toEqual(['empty', 'other', 'whole']);
 });

@@ -16,11 +16,7 @@ import { BackupReader, readBackup } from './reader.js';
  */
 export async function writeBackup(path: string, pieces: AsyncIterable<Uint8Array>): Promise<BackupSummary> {
   const target = resolve(path);
-  if (existsSync(target)) {
-    throw new RingletError('BAD_REQUEST', `${target} exists; name a new file for the backup`, {
-      path: target,
-    });
-  }
+  assertNew(target);
   const aside = `${target}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const written = await writeSynced(aside, path, pieces);
@@ -36,6 +32,8 @@ export async function writeBackup(path: string, pieces: AsyncIterable<Uint8Array
         },
       );
     }
+    // It took a while: somebody else's may be there by now.
+    assertNew(target);
     await rename(aside, target);
     syncDirectory(dirname(target));
     return summary;
@@ -43,6 +41,11 @@ export async function writeBackup(path: string, pieces: AsyncIterable<Uint8Array
     await rm(aside, { force: true });
     throw error instanceof RingletError ? error : writeError(error, target);
   }
+}
+
+function assertNew(target: string): void {
+  if (!existsSync(target)) return;
+  throw new RingletError('BAD_REQUEST', `${target} exists; name a new file for the backup`, { path: target });
 }
 
 async function writeSynced(
