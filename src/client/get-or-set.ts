@@ -198,7 +198,8 @@ export class GetOrSet {
     flight: GetOrSetFlight,
   ): Promise<GetOrSetResult> {
     const loaded = this.resultOf(wanted, value);
-    if (value === undefined && wanted.negativeMs === 0 && seen.context === undefined) return loaded;
+    if (value === undefined && wanted.negativeMs === 0 && !seen.found)
+      return seen.context === undefined ? loaded : { ...loaded, context: seen.context };
     try {
       const { context } = await this.write(wanted, seen, value, flight);
       return { ...loaded, context };

@@ -233,6 +233,21 @@ test('an absence is remembered for its time', async () => {
   expect(calls).toBe(5);
 });
 
+test('a load that finds nothing leaves a deleted key as it is', async () => {
+  await store.put('key-7', 'v');
+  const { context } = await store.delete('key-7');
+  const result = await store.getOrSet('key-7', () => undefined);
+  expect(result).toMatchObject({ found: false, source: 'loaded' });
+  expect(result.context!.toString()).toBe(context.toString());
+  expect((await store.get('key-7')).context!.toString()).toBe(context.toString());
+});
+
+test('a load that finds nothing any more deletes what is stale', async () => {
+  const options = { ttlMs: 1, staleWhileRevalidateMs: LONG_MS };
+  await store.getOrSet('key-10', () => 'old', options);
+  await until('it is gone', async () => !(await store.getOrSet('key-10', () => undefined, options)).found);
+});
+
 test('what somebody put or deleted during the load counts, not what was loaded', async () => {
   const source = held();
   const put = store.getOrSet('put', source.load);
