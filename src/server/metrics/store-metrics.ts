@@ -30,9 +30,9 @@ const GAUGES: readonly Row[] = [
     (vnode) => vnode.oldestUnwrittenMs / 1e3,
   ],
   ['unwritten_records', 'records not in the journal yet', ({ unwrittenRecords }) => unwrittenRecords],
-  ['unwritten_bytes', 'their bytes', ({ unwrittenBytes }) => unwrittenBytes],
+  ['unwritten_bytes', 'bytes of records not in the journal yet', ({ unwrittenBytes }) => unwrittenBytes],
   ['unsynced_records', 'records not synced to disk yet', ({ unsyncedRecords }) => unsyncedRecords],
-  ['unsynced_bytes', 'their bytes', ({ unsyncedBytes }) => unsyncedBytes],
+  ['unsynced_bytes', 'bytes of records not synced to disk yet', ({ unsyncedBytes }) => unsyncedBytes],
   [
     'engine_lag_records',
     'records not in the engine yet',
@@ -41,12 +41,16 @@ const GAUGES: readonly Row[] = [
   ['siblings_max', 'most siblings of a key that were seen', ({ siblingsMax }) => siblingsMax],
   ['actors_max', 'most actors in a clock that were seen', ({ actorsMax }) => actorsMax],
   ['hints_waiting', 'copies that it keeps for owners that are down', ({ hints }) => hints.waiting],
-  ['hints_bytes', 'their bytes', ({ hints }) => hints.bytes],
-  ['hints_oldest_age_seconds', 'age of the oldest of them', ({ hints }) => hints.oldestMs / 1e3],
+  ['hints_bytes', 'bytes of the copies that it keeps for others', ({ hints }) => hints.bytes],
+  [
+    'hints_oldest_age_seconds',
+    'age of the oldest copy that it keeps for others',
+    ({ hints }) => hints.oldestMs / 1e3,
+  ],
   ['hints_owners', 'virtual nodes that it keeps copies for', ({ hints }) => hints.owners.length],
   ['tombstones', 'deleted keys that wait to be reaped, at their first owner', ({ tombstones }) => tombstones],
   ['cache_entries', 'entries of caches', ({ cached }) => cached.entries],
-  ['cache_bytes', 'their bytes, rounded up to KiB', ({ cached }) => cached.bytes],
+  ['cache_bytes', 'bytes of entries of caches, rounded up to KiB', ({ cached }) => cached.bytes],
   ['suspects', 'virtual nodes that it does without', ({ suspects }) => suspects.length],
   ['trees_usable', '1 once its Merkle trees are rebuilt', ({ trees }) => (trees === 'usable' ? 1 : 0)],
   [
@@ -70,14 +74,22 @@ const COUNTERS: readonly Row[] = [
   ['cache_evicted_total', 'entries of caches that it has evicted', ({ cached }) => cached.evicted],
   ['expired_total', 'copies that expired and left its storage', ({ expired }) => expired],
   ['tree_exchanges_total', 'tree comparisons that it began', ({ exchanges }) => exchanges],
-  ['tree_exchanges_failed_total', 'those left without an answer', ({ exchangesFailed }) => exchangesFailed],
-  ['tree_exchange_bytes_total', 'bytes of their frames', ({ exchangeBytes }) => exchangeBytes],
+  [
+    'tree_exchanges_failed_total',
+    'tree comparisons left without an answer',
+    ({ exchangesFailed }) => exchangesFailed,
+  ],
+  ['tree_exchange_bytes_total', 'bytes of frames of tree comparisons', ({ exchangeBytes }) => exchangeBytes],
   [
     'tree_repair_records_total',
     'records sent because trees differed',
     ({ repairKeysSent }) => repairKeysSent,
   ],
-  ['tree_repair_bytes_total', 'their bytes', ({ repairBytesSent }) => repairBytesSent],
+  [
+    'tree_repair_bytes_total',
+    'bytes of records sent because trees differed',
+    ({ repairBytesSent }) => repairBytesSent,
+  ],
   [
     'journal_failures_total',
     'writes and syncs of the journal that failed',
@@ -89,7 +101,7 @@ const COUNTERS: readonly Row[] = [
     ({ appendedRecords }) => appendedRecords,
   ],
   ['gc_total', 'collections of garbage in its thread', ({ gcs }) => gcs],
-  ['gc_seconds_total', 'time that they took', ({ gcMs }) => gcMs / 1e3],
+  ['gc_seconds_total', 'time that collections of garbage took', ({ gcMs }) => gcMs / 1e3],
 ];
 
 const perVnode =
@@ -144,7 +156,7 @@ export const STORE_METRICS: readonly StoreMetric[] = [
   },
   {
     name: 'ringlet_at_risk_bytes',
-    help: 'their bytes',
+    help: 'bytes of acknowledged records that a crash now would lose, by kind of crash',
     type: 'gauge',
     samples: ({ atRisk }) => [
       { labels: { crash: 'process' }, value: atRisk.processCrash.bytes },
