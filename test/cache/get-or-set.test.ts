@@ -234,8 +234,8 @@ test('an absence is remembered for its time', async () => {
 });
 
 test('a load that finds nothing leaves a deleted key as it is', async () => {
-  await store.put('key-7', 'v');
-  const { context } = await store.delete('key-7');
+  const put = await store.put('key-7', 'v');
+  const { context } = await store.delete('key-7', { context: put.context });
   const result = await store.getOrSet('key-7', () => undefined);
   expect(result).toMatchObject({ found: false, source: 'loaded' });
   expect(result.context!.toString()).toBe(context.toString());
