@@ -1,3 +1,4 @@
+import { LIMITS } from '../../base/limits.js';
 import type { ReplyWriter } from './reply-writer.js';
 
 /**
@@ -13,6 +14,8 @@ export class Pipeline {
   private head = 0;
   /** The place of entry 0. */
   private base = 0;
+  /** Of replies that are there and wait for earlier ones. */
+  heldBytes = 0;
 
   get size(): number {
     return this.hashes.length - this.head;
@@ -37,11 +40,13 @@ export class Pipeline {
   /** A request for a key, which may have its reply already; returns its place. */
   add(hash: number, reply?: Uint8Array): number {
     this.replies.push(reply);
+    if (reply !== undefined) this.heldBytes += reply.length;
     return this.base + this.hashes.push(hash) - 1;
   }
 
   answer(place: number, reply: Uint8Array): void {
     this.replies[place - this.base] = reply;
+    this.heldBytes += reply.length;
   }
 
   /** Takes the last one back: its request did not begin. */
@@ -50,13 +55,18 @@ export class Pipeline {
     this.replies.pop();
   }
 
-  /** Writes the replies that are complete up to the first one that is not. */
-  writeTo(writer: ReplyWriter): void {
+  /** Writes the replies that are complete up to the first one that is not, or until there is enough for a turn: then true. */
+  writeTo(writer: ReplyWriter): boolean {
     const { hashes, replies } = this;
+    let enough = false;
     for (; this.head < hashes.length; this.head++) {
       const reply = replies[this.head];
       if (reply === undefined) break;
+      enough = writer.length > LIMITS.respTurnBytes;
+      if (enough) break;
       writer.raw(reply);
+      this.heldBytes -= reply.length;
+      replies[this.head] = undefined;
     }
     if (this.head === hashes.length) {
       this.base += this.head;
@@ -67,5 +77,6 @@ export class Pipeline {
       this.replies = replies.slice(this.head);
       this.head = 0;
     }
+    return enough;
   }
 }

@@ -31,8 +31,9 @@ export class QuickCommands implements PutWaiter {
   /** Whether the request was taken. */
   take({ argc, source, starts, ends }: RequestParser): boolean {
     const at = starts[0]!;
-    if (argc < 2 || argc > 3 || ends[0]! - at !== 3 || this.pipeline.size >= LIMITS.respPipelined)
-      return false;
+    if (argc < 2 || argc > 3 || ends[0]! - at !== 3) return false;
+    const { pipeline } = this;
+    if (pipeline.size >= LIMITS.respPipelined || pipeline.heldBytes > LIMITS.respClogBytes) return false;
     const name = ((source[at]! | 32) << 16) | ((source[at + 1]! | 32) << 8) | (source[at + 2]! | 32);
     const start = starts[1]!;
     const end = ends[1]!;

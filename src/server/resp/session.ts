@@ -117,7 +117,7 @@ export class Session {
 
   /** Executes what has arrived, as long as nothing has to be waited for, and sends the replies. */
   private run(): void {
-    this.pipeline.writeTo(this.reply);
+    this.writeReady();
     while (!this.busy && !this.clogged && !this.closing && (this.held || this.parse())) {
       this.held = !this.execute();
       if (this.held) break;
@@ -133,6 +133,11 @@ export class Session {
       this.paused = false;
       this.socket.resume();
     }
+  }
+
+  /** Replies of the pipeline, which may be long and many: a turn's worth at a time, as long as the client reads. */
+  private writeReady(): void {
+    while (!this.clogged && this.pipeline.writeTo(this.reply) && !this.socket.destroyed) this.flush();
   }
 
   private parse(): boolean {

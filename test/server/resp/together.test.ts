@@ -7,7 +7,7 @@ import { request } from './client.js';
 
 /** A socket that takes everything at once. */
 class FakeSocket extends EventEmitter {
-  readonly writableLength = 0;
+  writableLength = 0;
   readonly destroyed = false;
   readonly sent: string[] = [];
   setNoDelay(): void {}
@@ -20,7 +20,15 @@ class FakeSocket extends EventEmitter {
 
 const OK = '+OK\r\n';
 
+const MiB = 1 << 20;
+/** As long as its words: the values of the tests about long ones. */
+const LONG = new Int32Array(25_000);
+
 let socket: FakeSocket;
+/** What every key has. */
+let value: Int32Array;
+/** How many gets were answered. */
+let peeks: number;
 /** Ends the puts, in the order of their arrival. */
 let puts: (() => Promise<void>)[];
 
@@ -28,12 +36,15 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   socket = new FakeSocket();
   puts = [];
+  peeks = 0;
+  value = new Int32Array([0x64636261]);
   const options = { valueBytes: 100, allowFlush: false, version: '1', report: () => undefined };
   const server = new RespServer({} as never, COMMANDS, options);
   server.keyspaces[0]!.quick = {
     locate: (bytes: Buffer, start: number, end: number) => Number(bytes.toString('latin1', start, end)),
     peek: (take: (words: Int32Array, word: number, bytes: number) => void) => {
-      take(new Int32Array([0x64636261]), 0, 4);
+      peeks++;
+      take(value, 0, value.byteLength);
       return true;
     },
     put: (...given: unknown[]) => {
@@ -82,4 +93,28 @@ test('what came later keeps nothing back', async () => {
   expect(socket.sent).toEqual([OK + OK]);
   await puts[2]!();
   expect(socket.sent.slice(1)).toEqual([OK]);
+});
+
+test('behind a put wait replies of a bounded length; they leave in parts, and the other requests are executed then', async () => {
+  value = LONG;
+  const gets = 100;
+  send(request('SET', 1, 'a'), ...Array.from({ length: gets }, (_, i) => request('GET', 2 + i)));
+  expect(peeks).toBe(Math.ceil(MiB / value.byteLength));
+  await puts[0]!();
+  const reply = `$${value.byteLength}\r\n`;
+  expect(socket.sent.join('').split(reply)).toHaveLength(1 + gets);
+  expect(Math.max(...socket.sent.map(({ length }) => length))).toBeLessThan(3 * value.byteLength);
+});
+
+test('replies that are there wait too while the client does not read', async () => {
+  value = LONG;
+  send(request('SET', 1, 'a'), request('GET', 2), request('GET', 3), request('GET', 4));
+  socket.writableLength = 2 * MiB;
+  await puts[0]!();
+  expect(socket.sent.join('').length).toBeLessThan(2 * value.byteLength);
+  socket.writableLength = 0;
+  socket.emit('drain');
+  expect(socket.sent.join('')).toHaveLength(
+    OK.length + 3 * (`$${value.byteLength}\r\n`.length + value.byteLength + 2),
+  );
 });
