@@ -29,6 +29,8 @@ const WAYS = 16;
 const CALLER_MASK = 0x1ff;
 const TENTATIVE = 0x200;
 const TAG_BITS = 10;
+/** A lease is taken within microseconds, unless the thread is held up within them. */
+const TENTATIVE_MS = 10;
 
 export interface LeaseName {
   readonly set: number;
@@ -130,7 +132,7 @@ export class LeaseTable {
   /** Waits until what is in the way may be gone, at most so long. */
   async wait({ at, word }: Lease, nowMs: number, mostMs: number): Promise<void> {
     // At once if a lease ends before: then it can be taken over.
-    const leftMs = (word & TENTATIVE) === 0 ? Math.max(0, this.leftMs(at, nowMs)) + 2 : mostMs;
+    const leftMs = (word & TENTATIVE) === 0 ? Math.max(0, this.leftMs(at, nowMs)) + 2 : TENTATIVE_MS;
     const waiting = waitAsync(this.words, at, word, Math.min(mostMs, leftMs));
     if (waiting.async) await waiting.value;
     else await nextTurn();

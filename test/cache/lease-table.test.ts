@@ -28,6 +28,20 @@ test('a key has one lease; it is given up, extended, taken over at its end, or c
   expect(table.held).toBe(0);
 });
 
+test('who met a lease while it was being taken does not wait for more than its deadline', async () => {
+  const buffer = LeaseTable.allocate();
+  const words = new Int32Array(buffer);
+  const table = new LeaseTable(buffer);
+  const { at, word } = table.take(NAME, 0, 1_000, 1_100);
+  words[at] = word | 0x200;
+  const inTheWay = table.take(NAME, 1, 1_000, 61_000);
+  expect(inTheWay).toEqual({ taken: false, at, word: word | 0x200 });
+  const waited = table.wait(inTheWay, 1_000, 60_000);
+  // Nobody is told when it has been taken, nor when its holder hangs.
+  words[at] = word;
+  await waited;
+});
+
 test("who has lost its lease prolongs nobody else's", () => {
   const table = new LeaseTable(LeaseTable.allocate());
   const lost = table.take(NAME, 0, 1_000, 1_100);
