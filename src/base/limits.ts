@@ -74,6 +74,8 @@ export const LIMITS = {
   respHeldBytes: 256 << 10,
   /** Requests to the store that the connections of one thread have under way. */
   respInFlight: 2_048,
+  /** Keys of one command that are read at a time. */
+  respKeysAtOnce: 256,
   /** Places where SCANs go on. */
   respScanCursors: 4_096,
   /** Keys of one command that a WAIT looks at, and how long it waits if it is told to wait for ever. */

@@ -1,4 +1,5 @@
 import { RingletError } from '../../base/errors.js';
+import { LIMITS } from '../../base/limits.js';
 
 /** Bytes that are no request: the client is told, and the connection is closed. */
 export class ProtocolError extends Error {
@@ -15,6 +16,9 @@ export const NOT_AN_INTEGER = 'ERR value is not an integer or out of range';
 
 export function syntaxError(): ReplyError {
   return new ReplyError(SYNTAX);
+}
+export function replyTooLong(): ReplyError {
+  return new ReplyError(`ERR the reply has more than ${LIMITS.respReplyBytes} bytes`);
 }
 export function notAnInteger(): ReplyError {
   return new ReplyError(NOT_AN_INTEGER);

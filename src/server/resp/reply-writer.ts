@@ -1,5 +1,5 @@
 import { LIMITS } from '../../base/limits.js';
-import { ReplyError } from './errors.js';
+import { replyTooLong } from './errors.js';
 
 const CR = 13;
 const LF = 10;
@@ -33,9 +33,7 @@ export class ReplyWriter {
   reserve(bytes: number): void {
     const need = this.length + bytes;
     if (need <= this.buffer.length) return;
-    if (need > LIMITS.respReplyBytes) {
-      throw new ReplyError(`ERR the reply has more than ${LIMITS.respReplyBytes} bytes`);
-    }
+    if (need > LIMITS.respReplyBytes) throw replyTooLong();
     const next = Buffer.allocUnsafeSlow(
       Math.max(need, Math.min(this.buffer.length * 2, LIMITS.respReplyBytes)),
     );

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { LIMITS } from '../../../src/base/limits.js';
 import { RespServer } from '../../../src/server/resp/server.js';
 import { COMMANDS } from '../../../src/server/resp/table.js';
 import { request } from './client.js';
@@ -29,6 +30,7 @@ let socket: FakeSocket;
 let value: Int32Array;
 /** How many gets were answered. */
 let peeks: number;
+let server: RespServer;
 /** Ends the puts, in the order of their arrival. */
 let puts: (() => Promise<void>)[];
 
@@ -39,7 +41,7 @@ beforeEach(() => {
   peeks = 0;
   value = new Int32Array([0x64636261]);
   const options = { valueBytes: 100, allowFlush: false, version: '1', report: () => undefined };
-  const server = new RespServer({} as never, COMMANDS, options);
+  server = new RespServer({} as never, COMMANDS, options);
   server.keyspaces[0]!.quick = {
     locate: (bytes: Buffer, start: number, end: number) => Number(bytes.toString('latin1', start, end)),
     peek: (take: (words: Int32Array, word: number, bytes: number) => void) => {
@@ -117,4 +119,18 @@ test('replies that are there wait too while the client does not read', async () 
   expect(socket.sent.join('')).toHaveLength(
     OK.length + 3 * (`$${value.byteLength}\r\n`.length + value.byteLength + 2),
   );
+});
+
+test('MGET reads no more than fits into a reply, however often a long value is named', async () => {
+  const long = Buffer.alloc(4 * MiB);
+  let reads = 0;
+  server.keyspaces[0]!.get = async () => {
+    reads++;
+    await nextTurn();
+    return long;
+  };
+  send(request('MGET', ...Array.from({ length: 10_000 }, () => 'k')));
+  await vi.waitUntil(() => socket.sent.length > 0);
+  expect(socket.sent).toEqual([`-ERR the reply has more than ${LIMITS.respReplyBytes} bytes\r\n`]);
+  expect(reads).toBeLessThanOrEqual(2 * LIMITS.respKeysAtOnce);
 });

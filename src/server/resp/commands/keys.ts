@@ -1,5 +1,6 @@
 import { ALL_KEYS, type Call, type Command, NO_KEYS, ONE_KEY } from '../command.js';
 import { LIMITS } from '../../../base/limits.js';
+import { bounded } from '../../../client/bounded.js';
 import { ReplyError, syntaxError } from '../errors.js';
 import { Glob } from '../glob.js';
 import { integerIn, integerOf, numberOf } from '../numbers.js';
@@ -39,8 +40,10 @@ export const keyCommands: readonly Command[] = [
     summary: 'How many of the keys have a value; one that is named twice counts twice',
     since: name === 'exists' ? '1.0.0' : '3.2.1',
     async handler({ args, reply, keyspace }) {
-      const found = await Promise.all(args.slice(1).map((key) => keyspace.find(key)));
-      reply.integer(found.filter((one) => one.found).length);
+      // Of each only whether it is there: the values of all would take any amount of memory.
+      const isThere = async (key: Buffer): Promise<boolean> => (await keyspace.find(key)).found;
+      const found = await bounded(args.slice(1), LIMITS.respKeysAtOnce, isThere);
+      reply.integer(found.filter(Boolean).length);
     },
   })),
   {

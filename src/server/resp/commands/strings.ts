@@ -1,6 +1,8 @@
 import type { Call, Command } from '../command.js';
 import { ALL_KEYS, ONE_KEY } from '../command.js';
-import { ReplyError, wrongArity } from '../errors.js';
+import { LIMITS } from '../../../base/limits.js';
+import { bounded } from '../../../client/bounded.js';
+import { replyTooLong, ReplyError, wrongArity } from '../errors.js';
 import { integerOf } from '../numbers.js';
 import { laterTimeOf } from '../lifetimes.js';
 import { readSetOptions } from '../set-options.js';
@@ -107,7 +109,14 @@ export const stringCommands: readonly Command[] = [
     since: '1.0.0',
     note: 'Each key by itself: no snapshot.',
     async handler({ args, reply, keyspace }) {
-      const values = await Promise.all(args.slice(1).map((key) => keyspace.get(key)));
+      let bytes = 0;
+      const values = await bounded(args.slice(1), LIMITS.respKeysAtOnce, async (key) => {
+        const value = await keyspace.get(key);
+        bytes += value?.length ?? 0;
+        // Here and not when it is written: a short request can name a long value many thousand times.
+        if (bytes > LIMITS.respReplyBytes) throw replyTooLong();
+        return value;
+      });
       reply.array(values.length);
       for (const value of values) bulkOrNull(reply, value);
     },
