@@ -15,6 +15,7 @@ import type { Clock } from '../versions/dvvs.js';
 import type { Connection } from './connection.js';
 import { mergeContributions } from './merge.js';
 import type { ScanPage, ScanTask } from './request.js';
+import { offAbort, onAbort } from './signals.js';
 
 /** Records of one page of a virtual node; a page has at most 256 KiB, or one record. */
 const PAGE_RECORDS = 1_000;
@@ -196,11 +197,12 @@ class Source {
     const connection = this.#connection;
     const startedMs = connection.clock.nowMs();
     const settled = this.#settled;
+    const { signal } = this.#options;
     return new Promise((resolve, reject) => {
-      if (this.#options.signal?.aborted === true) {
-        throw new RingletError('ABORTED', 'the backup was aborted by its signal');
-      }
+      if (signal?.aborted === true) throw backupAborted();
       connection.assertOpen();
+      let slot = -1;
+      const abort = (): void => connection.machine.abort(slot, task, backupAborted);
       const task: ScanTask = {
         kind: 'scan',
         vnode: this.#vnode,
@@ -213,12 +215,24 @@ class Source {
         startedMs,
         deadlineMs: startedMs + (settled ? PAGE_MS : FIRST_PAGE_MS),
         done: (outcome) => {
+          if (signal !== undefined) offAbort(signal, abort);
           if (outcome instanceof RingletError) {
             reject(outcome.code === 'TIMEOUT' ? unanswered(connection, this.#vnode, outcome) : outcome);
           } else resolve(outcome);
         },
       };
-      connection.submit(task);
+      // Before it is sent: a refusal at once must find the listener to take it away again.
+      if (signal !== undefined) onAbort(signal, abort);
+      try {
+        slot = connection.submit(task);
+      } catch (error) {
+        if (signal !== undefined) offAbort(signal, abort);
+        throw error;
+      }
     });
   }
+}
+
+function backupAborted(): RingletError {
+  return new RingletError('ABORTED', 'the backup was aborted by its signal');
 }

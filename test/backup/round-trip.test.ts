@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Store } from '../../src/client/api.js';
+import { STORE_RETAINS } from '../../src/messaging/layout.js';
 import {
   ENGINES,
   LONG,
@@ -198,4 +200,21 @@ test('a restore refuses a directory that is not empty, too few nodes, and a back
   expect(await failure(restore(damaged, options))).toMatchObject({ code: 'DATA_CORRUPT' });
   expect(await failure(restore(join(directory, 'none'), options))).toMatchObject({ code: 'IO' });
   expect(readdirSync(directory).toSorted()).toEqual(['backup', 'damaged', 'full']);
+});
+
+test('a backup that waits for a virtual node ends when it is aborted, and lets copies and ring go', async () => {
+  const store = await openSmall('memory', { nodes: 2, allowFaults: true });
+  await store.put('k', 'v', { w: 'all' });
+  store.faults.inject({ kind: 'link', from: 'n2', to: 'all', cut: true, forMs: 60_000 });
+  const retaining = (): number => new Int32Array(store['connection'].view.shared.control)[STORE_RETAINS]!;
+  const ends = new AbortController();
+  const stream = store.backupStream({ signal: ends.signal });
+  await stream.next();
+  const failed = stream.next().then(() => failure(stream.next()));
+  await setImmediate();
+  expect(retaining()).toBe(1);
+  ends.abort();
+  expect((await failed).code).toBe('ABORTED');
+  expect(retaining()).toBe(0);
+  store.faults.clear();
 });
