@@ -1,2 +1,2 @@
 /** The one place that knows where worker entries are: compiled JavaScript beside this file. */
-export const VNODE_WORKER = new URL('../shard/worker.js', import.meta.url).href;
+export const VNODE_WORKER = new URL('../shard/worker-entry.cjs', import.meta.url).href;

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ENGINES, failure, open, openSmall, temporary, text } from './support.js';
+import { VNODE_WORKER } from '../../src/host/worker-url.js';
+import { ENGINES, failure, fixture, LONG, open, openSmall, temporary, text } from './support.js';
 
 /** Names, sizes and contents of everything below a directory. */
 function look(directory: string): string {
@@ -175,3 +176,18 @@ test('options out of range are BAD_REQUEST and make no directory', async () => {
   }
   expect(() => statSync(data)).toThrow();
 });
+
+test('a program may end itself while its store is being opened', () => {
+  // The one moment that ended it otherwise is met once in a hundred runs: a thread that requires an ES module.
+  expect(VNODE_WORKER).toMatch(/\.cjs$/);
+  const runs = LONG ? 100 : 4;
+  for (let i = 0; i < runs; i++) {
+    const afterMs = 50 + (i * 500) / runs;
+    const { status, signal, stderr } = spawnSync(
+      process.execPath,
+      [fixture('exit-child'), join(temporary(), 'data'), String(afterMs)],
+      { encoding: 'utf8' },
+    );
+    expect({ status, signal }, `after ${afterMs} ms: ${stderr}`).toEqual({ status: 7, signal: null });
+  }
+}, 120_000);
