@@ -196,6 +196,20 @@ describe('a part of a value', () => {
     expect((await call(KEY)).text).toBe('abcdef');
   });
 
+  test('compressed bytes are not put as if they were plain: a Content-Encoding is refused', async () => {
+    for (const [method, path] of [
+      ['PUT', KEY],
+      ['POST', '/buckets/b/keys'],
+    ] as const) {
+      for (const coding of ['gzip', 'br, gzip']) {
+        const headers = { 'Content-Encoding': coding };
+        expectProblem(await call(path, { method, body: 'xy', headers }), 400, 'BAD_REQUEST');
+      }
+    }
+    const headers = { 'Content-Encoding': 'Identity' };
+    expect((await call(KEY, { method: 'PUT', body: 'xy', headers })).status).toBe(204);
+  });
+
   test('of another version than If-Range names, the whole value', async () => {
     await call(KEY, { method: 'PUT', body: 'abcdef' });
     const etag = (await call(KEY)).headers.etag!;

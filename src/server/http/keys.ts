@@ -6,6 +6,7 @@ import type { ServedPutOptions } from '../../client/bucket-writes.js';
 import { answer } from './answer.js';
 import { keyIn, KEY_ROUTE } from './address.js';
 import { deleteConditions, matching, putConditions } from './conditions.js';
+import { checkContent } from './content.js';
 import { disconnectSignal } from './disconnect.js';
 import {
   DELETE_QUERY,
@@ -20,7 +21,6 @@ import {
 } from './openapi/operations.js';
 import { problem, sendProblem } from './problem.js';
 import { defined, Query } from './query.js';
-import { checkWhole } from './range.js';
 import { bucketParameter, resource, type Handler } from './routes.js';
 import { sendResult, sendTimeline } from './values.js';
 
@@ -34,7 +34,6 @@ export function keyRoutes(app: FastifyInstance, store: Store): void {
   };
   const write: Handler = async (request, reply) => {
     const query = new Query(request.originalUrl, WRITE_QUERY);
-    checkWhole(request);
     const bucket = store.bucket(bucketParameter(request));
     const conditions = putConditions(request);
     return put(request, reply, bucket, keyIn(request.originalUrl), query, conditions);
@@ -88,6 +87,7 @@ async function put(
   query: Query,
   conditions: ReturnType<typeof putConditions>,
 ): Promise<FastifyReply> {
+  checkContent(request);
   const readBack = readOptions(query, request);
   const returnBody = query.flag('returnbody');
   const body = request.body as Buffer | undefined;

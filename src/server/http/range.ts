@@ -1,5 +1,4 @@
 import type { FastifyRequest } from 'fastify';
-import { RingletError } from '../../base/errors.js';
 
 /** Bytes of a value, the end exclusive. */
 export interface ByteRange {
@@ -28,22 +27,4 @@ export function rangeOf(request: FastifyRequest, length: number, etag: string): 
   const start = Number(first);
   if (start >= length) return null;
   return { start, end: last === undefined ? length : Math.min(Number(last) + 1, length) };
-}
-
-/**
- * A PUT of a part would be taken for the whole value, as from a client that resumes an upload
- * (RFC 9110 §9.3.4 and §14.5).
- *
- * @throws RingletError BAD_REQUEST
- */
-export function checkWhole(request: FastifyRequest): void {
-  const given = request.headers['content-range'];
-  if (given === undefined) return;
-  const expected = 'no such header: a value is put as a whole';
-  const short = given.slice(0, 100);
-  throw new RingletError('BAD_REQUEST', `header Content-Range: got ${short}, expected ${expected}`, {
-    header: 'Content-Range',
-    given: short,
-    expected,
-  });
 }

@@ -1,0 +1,25 @@
+import type { FastifyRequest } from 'fastify';
+import { RingletError } from '../../base/errors.js';
+
+/**
+ * A value is the body as it comes. A part would be taken for the whole, as from a client that resumes an upload
+ * (RFC 9110 §9.3.4 and §14.5); compressed bytes would be given to the next reader as if they were plain (§8.4).
+ *
+ * @throws RingletError BAD_REQUEST
+ */
+export function checkContent({ headers }: FastifyRequest): void {
+  refuse('Content-Range', headers['content-range'], 'no such header: a value is put as a whole');
+  const coding = headers['content-encoding'];
+  if (coding?.toLowerCase() === 'identity') return;
+  refuse('Content-Encoding', coding, 'identity or no such header: a value is kept as it comes');
+}
+
+function refuse(header: string, given: string | undefined, expected: string): void {
+  if (given === undefined) return;
+  const short = given.slice(0, 100);
+  throw new RingletError('BAD_REQUEST', `header ${header}: got ${short}, expected ${expected}`, {
+    header,
+    given: short,
+    expected,
+  });
+}
