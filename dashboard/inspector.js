@@ -8,16 +8,23 @@ export function startInspector() {
   });
 }
 
+/** The question under way: an answer to an earlier one is for nobody any more. */
+let asked = new AbortController();
+
 async function inspect(bucket, key) {
+  asked.abort();
+  asked = new AbortController();
+  const { signal } = asked;
   const said = byId('inspect-said');
   setText(said, 'Asking all owners …');
   try {
     const query = new URLSearchParams({ bucket, key });
-    const response = await fetch(`/admin/inspect?${query}`);
+    const response = await fetch(`/admin/inspect?${query}`, { signal });
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.detail);
     show(key, answer);
   } catch (error) {
+    if (signal.aborted) return;
     setText(said, `That did not work: ${error.message}`);
     byId('inspect-result').replaceChildren();
   }
