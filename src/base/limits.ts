@@ -150,6 +150,8 @@ export const LIMITS = {
   httpIdleMs: 65_000,
   /** A client that takes nothing of its answer for about so long is cut off. */
   httpStalledMs: 30_000,
+  /** Requests that wait for their turn on one connection before nothing more is read from it. */
+  httpWaiting: 64,
   /** Bytes of bodies above `httpSmallBody` that are held at a time. */
   httpBodyBytes: 256 << 20,
   httpSmallBody: 64 << 10,

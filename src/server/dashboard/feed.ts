@@ -38,7 +38,7 @@ export class Feed {
     return this.#watchers.size >= MAX_WATCHERS;
   }
 
-  /** @param gone fires with the connection: an answer that waits behind another one does not hear of its end */
+  /** @param gone fires with the connection: an answer that begins after its end does not hear of it */
   watch(response: ServerResponse, gone: AbortSignal): void {
     if (gone.aborted) return;
     response.writeHead(200, {

@@ -32,7 +32,7 @@ export function backupRoute(
         // The first one tells whether it can begin, while a status can still be sent.
         const first = await sections.next();
         const stream = Readable.from(following(first, sections, report), { objectMode: false });
-        // An answer that waits behind another one does not hear of the connection's end.
+        // An answer that begins after the connection's end does not hear of it.
         const cutOff = (): void => void stream.destroy();
         onAbort(gone, cutOff);
         // Nobody may have read of it, and the backup has begun.

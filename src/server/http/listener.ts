@@ -12,6 +12,7 @@ import { LIMITS } from '../../base/limits.js';
 import { printHostPort, type HostPort } from '../../config/parse.js';
 import type { TlsFiles } from '../security/access.js';
 import { problem, problemHeaders } from './problem.js';
+import { Turns } from './turns.js';
 
 /** How long a slow client may take: Node has generous limits on time, and none for who does not read. */
 export interface Patience {
@@ -41,11 +42,11 @@ export interface HttpListener {
 }
 
 /**
- * Each connection, with its newest response. Not a set of those that are in flight: it would be made anew
- * every few dozen requests, and V8's young generation keeps what a table held that is dead and old. Every
+ * Each connection, which knows its answer under way. Not a set of those that are in flight: it would be made
+ * anew every few dozen requests, and V8's young generation keeps what a table held that is dead and old. Every
  * request would live until the next full collection, and be copied twice before.
  */
-type Answers = Map<Socket, ServerResponse | undefined>;
+type Connections = Map<Socket, Turns>;
 
 /** Binds or throws PORT_IN_USE (or IO, for an address that is not this machine's). */
 export async function bindHttp(
@@ -54,7 +55,7 @@ export async function bindHttp(
   patience: Patience = PATIENCE,
 ): Promise<HttpListener> {
   let handler: RequestListener = answerStarting;
-  const answers: Answers = new Map();
+  const connections: Connections = new Map();
   let closing: Promise<void> | undefined;
   const options: ServerOptions = {
     headersTimeout: patience.headersMs,
@@ -63,20 +64,21 @@ export async function bindHttp(
     connectionsCheckingInterval: Math.ceil(patience.headersMs / 4),
     maxHeaderSize: LIMITS.httpHeaderBytes,
   };
-  const listener: RequestListener = (request, response) => {
-    answers.set(request.socket, response);
+  const begin: RequestListener = (request, response) => {
     if (closing !== undefined) last(server, response);
     handler(request, response);
   };
+  const listener: RequestListener = (request, response) =>
+    connections.get(request.socket)?.take(request, response);
   const server: Server =
     tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
   server.maxConnections = LIMITS.httpConnections;
   server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
-    answers.set(socket, undefined);
-    socket.once('close', () => answers.delete(socket));
+    connections.set(socket, new Turns(socket, begin));
+    socket.once('close', () => connections.delete(socket));
   });
   await listen(server, at);
-  const watch = setInterval(watchReaders, patience.stalledMs / 4, answers, patience.stalledMs);
+  const watch = setInterval(watchReaders, patience.stalledMs / 4, connections, patience.stalledMs);
   watch.unref();
   server.once('close', () => clearInterval(watch));
   const { port } = server.address() as AddressInfo;
@@ -88,7 +90,7 @@ export async function bindHttp(
       handler = listener;
     },
     close(graceMs) {
-      closing ??= drain(server, answers, graceMs);
+      closing ??= drain(server, connections, graceMs);
       return closing;
     },
   };
@@ -131,9 +133,9 @@ const watched = new WeakSet<Socket>();
  * those that have: what is looked at now and then costs the requests nothing. Node counts the time
  * since the last byte that the client took.
  */
-function watchReaders(answers: Answers, stalledMs: number): void {
-  for (const [socket, response] of answers) {
-    if (response === undefined || response.writableFinished) {
+function watchReaders(connections: Connections, stalledMs: number): void {
+  for (const [socket, { current }] of connections) {
+    if (current === undefined) {
       // The time is Node's own again: that of an idle connection.
       watched.delete(socket);
       continue;
@@ -146,15 +148,14 @@ function watchReaders(answers: Answers, stalledMs: number): void {
   }
 }
 
-function drain(server: Server, answers: Answers, graceMs: number): Promise<void> {
+function drain(server: Server, connections: Connections, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const cutOff = setTimeout(() => server.closeAllConnections(), graceMs);
     server.close(() => {
       clearTimeout(cutOff);
       resolve();
     });
-    for (const response of answers.values())
-      if (response !== undefined && !response.writableFinished) last(server, response);
+    for (const { current } of connections.values()) if (current !== undefined) last(server, current);
     server.closeIdleConnections();
   });
 }

@@ -31,7 +31,7 @@ export const QUERY = {
     schema: { type: 'string', enum: [...DURABILITIES] },
   },
   timeout: {
-    description: `milliseconds until TIMEOUT; default ${LIMITS.timeoutMs}`,
+    description: `milliseconds until TIMEOUT, once what came before on the connection is answered; default ${LIMITS.timeoutMs}`,
     schema: { type: 'integer', minimum: 1, maximum: LIMITS.maxTimeoutMs, examples: [LIMITS.timeoutMs] },
   },
   timeline: flag('who was asked and who answered when, in the header Server-Timing'),
