@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { fixture, LONG, openSmall, text, until } from './support.js';
 
-const WORKERS = LONG ? 1_000 : 40;
+const WORKERS = LONG ? 1_000 : 24;
 const AT_ONCE = 6;
 const ENDINGS = ['exit', 'throw', 'terminate', 'close'] as const;
 

@@ -38,7 +38,7 @@ import { BUFFER, Cluster } from '../cluster.js';
 import { textOf } from '../cluster-caller.js';
 
 const LONG = process.env['RINGLET_LONG'] !== undefined;
-const RUNS = LONG ? 600 : 40;
+const RUNS = LONG ? 600 : 28;
 const MANY = LONG ? 1_000_000 : 200_000;
 /** Room for so many. */
 const SEGMENTS = LONG ? 40 : 8;

@@ -13,7 +13,7 @@ import { seeded } from '../../versions/model.js';
 import { differences, environment, naive, recordOf, versionOf } from './support.js';
 import { keyAt, keyLengthAt, partitionAt, W_KEY_HASH } from '../../../src/storage/record.js';
 
-const RUNS = process.env['RINGLET_LONG'] === undefined ? 25 : 1_000;
+const RUNS = process.env['RINGLET_LONG'] === undefined ? 16 : 1_000;
 /** With an engine: 8 segments of 40 records, so that most keys are only in the engine. */
 const SMALL_SHAPE: BufferShape = { bytes: 8 * 4_096, segmentBytes: 4_096, segments: 8, maxTableBits: 10 };
 /** In memory: room for all. */
