@@ -14,8 +14,8 @@ import {
 import type { Clock } from '../versions/dvvs.js';
 import type { Connection } from './connection.js';
 import { mergeContributions } from './merge.js';
-import type { ScanPage, ScanTask } from './request.js';
-import { offAbort, onAbort } from './signals.js';
+import type { ScanPage } from './request.js';
+import { askPage } from './scan-page.js';
 
 /** Records of one page of a virtual node; a page has at most 256 KiB, or one record. */
 const PAGE_RECORDS = 1_000;
@@ -193,43 +193,21 @@ class Source {
     this.#settled = true;
   }
 
-  #page(bucket: number, after: Uint8Array): Promise<ScanPage> {
+  async #page(bucket: number, after: Uint8Array): Promise<ScanPage> {
     const connection = this.#connection;
-    const startedMs = connection.clock.nowMs();
+    const vnode = this.#vnode;
     const settled = this.#settled;
     const { signal } = this.#options;
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) throw backupAborted();
-      connection.assertOpen();
-      let slot = -1;
-      const abort = (): void => connection.machine.abort(slot, task, backupAborted);
-      const task: ScanTask = {
-        kind: 'scan',
-        vnode: this.#vnode,
-        bucket,
-        partition: this.#partition,
-        after,
-        limit: PAGE_RECORDS,
-        settled,
-        every: true,
-        startedMs,
-        deadlineMs: startedMs + (settled ? PAGE_MS : FIRST_PAGE_MS),
-        done: (outcome) => {
-          if (signal !== undefined) offAbort(signal, abort);
-          if (outcome instanceof RingletError) {
-            reject(outcome.code === 'TIMEOUT' ? unanswered(connection, this.#vnode, outcome) : outcome);
-          } else resolve(outcome);
-        },
-      };
-      // Before it is sent: a refusal at once must find the listener to take it away again.
-      if (signal !== undefined) onAbort(signal, abort);
-      try {
-        slot = connection.submit(task);
-      } catch (error) {
-        if (signal !== undefined) offAbort(signal, abort);
-        throw error;
-      }
-    });
+    if (signal?.aborted === true) throw backupAborted();
+    connection.assertOpen();
+    const place = { vnode, bucket, partition: this.#partition, after, limit: PAGE_RECORDS };
+    const wanted = { ...place, settled, every: true, timeoutMs: settled ? PAGE_MS : FIRST_PAGE_MS };
+    try {
+      return await askPage(connection, wanted, signal, backupAborted);
+    } catch (error) {
+      const isLate = error instanceof RingletError && error.code === 'TIMEOUT';
+      throw isLate ? unanswered(connection, vnode, error) : error;
+    }
   }
 }
 

@@ -9,8 +9,8 @@ import type { Key, ScanItem, ScanOptions } from './api.js';
 import type { Connection } from './connection.js';
 import { mergeContributions, resultOf } from './merge.js';
 import { policyOf, timeoutOf } from './policy.js';
-import type { Policy, ScanPage, ScanTask } from './request.js';
-import { offAbort, onAbort } from './signals.js';
+import type { Policy, ScanPage } from './request.js';
+import { askPage } from './scan-page.js';
 import type { BucketDefinition } from './view.js';
 
 /** Where a scan continues: a partition, and the key after which. */
@@ -177,41 +177,13 @@ function mergePages(pages: readonly KeyPage[], owners: readonly number[], rule: 
   return { records, more: end !== undefined };
 }
 
-function requestPage(
+async function requestPage(
   connection: Connection,
   vnode: number,
   bucket: number,
-  { partition, after, limit, settled, timeoutMs, signal }: WantedPage,
+  { signal, ...wanted }: WantedPage,
 ): Promise<KeyPage> {
-  const startedMs = connection.clock.nowMs();
-  return new Promise((resolve, reject) => {
-    let slot = -1;
-    const abort = (): void => connection.machine.abort(slot, task, scanAborted);
-    const task: ScanTask = {
-      kind: 'scan',
-      vnode,
-      bucket,
-      partition,
-      after,
-      limit,
-      settled,
-      startedMs,
-      deadlineMs: startedMs + timeoutMs,
-      done: (outcome) => {
-        if (signal !== undefined) offAbort(signal, abort);
-        if (outcome instanceof RingletError) reject(outcome);
-        else resolve(decoded(outcome));
-      },
-    };
-    // Before it is sent: a refusal at once must find the listener to take it away again.
-    if (signal !== undefined) onAbort(signal, abort);
-    try {
-      slot = connection.submit(task);
-    } catch (error) {
-      if (signal !== undefined) offAbort(signal, abort);
-      throw error;
-    }
-  });
+  return decoded(await askPage(connection, { vnode, bucket, ...wanted }, signal, scanAborted));
 }
 
 function scanAborted(): RingletError {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { RingletError } from '../../base/errors.js';
 import type { DeleteOptions, PutOptions } from '../../client/api.js';
+import { badHeader } from './bad-header.js';
 import { defined } from './query.js';
 
 /** The entity tag of a single value is its context: it changes with every version. */
@@ -22,14 +23,15 @@ export function clientHas(request: FastifyRequest, etag: string): boolean {
 /** What a DELETE may carry: the context that it supersedes, and the one that must still hold. */
 export function deleteConditions(request: FastifyRequest): Pick<DeleteOptions, 'context' | 'ifMatch'> {
   if (request.headers['if-none-match'] !== undefined) {
-    throw bad('If-None-Match', request.headers['if-none-match'], 'no such header with DELETE');
+    throw badHeader('If-None-Match', request.headers['if-none-match'], 'no such header with DELETE');
   }
   return { ...contextHeader(request), ...ifMatch(request) };
 }
 
 export function putConditions(request: FastifyRequest): Pick<PutOptions, 'context' | 'ifMatch' | 'ifAbsent'> {
   const ifNoneMatch = request.headers['if-none-match'];
-  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*') throw bad('If-None-Match', ifNoneMatch, '*');
+  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*')
+    throw badHeader('If-None-Match', ifNoneMatch, '*');
   return {
     ...contextHeader(request),
     ...ifMatch(request),
@@ -49,7 +51,7 @@ function ifMatch(request: FastifyRequest): { ifMatch?: string } {
   const given = request.headers['if-match'];
   if (given === undefined) return NONE;
   const tag = /^"([^"]+)"$/.exec(given.trim());
-  if (tag === null) throw bad('If-Match', given, 'one entity tag: a context in double quotes');
+  if (tag === null) throw badHeader('If-Match', given, 'one entity tag: a context in double quotes');
   return { ifMatch: tag[1]! };
 }
 
@@ -60,14 +62,5 @@ export function matching<T>({ ifMatch: tag }: Pick<PutOptions, 'ifMatch'>, write
     if (!(error instanceof RingletError) || error.code !== 'BAD_CONTEXT') throw error;
     const message = 'the condition does not hold: the entity tag of If-Match is none that was given here';
     throw new RingletError('CONDITION_FAILED', message, {}, { cause: error });
-  });
-}
-
-function bad(header: string, given: string, expected: string): RingletError {
-  const short = given.slice(0, 100);
-  return new RingletError('BAD_REQUEST', `header ${header}: got ${short}, expected ${expected}`, {
-    header,
-    given: short,
-    expected,
   });
 }

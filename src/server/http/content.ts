@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { RingletError } from '../../base/errors.js';
+import { badHeader } from './bad-header.js';
 
 /**
  * A value is the body as it comes. A part would be taken for the whole, as from a client that resumes an upload
@@ -15,11 +15,5 @@ export function checkContent({ headers }: FastifyRequest): void {
 }
 
 function refuse(header: string, given: string | undefined, expected: string): void {
-  if (given === undefined) return;
-  const short = given.slice(0, 100);
-  throw new RingletError('BAD_REQUEST', `header ${header}: got ${short}, expected ${expected}`, {
-    header,
-    given: short,
-    expected,
-  });
+  if (given !== undefined) throw badHeader(header, given, expected);
 }
