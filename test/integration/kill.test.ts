@@ -5,6 +5,7 @@ import { closeSync, openSync, readSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
+import { ExpectedState } from './fixtures/expected-state.js';
 import { fixture, later, LONG, openSmall, temporary, text, until } from './support.js';
 
 interface Said {
@@ -24,19 +25,19 @@ interface Job {
   readonly terminate: boolean;
 }
 
-/** How many acknowledgements a file has behind a place in it; counts the first 64 KiB. */
-function acknowledged(file: string, from: number): number {
+/** How many keys a file asks for by what stands behind a place in it; reads the first MiB. */
+function required(file: string, from: number): number {
   const fd = openSync(file, 'r');
-  const bytes = Buffer.alloc(64 << 10);
-  const length = readSync(fd, bytes, 0, bytes.length, from);
+  const bytes = Buffer.alloc(1 << 20);
+  const lines = bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, from));
   closeSync(fd);
-  return bytes.toString('latin1', 0, length).split('\na ').length - 1;
+  return new ExpectedState(lines.slice(0, lines.lastIndexOf('\n') + 1)).mustBeThere().length;
 }
 
 /** One process: killed `delayMs` after it has reached `phase`, or left to its end without one. */
 async function run(
   job: Job,
-  phase: 'spawned' | 'acknowledging' | undefined,
+  phase: 'spawned' | 'has to lose' | undefined,
   delayMs: number,
 ): Promise<Said & { end: string }> {
   const from = statSync(job.expected).size;
@@ -49,8 +50,8 @@ async function run(
   const lines = createInterface({ input: child.stdout });
   lines.on('line', (line) => {
     said = { ...said, ...(JSON.parse(line) as Said) };
-    if (phase === 'acknowledging' && said.verified?.length === 0)
-      void until('puts are acknowledged', () => acknowledged(job.expected, from) > 10).then(kill, kill);
+    if (phase === 'has to lose' && said.verified?.length === 0)
+      void until('there is something to lose', () => required(job.expected, from) > 10).then(kill, kill);
   });
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   expect(errors).toBe('');
@@ -68,19 +69,19 @@ test.each([
     const directory = temporary();
     const job = { data: join(directory, 'data'), expected: join(directory, 'expected'), terminate };
     writeFileSync(job.expected, '');
-    let required = 0;
+    let verified = 0;
     let round = 0;
     const rounds = terminate && !LONG ? 2 : ROUNDS;
     for (let kill = 0; kill < rounds; kill++, round++) {
-      const result = await run({ ...job, round, last: false }, 'acknowledging', Math.random() * 600);
+      const result = await run({ ...job, round, last: false }, 'has to lose', Math.random() * 600);
       expect(result, `round ${round}`).toMatchObject({ verified: [], end: 'SIGKILL' });
       expect(result.opened!.cleanShutdown).toBe(round === 0);
-      required = result.required!;
+      verified = result.required!;
       // Right after the start, or within the recovery of what the last kill left.
       if (kill % 3 === 1)
         await run({ ...job, round: ++round, last: false }, 'spawned', 100 + Math.random() * 350);
     }
-    expect(required, 'there was something to lose').toBeGreaterThan(rounds);
+    expect(verified, 'keys asked for after a kill').toBeGreaterThan(10 * (rounds - 1));
     expect(await run({ ...job, round, last: true }, undefined, 0)).toMatchObject({
       verified: [],
       closed: true,
