@@ -160,14 +160,10 @@ export class FailureDetector implements Service {
   }
 }
 
-/** The environment as a virtual node sees it: a peer serves if its state word says so and it is not suspected. */
+/**
+ * The environment as a virtual node sees it: a peer serves if its state word says so and it is not suspected.
+ * Without accessors: with one, V8 keeps so large an object as a hash table, and each request looks up dozens.
+ */
 export function judgedBy(detector: FailureDetector, env: VnodeEnvironment): VnodeEnvironment {
-  const isServing = (vnode: number): boolean => env.isServing(vnode) && !detector.suspects(vnode);
-  return {
-    ...env,
-    isServing,
-    get ring() {
-      return env.ring;
-    },
-  };
+  return { ...env, isServing: (vnode) => env.isServing(vnode) && !detector.suspects(vnode) };
 }

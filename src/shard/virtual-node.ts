@@ -55,14 +55,18 @@ export interface VirtualNodeParts {
   readonly onWhole?: () => void;
 }
 
+interface WithRing {
+  ring: Ring;
+}
+
 /**
  * A virtual node: drains its inbox, does what is due, says when to be called next. It runs the
  * same under a worker thread and under a simulator; whatever it needs comes with `parts`.
  */
 export class VirtualNode {
-  private readonly env: VnodeEnvironment;
-  /** What was given, with the ring as it is now. */
-  private readonly world: { -readonly [K in keyof VnodeEnvironment]: VnodeEnvironment[K] };
+  private readonly env: VnodeEnvironment & WithRing;
+  /** What was given; both with the ring as it is now. */
+  private readonly world: VnodeEnvironment & WithRing;
   private readonly own: OwnActor;
   private readonly guest: GuestActor;
   /** For whoever compares them with what is stored. */
@@ -248,6 +252,7 @@ export class VirtualNode {
     if (source === undefined || source.revision === this.world.ring.revision) return;
     const ring = ringOfState(source.read());
     this.world.ring = ring;
+    this.env.ring = ring;
     this.changes++;
     this.env.endpoint.grow(ring.vnodes.length);
     this.hints.ringChanged();
