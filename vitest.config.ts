@@ -37,7 +37,9 @@ export default defineConfig({
     // The default leaves a core idle on a machine of two.
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // For what never comes. A machine that does other work, or stands still for a while, is no fault of the store.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 30_000, interval: 10 } },
   },
 });

@@ -110,7 +110,7 @@ export async function refusal(promise: Promise<unknown>): Promise<unknown[]> {
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  withinMs = 10_000,
+  withinMs = 30_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await holds())) {
