@@ -4,11 +4,22 @@ import { ringOfState } from '../ring/live-ring.js';
 import type { Ring } from '../ring/ring.js';
 
 /**
+ * Where a caller's code finds the ring as it is now: a field to read, not an accessor in a literal, for V8
+ * keeps an object with one as a hash table.
+ */
+export interface CallerRings {
+  readonly current: Ring;
+  follow(): void;
+  enter(): void;
+  leave(): void;
+}
+
+/**
  * The ring as one caller knows it. It looks for a newer one whenever it does anything; while requests
  * are under way it announces which one they follow from, since old copies may go only when nobody
  * asks for them any more. A caller without requests announces nothing: before the next one it looks.
  */
-export class CallerRing {
+export class CallerRing implements CallerRings {
   current: Ring;
   private readonly control: Int32Array;
   private readonly word: number;

@@ -105,17 +105,12 @@ export class Connection {
       Atomics.load(this.control, this.layout.vnodeWord(vnode) + word);
     this.frames = {
       endpoint: this.endpoint,
-      get epoch() {
-        return view.ring.epoch;
-      },
+      rings,
       caller,
       router: this.router,
     };
     this.machine = new RequestMachine({
       caller,
-      get ring() {
-        return rings.current;
-      },
       rings,
       router: this.router,
       endpoint: this.endpoint,

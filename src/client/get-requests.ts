@@ -39,7 +39,7 @@ export class GetRequests {
       this.advanceServed(active, task);
       return;
     }
-    if (active.revision !== this.slots.world.ring.revision) this.ringChanged(active, task);
+    if (active.revision !== this.slots.world.rings.current.revision) this.ringChanged(active, task);
     const { ask, unheard, end } = this.plan(this.viewOf(active, task));
     if (unheard.length > 0) active.unheard = [...active.unheard, ...unheard];
     for (const vnode of ask) {
@@ -54,7 +54,7 @@ export class GetRequests {
    * and its absence must not count when it has become one. Other owners are asked from the beginning.
    */
   private ringChanged(active: Active, { key, policy }: GetTask): void {
-    const { preference, preferenceLength, revision } = this.slots.world.ring;
+    const { preference, preferenceLength, revision } = this.slots.world.rings.current;
     const first = key.partition * preferenceLength;
     const owners = preference.slice(first, first + policy.n);
     const isFirst = active.revision < 0;
@@ -94,14 +94,19 @@ export class GetRequests {
   private viewOf(active: Active, task: GetTask): ReadView {
     const { world } = this.slots;
     const { n, r, strict } = task.policy;
-    const { preference, preferenceLength } = world.ring;
+    const { preference, preferenceLength } = world.rings.current;
     const first = task.key.partition * preferenceLength;
     const holdsHintsFor = (holder: number, owner: number): boolean => world.holdsHintsFor(holder, owner);
     return {
       n,
       r,
       strict,
-      list: withHolders(world.ring, preference.subarray(first, first + preferenceLength), n, holdsHintsFor),
+      list: withHolders(
+        world.rings.current,
+        preference.subarray(first, first + preferenceLength),
+        n,
+        holdsHintsFor,
+      ),
       versions: active.contributions.some(({ clock }) => clock !== undefined),
       isServing: (vnode) => world.isServing(vnode),
       isWhole: (vnode) => world.isWhole(vnode),

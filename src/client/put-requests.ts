@@ -59,7 +59,7 @@ export class PutRequests {
         // It has taken the put: while its thread lives, the answer may still come.
         const silentMs = this.slots.nowMs - before.atMs;
         if (alive && !(this.slots.suspects(before.vnode) && silentMs >= LOST_MS)) return;
-        this.slots.finish(active, lost(task, world.ring.vnodes[before.vnode]!.id, alive));
+        this.slots.finish(active, lost(task, world.rings.current.vnodes[before.vnode]!.id, alive));
         return;
       }
       active.request = world.claims.open(world.caller, active.slot);
@@ -102,7 +102,7 @@ export class PutRequests {
     const { n, strict } = task.policy;
     const conditional = task.condition !== IF_NOTHING;
     const owners = conditional ? 1 : n;
-    const most = conditional || strict ? owners : this.slots.world.ring.preferenceLength;
+    const most = conditional || strict ? owners : this.slots.world.rings.current.preferenceLength;
     let partial = -1;
     let doubted = -1;
     let suspected = -1;
@@ -123,7 +123,7 @@ export class PutRequests {
   }
 
   private owner(task: PutTask, i: number): number {
-    const { ring } = this.slots.world;
+    const ring = this.slots.world.rings.current;
     return ring.preference[task.key.partition * ring.preferenceLength + i]!;
   }
 

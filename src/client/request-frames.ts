@@ -21,13 +21,14 @@ import type { Endpoint } from '../messaging/transport.js';
 import { encodeRecord, type StoredValue } from '../storage/record-codec.js';
 import { lengthAt, sealHead, wordsFor } from '../storage/record.js';
 import type { Clock } from '../versions/dvvs.js';
+import type { CallerRings } from './caller-ring.js';
 import type { KeyRouter } from './key-router.js';
 import type { GetTask, LocatedKey, Policy, PutTask, ScanTask } from './request.js';
 
 /** What every frame of a caller carries. */
 export interface FrameContext {
   readonly endpoint: Endpoint;
-  readonly epoch: number;
+  readonly rings: CallerRings;
   readonly caller: number;
   readonly router: KeyRouter;
 }
@@ -49,7 +50,7 @@ export function writeGet(
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin((GET_FIXED_WORDS + router.keyWords) * 4);
   const { words } = outbox;
-  writeHeader(words, at, GET, any ? FLAG_ANY : 0, request, frames.epoch, task.deadlineMs);
+  writeHeader(words, at, GET, any ? FLAG_ANY : 0, request, frames.rings.current.epoch, task.deadlineMs);
   words[at + 6] = any ? task.policy.r | (task.policy.n << 8) : 0;
   words[at + 7] = key.hash;
   words[at + 8] = task.policy.bucket | (key.partition << 16);
@@ -75,7 +76,7 @@ export function writePut(
   const at = outbox.begin((PUT_FIXED_WORDS + parts) * 4);
   const { words, bytes } = outbox;
   const flags = (policy.strict ? FLAG_STRICT : 0) | (any ? FLAG_ANY : 0);
-  writeHeader(words, at, PUT, flags, request, frames.epoch, task.deadlineMs);
+  writeHeader(words, at, PUT, flags, request, frames.rings.current.epoch, task.deadlineMs);
   words[at + 6] = frames.caller;
   words[at + 7] = key.hash;
   words[at + 8] = policy.bucket | (key.partition << 16);
@@ -103,7 +104,7 @@ export function writeScan(frames: FrameContext, request: number, task: ScanTask)
   const at = outbox.begin(GET_FIXED_WORDS * 4 + task.after.length);
   const { words, bytes } = outbox;
   const flags = (task.settled ? FLAG_SETTLED : 0) | (task.every === true ? FLAG_EVERY : 0);
-  writeHeader(words, at, SCAN, flags, request, frames.epoch, task.deadlineMs);
+  writeHeader(words, at, SCAN, flags, request, frames.rings.current.epoch, task.deadlineMs);
   words[at + 6] = task.limit;
   words[at + 7] = SCAN_BYTES;
   words[at + 8] = task.bucket | (task.partition << 16);
@@ -116,7 +117,7 @@ export function writeScan(frames: FrameContext, request: number, task: ScanTask)
 export function writePing(frames: FrameContext, vnode: number, deadlineMs: number): void {
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin(PING_WORDS * 4);
-  writeHeader(outbox.words, at, PING, 0, 0, frames.epoch, deadlineMs);
+  writeHeader(outbox.words, at, PING, 0, 0, frames.rings.current.epoch, deadlineMs);
   outbox.words[at + 6] = 0;
   outbox.words[at + 7] = 0;
   outbox.end();
@@ -126,7 +127,7 @@ export function writePing(frames: FrameContext, vnode: number, deadlineMs: numbe
 export function writeSync(frames: FrameContext, vnode: number, deadlineMs: number): void {
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin(PING_WORDS * 4);
-  writeHeader(outbox.words, at, SYNC, 0, 0, frames.epoch, deadlineMs);
+  writeHeader(outbox.words, at, SYNC, 0, 0, frames.rings.current.epoch, deadlineMs);
   outbox.words[at + 6] = 0;
   outbox.words[at + 7] = 0;
   outbox.end();
@@ -150,7 +151,7 @@ export function writeRepair(
   const bytes = lengthAt(record.words, 0);
   const outbox = frames.endpoint.to(vnode);
   const at = outbox.begin(RECORD_AT * 4 + bytes);
-  writeHeader(outbox.words, at, REPLICATE, FLAG_REPAIR, 0, frames.epoch, deadlineMs);
+  writeHeader(outbox.words, at, REPLICATE, FLAG_REPAIR, 0, frames.rings.current.epoch, deadlineMs);
   outbox.words[at + 6] = policy.rule << 8;
   copyWords(record.words, 0, outbox.words, at + RECORD_AT, bytes >>> 2);
   outbox.end();

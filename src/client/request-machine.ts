@@ -58,7 +58,7 @@ export class RequestMachine {
   /** Takes what has arrived; true if there may be more. */
   poll(nowMs: number): boolean {
     this.slots.nowMs = nowMs;
-    this.world.rings?.follow();
+    this.world.rings.follow();
     return this.world.endpoint.drain(256, this.handle);
   }
 
@@ -66,7 +66,7 @@ export class RequestMachine {
   tick(nowMs: number): void {
     const { slots } = this;
     slots.nowMs = nowMs;
-    this.world.rings?.follow();
+    this.world.rings.follow();
     slots.health.tick(nowMs);
     if (slots.pending === 0) return;
     for (let slot = 0; slot < slots.used; slot++) {

@@ -3,8 +3,7 @@ import { LIMITS } from '../base/limits.js';
 import { type Claims, SLOTS } from '../messaging/claims.js';
 import { Fifo } from '../messaging/fifo.js';
 import type { Endpoint } from '../messaging/transport.js';
-import type { Ring } from '../ring/ring.js';
-import type { CallerRing } from './caller-ring.js';
+import type { CallerRings } from './caller-ring.js';
 import type { KeyRouter } from './key-router.js';
 import type { Contribution } from './merge.js';
 import type { Unheard } from './read-plan.js';
@@ -42,10 +41,7 @@ export const NOTHING_UNHEARD: readonly Unheard[] = [];
 
 export interface MachineWorld {
   readonly caller: number;
-  /** As it is now. */
-  readonly ring: Ring;
-  /** Absent where the ring never changes. */
-  readonly rings?: CallerRing;
+  readonly rings: CallerRings;
   readonly router: KeyRouter;
   readonly endpoint: Endpoint;
   readonly claims: Claims;
@@ -82,16 +78,12 @@ export class RequestSlots {
     this.world = world;
     this.frames = {
       endpoint: world.endpoint,
-      get epoch() {
-        return world.ring.epoch;
-      },
+      rings: world.rings,
       caller: world.caller,
       router: world.router,
     };
     this.health = new VnodeHealth({
-      get vnodes() {
-        return world.ring.vnodes.length;
-      },
+      vnodes: () => world.rings.current.vnodes.length,
       isServing: (vnode) => world.isServing(vnode),
       ping: (vnode) => writePing(this.frames, vnode, this.nowMs + PING_LIFETIME_MS),
       publish: (vnode, suspected) => world.publishSuspicion(vnode, suspected),
@@ -120,8 +112,8 @@ export class RequestSlots {
       owners: NOBODY,
     };
     this.active[slot] = active;
-    if (this.pending++ === 0) this.world.rings?.enter();
-    else this.world.rings?.follow();
+    if (this.pending++ === 0) this.world.rings.enter();
+    else this.world.rings.follow();
     return active;
   }
 
@@ -137,7 +129,7 @@ export class RequestSlots {
   release(active: Active): void {
     this.active[active.slot] = undefined;
     this.freeSlots.push(active.slot);
-    if (--this.pending === 0) this.world.rings?.leave();
+    if (--this.pending === 0) this.world.rings.leave();
   }
 
   /** Whether a put is certain never to be executed. Reads always are. */
@@ -180,7 +172,7 @@ export class RequestSlots {
     task.timeline?.push({
       atUs: Math.round((this.nowMs - task.startedMs) * 1000),
       event,
-      vnode: this.world.ring.vnodes[vnode]!.id,
+      vnode: this.world.rings.current.vnodes[vnode]!.id,
       ...(outcome === undefined ? {} : { outcome }),
     });
   }
@@ -198,7 +190,7 @@ export class RequestSlots {
   /** In turns, as a load balancer does that knows nothing of keys; −1: none serves. */
   anyVnode(): number {
     const { world } = this;
-    const count = world.ring.vnodes.length;
+    const count = world.rings.current.vnodes.length;
     let doubted = -1;
     for (let i = 0; i < count; i++) {
       const vnode = this.turn++ % count;

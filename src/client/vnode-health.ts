@@ -21,7 +21,7 @@ interface Pulses {
 
 export interface HealthWorld {
   /** How many there are; more may come. */
-  readonly vnodes: number;
+  vnodes(): number;
   /** What its state word says. */
   isServing(vnode: number): boolean;
   ping(vnode: number): void;
@@ -52,7 +52,7 @@ export class VnodeHealth {
   }
 
   private meetAll(nowMs: number): void {
-    while (this.vnodes.length < this.world.vnodes)
+    while (this.vnodes.length < this.world.vnodes())
       this.vnodes.push({
         doubt: new Pulse(DOUBT_LIMITS, nowMs),
         suspicion: new Pulse(SUSPICION_LIMITS, nowMs),

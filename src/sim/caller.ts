@@ -57,9 +57,6 @@ export class SimCaller {
     this.router = new KeyRouter(ring);
     this.machine = process.parts.machine({
       caller: slot,
-      get ring() {
-        return rings.current;
-      },
       rings,
       router: this.router,
       endpoint: this.endpoint,
@@ -73,9 +70,7 @@ export class SimCaller {
     this.repairs = process.parts.repairs({
       frames: {
         endpoint: this.endpoint,
-        get epoch() {
-          return rings.current.epoch;
-        },
+        rings,
         caller: slot,
         router: this.router,
       },

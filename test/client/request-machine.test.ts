@@ -24,7 +24,8 @@ import {
 } from '../../src/messaging/frames.js';
 import { allocateShared, SharedLayout } from '../../src/messaging/layout.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
-import { buildRing, type Ring } from '../../src/ring/ring.js';
+import { buildRing } from '../../src/ring/ring.js';
+import { fixedRings } from './fixed-rings.js';
 
 const nodes = [1, 2, 3].map((i) => ({ id: `n${i}`, capacity: 1, vnodes: 1 }));
 const ring = buildRing({ nodes, partitions: 8, spacing: 3 });
@@ -46,8 +47,7 @@ class World {
   readonly router = new KeyRouter(ring);
   /** Owner → who holds hints for it. */
   readonly hinted = new Map<number, number>();
-  /** As it is now. */
-  ring: Ring = ring;
+  readonly rings = fixedRings(ring);
   /** Being rebuilt: says of nothing that it is absent. */
   readonly broken = new Set<number>();
   /** Takes part in nothing. */
@@ -62,12 +62,9 @@ class World {
     this.claims = new Claims(new Int32Array(this.shared.control), new SharedLayout(this.shared.shape));
     this.vnodes = [0, 1, 2].map((party) => new RingEndpoint(this.shared, party));
     this.caller = new RingEndpoint(this.shared, 3);
-    const rings = (): Ring => this.ring;
     this.machine = new RequestMachine({
       caller: 0,
-      get ring() {
-        return rings();
-      },
+      rings: this.rings,
       router: this.router,
       endpoint: this.caller,
       claims: this.claims,
@@ -417,7 +414,7 @@ test('an absence that was given by no owner does not count when its giver has be
   const at = world.router.partition * ring.preferenceLength;
   const preference = ring.preference.slice();
   preference.set([fallback, owner, other], at);
-  world.ring = { ...ring, preference, revision: ring.revision + 1 };
+  world.rings.current = { ...ring, preference, revision: ring.revision + 1 };
   world.run(40);
   expect([asked, get.outcome]).toEqual([2, undefined]);
 });
@@ -442,7 +439,7 @@ test.for([
         without(ring.preference.subarray(p * 3, p * 3 + 3)),
       ).flat(),
     );
-    world.ring = {
+    world.rings.current = {
       ...ring,
       preference,
       preferenceLength: 2,

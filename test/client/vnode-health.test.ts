@@ -10,7 +10,7 @@ class World {
   pings = 0;
   private answers: { vnode: number; atMs: number }[] = [];
   readonly health = new VnodeHealth({
-    vnodes: 3,
+    vnodes: () => 3,
     isServing: (vnode) => this.serving[vnode]!,
     ping: (vnode) => {
       this.pings++;

@@ -4,6 +4,7 @@ import { RequestMachine } from '../../src/client/request-machine.js';
 import type { GetTask } from '../../src/client/request.js';
 import { Claims } from '../../src/messaging/claims.js';
 import { ABSENT, GET_REPLY, RECORD_AT, writeHeader } from '../../src/messaging/frames.js';
+import { fixedRings } from '../client/fixed-rings.js';
 import { allocateShared, SharedLayout } from '../../src/messaging/layout.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
 import { buildRing } from '../../src/ring/ring.js';
@@ -33,7 +34,7 @@ it('two absences around a handing over are a degraded answer (N=1, R=1)', () => 
   let hinted = true;
   const machine = new RequestMachine({
     caller: 0,
-    ring,
+    rings: fixedRings(ring),
     router,
     endpoint: new RingEndpoint(shared, layout.callerParty(0)),
     claims: new Claims(new Int32Array(shared.control), layout),

@@ -4,6 +4,7 @@ import { RequestMachine } from '../../src/client/request-machine.js';
 import type { GetTask } from '../../src/client/request.js';
 import { Claims } from '../../src/messaging/claims.js';
 import { ABSENT, GET_REPLY, RECORD_AT, writeHeader } from '../../src/messaging/frames.js';
+import { fixedRings } from '../client/fixed-rings.js';
 import { allocateShared, SharedLayout } from '../../src/messaging/layout.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
 import { buildRing } from '../../src/ring/ring.js';
@@ -29,7 +30,7 @@ it('an owner whose thread is replaced while it is asked counts once towards R', 
   let incarnation = 1;
   const machine = new RequestMachine({
     caller: 0,
-    ring,
+    rings: fixedRings(ring),
     router,
     endpoint,
     claims: new Claims(new Int32Array(shared.control), layout),
