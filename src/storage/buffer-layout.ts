@@ -67,12 +67,18 @@ export interface BufferShape {
   readonly maxTableBits: number;
 }
 
+/** Places are 32-bit arithmetic on bytes, and Node 20 has no longer views. */
+const MOST_BUFFER_BYTES = 2 ** 32;
+
 /** The largest record for values of so many bytes: all siblings together are at most twice a value. */
 export function maxRecordBytes(valueBytes: number): number {
   return align(2 * valueBytes + (64 << 10), 8);
 }
 
-/** Divides the memory of one virtual node. BAD_REQUEST when it is too small for the largest record. */
+/**
+ * Divides the memory of one virtual node. BAD_REQUEST when it is too small for the largest record, or more than
+ * one buffer can hold.
+ */
 export function bufferShape(bytes: number, valueBytes: number): BufferShape {
   const least = align(maxRecordBytes(valueBytes) + SEGMENT_HEADER_BYTES, 64 << 10);
   const segmentBytes = Math.max(least, Math.min(4 << 20, align(Math.floor(bytes / 32), 64 << 10)));
@@ -86,7 +92,17 @@ export function bufferShape(bytes: number, valueBytes: number): BufferShape {
     );
   }
   const maxTableBits = Math.max(MIN_TABLE_BITS, Math.ceil(Math.log2((segments * segmentBytes) / 64)));
-  return { bytes: segments * segmentBytes, segmentBytes, segments, maxTableBits };
+  const shape = { bytes: segments * segmentBytes, segmentBytes, segments, maxTableBits };
+  const { totalBytes } = new BufferLayout(shape);
+  if (totalBytes > MOST_BUFFER_BYTES) {
+    throw new RingletError(
+      'BAD_REQUEST',
+      `an object buffer of ${(bytes / 1048576).toFixed(1)} MiB per virtual node takes ${Math.ceil(totalBytes / 1048576)} MiB ` +
+        `with its index, and one has at most ${MOST_BUFFER_BYTES / 1048576}: share the memory among more virtual nodes, or give less`,
+      { bufferBytes: bytes, totalBytes, mostBytes: MOST_BUFFER_BYTES },
+    );
+  }
+  return shape;
 }
 
 export class BufferLayout {

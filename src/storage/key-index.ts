@@ -180,7 +180,10 @@ export class KeyIndex {
     return this.table.bits < this.layout.shape.maxTableBits || this.used - this.live > size / 32;
   }
 
-  /** No slot can be taken any more before the next table is in force. */
+  /**
+   * No slot can be taken any more before the next table is in force: whoever adds a key asks before each one.
+   * A look-up, of any thread, ends at a slot that was never used.
+   */
   get exhausted(): boolean {
     const size = 1 << this.table.bits;
     if (this.used > EXHAUSTED * size) return true;

@@ -40,9 +40,11 @@ export class ReadCache {
     const bytes = lengthAt(words, at);
     // Values may have had another limit when this one was stored.
     if (bytes + SEGMENT_HEADER_BYTES > buffer.layout.shape.segmentBytes) return 0;
+    // It grows by turns, and one turn may read more keys than a small one has slots.
+    if (buffer.index.exhausted) return 0;
     if (!buffer.hasRoom(CACHE_SEGMENT, bytes)) {
       buffer.seal(CACHE_SEGMENT);
-      if (buffer.count(SEG_FREE) <= 1 + this.cleaner.owedSegments || buffer.index.exhausted) return 0;
+      if (buffer.count(SEG_FREE) <= 1 + this.cleaner.owedSegments) return 0;
       if (buffer.open(CACHE_SEGMENT) < 0) return 0;
     }
     return buffer.append(CACHE_SEGMENT, words, at, words.subarray(keyAt(words, at)));

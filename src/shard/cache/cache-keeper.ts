@@ -238,6 +238,11 @@ export class CacheKeeper implements Service, Lister, IndexWatcher {
     if (pipeline.buffer.find(name.hash, name.bucket, keyWords, name.key.length) !== 0) return;
     const fits = this.bytes + lengthAt(words, at) <= (env.caches?.vnodeBytes ?? 0);
     if (fits && pipeline.keep(words, at)) return;
+    if (fits && pipeline.buffer.index.exhausted) {
+      // It grows; another walk brings this one.
+      this.unknown = true;
+      return;
+    }
     own.forget(words, at);
     if (pipeline.remove(name, keyWords, name.key) === 'ready') env.count(COUNT_EVICTED, 1);
     else this.unknown = true;
