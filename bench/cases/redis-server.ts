@@ -14,7 +14,7 @@ export interface RedisServerOptions {
   readonly directory: string;
 }
 
-const START_MS = 5_000;
+const START_MS = 30_000;
 const STOP_MS = 3_000;
 
 /** A redis-server of our own on a free loopback port, ended by its own handle. */

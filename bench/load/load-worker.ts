@@ -26,10 +26,10 @@ async function spin({ beginMs, seconds }: CpuTask): Promise<number> {
   const untilMs = beganMs + seconds * 1_000;
   let iterations = 0;
   let state = 1;
-  while (nowMs() < untilMs) {
+  do {
     for (let i = 0; i < BATCH; i++) state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + i;
     iterations += BATCH;
-  }
+  } while (nowMs() < untilMs);
   const perSecond = (iterations * 1_000) / (nowMs() - beganMs);
   // The state is part of the result so that the loop cannot be optimised away.
   return state === 0.5 ? 0 : perSecond;

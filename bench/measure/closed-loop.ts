@@ -17,7 +17,8 @@ export interface ClosedLoopSpec {
 const BATCH = 32;
 
 /**
- * As many operations as possible with a fixed number in flight.
+ * As many operations as possible with a fixed number in flight; one each at least, however short the window
+ * was for a machine that stood still.
  *
  * One in flight: half of the window runs untimed and gives the rate, the other half times each
  * operation and gives the latencies, so that reading the clock (about 0.1 µs per operation) does
@@ -29,7 +30,7 @@ export async function runClosedLoop(
   spec: ClosedLoopSpec,
 ): Promise<LoopReport> {
   const loop = new ClosedLoop(target, workload, spec);
-  await loop.untimed(nowMs() + spec.warmupSeconds * 1_000);
+  if (spec.warmupSeconds > 0) await loop.untimed(nowMs() + spec.warmupSeconds * 1_000);
   const elu = performance.eventLoopUtilization();
   const beganMs = nowMs();
   const histogram = new LatencyHistogram();
@@ -83,13 +84,13 @@ class ClosedLoop {
   untimed(untilMs: number): Promise<Rate> {
     return this.#lanes(async () => {
       let operations = 0;
-      while (nowMs() < untilMs) {
+      do {
         for (let i = 0; i < BATCH; i++) {
           const result = this.#issue();
           this.#accept(this.#synchronous ? result : await result);
         }
         operations += BATCH;
-      }
+      } while (nowMs() < untilMs);
       return operations;
     });
   }
@@ -97,7 +98,7 @@ class ClosedLoop {
   timed(untilMs: number, histogram: LatencyHistogram): Promise<Rate> {
     return this.#lanes(async () => {
       let operations = 0;
-      for (let sentMs = nowMs(); sentMs < untilMs; sentMs = nowMs()) {
+      for (let sentMs = nowMs(); operations === 0 || sentMs < untilMs; sentMs = nowMs()) {
         const pending = this.#issue();
         const result = this.#synchronous ? pending : await pending;
         histogram.recordMs(nowMs() - sentMs);

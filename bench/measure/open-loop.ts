@@ -36,6 +36,16 @@ const PATIENCE = 1.5;
 /** Requests in flight while code is compiled and connections are set up. */
 const HEATING_LANES = 32;
 
+/** Time as a loop knows it. */
+export interface LoopTime {
+  nowMs(): number;
+  sleepUntil(atMs: number): Promise<void>;
+  /** See {@link Pacer}. */
+  pacer(starts: Float64Array, beganMs: number): Pick<Pacer, 'sleepUntil' | 'wake' | 'stop'>;
+}
+
+const REAL_TIME: LoopTime = { nowMs, sleepUntil, pacer: (starts, beganMs) => new Pacer(starts, beganMs) };
+
 /**
  * Requests at intended start times that are fixed beforehand. A latency runs from the intended
  * start to the answer, whatever delayed the sending: the generator's own lateness is part of it and
@@ -45,8 +55,9 @@ export async function runOpenLoop(
   target: Target,
   workload: Workload,
   spec: OpenLoopSpec,
+  time = REAL_TIME,
 ): Promise<LoopReport> {
-  return await new OpenLoop(target, workload, spec).run();
+  return await new OpenLoop(target, workload, spec, time).run();
 }
 
 function nextTurn(): Promise<void> {
@@ -70,17 +81,19 @@ class OpenLoop {
   readonly #target: Target;
   readonly #workload: Workload;
   readonly #spec: OpenLoopSpec;
+  readonly #time: LoopTime;
   readonly #starts: Float64Array;
   readonly #lateness = new LatencyHistogram();
   readonly #tallies: Record<MeasuredOperation, Tally>;
-  #pacer: Pacer | undefined;
+  #pacer: ReturnType<LoopTime['pacer']> | undefined;
   #beganMs = 0;
   #outstanding = 0;
 
-  constructor(target: Target, workload: Workload, spec: OpenLoopSpec) {
+  constructor(target: Target, workload: Workload, spec: OpenLoopSpec, time: LoopTime) {
     this.#target = target;
     this.#workload = workload;
     this.#spec = spec;
+    this.#time = time;
     const tally = (): Tally => new Tally(spec.bins ?? 0);
     this.#tallies = { get: tally(), put: tally(), rmw: tally() };
     const leadSeconds = spec.warmupSeconds / 2;
@@ -89,22 +102,25 @@ class OpenLoop {
 
   async run(): Promise<LoopReport> {
     const { warmupSeconds, seconds } = this.#spec;
-    await this.#heat(nowMs() + warmupSeconds * 500);
-    this.#beganMs = nowMs() + 100;
+    const time = this.#time;
+    await this.#heat(time.nowMs() + warmupSeconds * 500);
+    this.#beganMs = time.nowMs() + 100;
     const measuredFromMs = this.#beganMs + warmupSeconds * 500;
     const giveUpMs = measuredFromMs + seconds * 1_000 * PATIENCE + 500;
-    const pacer = new Pacer(this.#starts, this.#beganMs);
+    const goesOn = (): boolean => time.nowMs() < giveUpMs || !this.#answered;
+    const pacer = time.pacer(this.#starts, this.#beganMs);
     this.#pacer = pacer;
-    const giveUp = setTimeout(() => pacer.wake(), giveUpMs - nowMs());
-    await sleepUntil(this.#beganMs - 2);
+    const giveUp = setTimeout(() => pacer.wake(), giveUpMs - time.nowMs());
+    await time.sleepUntil(this.#beganMs - 2);
     let elu = performance.eventLoopUtilization();
     let warm = false;
     let next = 0;
-    while (next < this.#starts.length && nowMs() < giveUpMs) {
+    while (next < this.#starts.length && goesOn()) {
       const dueMs = this.#beganMs + this.#starts[next]!;
       if (this.#outstanding >= MAX_OUTSTANDING) {
-        await pacer.sleepUntil(giveUpMs);
-      } else if (dueMs > nowMs()) {
+        if (time.nowMs() < giveUpMs) await pacer.sleepUntil(giveUpMs);
+        else await time.sleepUntil(time.nowMs() + 1);
+      } else if (dueMs > time.nowMs()) {
         await pacer.sleepUntil(dueMs);
       } else {
         if (!warm && dueMs >= measuredFromMs) {
@@ -118,7 +134,7 @@ class OpenLoop {
       }
     }
     const utilisation = performance.eventLoopUtilization(elu).utilization;
-    while (this.#outstanding > 0 && nowMs() < giveUpMs) await sleepUntil(nowMs() + 1);
+    while (this.#outstanding > 0 && goesOn()) await time.sleepUntil(time.nowMs() + 1);
     clearTimeout(giveUp);
     // Before the pacing thread has ended, which may take a while on a busy machine.
     const report = this.#report(measuredFromMs, utilisation, this.#starts.length - next + this.#outstanding);
@@ -127,12 +143,25 @@ class OpenLoop {
   }
 
   /**
+   * Whether each operation of the mix was answered in the window. Until then nothing is given up: a disk or a
+   * machine may stand still for longer than a short window, and a system that never answers is stopped from outside.
+   */
+  get #answered(): boolean {
+    const { putFraction } = this.#spec;
+    const { get, put } = this.#tallies;
+    return (
+      (putFraction === 1 || get.completed + get.failed > 0) &&
+      (putFraction === 0 || put.completed + put.failed > 0)
+    );
+  }
+
+  /**
    * The first half of the warm-up is a closed loop: code that is not compiled yet could not keep up
    * with the schedule, and its backlog would reach into the measured window.
    */
   async #heat(untilMs: number): Promise<void> {
     const lane = async (): Promise<void> => {
-      while (nowMs() < untilMs) await this.#request(this.#draw());
+      while (this.#time.nowMs() < untilMs) await this.#request(this.#draw());
     };
     await Promise.all(Array.from({ length: HEATING_LANES }, lane));
   }
@@ -144,7 +173,7 @@ class OpenLoop {
   #send(dueMs: number, measured: boolean): void {
     const op = this.#draw();
     const tally = this.#tallies[op];
-    if (measured) this.#lateness.recordMs(nowMs() - dueMs);
+    if (measured) this.#lateness.recordMs(this.#time.nowMs() - dueMs);
     this.#outstanding++;
     this.#request(op).then(
       () => this.#settle(() => tally.completed++, measured, tally, dueMs),
@@ -165,7 +194,7 @@ class OpenLoop {
     if (this.#outstanding-- >= MAX_OUTSTANDING) this.#pacer?.wake();
     if (!measured) return;
     count();
-    const tookMs = nowMs() - dueMs;
+    const tookMs = this.#time.nowMs() - dueMs;
     tally.histogram.recordMs(tookMs);
     const { bins } = tally;
     if (bins.length === 0) return;
@@ -174,7 +203,7 @@ class OpenLoop {
   }
 
   #report(measuredFromMs: number, eventLoopUtilisation: number, unfinished: number): LoopReport {
-    const seconds = (nowMs() - measuredFromMs) / 1_000;
+    const seconds = (this.#time.nowMs() - measuredFromMs) / 1_000;
     const operations = OPERATIONS.flatMap((op): OperationReport[] => {
       const { completed, failed, histogram, bins } = this.#tallies[op];
       if (completed + failed === 0) return [];

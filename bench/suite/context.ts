@@ -9,7 +9,7 @@ import type { Note } from '../report/schema.js';
 const CASE_OVERHEAD_SECONDS = 1;
 /** A case may take so many times its expected length, and this much more, before it is stopped. */
 const PATIENCE = 2;
-const PATIENCE_SECONDS = { quick: 6, default: 20, full: 60 } as const;
+const PATIENCE_SECONDS = { quick: 20, default: 20, full: 60 } as const;
 
 export interface SuiteClock {
   /** Seconds of the budget that are left. */
