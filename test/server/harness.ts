@@ -29,7 +29,8 @@ export function useFakeStore(): void {
         inject: (fault) => void fake.injected.push(fault),
         clear: () => void fake.injected.push('clear'),
       },
-      graceMs: 500,
+      // Long: what a test lets end must not be cut off because the machine stood still.
+      graceMs: 20_000,
       report: (error) => fake.reported.push(error),
     });
   });

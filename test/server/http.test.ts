@@ -229,13 +229,15 @@ describe('clients that leave, and closing', () => {
   test('close cuts off what does not end within the grace', async () => {
     let release = (): void => undefined;
     fake.store.gate = new Promise((resolve) => (release = resolve));
-    const { answer } = begin(fake.http.address, KEY);
+    const listen = { host: '127.0.0.1', port: 0 };
+    const http = await startHttp(fake.store, { listen, valueBytes: 10, graceMs: 100 });
+    const { answer } = begin(http.address, KEY);
     const outcome = answer.then(
       () => 'answered',
       () => 'cut off',
     );
     await expect.poll(() => fake.store.lastSignal).toBeDefined();
-    await fake.http.close();
+    await http.close();
     expect(await outcome).toBe('cut off');
     release();
   });

@@ -18,19 +18,20 @@ const READ_BYTES = 64 << 10;
 let store: FakeStore;
 let http: HttpServer;
 let listener: HttpListener;
-let release: () => void;
+let release: () => void = () => undefined;
 const clients: Socket[] = [];
 
 beforeEach(() => serve());
 afterEach(async () => {
   for (const socket of clients.splice(0)) socket.destroy();
+  release();
   await http.close();
 });
 
 async function serve(tls?: { cert: Buffer; key: Buffer }): Promise<void> {
   store = new FakeStore();
   listener = await bindHttp({ host: '127.0.0.1', port: 0 }, tls);
-  http = await startHttp(store, { listen: listener, valueBytes: 4 << 20, graceMs: 500 });
+  http = await startHttp(store, { listen: listener, valueBytes: 4 << 20, graceMs: 20_000 });
 }
 
 /** Requests to the store come no further, until `release`. */
@@ -161,6 +162,6 @@ describe('a client that sends and sends', () => {
     for (let i = 0; i < 100; i++) await new Promise((resolve) => setImmediate(resolve));
     expect(store.calls).toHaveLength(1);
     release();
-    await expect.poll(() => client.statuses.length, { timeout: 20_000 }).toBe(count);
+    await expect.poll(() => client.statuses.length).toBe(count);
   });
 });

@@ -1,22 +1,22 @@
 import { connect, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { bindHttp, type HttpListener } from '../../src/server/http/listener.js';
+import { afterEach, describe, expect, test } from 'vitest';
+import { bindHttp, type HttpListener, type Patience } from '../../src/server/http/listener.js';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
 import { FakeStore } from './fake-store.js';
 import { KEY } from './harness.js';
 import { send } from './raw-client.js';
 
-/** Raw sockets against a server that is less patient than usual. */
+/** Raw sockets against a server that is less patient than usual, in what a test is about and in nothing else. */
 const VALUE_BYTES = 24 << 20;
+const PATIENT: Patience = { headersMs: 120_000, requestMs: 120_000, idleMs: 120_000, stalledMs: 120_000 };
 let http: HttpServer;
 let listener: HttpListener;
 const sockets: Socket[] = [];
 
-beforeEach(async () => {
-  const patience = { headersMs: 1_000, requestMs: 4_000, idleMs: 1_000, stalledMs: 1_500 };
-  listener = await bindHttp({ host: '127.0.0.1', port: 0 }, undefined, patience);
+async function serve(patience: Partial<Patience> = {}): Promise<void> {
+  listener = await bindHttp({ host: '127.0.0.1', port: 0 }, undefined, { ...PATIENT, ...patience });
   http = await startHttp(new FakeStore(), { listen: listener, valueBytes: VALUE_BYTES, graceMs: 100 });
-});
+}
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
   await http.close();
@@ -48,12 +48,14 @@ const HEAD = `PUT ${KEY} HTTP/1.1\r\nHost: localhost\r\n`;
 
 describe('the server gives up', () => {
   test('a client that connects and says nothing', async () => {
+    await serve({ headersMs: 300 });
     await (
       await client('')
     ).ended;
   });
 
   test('headers that come a byte at a time', async () => {
+    await serve({ headersMs: 300 });
     const { socket, ended } = await client(HEAD);
     const drip = setInterval(() => socket.write('x'), 20);
     const answer = await ended;
@@ -62,6 +64,7 @@ describe('the server gives up', () => {
   });
 
   test('a body that comes a byte at a time', async () => {
+    await serve({ headersMs: 300, requestMs: 600 });
     const { socket, ended } = await client(`${HEAD}Content-Length: 1000000\r\n\r\n`);
     const drip = setInterval(() => socket.write('x'), 20);
     const answer = await ended;
@@ -70,14 +73,16 @@ describe('the server gives up', () => {
   });
 
   test('an idle connection', async () => {
+    await serve({ idleMs: 100 });
     const { ended } = await client('GET /ring HTTP/1.1\r\nHost: localhost\r\n\r\n');
     expect(await ended).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   test('a client that does not read its answer, while one that reads slowly gets all of it', async () => {
+    await serve({ stalledMs: 1_500 });
     const body = Buffer.alloc(VALUE_BYTES, 'v');
     expect((await send(http.address, KEY, { method: 'PUT', body })).status).toBe(204);
-    const get = `GET ${KEY} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    const get = `GET ${KEY} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
     const deaf = connect(Number(new URL(http.address).port), '127.0.0.1', () => deaf.write(get));
     sockets.push(deaf);
     deaf.pause();
@@ -88,10 +93,10 @@ describe('the server gives up', () => {
       slow.socket.pause();
       setImmediate(() => slow.socket.resume());
     });
-    await expect.poll(() => received, { timeout: 20_000 }).toBeGreaterThan(VALUE_BYTES);
+    await expect.poll(() => received).toBeGreaterThan(VALUE_BYTES);
     const open = (): Promise<number> =>
       new Promise((resolve) => listener.server.getConnections((_error, count) => resolve(count)));
-    await expect.poll(open, { timeout: 20_000 }).toBe(0);
+    await expect.poll(open).toBe(0);
     const gone = new Promise((resolve) => deaf.on('close', resolve));
     deaf.on('error', () => undefined);
     deaf.resume();
@@ -101,6 +106,7 @@ describe('the server gives up', () => {
 });
 
 test('of an endless chunked body no more is taken than the largest value', async () => {
+  await serve();
   const { socket, ended } = await client(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
   const block = `40000\r\n${'x'.repeat(0x40000)}\r\n`;
   const pump = (): void => {
@@ -113,15 +119,18 @@ test('of an endless chunked body no more is taken than the largest value', async
 });
 
 test('a length above the limit is refused before any byte of the body', async () => {
+  await serve();
   const { ended } = await client(`${HEAD}Content-Length: 5000000000\r\n\r\n`);
   expect(await ended).toMatch(/^HTTP\/1\.1 413 .*"code":"VALUE_TOO_LARGE"/s);
 });
 
 test('requests on one connection are answered in their order, however many come at once', async () => {
+  await serve();
   const paths = Array.from({ length: 50 }, (_, i) => `/buckets/b/keys/${i}`);
   for (const path of paths) await send(http.address, path, { method: 'PUT', body: `<${path}>` });
   const ask = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
-  const { ended } = await client(paths.map(ask).join(''));
+  const last = 'GET /ring HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+  const { ended } = await client(paths.map(ask).join('') + last);
   const answered = [...(await ended).matchAll(/<(\/buckets\/b\/keys\/\d+)>/g)].map(([, path]) => path);
   expect(answered).toEqual(paths);
 });

@@ -34,6 +34,8 @@ export interface ThreadedDoor {
   readonly port: number;
   /** All but this one, in the order of their start. */
   readonly workers: readonly Worker[];
+  /** How many of them have said that they serve. */
+  readonly serving: number;
   readonly reported: readonly unknown[];
   close(): Promise<void>;
 }
@@ -89,14 +91,26 @@ export function openDoor(storeOptions: OpenOptions = {}): Door {
       const own = await bindResp({ host: '127.0.0.1', port: 0 }, tls);
       const workers: Worker[] = [];
       const faults: unknown[] = [];
-      const noteWorker = (worker: Worker): void => void workers.push(worker);
+      let serving = 0;
+      const noteWorker = (worker: Worker): void => {
+        workers.push(worker);
+        worker.once('message', () => serving++);
+      };
       process.on('worker', noteWorker);
       const all = { ...options, report: (error: unknown) => faults.push(error), ...more };
       const its = await startRespThreads(store, own, all, threads);
       let closed: Promise<void> | undefined;
       const close = (): Promise<void> => (closed ??= its.close());
       leftovers.push(() => close().finally(() => process.off('worker', noteWorker)));
-      return { port: own.port, workers, reported: faults, close };
+      return {
+        port: own.port,
+        workers,
+        get serving() {
+          return serving;
+        },
+        reported: faults,
+        close,
+      };
     },
   };
 }

@@ -130,7 +130,7 @@ test('MGET reads no more than fits into a reply, however often a long value is n
     return long;
   };
   send(request('MGET', ...Array.from({ length: 10_000 }, () => 'k')));
-  await vi.waitUntil(() => socket.sent.length > 0);
+  await vi.waitUntil(() => socket.sent.length > 0, { timeout: 30_000 });
   expect(socket.sent).toEqual([`-ERR the reply has more than ${LIMITS.respReplyBytes} bytes\r\n`]);
   expect(reads).toBeLessThanOrEqual(2 * LIMITS.respKeysAtOnce);
 });
