@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const READY_MS = 60_000;
-const STOP_MS = 30_000;
+/** `npm start` compiles first; a machine may be slow, and have other work. */
+const READY_MS = 300_000;
+const STOP_MS = 60_000;
 const VALUE = 'a value that outlives the process';
 
 const work = mkdtempSync(join(tmpdir(), 'ringlet-smoke-'));

@@ -221,7 +221,7 @@ describe('the commands', () => {
     for (const key of ['a', 's', new Uint8Array([0xff, 0])]) {
       expect(await values('to', key)).toEqual(await values('from', key));
     }
-  }, 20_000);
+  });
 
   test('load --resume begins behind what is acknowledged, and only with the same file and options', async () => {
     const file = join(dir, 'ids.ndjson');
@@ -241,5 +241,5 @@ describe('the commands', () => {
       code: 2,
       stderr: expect.stringContaining('its beginning is another') as string,
     });
-  }, 20_000);
+  });
 });

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,8 +14,8 @@ let url: string;
 beforeAll(async () => {
   const options = ['--data', file('data'), '--nodes', '4', '--http', '127.0.0.1:0', '--allow-faults'];
   serving = start(['serve', ...options, '--json']);
-  await once(serving.child.stdout, 'data');
-  url = (JSON.parse(serving.stdout()) as { ready: { http: string } }).ready.http;
+  url = await serving.ready;
+  expectJson(serving.stdout(), '"ready"');
   writeFileSync(file('in.ndjson'), '{"id":1}\n{"id":2}\n');
 });
 afterAll(async () => {

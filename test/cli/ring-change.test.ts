@@ -17,7 +17,7 @@ beforeAll(async () => {
     const put = await fetch(`${url}/buckets/b/keys/k${i}`, { method: 'PUT', body: `v${i}` });
     expect(put.status).toBe(204);
   }
-}, 60_000);
+});
 afterAll(async () => {
   running.child.kill('SIGTERM');
   await running.finished;
@@ -46,7 +46,7 @@ test('a plan says what would move, a join and a leave do it and tell how far the
     const get = await fetch(`${url}/buckets/b/keys/k${i}?r=all`);
     expect(await get.text()).toBe(`v${i}`);
   }
-}, 60_000);
+});
 
 test('what cannot be done is one line and exit code 2', async () => {
   const stranger = await ringlet('leave', 'n9');
@@ -68,4 +68,4 @@ test('what cannot be done is one line and exit code 2', async () => {
   );
   const bad = await fetch(`${url}/admin/ring/join`, { method: 'POST', body: '{"node":"n5","weight":2}' });
   expect([bad.status, await bad.json()]).toMatchObject([400, { code: 'BAD_REQUEST' }]);
-}, 60_000);
+});

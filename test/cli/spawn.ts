@@ -16,7 +16,7 @@ export interface Running {
   readonly finished: Promise<Finished>;
   /** What has come on stdout so far. */
   stdout(): string;
-  /** The first address of the line `ready http://… resp://…`; rejects when the process ends before. */
+  /** The first address of the line `ready http://… resp://…`, or of that in JSON; rejects when the process ends before. */
   readonly ready: Promise<string>;
 }
 
@@ -47,8 +47,10 @@ export function start(
   const ready = new Promise<string>((resolve, reject) => {
     child.stdout.on('data', (data) => {
       stdout += String(data);
-      const line = /^ready (https?:\/\/\S+)(?: resps?:\/\/\S+)?\n/m.exec(stdout);
-      if (line !== null) resolve(line[1]!);
+      const [, text, json] =
+        /^(?:ready (https?:\/\/\S+)(?: resps?:\/\/\S+)?|\{"ready":\{"http":"([^"]+)".*)\n/m.exec(stdout) ??
+        [];
+      if (text !== undefined || json !== undefined) resolve((text ?? json)!);
     });
     void finished.then((end) => reject(new Error(`it ended with ${end.code}: ${end.stderr}`)));
   });

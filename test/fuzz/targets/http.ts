@@ -8,6 +8,8 @@ import { refusable, type Target } from '../target.js';
 
 /** A connection that says nothing and is not closed for so long is one that the server has forgotten. */
 const SILENT_MS = 5_000;
+/** The server runs in this process: a stall of both is one look that comes late, and no silence. */
+const LOOK_MS = 100;
 /** After an answer has begun it may go on, as events do. */
 const ANSWERED_MS = 50;
 const HEALTH_EVERY = 64;
@@ -62,12 +64,16 @@ export async function httpTarget(): Promise<Target> {
 function answered(host: string, port: number, input: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, host);
-    const forgotten = (): void => {
+    let silentLooks = 0;
+    const look = setInterval(() => {
+      if (++silentLooks * LOOK_MS < SILENT_MS) return;
+      clearInterval(look);
       socket.destroy();
       reject(new Error(`neither an answer nor an end within ${SILENT_MS} ms`));
-    };
-    let timer = setTimeout(forgotten, SILENT_MS);
+    }, LOOK_MS);
+    let timer: NodeJS.Timeout | undefined;
     const done = (): void => {
+      clearInterval(look);
       clearTimeout(timer);
       socket.destroy();
       resolve();
@@ -75,6 +81,7 @@ function answered(host: string, port: number, input: Buffer): Promise<void> {
     socket.on('error', done);
     socket.on('close', done);
     socket.on('data', () => {
+      clearInterval(look);
       clearTimeout(timer);
       timer = setTimeout(done, ANSWERED_MS);
     });
