@@ -59,6 +59,36 @@ async function run(
 }
 
 const ROUNDS = LONG ? 1_000 : 3;
+/** Kills of one directory: each process verifies all that those before it have left. */
+const KILLS = 50;
+
+async function killAndVerify(terminate: boolean, kills: number): Promise<void> {
+  const directory = temporary();
+  const job = { data: join(directory, 'data'), expected: join(directory, 'expected'), terminate };
+  writeFileSync(job.expected, '');
+  let verified = 0;
+  let round = 0;
+  for (let kill = 0; kill < kills; kill++, round++) {
+    const result = await run({ ...job, round, last: false }, 'has to lose', Math.random() * 600);
+    expect(result, `round ${round}`).toMatchObject({ verified: [], end: 'SIGKILL' });
+    expect(result.opened!.cleanShutdown).toBe(round === 0);
+    verified = result.required!;
+    // Right after the start, or within the recovery of what the last kill left.
+    if (kill % 3 === 1)
+      await run({ ...job, round: ++round, last: false }, 'spawned', 100 + Math.random() * 350);
+  }
+  expect(verified, 'keys asked for after a kill').toBeGreaterThan(10 * (kills - 1));
+  expect(await run({ ...job, round, last: true }, undefined, 0)).toMatchObject({
+    verified: [],
+    closed: true,
+    end: 'exit 0',
+  });
+  expect(await run({ ...job, round, last: true }, undefined, 0)).toMatchObject({
+    opened: { recoveryMs: 0, recoveredRecords: 0, cleanShutdown: true },
+    verified: [],
+    end: 'exit 0',
+  });
+}
 
 test.each([
   ['under load', false],
@@ -66,32 +96,9 @@ test.each([
 ])(
   `killed ${ROUNDS} times at random moments %s: nothing acknowledged is lost, nothing unwritten appears (N=3)`,
   async (_, terminate) => {
-    const directory = temporary();
-    const job = { data: join(directory, 'data'), expected: join(directory, 'expected'), terminate };
-    writeFileSync(job.expected, '');
-    let verified = 0;
-    let round = 0;
     const rounds = terminate && !LONG ? 2 : ROUNDS;
-    for (let kill = 0; kill < rounds; kill++, round++) {
-      const result = await run({ ...job, round, last: false }, 'has to lose', Math.random() * 600);
-      expect(result, `round ${round}`).toMatchObject({ verified: [], end: 'SIGKILL' });
-      expect(result.opened!.cleanShutdown).toBe(round === 0);
-      verified = result.required!;
-      // Right after the start, or within the recovery of what the last kill left.
-      if (kill % 3 === 1)
-        await run({ ...job, round: ++round, last: false }, 'spawned', 100 + Math.random() * 350);
-    }
-    expect(verified, 'keys asked for after a kill').toBeGreaterThan(10 * (rounds - 1));
-    expect(await run({ ...job, round, last: true }, undefined, 0)).toMatchObject({
-      verified: [],
-      closed: true,
-      end: 'exit 0',
-    });
-    expect(await run({ ...job, round, last: true }, undefined, 0)).toMatchObject({
-      opened: { recoveryMs: 0, recoveredRecords: 0, cleanShutdown: true },
-      verified: [],
-      end: 'exit 0',
-    });
+    for (let kills = 0; kills < rounds; kills += KILLS)
+      await killAndVerify(terminate, Math.min(KILLS, rounds - kills));
   },
   LONG ? 3_600_000 : 120_000,
 );
