@@ -6,7 +6,8 @@ import { DOORS, type Door } from '../http/servers.js';
 import { LatencyHistogram } from '../measure/histogram.js';
 import { interleaved, median, relativeSpread, sum } from '../measure/statistics.js';
 import { EMPTY_ROW, TRUSTED_P999_SAMPLES } from '../report/rows.js';
-import type { Row } from '../report/schema.js';
+import type { Row, SummaryLine } from '../report/schema.js';
+import { atLeast, ratio } from '../report/summary.js';
 import { defineExperiment } from '../suite/experiment.js';
 
 interface Parameters {
@@ -19,6 +20,11 @@ interface Parameters {
 }
 
 const METHODS = ['GET', 'PUT'] as const;
+/** Of a key in the store; the other servers have none. */
+const COPIES: { readonly [D in Door]?: Pick<Row, 'n' | 'r' | 'w'> } = {
+  ringlet: { n: 3, r: 2, w: 2 },
+  'ringlet N=1': { n: 1, r: 1, w: 1 },
+};
 const START_SECONDS = 0.7;
 const SHOT_SECONDS = 0.15;
 
@@ -28,7 +34,7 @@ export default defineExperiment<Parameters>({
   question: 'How many requests per second does the HTTP door answer, and how much of that is HTTP itself?',
   explanation: {
     shows:
-      'The same requests against three servers: `node:http` that answers with a constant, fastify with the same constant and path, and the store’s own HTTP door. The difference between the last two is the store with its checks, contexts and headers.',
+      'The same requests against three servers: `node:http` that answers with a constant, fastify with the same constant and path, and the store’s own HTTP door, with three copies of each key (R=W=2) and with one. The difference between fastify and the door is the store with its checks, contexts and headers; that between the last two is the copies.',
     measured:
       'autocannon with 50 connections and no pipelining, gets and puts of 100-byte values over 1,000 keys; the server in a thread of its own. autocannon’s correction for coordinated omission is wrong (it assumes 1 ms between requests whatever the rate), so no rate is set, and each response’s time goes into our own histogram. It is a closed loop: read the latencies as times of a busy server.',
     paper: null,
@@ -55,23 +61,22 @@ export default defineExperiment<Parameters>({
         if (report !== null && report.output !== null) rounds.push(report.output as readonly HttpReport[]);
       }
     }
-    return {
-      rows: results.flatMap(({ door, rounds }) =>
-        METHODS.flatMap((method) => {
-          const own = rounds.flatMap((reports) => reports.filter((report) => report.method === method));
-          return own.length === 0 ? [] : [rowOf(door, method, own, parameters)];
-        }),
-      ),
-    };
+    const rows = results.flatMap(({ door, rounds }) =>
+      METHODS.flatMap((method) => {
+        const own = rounds.flatMap((reports) => reports.filter((report) => report.method === method));
+        return own.length === 0 ? [] : [rowOf(door, method, own, parameters)];
+      }),
+    );
+    return { rows, summary: rows.length === 0 ? [] : METHODS.map((method) => requirementOf(rows, method)) };
   },
   findings: (rows) =>
     METHODS.flatMap((method) => {
-      const rate = (door: Door): Row | undefined =>
-        rows.find((row) => row['door'] === door && row['method'] === method);
-      const [bare, own] = [rate('bare fastify'), rate('ringlet')];
-      if (bare === undefined || own === undefined) return [];
+      const [bare, own, single] = (['bare fastify', 'ringlet', 'ringlet N=1'] as const).map((door) =>
+        find(rows, door, method),
+      );
+      if (bare === undefined || own === undefined || single === undefined) return [];
       return [
-        `${method}: ${shortNumber(own.opsPerSecond ?? 0)}/s by the store’s door (median ${timeText(own.p50Us)}), ${shortNumber(bare.opsPerSecond ?? 0)}/s by a bare fastify route.`,
+        `${method}: ${shortNumber(own.opsPerSecond ?? 0)}/s by the store’s door (median ${timeText(own.p50Us)}), ${shortNumber(single.opsPerSecond ?? 0)}/s with a single copy, ${shortNumber(bare.opsPerSecond ?? 0)}/s by a bare fastify route.`,
       ];
     }),
   figures: (rows) =>
@@ -92,9 +97,20 @@ function caseSeconds({ warmupSeconds, seconds }: Parameters): number {
   return START_SECONDS + METHODS.length * (warmupSeconds + seconds + 2 * SHOT_SECONDS);
 }
 
+type Method = (typeof METHODS)[number];
+
+function find(rows: readonly Row[], door: Door, method: Method): Row | undefined {
+  return rows.find((row) => row['door'] === door && row['method'] === method);
+}
+
+function requirementOf(rows: readonly Row[], method: Method): SummaryLine {
+  const rate = (door: Door): number | null => find(rows, door, method)?.opsPerSecond ?? null;
+  return atLeast(`${method} by HTTP`, 0.85, ratio(rate('ringlet'), rate('bare fastify')), '× bare fastify');
+}
+
 function rowOf(
   door: Door,
-  method: (typeof METHODS)[number],
+  method: Method,
   reports: readonly HttpReport[],
   { connections, valueBytes }: Parameters,
 ): Row {
@@ -105,7 +121,8 @@ function rowOf(
   return {
     ...EMPTY_ROW,
     ...summary,
-    system: door === 'ringlet' ? 'ringlet' : 'node',
+    system: COPIES[door] === undefined ? 'node' : 'ringlet',
+    ...COPIES[door],
     setting: `${door}, ${method} of ${valueBytes} B by HTTP`,
     op: method === 'GET' ? 'get' : 'put',
     door,
@@ -132,7 +149,7 @@ function rateFigure(rows: readonly Row[]): Figure {
     id: 'http-rate',
     title: 'Requests per second by HTTP, 50 connections',
     description:
-      'Bars for GET and PUT of three servers: bare node:http is the fastest, the store’s door does the most.',
+      'Bars for GET and PUT of the servers: bare node:http is the fastest, the store’s door does the most.',
     x: { label: 'server', scale: 'category' },
     y: { label: 'requests/s', scale: 'linear' },
     series: METHODS.map((method) => ({

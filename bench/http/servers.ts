@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { HostStore } from '../../src/index.js';
 
-export const DOORS = ['bare node:http', 'bare fastify', 'ringlet'] as const;
+export const DOORS = ['bare node:http', 'bare fastify', 'ringlet', 'ringlet N=1'] as const;
 export type Door = (typeof DOORS)[number];
 
 export interface OpenDoor {
@@ -42,11 +42,13 @@ export async function openDoor(door: Door, valueBytes: number, keys: number): Pr
       const address = await app.listen({ host: '127.0.0.1', port: 0 });
       return { address, close: () => app.close() };
     }
-    case 'ringlet': {
+    case 'ringlet':
+    case 'ringlet N=1': {
       const { open } = await import('../../src/index.js');
       const { startHttp } = await import('../../src/server/http/start.js');
       const store: HostStore = await open({ engine: 'memory' });
-      const bucket = store.bucket('bench', { conflict: 'lww' });
+      const copies = door === 'ringlet' ? {} : { n: 1, r: 1, w: 1 };
+      const bucket = store.bucket('bench', { conflict: 'lww', ...copies });
       for (let key = 0; key < keys; key++) await bucket.put(`key-${key}`, body);
       const listen = { host: '127.0.0.1', port: 0 };
       const server = await startHttp(store, { listen, valueBytes: 1 << 20 });
