@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { HostStore } from '../../src/client/api.js';
 import type { HttpServer } from '../../src/server/http/start.js';
+import { runHere } from '../cli/in-process.js';
 import { run } from '../cli/spawn.js';
 
 const dist = new URL('../../dist/src/', import.meta.url).href;
@@ -31,16 +32,17 @@ afterAll(async () => {
   rmSync(dir, { recursive: true });
 });
 
-const call = (...args: string[]) => run(args, { cwd: dir });
+const call = (...args: string[]) => runHere(args, { cwd: dir });
+const asProcess = (...args: string[]) => run(args, { cwd: dir });
 
 test('a store that serves is backed up by HTTP, the file verified, and restored', async () => {
   for (let i = 0; i < 20; i++) await store.put(`k${i}`, 'x'.repeat(50_000));
-  const made = await call('backup', 'saved', '--url', http.address);
+  const made = await asProcess('backup', 'saved', '--url', http.address);
   expect(made).toMatchObject({ code: 0, stderr: '' });
   expect(made.stdout).toMatch(/^20 keys of 1 buckets, 1,\d{3},\d{3} bytes in saved \(/);
   const verified = await call('verify', '--backup', 'saved', '--json');
   expect(JSON.parse(verified.stdout)).toMatchObject({ records: 20, damagedCopies: 0 });
-  const restored = await call('restore', 'saved', '--data', 'new', '--memory', '64', '--json');
+  const restored = await asProcess('restore', 'saved', '--data', 'new', '--memory', '64', '--json');
   expect(restored).toMatchObject({ code: 0 });
   expect(JSON.parse(restored.stdout)).toMatchObject({ records: 20, copies: 40, data: join(dir, 'new') });
   const got = await call('get', 'k7', '--data', 'new', '--memory', '64');

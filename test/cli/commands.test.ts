@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
 import { FakeStore } from '../server/fake-store.js';
+import { runHere } from './in-process.js';
 import { run } from './spawn.js';
 
-/** The commands as processes against a fake store behind real HTTP: what they say and how they exit. */
+/** The commands against a fake store behind real HTTP: what they say and how they exit. */
 const dir = mkdtempSync(join(tmpdir(), 'ringlet-cli-'));
 let store: FakeStore;
 let http: HttpServer;
@@ -24,8 +25,30 @@ afterAll(async () => {
   rmSync(dir, { recursive: true });
 });
 
-const call = (args: string[], stdin?: string) =>
-  run([...args, '--url', http.address], { cwd: dir, ...(stdin === undefined ? {} : { stdin }) });
+const call = (args: string[], stdin?: string, how = runHere) =>
+  how([...args, '--url', http.address], { cwd: dir, ...(stdin === undefined ? {} : { stdin }) });
+
+test('as processes of their own: bytes go in and come out as they are, a failure is the exit code, and each ends', async () => {
+  expect(await call(['put', 'whole', '-'], 'piped\n', run)).toEqual({
+    code: 0,
+    signal: null,
+    stdout: '',
+    stderr: '',
+  });
+  expect(await call(['get', 'whole'], undefined, run)).toMatchObject({ code: 0, stdout: 'piped\n' });
+  expect(await call(['get', 'none'], undefined, run)).toMatchObject({
+    code: 1,
+    stderr: 'ringlet: NOT_FOUND: key "none" was never written in bucket default\n',
+  });
+  const others = await Promise.all([
+    call(['scan'], undefined, run),
+    call(['status'], undefined, run),
+    call(['load', '-', '--key', 'id'], '{"id":"a"}\n', run),
+    call(['export', '--out', 'all.ndjson'], undefined, run),
+    call(['fault', 'clear'], undefined, run),
+  ]);
+  expect(others.map(({ code }) => code)).toEqual([0, 0, 0, 0, 1]);
+});
 
 describe('one key', () => {
   test('put, get and delete; a second put supersedes the first', async () => {
@@ -147,20 +170,20 @@ describe('load', () => {
 });
 
 test('wrong use is one line on stderr and exit code 2; a bad variable is named', async () => {
-  const { code, stdout, stderr } = await run(['serve'], { cwd: dir, env: { RINGLET_FLUSH_MS: 'soon' } });
+  const { code, stdout, stderr } = await runHere(['serve'], { cwd: dir, env: { RINGLET_FLUSH_MS: 'soon' } });
   expect([code, stdout]).toEqual([2, '']);
   expect(stderr).toMatch(/^ringlet: USAGE: flushMs \(environment variable RINGLET_FLUSH_MS\): [^\n]*\n$/);
 });
 
 describe('where the store is', () => {
   test('nothing to read from is an error that names the remedy, and makes no directory', async () => {
-    const { code, stderr } = await run(['get', 'k', '--data', 'nowhere'], { cwd: dir });
+    const { code, stderr } = await runHere(['get', 'k', '--data', 'nowhere'], { cwd: dir });
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^ringlet: IO: .*nowhere.*ringlet serve.*\n$/)]);
     expect(() => rmSync(join(dir, 'nowhere'), { recursive: true })).toThrow('ENOENT');
   });
 
   test('a url where nobody answers is exit code 1', async () => {
-    const { code, stderr } = await run(['get', 'k', '--url', 'http://127.0.0.1:1'], { cwd: dir });
+    const { code, stderr } = await runHere(['get', 'k', '--url', 'http://127.0.0.1:1'], { cwd: dir });
     expect([code, stderr]).toEqual([
       1,
       expect.stringMatching(/^ringlet: IO: no answer from http:\/\/127\.0\.0\.1:1 /),
@@ -168,14 +191,16 @@ describe('where the store is', () => {
   });
 });
 
-describe.concurrent('the process', () => {
+describe('the process', () => {
   test('--version, --help and --print-config', async () => {
-    expect((await run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-    expect(await run(['load', '--help'])).toMatchObject({
+    expect((await runHere(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(await runHere(['load', '--help'])).toMatchObject({
       code: 0,
       stdout: expect.stringContaining('Examples:') as string,
     });
-    const printed = await run(['serve', '--print-config', '--nodes', '2'], { env: { RINGLET_MEMORY: '64' } });
+    const printed = await runHere(['serve', '--print-config', '--nodes', '2'], {
+      env: { RINGLET_MEMORY: '64' },
+    });
     expect(JSON.parse(printed.stdout)).toMatchObject({ nodes: 2, memory: 64, n: 2, http: '127.0.0.1:8098' });
   });
 
@@ -228,7 +253,7 @@ describe('a running store', () => {
 
   test('where none runs, status and fault say how to start one', async () => {
     for (const args of [['status'], ['fault', 'clear']]) {
-      const failed = await run([...args, '--data', join(dir, 'nowhere')], { cwd: dir });
+      const failed = await runHere([...args, '--data', join(dir, 'nowhere')], { cwd: dir });
       expect(failed).toMatchObject({ code: 1, stdout: '' });
       expect(failed.stderr).toMatch(/^ringlet: IO: no store runs in .*nowhere; start one [^\n]+\n$/);
     }

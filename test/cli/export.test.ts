@@ -12,7 +12,7 @@ import { LoadCheckpoint } from '../../src/cli/load/resume.js';
 import type { RawRecord } from '../../src/cli/load/records.js';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
 import { FakeStore } from '../server/fake-store.js';
-import { run } from './spawn.js';
+import { runHere } from './in-process.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ringlet-export-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -199,7 +199,7 @@ describe('the commands', () => {
     http = await startHttp(store, { listen: { host: '127.0.0.1', port: 0 }, valueBytes: 1 << 20 });
   });
   afterAll(() => http.close());
-  const call = (...args: string[]) => run([...args, '--url', http.address], { cwd: dir });
+  const call = (...args: string[]) => runHere([...args, '--url', http.address], { cwd: dir });
 
   test('export and load carry binary keys, values and siblings to another bucket; again changes nothing', async () => {
     const from = store.bucket('from');

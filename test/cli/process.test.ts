@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { runHere } from './in-process.js';
 import { run, start, type Running } from './spawn.js';
 
 /** Whole processes on the real store, each in a directory of its own, on ports from the system. */
@@ -156,31 +157,31 @@ describe('other commands find the store', () => {
   const at = ['--data', data, ...SMALL];
 
   test('nothing runs: they open the directory themselves, one after the other', async () => {
-    expect(await run(['put', 'k', 'by itself', ...at])).toMatchObject({ code: 0, stderr: '' });
-    expect(await run(['get', 'k', ...at])).toMatchObject({ code: 0, stdout: 'by itself', stderr: '' });
-    expect(await run(['scan', ...at])).toMatchObject({ code: 0, stdout: 'k\n', stderr: '' });
-    expect((await run(['delete', 'k', ...at])).code).toBe(0);
-    expect((await run(['get', 'k', ...at])).code).toBe(1);
+    expect(await runHere(['put', 'k', 'by itself', ...at])).toMatchObject({ code: 0, stderr: '' });
+    expect(await runHere(['get', 'k', ...at])).toMatchObject({ code: 0, stdout: 'by itself', stderr: '' });
+    expect(await runHere(['scan', ...at])).toMatchObject({ code: 0, stdout: 'k\n', stderr: '' });
+    expect((await runHere(['delete', 'k', ...at])).code).toBe(0);
+    expect((await runHere(['get', 'k', ...at])).code).toBe(1);
   });
 
   test('a store runs: they find it by endpoint.json; one that was killed is not taken for running', async () => {
     const running = serve(data);
     await running.ready;
-    expect((await run(['put', 'k', 'by http', ...at])).code).toBe(0);
-    expect((await run(['get', 'k', ...at])).stdout).toBe('by http');
+    expect((await runHere(['put', 'k', 'by http', ...at])).code).toBe(0);
+    expect((await runHere(['get', 'k', ...at])).stdout).toBe('by http');
     running.child.kill('SIGKILL');
     await running.finished;
-    expect((await run(['put', 'k', 'after the kill', ...at])).code).toBe(0);
-    expect((await run(['get', 'k', ...at])).stdout).toBe('after the kill');
+    expect((await runHere(['put', 'k', 'after the kill', ...at])).code).toBe(0);
+    expect((await runHere(['get', 'k', ...at])).stdout).toBe('after the kill');
   });
 });
 
-describe('load of 12,000 lines with bad ones and duplicates', () => {
+describe('load of 4,000 lines with bad ones and duplicates', () => {
   const file = join(dir, 'records.ndjson');
   beforeAll(() => {
-    const lines = Array.from({ length: 12_000 }, (_, i) => `{"id": "k${i % 11_000}", "n": ${i}}`);
-    lines[500] = '{oops';
-    lines[9_000] = '{"n": 1}';
+    const lines = Array.from({ length: 4_000 }, (_, i) => `{"id": "k${i % 3_500}", "n": ${i}}`);
+    lines[100] = '{oops';
+    lines[3_000] = '{"n": 1}';
     writeFileSync(file, `${lines.join('\n')}\n`);
   });
 
@@ -188,14 +189,14 @@ describe('load of 12,000 lines with bad ones and duplicates', () => {
     const at = ['--data', newDirectory(), ...SMALL, '--nodes', '4'];
     const loaded = await run(['load', file, '--bucket', 'b', '--key', 'id', '--json', ...at]);
     expect(loaded.code).toBe(0);
-    expect(loaded.stderr).toContain('record 501 is skipped');
-    expect(loaded.stderr).toContain('record 9001 is skipped: it has no field id');
+    expect(loaded.stderr).toContain('record 101 is skipped');
+    expect(loaded.stderr).toContain('record 3001 is skipped: it has no field id');
     const summary = JSON.parse(loaded.stdout) as { loadPerNode: { records: number; inBand: boolean }[] };
-    // Line 501 is bad, so that line 11,501 is the first with its key.
-    expect(summary).toMatchObject({ records: 12_000, written: 11_998, bad: 2, duplicates: 999, failed: 0 });
+    // Line 101 is bad, so that line 3,601 is the first with its key.
+    expect(summary).toMatchObject({ records: 4_000, written: 3_998, bad: 2, duplicates: 499, failed: 0 });
     expect(summary.loadPerNode.every(({ inBand }) => inBand)).toBe(true);
-    expect(summary.loadPerNode.reduce((sum, { records }) => sum + records, 0)).toBe(3 * 11_998);
-    expect((await run(['get', 'k7', '--bucket', 'b', ...at])).stdout).toBe('{"id":"k7","n":11007}');
+    expect(summary.loadPerNode.reduce((sum, { records }) => sum + records, 0)).toBe(3 * 3_998);
+    expect((await run(['get', 'k7', '--bucket', 'b', ...at])).stdout).toBe('{"id":"k7","n":3507}');
   });
 });
 
@@ -220,17 +221,17 @@ describe('who may come in', () => {
     const running = serve(data, ...tls, ...more, '--io-threads', '2');
     const url = await running.ready;
     expect(url).toMatch(/^https:/);
-    expect(await run(['put', 'k', 'v', '--data', data])).toMatchObject({ code: 0, stderr: '' });
-    expect(await run(['get', 'k', '--data', data])).toMatchObject({ code: 0, stdout: 'v' });
-    expect(await run(['fault', 'clear', '--data', data])).toMatchObject({ code: 0 });
+    expect(await runHere(['put', 'k', 'v', '--data', data])).toMatchObject({ code: 0, stderr: '' });
+    expect(await runHere(['get', 'k', '--data', data])).toMatchObject({ code: 0, stdout: 'v' });
+    expect(await runHere(['fault', 'clear', '--data', data])).toMatchObject({ code: 0 });
 
-    const stranger = await run(['get', 'k', '--url', url, '--tls-cert', certificate]);
+    const stranger = await runHere(['get', 'k', '--url', url, '--tls-cert', certificate]);
     expect(stranger).toMatchObject({ code: 1, stdout: '' });
     expect(stranger.stderr).toContain('asks for its token');
-    const distrustful = await run(['get', 'k', '--url', url, '--token-file', tokenFile]);
+    const distrustful = await runHere(['get', 'k', '--url', url, '--token-file', tokenFile]);
     expect(distrustful.stderr).toContain('certificate');
     const friend = ['get', 'k', '--url', url, '--tls-cert', certificate];
-    expect(await run(friend, { env: { RINGLET_TOKEN: token } })).toMatchObject({ code: 0, stdout: 'v' });
+    expect(await runHere(friend, { env: { RINGLET_TOKEN: token } })).toMatchObject({ code: 0, stdout: 'v' });
     const printed = running.stdout() + readFileSync(join(data, 'endpoint.json'), 'utf8');
     expect(printed).not.toContain(token);
     await stop(running);

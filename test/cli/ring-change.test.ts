@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Running, run, start } from './spawn.js';
+import { runHere } from './in-process.js';
+import { run, type Running, start } from './spawn.js';
 
 /** Join and leave as an operator sees them: the command line, over HTTP, on a store that runs. */
 let dir: string;
@@ -24,7 +25,8 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const ringlet = (...args: string[]) => run([...args, '--url', url]);
+const ringlet = (...args: string[]) => runHere([...args, '--url', url]);
+const asProcess = (...args: string[]) => run([...args, '--url', url]);
 
 test('a plan says what would move, a join and a leave do it and tell how far they are; nothing is lost', async () => {
   const plan = await ringlet('join', '--node', 'n4', '--capacity', '2', '--plan');
@@ -33,12 +35,12 @@ test('a plan says what would move, a join and a leave do it and tell how far the
     /^join of n4: \d+ partitions and about \d+ copies of keys would move \(\d+\.\d % of all copies\)\n/,
   );
   expect(plan.stdout).toMatch(/n\d\.0 → n4\.0 +\d+\n/);
-  const joined = await ringlet('join', '--node', 'n4', '--capacity', '2');
+  const joined = await asProcess('join', '--node', 'n4', '--capacity', '2');
   expect([joined.code, joined.stderr]).toEqual([0, '']);
   expect(joined.stdout).toMatch(/join of n4: done in \d+\.\d s; \d+ partitions, \d+ keys moved\n$/);
   const status = await ringlet('status');
   expect(status.stdout).toContain('n4.0');
-  const left = await ringlet('leave', 'n1', '--json');
+  const left = await asProcess('leave', 'n1', '--json');
   const last = left.stdout.trim().split('\n').at(-1)!;
   expect(JSON.parse(last)).toMatchObject({ change: 'leave', node: 'n1', phase: 'done' });
   expect((await ringlet('status')).stdout).not.toContain('n1.0');
