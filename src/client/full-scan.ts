@@ -1,5 +1,5 @@
 import { RingletError } from '../base/errors.js';
-import { compareBytes } from '../shard/scanner.js';
+import { compareBytes } from '../shard/key-list.js';
 import { compareClocks, decodeClock, encodeRecord, type StoredValue } from '../storage/record-codec.js';
 import {
   bucketAt,

@@ -1,6 +1,6 @@
 import { RingletError, shown } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
-import { compareBytes } from '../shard/scanner.js';
+import { compareBytes } from '../shard/key-list.js';
 import { keyAt, keyLengthAt, KIND_PLAIN, kindAt } from '../storage/record.js';
 import { decodeClock, type StoredValue } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';

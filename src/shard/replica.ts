@@ -81,6 +81,8 @@ export class Replica {
   private readonly expiryMs: () => number;
   /** Hears of every tombstone that was appended, in place. */
   onTombstone: ((words: Int32Array, at: number) => void) | undefined;
+  /** Hears of every record of a key that had none here. */
+  onNew: ((words: Int32Array, at: number) => void) | undefined;
   /** Hears of every record with a value that expires, and of the one whose place it takes. */
   onExpiring: Expiring | undefined;
   /** Asked for room when there is none; true if some will be there soon. */
@@ -305,6 +307,7 @@ export class Replica {
     const { words } = this.pipeline.buffer;
     const place = this.pipeline.lastPlace;
     this.witness?.replaced(before, beforeAt, words, place);
+    if (before === undefined) this.onNew?.(words, place);
     const mortality = mortalityOf(words, place);
     if ((mortality & IS_TOMBSTONE) !== 0) this.onTombstone?.(words, place);
     if ((mortality & HAS_EXPIRY) !== 0) this.onExpiring?.(words, place, before, beforeAt);

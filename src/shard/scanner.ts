@@ -17,6 +17,7 @@ import {
   W_KEY_HASH,
 } from '../storage/record.js';
 import type { VnodeEnvironment } from './environment.js';
+import { KeyList, type Named, upperBound } from './key-list.js';
 
 export interface ScanRequest {
   readonly from: number;
@@ -37,20 +38,15 @@ interface Walk {
   readonly request: ScanRequest;
   table: number;
   cursor: number;
-  keys: Named[];
-}
-
-interface Named {
-  readonly bucket: number;
-  readonly key: Uint8Array;
-  readonly hash: number;
+  keys: KeyList;
 }
 
 const SLICE = 8_192;
 
 /**
  * Pages of a partition in key order. With an engine: a range scan. Without: the index is walked a
- * slice per turn and the keys sorted; the list of the last walk serves the following pages.
+ * slice per turn and the keys sorted; the list of the last walk serves the following pages, of later scans
+ * too, and is told of keys that come.
  */
 export class Scanner {
   private readonly env: VnodeEnvironment;
@@ -59,7 +55,7 @@ export class Scanner {
   private readonly walks: Walk[] = [];
   /** Pages for a backup that wait until requests leave time for them. */
   private readonly pages: ScanRequest[] = [];
-  private last: { request: ScanRequest; keys: Named[] } | undefined;
+  private last: { readonly request: ScanRequest; readonly keys: KeyList } | undefined;
 
   constructor(env: VnodeEnvironment, pipeline: Pipeline, engine: Engine | undefined) {
     this.env = env;
@@ -79,9 +75,9 @@ export class Scanner {
       if (request.every) this.pages.push(request);
       else this.scanEngine(request, this.engine);
     } else if (this.last !== undefined && goesOn(request, this.last.request)) {
-      this.serve(request, this.last.keys);
+      this.serve(request, this.last.keys.ordered());
     } else {
-      this.walks.push({ request, table: -1, cursor: 0, keys: [] });
+      this.walks.push({ request, table: -1, cursor: 0, keys: new KeyList() });
     }
   }
 
@@ -107,22 +103,35 @@ export class Scanner {
     if (walk.table !== index.tableNumber) {
       walk.table = index.tableNumber;
       walk.cursor = 0;
-      walk.keys = [];
+      walk.keys = new KeyList();
     }
     const done = index.visit(walk.cursor, SLICE, (byte) => {
       const at = byte >>> 2;
-      const bucket = bucketAt(words, at);
-      const wanted = request.every ? bucket !== HINT_BUCKET : bucket === request.bucket;
-      if (!wanted || partitionAt(words, at) !== request.partition) return;
-      const key = keyBytesAt(words, this.pipeline.buffer.memory.bytes, at).slice();
-      walk.keys.push({ bucket, key, hash: words[at + W_KEY_HASH]! });
+      if (isWanted(request, words, at)) walk.keys.add(this.named(at));
     });
     walk.cursor += SLICE;
     if (!done) return;
     this.walks.shift();
-    walk.keys.sort(comparePlaces);
     this.last = { request, keys: walk.keys };
-    this.serve(request, walk.keys);
+    this.serve(request, walk.keys.ordered());
+  }
+
+  /** A key that was not in the index was put: what has been listed lacks it. */
+  noteNew(words: Int32Array, at: number): void {
+    const { last } = this;
+    // The others have not begun, or have no list of their own.
+    const walk = this.walks[0];
+    if (walk !== undefined && walk.cursor > 0 && isWanted(walk.request, words, at))
+      walk.keys.add(this.named(at));
+    if (last === undefined || !isWanted(last.request, words, at)) return;
+    last.keys.add(this.named(at));
+    if (last.keys.outgrown) this.last = undefined;
+  }
+
+  private named(at: number): Named {
+    const { words, memory } = this.pipeline.buffer;
+    const key = keyBytesAt(words, memory.bytes, at).slice();
+    return { bucket: bucketAt(words, at), key, hash: words[at + W_KEY_HASH]! };
   }
 
   private serve(request: ScanRequest, keys: readonly Named[]): void {
@@ -143,25 +152,30 @@ export class Scanner {
   private scanEngine(request: ScanRequest, engine: Engine): void {
     const page: Int32Array[] = [];
     let bytes = 0;
-    let seen = 0;
+    let seen: number;
     let corrupt = false;
-    const after = request.after.length === 0 ? undefined : request.after;
+    let after = request.after.length === 0 ? undefined : request.after;
     let more = false;
-    engine.scan(request.partition, request.bucket, after, request.limit, (_key, record) => {
-      seen++;
-      if (bytes >= request.maxBytes) {
-        more = true;
-        return;
-      }
-      if (!verifyRecord(record)) {
-        corrupt = true;
-        return;
-      }
-      const { words } = aligned(record);
-      const newest = this.newest(words);
-      if (kindAt(newest, 0) !== KIND_REMOVED) page.push(newest);
-      bytes += record.length;
-    });
+    // A page without records has no place where the next one begins: keys that have just gone are passed over.
+    do {
+      seen = 0;
+      engine.scan(request.partition, request.bucket, after, request.limit, (key, record) => {
+        seen++;
+        if (bytes >= request.maxBytes) {
+          more = true;
+          return;
+        }
+        after = key.slice();
+        if (!verifyRecord(record)) {
+          corrupt = true;
+          return;
+        }
+        const newest = this.newest(aligned(record).words);
+        if (kindAt(newest, 0) === KIND_REMOVED) return;
+        page.push(newest);
+        bytes += record.length;
+      });
+    } while (page.length === 0 && seen === request.limit && !corrupt);
     if (corrupt) this.reply(request, [], true, OUT_CORRUPT);
     else this.reply(request, page, !more && seen < request.limit);
   }
@@ -232,28 +246,9 @@ function copyRecord(words: Int32Array, at: number): Int32Array {
   return words.slice(at, at + (lengthAt(words, at) >>> 2));
 }
 
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const shared = Math.min(a.length, b.length);
-  for (let i = 0; i < shared; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
-  return a.length - b.length;
-}
-
-type KeyPlace = Pick<Named, 'bucket' | 'key'>;
-
-function comparePlaces(a: KeyPlace, b: KeyPlace): number {
-  return a.bucket - b.bucket || compareBytes(a.key, b.key);
-}
-
-/** The first position behind a place in a sorted list; no key is empty, so that one is before all keys. */
-function upperBound(keys: readonly Named[], place: KeyPlace): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (comparePlaces(keys[middle]!, place) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function isWanted({ every, bucket, partition }: ScanRequest, words: Int32Array, at: number): boolean {
+  if (partitionAt(words, at) !== partition) return false;
+  return every ? bucketAt(words, at) !== HINT_BUCKET : bucketAt(words, at) === bucket;
 }
 
 /** Whether a page goes on in the list that was made for another one. */

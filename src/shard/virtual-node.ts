@@ -137,9 +137,11 @@ export class VirtualNode {
     });
     this.conditional = new ConditionalPuts(env, this.puts, actor, () => this.rebuilding.partial);
     this.served = new ServedRequests(env, replica, this.puts, actor, () => this.rebuilding.partial);
-    this.scanner = new Scanner(env, pipeline, engine);
+    const scanner = new Scanner(env, pipeline, engine);
+    this.scanner = scanner;
+    if (engine === undefined) replica.onNew = (words, at) => scanner.noteNew(words, at);
     const copies = new CopyReceiver({ env, pipeline, completions, replica, hints });
-    const { puts, conditional, scanner, rebuilding } = this;
+    const { puts, conditional, rebuilding } = this;
     this.writes = new WriteIntake({ env, replica, puts, conditional, copies });
     const reads = new ReadAnswers({ env, completions, replica, rebuilding, scanner });
     this.repair = new AntiEntropy(

@@ -74,6 +74,17 @@ describe.each(ENGINES)('scan (%s)', (engine) => {
     expect(seen.toSorted()).toEqual(keys.toSorted());
   });
 
+  test('a scan from an old cursor, and one by prefix, find what was put before they began', async () => {
+    const store = await openSmall(engine, { partitions: 1 });
+    await fill(store, ['a-1', 'a-3', 'a-5']);
+    const [first] = await collect(store, { prefix: 'a-' });
+    await fill(store, ['a-0', 'a-2', 'a-6']);
+    const wanted = ['a-2', 'a-3', 'a-5', 'a-6'];
+    expect(names(await collect(store, { cursor: first!.cursor }))).toEqual(wanted);
+    await fill(store, ['a-4', 'b']);
+    expect(names(await collect(store, { prefix: 'a-' }))).toEqual(numbered(7, 'a'));
+  });
+
   test('limit, cursor and prefix together; deleted keys are left out', async () => {
     const store = fresh();
     await fill(store, [...numbered(300, 'a'), ...numbered(300, 'b')]);

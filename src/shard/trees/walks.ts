@@ -14,7 +14,7 @@ import {
   W_KEY_HASH,
 } from '../../storage/record.js';
 import { hashOfKey } from '../key-name.js';
-import { compareBytes } from '../scanner.js';
+import { compareBytes } from '../key-list.js';
 
 /** What one step looks at, at most; a slice of background work takes as many steps as there is time for. */
 const STEP_RECORDS = 32;
