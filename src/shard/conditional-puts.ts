@@ -123,7 +123,9 @@ export class ConditionalPuts {
 
   /** Under a number of its own: what was asked before is answered no more. */
   private askAll(reading: Reading, vnodes: readonly number[], need: number): void {
-    const id = this.next++;
+    const id = this.next;
+    // A word of the frame carries it: it counts round.
+    this.next = (id + 1) >>> 0;
     this.readings.set(id, reading);
     reading.open = vnodes;
     reading.missing = need;

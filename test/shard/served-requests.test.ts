@@ -4,6 +4,8 @@ import {
   FLAG_ANY,
   frameType,
   HANDOFF,
+  IF_ABSENT,
+  IF_PRESENT,
   OK,
   OUT_QUORUM,
   PUT,
@@ -72,4 +74,23 @@ it('a put is passed on to the first owner that serves, and without one to the fi
   expect(taker(3, [3, 4])).toBe(3);
   expect(taker(4, [2, 4])).toBe(2);
   expect(taker(9, [9])).toBe(9);
+});
+
+it('questions go on where their 32-bit numbers begin anew: gets of any virtual node, and conditions', () => {
+  const cluster = new Cluster(4, 3);
+  const [first] = cluster.preference('k') as [number];
+  const { node } = cluster.vnodes[first]!;
+  const counters = node as unknown as Record<'served' | 'conditional', { next: number }>;
+  counters.served.next = 2 ** 32 - 1;
+  counters.conditional.next = 2 ** 32 - 1;
+  for (const value of ['one', 'two', 'three']) {
+    let outcome: unknown;
+    const condition = value === 'one' ? IF_ABSENT : IF_PRESENT;
+    cluster.put('k', { value, condition, r: 3, w: 3, to: first, timeoutMs: 300 }, (result) => {
+      outcome = result.outcome;
+    });
+    for (let i = 0; i < 40 && outcome === undefined; i++) cluster.advance(5);
+    expect(outcome, value).toBe(OK);
+    expect(get(cluster, first, 'k', 3), value).toEqual(expect.arrayContaining([OK, value]));
+  }
 });
