@@ -41,6 +41,13 @@ interface Walk {
   keys: KeyList;
 }
 
+/** A page in the making; without `next`, the last key that was looked at, it is the last one. */
+interface EnginePage {
+  readonly records: Int32Array[];
+  next: Uint8Array | undefined;
+  corrupt: boolean;
+}
+
 const SLICE = 8_192;
 
 /**
@@ -150,34 +157,31 @@ export class Scanner {
   }
 
   private scanEngine(request: ScanRequest, engine: Engine): void {
-    const page: Int32Array[] = [];
+    let page = this.enginePage(request, engine);
+    // One without records has no place where the next begins: keys that have just gone are passed over.
+    while (page.records.length === 0 && page.next !== undefined)
+      page = this.enginePage({ ...request, after: page.next }, engine);
+    if (page.corrupt) this.reply(request, [], true, OUT_CORRUPT);
+    else this.reply(request, page.records, page.next === undefined);
+  }
+
+  private enginePage({ partition, bucket, after, limit, maxBytes }: ScanRequest, engine: Engine): EnginePage {
+    const page: EnginePage = { records: [], next: undefined, corrupt: false };
     let bytes = 0;
-    let seen: number;
-    let corrupt = false;
-    let after = request.after.length === 0 ? undefined : request.after;
-    let more = false;
-    // A page without records has no place where the next one begins: keys that have just gone are passed over.
-    do {
-      seen = 0;
-      engine.scan(request.partition, request.bucket, after, request.limit, (key, record) => {
-        seen++;
-        if (bytes >= request.maxBytes) {
-          more = true;
-          return;
-        }
-        after = key.slice();
-        if (!verifyRecord(record)) {
-          corrupt = true;
-          return;
-        }
-        const newest = this.newest(aligned(record).words);
-        if (kindAt(newest, 0) === KIND_REMOVED) return;
-        page.push(newest);
-        bytes += record.length;
-      });
-    } while (page.length === 0 && seen === request.limit && !corrupt);
-    if (corrupt) this.reply(request, [], true, OUT_CORRUPT);
-    else this.reply(request, page, !more && seen < request.limit);
+    let seen = 0;
+    engine.scan(partition, bucket, after.length === 0 ? undefined : after, limit, (key, record) => {
+      seen++;
+      if (page.corrupt || bytes >= maxBytes) return;
+      page.corrupt = !verifyRecord(record);
+      if (page.corrupt) return;
+      page.next = key.slice();
+      const newest = this.newest(aligned(record).words);
+      if (kindAt(newest, 0) === KIND_REMOVED) return;
+      page.records.push(newest);
+      bytes += record.length;
+    });
+    const isLast = page.corrupt || (seen < limit && bytes < maxBytes);
+    return { ...page, next: isLast ? undefined : page.next };
   }
 
   private readEvery(request: ScanRequest, engine: Engine): void {

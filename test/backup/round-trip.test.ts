@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -200,6 +200,33 @@ test('a restore refuses a directory that is not empty, too few nodes, and a back
   expect(await failure(restore(damaged, options))).toMatchObject({ code: 'DATA_CORRUPT' });
   expect(await failure(restore(join(directory, 'none'), options))).toMatchObject({ code: 'IO' });
   expect(readdirSync(directory).toSorted()).toEqual(['backup', 'damaged', 'full']);
+});
+
+test('a restore whose file becomes another backup while it is read says so, and leaves nothing', async () => {
+  const store = await openSmall('memory');
+  await store.put('a', 'first');
+  const directory = temporary();
+  const [file, later] = [join(directory, 'backup'), join(directory, 'later')];
+  await store.backup(file);
+  await store.bucket('made-since', { n: 2 }).put('b', 'second');
+  await store.backup(later);
+  let reads = false;
+  const options = {
+    data: join(directory, 'data'),
+    memoryMiB: 96,
+    // The restore looks at this between the verification and the reading.
+    get partitions(): number {
+      if (reads && existsSync(later)) renameSync(later, file);
+      return 64;
+    },
+  };
+  const restoring = restore(file, options);
+  reads = true;
+  expect(await failure(restoring)).toMatchObject({
+    code: 'IO',
+    message: expect.stringContaining('changed while'),
+  });
+  expect(readdirSync(directory)).toEqual(['backup']);
 });
 
 test('a backup that waits for a virtual node ends when it is aborted, and lets copies and ring go', async () => {

@@ -130,6 +130,11 @@ export class SectionParser {
     return sections;
   }
 
+  /** Of everything so far: two backups have not the same. */
+  get check(): string {
+    return this.#before.toString('hex');
+  }
+
   /** @throws RingletError DATA_CORRUPT if it ends within a section */
   end(): void {
     if (this.#bytes > 0) throw this.damaged(`ends within section ${this.#number}`);

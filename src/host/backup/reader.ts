@@ -10,6 +10,15 @@ import {
   type Section,
 } from './format.js';
 
+/** What a whole backup says. */
+export interface ReadBackup {
+  readonly head: BackupHead;
+  readonly end: BackupEnd;
+  readonly summary: BackupSummary;
+  /** Of all that was read: another one has another. */
+  readonly check: string;
+}
+
 /**
  * Follows a backup from its first byte to its last and verifies all of it: the chain of sections, every
  * record, and that the end says what came.
@@ -44,7 +53,7 @@ export class BackupReader {
   }
 
   /** @throws RingletError DATA_CORRUPT if it is not whole */
-  end(): { readonly head: BackupHead; readonly end: BackupEnd; readonly summary: BackupSummary } {
+  end(): ReadBackup {
     this.#parser.end();
     const { head } = this;
     if (this.#end === undefined) throw this.#parser.damaged('breaks off before its end');
@@ -58,7 +67,7 @@ export class BackupReader {
       damagedCopies,
       without,
     };
-    return { head, end: this.#end, summary };
+    return { head, end: this.#end, summary, check: this.#parser.check };
   }
 
   #take({ kind, payload }: Section): Int32Array[] {
@@ -125,7 +134,7 @@ function failureOf({ code, message }: BackupFailure, name: string): RingletError
 export async function readBackup(
   path: string,
   onRecords: (records: readonly Int32Array[], head: BackupHead) => Promise<void> | void = () => undefined,
-): Promise<ReturnType<BackupReader['end']>> {
+): Promise<ReadBackup> {
   const reader = new BackupReader(path);
   try {
     const stream = createReadStream(path, { highWaterMark: 1 << 20 });

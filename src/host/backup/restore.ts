@@ -17,7 +17,7 @@ import { open } from '../open.js';
 import { checkOptions, DATA, resolveOptions } from '../resolve-options.js';
 import type { BackupEnd, BackupHead } from './format.js';
 import { Placement } from './placement.js';
-import { readBackup } from './reader.js';
+import { readBackup, type ReadBackup } from './reader.js';
 
 /**
  * Numbers above those that the backup knows of which the restored store leaves out, at least: the original
@@ -50,19 +50,19 @@ export async function restore(file: string, options: OpenOptions = {}): Promise<
       },
     );
   }
-  const { head, end, summary } = await readBackup(file);
-  const topology = topologyFor(head, options);
-  assertReplicas(head.buckets, topology);
+  const backup = await readBackup(file);
+  const topology = topologyFor(backup.head, options);
+  assertReplicas(backup.head.buckets, topology);
   const aside = `${data}.${randomBytes(6).toString('hex')}.restoring`;
   try {
-    const copies = await fill(aside, file, topology, head, end);
+    const copies = await fill(aside, file, topology, backup);
     // A start verifies what was written, as after any unclean stop; a clean one comes next.
     const { nodes: _nodes, vnodes: _vnodes, capacity: _capacity, partitions: _partitions, ...rest } = options;
     await (await open({ ...rest, data: aside })).close();
     if (existsSync(data)) await rmdir(data);
     await rename(aside, data);
     syncDirectory(dirname(data));
-    return { ...summary, data, copies };
+    return { ...backup.summary, data, copies };
   } catch (error) {
     await rm(aside, { recursive: true, force: true });
     throw error;
@@ -111,13 +111,8 @@ function assertReplicas(buckets: readonly StoredBucket[], { nodes }: Topology): 
 }
 
 /** Makes the directory, with every record at all of its owners. Returns how many copies these are. */
-async function fill(
-  path: string,
-  file: string,
-  topology: Topology,
-  head: BackupHead,
-  end: BackupEnd,
-): Promise<number> {
+async function fill(path: string, file: string, topology: Topology, backup: ReadBackup): Promise<number> {
+  const { head, end } = backup;
   const ids = new Map(
     topology.nodes.map(({ id, vnodes }) => [id, Array.from({ length: vnodes }, (_, i) => `${id}.${i}`)]),
   );
@@ -129,7 +124,7 @@ async function fill(
     const ring = ringOfState(firstState({ ...topology, nodes: [...topology.nodes] }));
     const placement = await Placement.open(directory, ring, head.buckets, head.topology.partitions);
     try {
-      await readBackup(file, (records) => placement.add(records));
+      assertSame(file, backup, await readBackup(file, (records) => placement.add(records)));
     } finally {
       await placement.close();
     }
@@ -137,6 +132,14 @@ async function fill(
   } finally {
     await directory.release();
   }
+}
+
+/** Buckets, actors and clock are those of the first reading, records those of the second. @throws RingletError IO */
+function assertSame(file: string, first: ReadBackup, second: ReadBackup): void {
+  if (first.check === second.check) return;
+  throw new RingletError('IO', `${file} changed while it was read; restore again when nobody writes it`, {
+    path: file,
+  });
 }
 
 /** At random, so that two stores of the same backup have different actors. @throws RingletError STORE_FULL */
