@@ -130,6 +130,8 @@ export class HostRing implements RingControl {
     /** No other step but one that takes it back leads on from there. */
     const isStarting = ({ revision }: RingState): boolean => revision === begun.revision;
     try {
+      // What was written meanwhile is taken back by the next open: nobody was handed anything to.
+      if (this.closed) throw closedError();
       await Promise.race([this.host.start(node), takenBack]);
       await this.ring.advance((state) => {
         if (!isStarting(state)) throw takenBackError(node.id);
@@ -171,7 +173,7 @@ export class HostRing implements RingControl {
 
   /** @throws RingletError RING_CHANGING, CLOSED */
   private assertIdle(state: RingState): void {
-    if (this.closed) throw new RingletError('CLOSED', 'the store is closed');
+    if (this.closed) throw closedError();
     refuseSecond(state);
     if (this.holds > 0) {
       throw new RingletError('RING_CHANGING', 'a backup is being made; try again when it is done');
@@ -309,6 +311,10 @@ export class HostRing implements RingControl {
     if (newest.change === undefined || newest.change.replicas.includes(n)) return;
     refuseSecond(newest);
   }
+}
+
+function closedError(): RingletError {
+  return new RingletError('CLOSED', 'the store is closed');
 }
 
 function takenBackError(node: string): RingletError {

@@ -198,7 +198,9 @@ export class Supervisor {
     setVnodeState(this.control, this.layout, ordinal, STATE_STOPPED);
   }
 
+  /** @throws RingletError CLOSED: whoever stops the threads knows of no later ones */
   private launch(ordinal: number, count: number): Incarnation {
+    if (this.closing) throw new RingletError('CLOSED', 'the store is closed');
     const { base, firstActor } = this.assignments[ordinal]!;
     const disk = this.disks[ordinal];
     const words = this.layout.vnodeWord(ordinal);

@@ -169,5 +169,6 @@ it('a store that closes waits for the write under way, and begins no other', asy
   await closing;
   expect(await back).toMatchObject({ code: 'CLOSED' });
   expect([saved.length, disk.writes]).toEqual([1, 1]);
-  void joining;
+  // Whoever stops the threads knows of no joiner: none is started.
+  expect(await joining).toMatchObject({ code: 'CLOSED' });
 });

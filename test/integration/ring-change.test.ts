@@ -179,3 +179,16 @@ test('a change that has handed nothing over is taken back, and its directory goe
   await store.members.join({ node: 'n4' });
   expect(await store.members.finished()).toMatchObject({ phase: 'done', node: 'n4' });
 }, 60_000);
+
+test.each([0, 5, 30])(
+  'a store that closes %i ms after a join was asked for says so to whoever waits for it, at once',
+  async (ms) => {
+    const store = await openSmall('lmdb');
+    const joining = failure(store.members.join({ node: 'n4' }));
+    await pause(ms);
+    await store.close();
+    const startedMs = performance.now();
+    expect(await joining).toMatchObject({ code: 'CLOSED' });
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+  },
+);
