@@ -6,10 +6,11 @@ import type { StoreView } from './view.js';
  * that thread writes and anybody reads and adds up. Nothing is ever set back, so that a slot's
  * next caller goes on counting.
  *
- * Per caller, operation, bucket and outcome one histogram of 32-bit words (modulo 2^32):
+ * Per caller, operation, bucket and outcome one histogram of doubles, which a process that answers millions of
+ * gets per second does not fill in a hundred years, and a processor stores whole:
  *
  *     cells   requests by duration in µs: 0…7 each, then four cells per power of two
- *     sum     of the durations in µs, 64 bits, low word first
+ *     sum     of the durations in µs
  */
 export const OPERATIONS = ['get', 'put', 'delete', 'increment'] as const;
 export const OUTCOMES = ['ok', 'miss', 'error'] as const;
@@ -26,15 +27,17 @@ const OCTAVES = 24;
 /** The last one holds everything longer, too: 67 s. */
 export const CELLS = EXACT + OCTAVES * 4;
 const SUM = CELLS;
-const WORDS = CELLS + 2;
-const CALLER_WORDS = OPERATIONS.length * LABELS * OUTCOMES.length * WORDS;
+const NUMBERS = CELLS + 1;
+const CALLER_NUMBERS = OPERATIONS.length * LABELS * OUTCOMES.length * NUMBERS;
 
 export function latencyBytes(callers: number): number {
-  return callers * CALLER_WORDS * 4;
+  return callers * CALLER_NUMBERS * Float64Array.BYTES_PER_ELEMENT;
 }
 
 export function cellOf(us: number): number {
   if (us < EXACT) return us;
+  // A process that was stopped for hours: beyond 32 bits the next line counts anew.
+  if (us >= 2 ** 31) return CELLS - 1;
   const octave = 31 - Math.clz32(us);
   return Math.min(CELLS - 1, EXACT + (octave - 3) * 4 + ((us >>> (octave - 2)) & 3));
 }
@@ -65,7 +68,7 @@ const SAMPLE = 64;
 
 /** One caller's side. */
 export class LatencyRecorder {
-  private readonly words: Int32Array;
+  private readonly numbers: Float64Array;
   private readonly base: number;
   private timed = TIMED_PER_TICK;
   /** Gets that were not timed, and what the last one that was took: they are counted with it. */
@@ -74,8 +77,8 @@ export class LatencyRecorder {
   private lastUs = 0;
 
   constructor(view: StoreView, caller: number) {
-    this.words = new Int32Array(view.latencies);
-    this.base = caller * CALLER_WORDS;
+    this.numbers = new Float64Array(view.latencies);
+    this.base = caller * CALLER_NUMBERS;
   }
 
   /**
@@ -113,31 +116,29 @@ export class LatencyRecorder {
 
   private at(operation: number, bucket: number, outcome: number): number {
     const label = bucket < LABELS ? bucket : 0;
-    return this.base + ((operation * LABELS + label) * OUTCOMES.length + outcome) * WORDS;
+    return this.base + ((operation * LABELS + label) * OUTCOMES.length + outcome) * NUMBERS;
   }
 
   private add(at: number, us: number, times: number): void {
-    const { words } = this;
-    const cell = at + cellOf(Math.max(0, us));
-    words[cell] = (words[cell]! + times) | 0;
-    const low = (words[at + SUM]! >>> 0) + Math.max(0, us) * times;
-    words[at + SUM] = low | 0;
-    if (low >= 0x1_0000_0000)
-      words[at + SUM + 1] = (words[at + SUM + 1]! + Math.floor(low / 0x1_0000_0000)) | 0;
+    const { numbers } = this;
+    const took = Math.max(0, us);
+    const cell = at + cellOf(took);
+    numbers[cell] = numbers[cell]! + times;
+    numbers[at + SUM] = numbers[at + SUM]! + took * times;
   }
 }
 
 /** Everybody's added up; histograms without any request are left out. */
 export function readLatencies(view: StoreView, nameOf: (bucket: number) => string | undefined): Latency[] {
-  const words = new Int32Array(view.latencies);
+  const numbers = new Float64Array(view.latencies);
   const found: Latency[] = [];
   for (let operation = 0; operation < OPERATIONS.length; operation++) {
     for (let label = 0; label < LABELS; label++) {
       const bucket = label === 0 ? OTHERS : nameOf(label);
       if (bucket === undefined) continue;
       for (let outcome = 0; outcome < OUTCOMES.length; outcome++) {
-        const first = ((operation * LABELS + label) * OUTCOMES.length + outcome) * WORDS;
-        const sum = sumOf(words, first, view.maxCallers);
+        const first = ((operation * LABELS + label) * OUTCOMES.length + outcome) * NUMBERS;
+        const sum = sumOf(numbers, first, view.maxCallers);
         if (sum === undefined) continue;
         found.push({ operation: OPERATIONS[operation]!, bucket, outcome: OUTCOMES[outcome]!, ...sum });
       }
@@ -150,7 +151,7 @@ export function readLatencies(view: StoreView, nameOf: (bucket: number) => strin
 export const OTHERS = '(others)';
 
 function sumOf(
-  words: Int32Array,
+  numbers: Float64Array,
   first: number,
   callers: number,
 ): Pick<Latency, 'count' | 'sumUs' | 'cells'> | undefined {
@@ -158,13 +159,13 @@ function sumOf(
   let count = 0;
   let sumUs = 0;
   for (let caller = 0; caller < callers; caller++) {
-    const at = caller * CALLER_WORDS + first;
+    const at = caller * CALLER_NUMBERS + first;
     for (let cell = 0; cell < CELLS; cell++) {
-      const value = words[at + cell]! >>> 0;
+      const value = numbers[at + cell]!;
       cells[cell]! += value;
       count += value;
     }
-    sumUs += (words[at + SUM + 1]! >>> 0) * 0x1_0000_0000 + (words[at + SUM]! >>> 0);
+    sumUs += numbers[at + SUM]!;
   }
   return count === 0 ? undefined : { count, sumUs, cells };
 }

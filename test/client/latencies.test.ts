@@ -28,7 +28,7 @@ test('every duration is in the cell that ends above it, at most a quarter wider 
       expect(cellEndUs(cell) - us).toBeLessThanOrEqual(Math.max(1, us / 4));
     }),
   );
-  expect(cellOf(2 ** 31 - 1)).toBe(CELLS - 1);
+  for (const us of [2 ** 31 - 1, 2 ** 31, 2 ** 32 + 1, 2 ** 40]) expect(cellOf(us)).toBe(CELLS - 1);
 });
 
 test('what callers record is added up by operation, bucket and outcome, the sum beyond 32 bits too', () => {
@@ -61,4 +61,15 @@ test('gets that are answered in place are all counted, though few are timed', ()
   recorder.tick();
   expect(readLatencies(shared, named)[0]?.count).toBe(10_000);
   expect(recorder.wanted()).toBe(true);
+});
+
+test('a count goes on beyond 32 bits: who takes a rate from it sees no step back', () => {
+  const shared = view();
+  const recorder = new LatencyRecorder(shared, 1);
+  recorder.direct(1, 0.002);
+  recorder.untimed = 2 ** 32 - 1;
+  recorder.direct(1, 0.002);
+  const [latency] = readLatencies(shared, named);
+  expect(latency).toMatchObject({ count: 2 ** 32 + 1, sumUs: 2 * (2 ** 32 + 1) });
+  expect(latency!.cells[2]).toBe(2 ** 32 + 1);
 });
