@@ -49,6 +49,11 @@ const FAULTS: ReadonlySet<NodeJS.Signals> = new Set([
   'SIGSYS',
 ]);
 
+/** What V8 says before it ends a process by SIGABRT or SIGTRAP: that is no damage. */
+const OUT_OF_MEMORY = /out of memory/;
+const MORE_MEMORY = 'its memory, such as by NODE_OPTIONS=--max-old-space-size=8192';
+const COMPLAINT_LENGTH = 64 << 10;
+
 /** A slow disk reads more than this; whoever takes longer hangs. */
 const LEAST_BYTES_PER_MS = 4_096;
 const LEAST_MS = 60_000;
@@ -90,12 +95,17 @@ function verifyUntilCrash(
   });
   args.unshift(sameBoot ? 'same-boot' : 'any-boot');
   const entry = fileURLToPath(new URL('./verify-child.js', import.meta.url));
-  const child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const verdicts: Verdict[] = [];
   /** Environments that the child has begun to read. */
   let begun = 0;
   let unreadable: RingletError | undefined;
   let timedOut = false;
+  /** The end of what the child has complained of. */
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(-COMPLAINT_LENGTH);
+  });
   let timer: NodeJS.Timeout | undefined;
   const watch = (directory: string | undefined): void => {
     clearTimeout(timer);
@@ -129,6 +139,8 @@ function verifyUntilCrash(
       if (directory !== undefined && begun === verdicts.length) {
         const why = `the process that shall read it ended before it began, ${how}`;
         unreadable ??= cannotRead(directory, why, 'what keeps Node.js from starting, such as NODE_OPTIONS');
+      } else if (directory !== undefined && OUT_OF_MEMORY.test(complaint)) {
+        unreadable ??= cannotRead(directory, 'the process that reads it has no memory left', MORE_MEMORY);
       } else if (directory !== undefined && signal !== null && !timedOut && !FAULTS.has(signal)) {
         unreadable ??= cannotRead(directory, `the process that reads it was ended ${how}`, 'who did that');
       }

@@ -185,3 +185,29 @@ test.skipIf(process.platform === 'win32')(
     expect(unreadable).toContain('EACCES');
   },
 );
+
+test('a verifying process that has no memory left says nothing of the data', async () => {
+  const data = await unclean();
+  const preload = join(temporary(), 'exhaust.cjs');
+  writeFileSync(
+    preload,
+    `const fs = require('node:fs');
+    const { writeSync } = fs;
+    fs.writeSync = (fd, text) => {
+      writeSync(fd, text);
+      if (String(text).startsWith('begin 1')) for (const kept = []; ; ) kept.push(Array.from({ length: 1e5 }, () => 0.5));
+    };
+    require('node:module').syncBuiltinESMExports();`,
+  );
+  const before = process.env['NODE_OPTIONS'];
+  process.env['NODE_OPTIONS'] = `--max-old-space-size=48 --require=${preload}`;
+  try {
+    const error = await failure(verifyStore(data));
+    expect(error).toMatchObject({ code: 'IO' });
+    expect(error.message).toContain('has no memory left');
+  } finally {
+    if (before === undefined) delete process.env['NODE_OPTIONS'];
+    else process.env['NODE_OPTIONS'] = before;
+  }
+  expect((await verifyStore(data)).map(({ damage }) => damage)).toEqual([null, null, null]);
+});
