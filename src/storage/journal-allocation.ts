@@ -37,8 +37,15 @@ export function allocateFile(path: string, bytes: number, done: Allocated): void
           return;
         }
         rename(unfinished, path, (renameError) => {
-          if (renameError !== null) finish(renameError);
-          else syncName(dirname(path), finish);
+          if (renameError !== null) {
+            finish(renameError);
+            return;
+          }
+          syncName(dirname(path), (nameError) => {
+            // Without this each further attempt, under another number, would leave one more.
+            if (nameError !== null) discard(path, fd, () => done(nameError, undefined));
+            else done(undefined, fd);
+          });
         });
       });
     });
