@@ -39,6 +39,9 @@ async function ask(method, fault) {
   }
 }
 
+/** A virtual node that is cut off has two for each of the others. */
+const MOST_LINKS = 12;
+
 let shown = '';
 
 export function showFaults({ ring, stats }) {
@@ -52,12 +55,14 @@ export function showFaults({ ring, stats }) {
   const chosen = select.value;
   select.replaceChildren(...places.map((place) => h('option', { value: place }, place)));
   if (places.includes(chosen)) select.value = chosen;
+  const { links } = stats.faults;
   byId('fault-links').replaceChildren(
-    ...stats.faults.links
-      .slice(0, 12)
+    ...links
+      .slice(0, MOST_LINKS)
       .map(({ from, to, cut, delayMs }) =>
         h('li', {}, `${from} → ${to}: ${cut ? 'cut' : `delay ${delayMs} ms`}`),
       ),
+    ...(links.length > MOST_LINKS ? [h('li', {}, `and ${links.length - MOST_LINKS} links more`)] : []),
     ...stats.faults.disks.map(({ at, slowMs, full, failSync }) =>
       h(
         'li',
