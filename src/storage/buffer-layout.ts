@@ -55,7 +55,7 @@ export const SEG_RETIRED_STATE = 3;
 export const SEGMENT_HEADER_BYTES = 64;
 export const MIN_SEGMENTS = 6;
 const SLOT_BYTES = 8;
-/** Records are longer than 64 bytes. */
+/** Records are longer than 64 bytes, but for those of keys that are removed. */
 const CELL_BITS = 6;
 export const MIN_TABLE_BITS = 10;
 
@@ -111,7 +111,7 @@ export class BufferLayout {
   private readonly indexAt: number;
   private readonly regionBytes: number;
   private readonly dataAt: number;
-  /** Pieces of data so small that no two records begin in the same one. */
+  /** Pieces of data so small that no two records begin in the same one, unless one says that its key is removed. */
   readonly cells: number;
   /** First byte of the reads, less the cell that a record at byte 0 would have. */
   readonly readsAt: number;

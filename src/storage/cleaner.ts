@@ -43,6 +43,8 @@ export class Cleaner {
   }
 
   private get wanted(): boolean {
+    // Segments full of removed keys fill the index before there are few that are free.
+    if (!this.compacts && this.buffer.index.crowded) return true;
     return this.buffer.count(SEG_FREE) + this.buffer.count(SEG_RETIRED_STATE) < this.target;
   }
 

@@ -68,6 +68,8 @@ export function findIn(
 
 const FULL = 0.7;
 const EXHAUSTED = 0.95;
+/** The shortest record of a key that is not removed has 80 bytes, and there is a slot for each 64. */
+const CROWDED = 0.85;
 const SLICE = 4096;
 
 /** The owner's side. */
@@ -178,6 +180,11 @@ export class KeyIndex {
     if (this.used <= FULL * size) return false;
     // The largest table is built anew only for the sake of its dead slots.
     return this.table.bits < this.layout.shape.maxTableBits || this.used - this.live > size / 32;
+  }
+
+  /** It cannot grow, and holds more keys than there would be of any records but those of keys that are removed. */
+  get crowded(): boolean {
+    return this.table.bits === this.layout.shape.maxTableBits && this.live > CROWDED * (1 << this.table.bits);
   }
 
   /**
