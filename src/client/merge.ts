@@ -75,8 +75,10 @@ function absenceOf(clock: Clock<StoredValue>, expiry: Pick<ExpiryClock, 'isOver'
 }
 
 function siblingOf({ bytes, contentType, time, expiresAtMs }: StoredValue): Sibling {
-  const sibling = { value: bytes, contentType, modifiedAtMs: wallOfHybrid(time) };
-  return expiresAtMs === undefined ? sibling : { ...sibling, expiresAtMs };
+  const modifiedAtMs = wallOfHybrid(time);
+  return expiresAtMs === undefined
+    ? { value: bytes, contentType, modifiedAtMs }
+    : { value: bytes, contentType, modifiedAtMs, expiresAtMs };
 }
 
 /** A counter reads as the decimal text of its sum. */

@@ -1,6 +1,15 @@
 import { movedPartitions, slotsToClean, walks } from './parties.js';
-import { changingNode, membersOf, type RingState } from './state.js';
-import { epochOf, HANDED, MOVING, type Moves, type Ring, STAYS, type VnodeRef } from './ring.js';
+import { changingNode, membersOf, type RingChange, type RingState } from './state.js';
+import {
+  type Cleaning,
+  epochOf,
+  HANDED,
+  MOVING,
+  type Moves,
+  type Ring,
+  STAYS,
+  type VnodeRef,
+} from './ring.js';
 
 /** The routing tables that a state stands for: a pure function, so that equal states route alike. */
 export function ringOfState(state: RingState): Ring {
@@ -34,18 +43,24 @@ export function ringOfState(state: RingState): Ring {
     preferenceLength: trimmed ? to[0]!.length : length,
     epoch: epochOfState(state),
     revision,
-    ...(moves === undefined ? {} : { moves }),
-    ...(change?.phase !== 'cleaning'
-      ? {}
-      : {
-          cleaning: {
-            since: change.since,
-            slots: slotsToClean(state).filter((slot) => !change.cleaned.includes(slot)),
-            leaver: change.kind === 'leave' ? change.node : undefined,
-            before: flat(from, from, from[0]!.length, nodeOf),
-            beforeLength: from[0]!.length,
-          },
-        }),
+    moves,
+    cleaning: change?.phase === 'cleaning' ? cleaningOf(state, change, from, nodeOf) : undefined,
+  };
+}
+
+function cleaningOf(
+  state: RingState,
+  change: RingChange,
+  from: readonly number[][],
+  nodeOf: (slot: number) => number,
+): Cleaning {
+  const { since, cleaned, kind, node } = change;
+  return {
+    since,
+    slots: slotsToClean(state).filter((slot) => !cleaned.includes(slot)),
+    leaver: kind === 'leave' ? node : undefined,
+    before: flat(from, from, from[0]!.length, nodeOf),
+    beforeLength: from[0]!.length,
   };
 }
 
@@ -60,7 +75,7 @@ function vnodesOf({ nodes }: RingState): VnodeRef[] {
         id: `${id}.${i}`,
         node: id,
         nodeIndex,
-        ...(gone === true ? { gone } : {}),
+        gone,
       };
     }
   });

@@ -13,7 +13,7 @@ export interface VnodeRef {
   readonly node: string;
   readonly nodeIndex: number;
   /** It has left. */
-  readonly gone?: true;
+  readonly gone: true | undefined;
 }
 
 export interface Ring {
@@ -33,9 +33,9 @@ export interface Ring {
   /** Of the state that this ring follows from (change.ts); 0 without one. */
   readonly revision: number;
   /** While partitions are handed over from one owner to another. */
-  readonly moves?: Moves;
+  readonly moves: Moves | undefined;
   /** While copies go that nobody needs any more. */
-  readonly cleaning?: Cleaning;
+  readonly cleaning: Cleaning | undefined;
 }
 
 /** A partition's owners do not change; it still has its old ones; it has its new ones. */
@@ -86,7 +86,7 @@ export function ringOf(placement: Placement): Ring {
     .flatMap((node, nodeIndex) =>
       Array.from({ length: node.vnodes }, (_, i) => ({ id: `${node.id}.${i}`, node: node.id, nodeIndex })),
     )
-    .map((vnode, ordinal) => ({ ordinal, ...vnode }));
+    .map(({ id, node, nodeIndex }, ordinal) => ({ ordinal, id, node, nodeIndex, gone: undefined }));
   return {
     partitions,
     partitionBits: Math.log2(partitions),
@@ -97,6 +97,8 @@ export function ringOf(placement: Placement): Ring {
     preferenceLength: nodes.length,
     epoch: epochOf(spec.partitions, nodes, Array.from(owner)),
     revision: 0,
+    moves: undefined,
+    cleaning: undefined,
   };
 }
 

@@ -91,7 +91,13 @@ export function encodeHint(owner: OwnerName, hint: Hint, name: Uint8Array, madeM
   bytes[0] = hint.n;
   bytes[1] = hint.rule;
   new DataView(bytes.buffer).setUint32(2, hint.bytes, true);
-  const value = { bytes, contentType: CONTENT_TYPES[0], time: madeMs * TICKS_PER_MS, deleted: false };
+  const value = {
+    bytes,
+    contentType: CONTENT_TYPES[0],
+    time: madeMs * TICKS_PER_MS,
+    deleted: false,
+    expiresAtMs: undefined,
+  };
   const place = { hash: hint.hash ^ owner.hash, partition: hint.partition, bucket: HINT_BUCKET };
   return encodeRecord(place, name, KIND_HINT, [{ actor: 1, n: 1, values: [value] }]).words;
 }

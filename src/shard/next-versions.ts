@@ -76,7 +76,7 @@ function afterPut(
     contentType: contentTypeOf(request),
     time: time(),
     deleted,
-    ...expiryOf(request),
+    expiresAtMs: expiryOf(request),
   };
   return {
     clock: update(request.context, value, clock, actor, floor),
@@ -117,7 +117,7 @@ function afterTouch(
   if (live.length === 0) return refuse(OUT_CONDITION, 0, 1);
   let next: Clock<StoredValue> = discard(clock, join(clock));
   for (const { bytes, contentType, time } of live.toReversed()) {
-    const value = { bytes, contentType, time, deleted: false, ...expiryOf(request) };
+    const value = { bytes, contentType, time, deleted: false, expiresAtMs: expiryOf(request) };
     next = event(next, actor, value, floor);
   }
   return { clock: next, kind: KIND_PLAIN, total: 0 };

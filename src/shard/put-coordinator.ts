@@ -162,11 +162,11 @@ export class PutCoordinator {
     const { words } = this.pipeline.buffer;
     const own = this.nextId;
     const open: Copy[] = this.copiesOf(request, plan);
-    const { level } = request;
+    const { level, rule, n } = request;
     const [hastened] = open;
     if (level === ONE_DURABLE && hastened === undefined) this.pipeline.hasten(outcome.sequence);
     for (const copy of open) {
-      const terms = level === ONE_DURABLE && copy !== hastened ? { ...request, level: BUFFERED } : request;
+      const terms = level === ONE_DURABLE && copy !== hastened ? { level: BUFFERED, rule, n } : request;
       this.sender.send(copy, terms, own, deadlineMs, words, outcome.at);
     }
     const ownWaits = this.completions.awaitLevel(outcome.sequence, level, () => this.acknowledgeOwn(own));
@@ -235,9 +235,10 @@ export class PutCoordinator {
     for (const owner of plan.others) {
       if (owner !== this.env.ordinal && !this.reaches(owner)) owed.push(owner);
     }
+    const { hash, partition, n, rule } = request;
     for (const owner of owed) {
       const bytes = recordBytes(1, 1, request.key.length, wordsFor(request.value.length));
-      const taken = this.hints.take(owner, request, { ...request, bytes });
+      const taken = this.hints.take(owner, request, { hash, partition, n, rule, bytes });
       if (taken === 'wait') return 'wait';
       // An owner's copy counts without its hint: repair brings the other one. A fallback's would be lost, and for
       // an owner of the other list the hint counts as its copy.

@@ -167,14 +167,14 @@ export class PutProgress {
 
   /** True if the hint stands here. */
   private note(entry: InProgress, owner: number): boolean {
-    const { bucket, words, entries, keyBytes, partition, n } = entry;
+    const { bucket, words, entries, keyBytes, hash, partition, n, rule } = entry;
     if (owner === this.env.ordinal || !keepsCopies(this.env.ring, partition, n, owner)) return false;
     const key = bytesOf(words.subarray(entries * 2), keyBytes);
     const record = this.ownCopy(entry);
     // Nothing to hand over: it is let go, or damaged.
     if (record < 0) return false;
     const bytes = lengthAt(this.replica.wordsOf(record), record);
-    const taken = this.hints.take(owner, { bucket, key }, { ...entry, bytes });
+    const taken = this.hints.take(owner, { bucket, key }, { hash, partition, n, rule, bytes });
     if (taken === 'wait') entry.owed.push(owner);
     return taken === 'kept';
   }

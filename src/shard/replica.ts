@@ -207,8 +207,9 @@ export class Replica {
   expire(words: Int32Array, at: number, nowMs: number): ApplyOutcome {
     const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     const clock = afterExpiry(decodeClock(words, bytes, at), nowMs);
-    const name = keyOfRecord(words, at);
-    return this.store({ ...name, keyWords: paddedWords(name.key) }, kindAt(words, at), clock, words, at);
+    const { hash, partition, bucket, key } = keyOfRecord(words, at);
+    const place = { hash, partition, bucket, key, keyWords: paddedWords(key) };
+    return this.store(place, kindAt(words, at), clock, words, at);
   }
 
   /** Merges a record that a peer sent: a copy of its state, never a new dot. */
@@ -221,6 +222,7 @@ export class Replica {
       partition: partitionAt(from, at),
       bucket: bucketAt(from, at),
       key,
+      keyWords,
     };
     let current: number;
     try {
@@ -252,7 +254,7 @@ export class Replica {
       rule,
     );
     if (relation === 'equal' && merged.kind === kindAt(words, current)) return standing(words, current);
-    return this.store({ ...place, keyWords }, merged.kind, merged.clock, words, current);
+    return this.store(place, merged.kind, merged.clock, words, current);
   }
 
   /**

@@ -4,14 +4,14 @@ import type { PutRequest } from './put-request.js';
 
 const NOTHING = new Uint8Array(0);
 
-/** What a value carries of its time to expire: nothing if it has none. */
-export function expiryOf({ expiresAtMs }: PutRequest): { expiresAtMs?: number } {
-  return expiresAtMs > 0 ? { expiresAtMs } : {};
+/** When the value of a request expires; undefined: never. */
+export function expiryOf({ expiresAtMs }: PutRequest): number | undefined {
+  return expiresAtMs > 0 ? expiresAtMs : undefined;
 }
 
 /** What is left of a value that was deleted or whose time is over. */
 export function tombstoneOf({ time }: StoredValue): StoredValue {
-  return { bytes: NOTHING, contentType: CONTENT_TYPES[0], time, deleted: true };
+  return { bytes: NOTHING, contentType: CONTENT_TYPES[0], time, deleted: true, expiresAtMs: undefined };
 }
 
 /** A counter's subtotal. */
@@ -21,5 +21,6 @@ export function textValue(text: string, time: number): StoredValue {
     contentType: 'text/plain;charset=utf-8',
     time,
     deleted: false,
+    expiresAtMs: undefined,
   };
 }

@@ -216,7 +216,8 @@ export class SimEngine implements Engine {
       count++;
       root ^= contentCheckOf(row.record);
     }
-    files.state = { ...mark, count, root: root >>> 0 };
+    const { generation, confirmedSerial } = mark;
+    files.state = { generation, confirmedSerial, count, root: root >>> 0 };
   }
 
   scan(

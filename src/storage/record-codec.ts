@@ -31,8 +31,12 @@ export interface StoredValue {
   /** Hybrid time (base/time.ts). */
   readonly time: number;
   readonly deleted: boolean;
-  /** When it expires, in wall milliseconds; missing: never. */
-  readonly expiresAtMs?: number;
+  /**
+   * When it expires, in wall milliseconds; undefined: never. Whoever makes values here names it in either
+   * case, as the last one: an object literal that begins with a spread and goes on with fields may get
+   * a shape of its own from V8 each time, and whoever reads such a value looks all of its fields up by name.
+   */
+  readonly expiresAtMs?: number | undefined;
 }
 
 /** Where a record belongs. */
@@ -82,11 +86,10 @@ function readValue(words: Int32Array, bytes: Uint8Array, meta: number, word: num
   const typeBytes = words[meta + 1]! & 0xffff;
   const code = flags >>> 8;
   const expires = (flags & VALUE_EXPIRES) !== 0;
-  const expiresAtMs = expires ? readDouble(words, word) : 0;
+  const expiresAtMs = expires ? readDouble(words, word) : undefined;
   if (expires) word += EXPIRY_WORDS;
   const start = (word + wordsFor(typeBytes)) * 4;
   return {
-    ...(expires ? { expiresAtMs } : {}),
     bytes: bytes.subarray(start, start + words[meta]!),
     contentType:
       code === CONTENT_TYPE_LITERAL
@@ -94,6 +97,7 @@ function readValue(words: Int32Array, bytes: Uint8Array, meta: number, word: num
         : (CONTENT_TYPES[code] ?? CONTENT_TYPES[0]),
     time: timeAt(words, meta),
     deleted: (flags & VALUE_DELETED) !== 0,
+    expiresAtMs,
   };
 }
 

@@ -128,8 +128,7 @@ class OneSidedNode extends VirtualNode {
       env: {
         ...env,
         get ring() {
-          const { moves: _, ...rest } = env.ring;
-          return rest;
+          return { ...env.ring, moves: undefined };
         },
       },
     });

@@ -113,7 +113,8 @@ export class WitnessStand {
     this.parts.trees.hide(this.parts.replica.wordsOf(at), at);
     const name = nameOf(condemned);
     this.hidden.delete(name);
-    this.hidden.set(name, { ...condemned, sinceMs });
+    const { hash, partition, bucket, key, low, high } = condemned;
+    this.hidden.set(name, { hash, partition, bucket, key, low, high, sinceMs });
   }
 
   /** Lets a tombstone go that has been hidden for the life of a frame. Yes also if it is gone. */
