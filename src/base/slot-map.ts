@@ -58,7 +58,9 @@ export class SlotMap<V> {
   /** As they are now, by ascending keys. */
   entries(): (readonly [key: number, value: V])[] {
     const found: (readonly [number, V])[] = [];
-    for (const [at, key] of this.keys.entries()) if (key !== EMPTY) found.push([key, this.values[at]!]);
+    const { keys, values } = this;
+    for (let at = 0; found.length < this.count; at++)
+      if (keys[at] !== EMPTY) found.push([keys[at]!, values[at]!]);
     return found.sort(([a], [b]) => a - b);
   }
 

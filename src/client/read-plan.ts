@@ -133,7 +133,9 @@ function doubtful(view: ReadView): boolean {
 
 /** Who in the list may hold hints for an owner. */
 function holdersFor({ list, holdsHintsFor }: ReadView, owner: number): number[] {
-  return Array.from(list).filter((holder) => holdsHintsFor(holder, owner));
+  const holders: number[] = [];
+  for (let i = 0; i < list.length; i++) if (holdsHintsFor(list[i]!, owner)) holders.push(list[i]!);
+  return holders;
 }
 
 function isOwner({ n, list }: ReadView, vnode: number): boolean {

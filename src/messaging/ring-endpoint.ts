@@ -15,6 +15,7 @@ interface Waiting {
 }
 
 class RingOutbox implements Outbox {
+  readonly peer: number;
   words: Int32Array;
   bytes: Uint8Array;
   waitingBytes = 0;
@@ -22,14 +23,23 @@ class RingOutbox implements Outbox {
   private readonly waiting = new Fifo<Waiting>();
   private at = -1;
   private heap: Memory | undefined;
+  /** Those of its endpoint that have something to publish, or that waits; whoever is in it says so. */
+  private readonly busy: RingOutbox[];
+  private isBusy = false;
 
-  constructor(producer: RingProducer) {
+  constructor(peer: number, producer: RingProducer, busy: RingOutbox[]) {
+    this.peer = peer;
     this.producer = producer;
+    this.busy = busy;
     this.words = producer.words;
     this.bytes = producer.bytes;
   }
 
   begin(frameBytes: number): number {
+    if (!this.isBusy) {
+      this.isBusy = true;
+      this.busy.push(this);
+    }
     const bytes = align(frameBytes, 8);
     if (this.waiting.length === 0 && bytes <= this.producer.maxFrameBytes) {
       this.at = this.producer.reserve(bytes);
@@ -105,6 +115,7 @@ class RingOutbox implements Outbox {
       this.producer.park();
       this.pump();
     }
+    this.isBusy = this.waiting.length > 0;
     if (!this.producer.unpublished) return false;
     this.producer.publish();
     return true;
@@ -119,6 +130,8 @@ export class RingEndpoint implements Endpoint {
   private readonly layout: SharedLayout;
   private readonly peers: number[] = [];
   private readonly outboxes: (RingOutbox | undefined)[] = [];
+  /** A turn writes to few of its peers: only these are looked at. */
+  private readonly busy: RingOutbox[] = [];
   private readonly consumers: RingConsumer[] = [];
   private readonly reassemblies: Reassembly[] = [];
   /** Virtual nodes below this number are among the peers; there may be room for more. */
@@ -143,7 +156,9 @@ export class RingEndpoint implements Endpoint {
   private connect(peer: number): void {
     const { layout, party, shared } = this;
     this.outboxes[peer] = new RingOutbox(
+      peer,
       new RingProducer(shared.rings, layout.ringAt(party, peer), layout.ringBytes(party, peer)),
+      this.busy,
     );
     const consumer = new RingConsumer(
       shared.rings,
@@ -196,19 +211,24 @@ export class RingEndpoint implements Endpoint {
   }
 
   flush(): void {
-    for (const peer of this.peers) {
-      if (this.outboxes[peer]!.publish()) ring(this.control, this.layout, peer);
+    const { busy } = this;
+    let kept = 0;
+    for (let i = 0; i < busy.length; i++) {
+      const outbox = busy[i]!;
+      if (outbox.publish()) ring(this.control, this.layout, outbox.peer);
+      if (outbox.blocked) busy[kept++] = outbox;
     }
+    busy.length = kept;
   }
 
   idle(): boolean {
     for (const consumer of this.consumers) if (!consumer.empty) return false;
-    for (const peer of this.peers) if (this.outboxes[peer]!.movable) return false;
+    for (const outbox of this.busy) if (outbox.movable) return false;
     return true;
   }
 
   get blocked(): boolean {
-    for (const peer of this.peers) if (this.outboxes[peer]!.blocked) return true;
+    for (const outbox of this.busy) if (outbox.blocked) return true;
     return false;
   }
 

@@ -207,11 +207,13 @@ export function withHolders(
   n: number,
   holds: (holder: number, owner: number) => boolean,
 ): Int32Array {
-  const owners = list.subarray(0, n);
-  const others = vnodes.filter(
-    ({ ordinal, gone }) =>
-      gone !== true && !list.includes(ordinal) && owners.some((owner) => holds(ordinal, owner)),
-  );
-  if (others.length === 0) return list;
-  return Int32Array.from([...list, ...others.map(({ ordinal }) => ordinal)]);
+  let others = NOBODY;
+  for (let i = 0; i < vnodes.length; i++) {
+    const { ordinal, gone } = vnodes[i]!;
+    if (gone === true || list.includes(ordinal)) continue;
+    let holdsSome = false;
+    for (let o = 0; o < n && !holdsSome; o++) holdsSome = holds(ordinal, list[o]!);
+    if (holdsSome) others = [...others, ordinal];
+  }
+  return others.length === 0 ? list : Int32Array.from([...list, ...others]);
 }

@@ -140,8 +140,6 @@ export class SimEndpoint implements Endpoint {
   readonly party: number;
   private readonly rings: RingEndpoint;
   private readonly network: Network;
-  /** Something may stand in an outbox that is not published. */
-  private touched = true;
 
   constructor(rings: RingEndpoint, network: Network) {
     this.party = rings.party;
@@ -150,7 +148,6 @@ export class SimEndpoint implements Endpoint {
   }
 
   to(peer: number): Outbox {
-    this.touched = true;
     return this.rings.to(peer);
   }
 
@@ -169,9 +166,7 @@ export class SimEndpoint implements Endpoint {
   }
 
   flush(): void {
-    if (!this.touched) return;
     this.rings.flush();
-    this.touched = this.rings.blocked;
   }
   idle(): boolean {
     return this.rings.idle();
