@@ -9,6 +9,7 @@ import type { HttpServer } from '../server/http/start.js';
 import { bindResp, type RespListener } from '../server/resp/listener.js';
 import type { RespDoor } from '../server/resp/start.js';
 import { removeEndpoint, writeEndpoint } from './endpoint.js';
+import { failureOf } from './failure.js';
 import { print } from './key-command.js';
 import { openStore } from './open-store.js';
 import { startScreen } from './screen.js';
@@ -87,6 +88,7 @@ async function serve(resolved: Resolved, json: boolean): Promise<void> {
         guarded: access.secret !== undefined,
         json,
       });
+      store.members.finished().catch((error: unknown) => console.error(failureOf(error).line));
       await stopped;
     } finally {
       if (settings.engine === 'lmdb') await removeEndpoint(settings.data);

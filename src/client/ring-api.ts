@@ -73,6 +73,9 @@ export interface RingControl {
    * @throws RingletError RING_CHANGING, BAD_REQUEST
    */
   rollBack(options?: RollBackOptions): Promise<RingProgress>;
-  /** Resolves when no change is under way. */
+  /**
+   * Resolves when no change is under way.
+   * @throws RingletError why a change that the options of the start asked for did not begin, until another one has
+   */
   finished(): Promise<RingProgress | undefined>;
 }

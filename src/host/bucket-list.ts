@@ -11,6 +11,22 @@ export interface StoredBucket {
   readonly version: number;
 }
 
+/** @throws RingletError BAD_REQUEST where a bucket has more replicas than there are, or are to be, nodes */
+export function assertReplicas(
+  buckets: readonly Pick<StoredBucket, 'name' | 'properties'>[],
+  nodes: number,
+): void {
+  for (const { name, properties } of buckets) {
+    const { n } = properties;
+    if (n <= nodes) continue;
+    throw new RingletError(
+      'BAD_REQUEST',
+      `bucket ${name} has n = ${n}, more than ${nodes} nodes can hold; ask for ${n} nodes or more`,
+      { bucket: name, n, nodes },
+    );
+  }
+}
+
 export const BUCKETS_FILE = 'buckets.json';
 const FORMAT = 1;
 

@@ -7,7 +7,7 @@ import { ringOfState } from '../ring/live-ring.js';
 import { dataFileBytes, syncDirectory } from '../storage/data-files.js';
 import { writeError } from '../storage/disk-errors.js';
 import type { ActorBlocks } from './actor-blocks.js';
-import type { BucketList, StoredBucket } from './bucket-list.js';
+import { assertReplicas, type BucketList, type StoredBucket } from './bucket-list.js';
 import { type CleanMark, removeCleanMark, writeCleanMark } from './clean-mark.js';
 import { assess, type Found, look } from './data-assessment.js';
 import {
@@ -25,6 +25,7 @@ import {
   type Manifest,
   readManifest,
   replaceManifest,
+  type StoredTopology,
   type Topology,
   topologyToOpen,
   withRing,
@@ -232,6 +233,7 @@ export class DataDirectory {
  * rebuilt from its peers, and the clean marks are removed.
  *
  * @param vnodeIds of every node, in order
+ * @param nodesAfter how many nodes there are when those have joined and left that are to
  * @throws RingletError DATA_LOCKED, DATA_FOREIGN, DATA_CORRUPT, TOPOLOGY_CHANGED, BAD_REQUEST,
  *   STORE_FULL or IO; each message names the remedy
  */
@@ -239,6 +241,7 @@ export async function openDataDirectory(
   path: string,
   wanted: Topology,
   vnodeIds: ReadonlyMap<string, readonly string[]>,
+  nodesAfter: number = wanted.nodes.length,
 ): Promise<DataDirectory> {
   layOut(path, vnodeIds);
   const directory = makeDataDirectory(path);
@@ -246,6 +249,7 @@ export async function openDataDirectory(
   try {
     const nodes = layOut(directory, vnodeIds);
     const found = look(directory, wanted, nodes);
+    assertReplicas(found.buckets.load(), nodesAfter);
     const verdicts = await assess(found, nodes);
     found.losses.assertSurvived(found.lost);
     const vnodes = settle(directory, found, nodes, verdicts);
@@ -257,7 +261,7 @@ export async function openDataDirectory(
 }
 
 /** What a directory that was made before has; read without its lock, so that it may be refused all the same. */
-export function storedTopology(path: string): Topology | undefined {
+export function storedTopology(path: string): StoredTopology | undefined {
   const manifest = readManifest(path);
   return manifest && topologyToOpen(manifest);
 }

@@ -14,6 +14,12 @@ export interface Topology {
   readonly spacing: number;
 }
 
+/** What a directory opens with. */
+export interface StoredTopology extends Topology {
+  /** One of the nodes, which is on its way out: it is no longer counted. */
+  readonly leaving?: string;
+}
+
 /** `<data>/ringlet.json`: that a directory is one of ours, and which. */
 export interface Manifest {
   readonly format: number;
@@ -85,9 +91,10 @@ function known<T>(path: string, file: SealedFile<T>): T | undefined {
   }
 }
 
-/** What a directory opens with: a node whose threads never served does not belong to it yet. */
-export function topologyToOpen({ topology, ring }: Manifest): Topology {
+/** A node whose threads never served does not belong to it yet. */
+export function topologyToOpen({ topology, ring }: Manifest): StoredTopology {
   const { change } = ring ?? {};
+  if (change?.kind === 'leave') return { ...topology, leaving: change.node };
   if (change?.phase !== 'starting') return topology;
   return { ...topology, nodes: topology.nodes.filter(({ id }) => id !== change.node) };
 }

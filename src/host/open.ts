@@ -174,7 +174,7 @@ function openDirectory(options: ResolvedOptions): Promise<DataDirectory> {
   const ids = new Map(
     options.nodes.map(({ id, vnodes }) => [id, Array.from({ length: vnodes }, (_, i) => `${id}.${i}`)]),
   );
-  return openDataDirectory(options.data, topology, ids);
+  return openDataDirectory(options.data, topology, ids, options.nodesAfter);
 }
 
 /** Who owns what: as the directory says, or, where the ring has never changed, as the topology does. */

@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { RingletError, shown } from '../base/errors.js';
 import { CACHE_SHARES, LIMITS } from '../base/limits.js';
-import { checkFlag, checkObject, checkResolvers } from '../client/arguments.js';
+import { checkFlag, checkObject, checkPath, checkResolvers } from '../client/arguments.js';
 import type { BucketProperties, OpenOptions, Resolver } from '../client/api.js';
 import { checkProperties } from '../client/policy.js';
 import { checkSpec, type NodeSpec } from '../ring/spec.js';
-import type { Topology } from './manifest.js';
+import type { StoredTopology, Topology } from './manifest.js';
 import { type BufferShape, bufferShape, maxRecordBytes } from '../storage/buffer-layout.js';
 
 /** `open`'s options, complete and checked. */
@@ -17,6 +17,8 @@ export interface ResolvedOptions {
   /** Nodes that are to join and to leave then, one after the other. */
   readonly joiners: readonly NodeSpec[];
   readonly leavers: readonly string[];
+  /** How many there are when they have, and when a change is over that is under way. */
+  readonly nodesAfter: number;
   readonly maxVnodes: number;
   readonly partitions: number;
   readonly spacing: number;
@@ -72,11 +74,7 @@ export function checkOptions(options: OpenOptions): void {
       throw new RingletError('BAD_REQUEST', `open() has no option ${shown(name)}`, { option: shown(name) });
   }
   const { data = DATA, resolvers = {} } = options;
-  if (typeof data !== 'string' || data === '' || data.includes('\0')) {
-    throw new RingletError('BAD_REQUEST', `data is the path of a directory, not ${shown(data)}`, {
-      data: shown(data),
-    });
-  }
+  checkPath('data is the path of a directory', data);
   checkFlag('directReads', options.directReads);
   checkFlag('allowFaults', options.allowFaults);
   checkResolvers(resolvers);
@@ -86,7 +84,7 @@ export function checkOptions(options: OpenOptions): void {
  * @param stored what the data directory has, if it was made before; what is not asked for stays as it is
  * @throws RingletError BAD_REQUEST
  */
-export function resolveOptions(options: OpenOptions, stored?: Topology): ResolvedOptions {
+export function resolveOptions(options: OpenOptions, stored?: StoredTopology): ResolvedOptions {
   checkOptions(options);
   const engine = options.engine ?? 'lmdb';
   if (engine !== 'lmdb' && engine !== 'memory') {
@@ -98,12 +96,14 @@ export function resolveOptions(options: OpenOptions, stored?: Topology): Resolve
       coordination: shown(coordination),
     });
   }
-  const wanted = whole('nodes', options.nodes ?? stored?.nodes.length ?? 4, 1, LIMITS.nodes);
+  const staying = stored?.nodes.filter(({ id }) => id !== stored.leaving);
+  const wanted = whole('nodes', options.nodes ?? staying?.length ?? 4, 1, LIMITS.nodes);
   const vnodes = whole('vnodes', options.vnodes ?? 1, 1, LIMITS.virtualNodes);
   const asked = nodeSpecs(wanted, vnodes, options.capacity ?? {}, stored);
   const nodes = stored === undefined ? asked : asStored(stored, options);
-  const count = nodes.length;
-  const { joiners, leavers } = changes(nodes, asked);
+  /** So many there are now and after all changes. */
+  const count = Math.min(nodes.length, wanted);
+  const { joiners, leavers } = changes(staying ?? nodes, asked);
   const threads = nodes.reduce((sum, node) => sum + node.vnodes, 0);
   const coming = joiners.reduce((sum, node) => sum + node.vnodes, 0);
   const room = Math.min(LIMITS.virtualNodes, Math.max(2 * threads, threads + coming));
@@ -140,6 +140,7 @@ export function resolveOptions(options: OpenOptions, stored?: Topology): Resolve
     nodes,
     joiners,
     leavers,
+    nodesAfter: wanted,
     maxVnodes: whole('maxVnodes', options.maxVnodes ?? room, threads + coming, LIMITS.virtualNodes),
     partitions,
     spacing,
@@ -170,7 +171,7 @@ function asStored({ nodes }: Topology, { capacity, vnodes }: OpenOptions): NodeS
 
 /** With as many nodes as asked nothing changes, whatever they are called; the last ones leave first. */
 function changes(
-  nodes: readonly NodeSpec[],
+  nodes: Topology['nodes'],
   asked: readonly NodeSpec[],
 ): { joiners: NodeSpec[]; leavers: string[] } {
   const missing = asked.filter(({ id }) => !nodes.some((node) => node.id === id));

@@ -1,4 +1,5 @@
 import { RingletError } from '../base/errors.js';
+import { checkFlag, checkObject } from '../client/arguments.js';
 import type {
   JoinRequest,
   RingControl,
@@ -54,6 +55,8 @@ export class HostRing implements RingControl {
   private waiting: (() => void)[] = [];
   /** Changes that the options of the start ask for are not all begun. */
   private isBecoming = false;
+  /** Why these changes came to an end, until another one has begun. */
+  private failed: Error | undefined;
   /** Threads and directory of a leaver are going. */
   private busy = false;
   /** Nodes whose threads and directories are still going although the ring does without them. */
@@ -103,6 +106,7 @@ export class HostRing implements RingControl {
   }
 
   private async plan(begin: (state: RingState) => RingState): Promise<RingPlan> {
+    this.assertOpen();
     return planOf(begin(this.state), await this.host.keys());
   }
 
@@ -155,6 +159,7 @@ export class HostRing implements RingControl {
     };
     return this.ring.advance(first, () => {
       this.startedMs = performance.now();
+      this.failed = undefined;
       begun?.();
     });
   }
@@ -171,9 +176,13 @@ export class HostRing implements RingControl {
     return this.progress!;
   }
 
+  private assertOpen(): void {
+    if (this.closed) throw closedError();
+  }
+
   /** @throws RingletError RING_CHANGING, CLOSED */
   private assertIdle(state: RingState): void {
-    if (this.closed) throw closedError();
+    this.assertOpen();
     refuseSecond(state);
     if (this.holds > 0) {
       throw new RingletError('RING_CHANGING', 'a backup is being made; try again when it is done');
@@ -196,7 +205,10 @@ export class HostRing implements RingControl {
     return { topology: { partitions, spacing, nodes: members }, release };
   }
 
-  async rollBack({ abandon = false }: RollBackOptions = {}): Promise<RingProgress> {
+  async rollBack(options: RollBackOptions = {}): Promise<RingProgress> {
+    checkObject('options', options);
+    checkFlag('abandon', options.abandon);
+    const { abandon = false } = options;
     const back = (state: RingState): RingState => {
       if (abandon) this.assertAway(state);
       return rollBack(state, abandon);
@@ -236,6 +248,7 @@ export class HostRing implements RingControl {
     // Who has just asked for a change waits for it too, and who opened the store for those that it begins with.
     await this.ring.settled;
     await this.until(() => !this.underWay && !this.isBecoming);
+    if (this.failed !== undefined) throw this.failed;
     return this.progress;
   }
 
@@ -272,7 +285,7 @@ export class HostRing implements RingControl {
     if (isChanging(state)) this.last = progressAtEnd(state, phase, this.forMs);
   }
 
-  /** Changes one after the other, as the options of a start ask; what one of them fails with is in `lastError`. */
+  /** Changes one after the other, as the options of a start ask; {@link finished} tells what one of them fails with. */
   async become(joiners: readonly NodeSpec[], leavers: readonly string[]): Promise<void> {
     const idle = (): boolean => !this.underWay;
     this.isBecoming = true;
@@ -286,12 +299,11 @@ export class HostRing implements RingControl {
         await this.leave(node);
       }
     } catch (error) {
-      if (!this.closed) this.lastError = error instanceof Error ? error : new Error(String(error));
+      if (!this.closed) this.failed = error instanceof Error ? error : new Error(String(error));
     }
     this.isBecoming = false;
     this.settle();
   }
-  lastError: Error | undefined;
 
   private settle(): void {
     for (const resolve of this.waiting.splice(0)) resolve();

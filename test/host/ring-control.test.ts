@@ -128,6 +128,22 @@ it('what cannot be written has not happened: a join fails with the error of the 
   expect(control.progress).toMatchObject({ node: 'n4', phase: 'starting' });
 });
 
+it('who waits for the changes that a start asks for is told why they ended, until another one has begun', async () => {
+  const { control } = hostOf();
+  const joining = control.join({ node: 'n4' }).catch((error: unknown) => error);
+  await turn();
+  const becoming = control.become([{ id: 'n5', capacity: 17, vnodes: 1 }], []);
+  const waiting = control.finished().catch((error: unknown) => error);
+  await control.rollBack();
+  await Promise.all([joining, becoming]);
+  expect(await waiting).toMatchObject({ code: 'BAD_REQUEST', details: { what: 'capacity' } });
+  await expect(control.finished()).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+  void control.join({ node: 'n6' }).catch(() => undefined);
+  await turn();
+  await control.rollBack();
+  expect(await control.finished()).toMatchObject({ node: 'n6', phase: 'rolled back' });
+});
+
 it('facts that come while a state is written are taken in together, by one write behind it', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const disk = new SlowDisk();

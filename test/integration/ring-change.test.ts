@@ -117,6 +117,37 @@ test('a directory opens with the nodes that it has, and with another number it c
   for (let i = 0; i < KEYS; i++) expect(text((await fewer.get(`k${i}`, { r: 'all' })).value)).toBe(`v${i}`);
 }, 60_000);
 
+test('a start that names as many nodes as stay behind when one has left takes no other out, and puts that one back if one more is named', async () => {
+  const data = join(temporary(), 'data');
+  const store = await openSmall('lmdb', { nodes: 4, n: 2, data });
+  for (let i = 0; i < KEYS; i++) await store.put(`k${i}`, `v${i}`);
+  await store.members.leave('n2');
+  await store.close();
+  const again = await openSmall('lmdb', { nodes: 3, n: 2, data });
+  expect(await again.members.finished()).toMatchObject({ change: 'leave', node: 'n2', phase: 'done' });
+  expect(again.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n3', 'n4']);
+  await again.members.leave('n1');
+  await again.close();
+  const more = await openSmall('lmdb', { nodes: 3, n: 2, data });
+  expect(await more.members.finished()).toMatchObject({ change: 'join', node: 'n1', phase: 'done' });
+  expect(more.ring().nodes.map(({ id }) => id)).toEqual(['n3', 'n4', 'n1']);
+}, 60_000);
+
+test('a start that names fewer nodes than a bucket has replicas is refused, and changes nothing', async () => {
+  const data = join(temporary(), 'data');
+  const store = await openSmall('lmdb', { nodes: 4, data });
+  await store.bucket('wide').put('k', 'v');
+  await store.close();
+  expect(await failure(open({ data, nodes: 2, memoryMiB: 64 }))).toMatchObject({
+    code: 'BAD_REQUEST',
+    details: { bucket: 'wide', n: 3, nodes: 2 },
+  });
+  const again = await open({ data, memoryMiB: 64 });
+  later(() => again.close());
+  expect(again.startup).toMatchObject({ cleanShutdown: true });
+  expect(again.ring().nodes).toHaveLength(4);
+}, 60_000);
+
 test('a store that is closed in the middle of a change goes on with it when it is opened again', async () => {
   const data = join(temporary(), 'data');
   const store = await openSmall('lmdb', { nodes: 3, data });

@@ -9,7 +9,7 @@ import type { RestoreSummary } from '../../client/backup-api.js';
 import { firstState } from '../../ring/state.js';
 import { ringOfState } from '../../ring/live-ring.js';
 import { syncDirectory } from '../../storage/data-files.js';
-import type { StoredBucket } from '../bucket-list.js';
+import { assertReplicas } from '../bucket-list.js';
 import { writeClockMark } from '../clock-mark.js';
 import { openDataDirectory } from '../data-directory.js';
 import type { Topology } from '../manifest.js';
@@ -52,7 +52,7 @@ export async function restore(file: string, options: OpenOptions = {}): Promise<
   }
   const backup = await readBackup(file);
   const topology = topologyFor(backup.head, options);
-  assertReplicas(backup.head.buckets, topology);
+  assertReplicas(backup.head.buckets, topology.nodes.length);
   const aside = `${data}.${randomBytes(6).toString('hex')}.restoring`;
   try {
     const copies = await fill(aside, file, topology, backup);
@@ -95,19 +95,6 @@ function topologyFor({ topology }: BackupHead, options: OpenOptions): Topology {
     named ? undefined : stored,
   );
   return { partitions, spacing, nodes: resolved.nodes };
-}
-
-function assertReplicas(buckets: readonly StoredBucket[], { nodes }: Topology): void {
-  const most = buckets.reduce<StoredBucket | undefined>(
-    (a, b) => (a === undefined || b.properties.n > a.properties.n ? b : a),
-    undefined,
-  );
-  if (most === undefined || most.properties.n <= nodes.length) return;
-  throw new RingletError(
-    'BAD_REQUEST',
-    `bucket ${most.name} has n = ${most.properties.n}, more than ${nodes.length} nodes can hold; restore with --nodes ${most.properties.n} or more`,
-    { bucket: most.name, n: most.properties.n, nodes: nodes.length },
-  );
 }
 
 /** Makes the directory, with every record at all of its owners. Returns how many copies these are. */
