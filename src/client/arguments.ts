@@ -28,17 +28,27 @@ export function checkList(what: string, value: unknown): void {
   throw new RingletError('BAD_REQUEST', `${what} are an array, not ${shown(value)}`, { type: typeof value });
 }
 
+/** @throws RingletError BAD_REQUEST */
+export function checkPath(what: string, value: unknown): asserts value is string {
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return;
+  throw new RingletError('BAD_REQUEST', `${what}, not ${shown(value)}`, { got: shown(value) });
+}
+
+/** @throws RingletError BAD_REQUEST */
+export function checkSignal(signal: unknown): void {
+  // Not `instanceof`: there are signals of other realms.
+  const given = signal as Partial<AbortSignal> | null | undefined;
+  if (given === undefined || (typeof given?.aborted === 'boolean' && 'removeEventListener' in given)) return;
+  throw new RingletError('BAD_REQUEST', `signal is an AbortSignal, not ${shown(signal)}`, {
+    type: typeof signal,
+  });
+}
+
 /** What all requests have in common, but for the time, which timeoutOf checks. @throws RingletError BAD_REQUEST */
 export function checkRequest(options: RequestOptions): void {
   checkObject('options', options);
   checkFlag('timeline', options.timeline);
-  const { signal } = options;
-  // Not `instanceof`: there are signals of other realms.
-  if (signal === undefined || (typeof signal?.aborted === 'boolean' && 'removeEventListener' in signal))
-    return;
-  throw new RingletError('BAD_REQUEST', `signal is an AbortSignal, not ${shown(signal)}`, {
-    type: typeof signal,
-  });
+  checkSignal(options.signal);
 }
 
 /** Half a surrogate pair has no UTF-8: all such keys would be one. @throws RingletError BAD_REQUEST */

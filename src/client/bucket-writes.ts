@@ -38,8 +38,8 @@ export interface ServedPutOptions extends PutOptions {
   readonly together?: boolean;
 }
 
-/** `total` is the sum after an increment, else 0. */
-export type WriteResult = PutResult & { readonly total: number };
+/** `total` is the sum after an increment; only of one. */
+export type WriteResult = PutResult & { readonly total?: number };
 /** What a put task needs besides policy and time. */
 type Wanted = Pick<
   PutTask,
@@ -149,7 +149,8 @@ export class BucketWrites {
             reject(outcome);
             return;
           }
-          const result = { context: new VectorContext(outcome.vector), total: outcome.total };
+          const context = new VectorContext(outcome.vector);
+          const result = wanted.operation === OP_INCREMENT ? { context, total: outcome.total } : { context };
           resolve(
             timeline === undefined
               ? result

@@ -37,7 +37,15 @@ import { Gets } from './gets.js';
 import { inspectionOf } from './inspect.js';
 import { aborted, locateKey } from './located.js';
 import { NamedBucket } from './named-bucket.js';
-import { checkLifetime, checkProperties, checkTtl, completed, policyOf, timeoutOf } from './policy.js';
+import {
+  checkExpiry,
+  checkLifetime,
+  checkProperties,
+  checkTtl,
+  completed,
+  policyOf,
+  timeoutOf,
+} from './policy.js';
 import { QuickRequests } from './quick-requests.js';
 import { scanBucket, scanPlan } from './scan.js';
 import type { BucketDirectory } from './view.js';
@@ -108,12 +116,14 @@ export class ConnectedBucket implements Bucket {
     if (!Number.isSafeInteger(by)) {
       throw new RingletError('BAD_REQUEST', 'an increment is a safe integer', { by: shown(by) });
     }
-    return (await this.writes.write(OP_INCREMENT, key, NO_BYTES, by, options)).total;
+    return (await this.writes.write(OP_INCREMENT, key, NO_BYTES, by, options)).total!;
   }
 
   async touch(key: Key, lifetime: Lifetime, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
     checkObject('options', options);
     if (typeof lifetime === 'object' && lifetime !== null) {
+      // Without a time it would be no touch but a persist.
+      checkExpiry(lifetime.expiresAtMs);
       return await this.restamp(key, { ...options, expiresAtMs: lifetime.expiresAtMs });
     }
     checkTtl(lifetime, 1);

@@ -93,10 +93,15 @@ export function checkTtl(ttlMs: number, least: 0 | 1, what = 'ttlMs'): void {
 }
 
 /** @throws RingletError BAD_REQUEST */
+export function checkExpiry(expiresAtMs: number): void {
+  range('expiresAtMs', expiresAtMs, 1, LIMITS.maxExpiresAtMs);
+}
+
+/** @throws RingletError BAD_REQUEST */
 export function checkLifetime({ ttlMs, expiresAtMs }: Pick<PutOptions, 'ttlMs' | 'expiresAtMs'>): void {
   if (ttlMs !== undefined) checkTtl(ttlMs, 0);
   if (expiresAtMs === undefined) return;
-  range('expiresAtMs', expiresAtMs, 1, LIMITS.maxExpiresAtMs);
+  checkExpiry(expiresAtMs);
   if (ttlMs !== undefined) throw new RingletError('BAD_REQUEST', 'ttlMs and expiresAtMs exclude each other');
 }
 

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { RingletError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import type { DiskFaultRequest, Fault, LinkFaultRequest } from '../client/api.js';
@@ -123,8 +124,8 @@ export function sidesNamed(ring: Ring, field: string, name: string, callers: num
 }
 
 function bad(field: string, given: unknown, expected: string): RingletError {
-  const shown = typeof given === 'string' ? given : (JSON.stringify(given) ?? 'nothing');
-  const short = shown.slice(0, 100);
+  const text = typeof given === 'string' ? given : inspect(given, { depth: 1, breakLength: Infinity });
+  const short = given === undefined ? 'nothing' : text.slice(0, 100);
   return new RingletError('BAD_REQUEST', `${field.slice(0, 100)}: got "${short}", expected ${expected}`, {
     field: field.slice(0, 100),
     given: short,

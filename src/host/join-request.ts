@@ -1,5 +1,6 @@
-import { RingletError } from '../base/errors.js';
+import { RingletError, shown } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
+import { checkObject } from '../client/arguments.js';
 import type { JoinRequest } from '../client/ring-api.js';
 import type { NodeSpec } from '../ring/spec.js';
 
@@ -7,12 +8,13 @@ const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$/;
 
 /** The node that a request, from whoever, asks for. @throws RingletError BAD_REQUEST */
 export function joinerOf(request: JoinRequest): NodeSpec {
+  checkObject('what a join asks for', request);
   const { node, capacity = 1, vnodes = 1 } = request as Partial<Record<keyof JoinRequest, unknown>>;
   if (typeof node !== 'string' || !NODE_ID.test(node)) {
     throw new RingletError(
       'BAD_REQUEST',
       'a node is named by a letter or digit and up to 15 of A-Z a-z 0-9 _ -',
-      { node: String(node).slice(0, 80) },
+      { node: shown(node) },
     );
   }
   return {
@@ -26,7 +28,7 @@ function whole(what: string, value: unknown, most: number): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) return value;
   throw new RingletError('BAD_REQUEST', `${what} must be a whole number from 1 to ${most}`, {
     what,
-    got: String(value),
+    got: shown(value),
     least: 1,
     most,
   });

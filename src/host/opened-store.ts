@@ -60,8 +60,8 @@ export class OpenedStore extends ConnectedStore implements HostStore {
   /** For fault injection in tests; not part of the public interface. */
   readonly supervisor: FaultySupervisor;
 
-  backup(file: string, options?: BackupOptions): Promise<BackupSummary> {
-    return writeBackup(file, this.backupStream(options));
+  async backup(file: string, options?: BackupOptions): Promise<BackupSummary> {
+    return await writeBackup(file, this.backupStream(options));
   }
 
   backupStream(options?: BackupOptions): AsyncIterableIterator<Uint8Array> {

@@ -1,4 +1,4 @@
-import { RingletError } from '../base/errors.js';
+import { RingletError, shown } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import { movedPartitions, Parties, slotsToClean } from './parties.js';
 import { type Placement, placeAfterJoin, placeAfterLeave } from './placement.js';
@@ -69,7 +69,14 @@ export function beginLeave(state: RingState, id: string, replicas: readonly numb
   refuseSecond(state);
   const members = membersOf(state, 'from');
   const most = replicas.at(-1) ?? 1;
-  if (members.some((node) => node.id === id) && members.length <= most) {
+  if (!members.some((node) => node.id === id)) {
+    const ids = members.map((node) => node.id).join(', ');
+    throw new RingletError('BAD_REQUEST', `${shown(id)} is no member; the nodes are ${ids}`, {
+      node: shown(id),
+      nodes: members.length,
+    });
+  }
+  if (members.length <= most) {
     throw new RingletError(
       'BAD_REQUEST',
       `${id} cannot leave: a bucket has n = ${most}, and there are ${members.length} nodes`,

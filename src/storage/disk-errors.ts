@@ -9,6 +9,16 @@ const EDQUOT = 122;
 /** A full disk reaches us as an input/output error, or without a code, too: below so much free space we call it full. */
 const FULL_BELOW_BYTES = 1 << 20;
 
+/** Where it is not the disk. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOENT: 'make the directory first, or name another',
+  ENOTDIR: 'name a path below a directory',
+  EACCES: 'let this user write there, or name another place',
+  EPERM: 'let this user write there, or name another place',
+  EROFS: 'name a place that can be written',
+  ENAMETOOLONG: 'use a shorter name',
+};
+
 /** A failed write as the error that callers know: STORE_FULL or IO. */
 export function writeError(cause: unknown, directory: string): RingletError {
   const code = codeOf(cause);
@@ -30,12 +40,8 @@ export function writeError(cause: unknown, directory: string): RingletError {
     );
   }
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new RingletError(
-    'IO',
-    `writing to ${directory} failed: ${reason}; check the disk and restart`,
-    details,
-    { cause },
-  );
+  const remedy = REMEDIES[code ?? ''] ?? 'check the disk and restart';
+  return new RingletError('IO', `writing to ${directory} failed: ${reason}; ${remedy}`, details, { cause });
 }
 
 /** A failed read: LMDB found its own structure damaged, or the disk did not answer. */

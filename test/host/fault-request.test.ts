@@ -44,7 +44,7 @@ describe('a fault that somebody asks for', () => {
     [{ kind: 'hang', at: 'n1', forMs: 86_400_001 }, 'forMs', '86400001'],
     [{ kind: 'hang', at: 'n1', forMs: '3s' }, 'forMs', '3s'],
     [{ kind: 'stop', at: 'n1' }, 'forMs', 'nothing'],
-    [{ kind: 'stop', at: 'n1', forMs: Number.NaN }, 'forMs', 'null'],
+    [{ kind: 'stop', at: 'n1', forMs: Number.NaN }, 'forMs', 'NaN'],
     [{ kind: 'disk', at: 'n1' }, 'fault', 'a disk without a fault'],
     [{ kind: 'disk', at: 'n1', slowMs: 60_001 }, 'slowMs', '60001'],
     [{ kind: 'disk', at: 'n1', full: 'yes' }, 'full', 'yes'],

@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Bucket } from '../../src/client/api.js';
-import { connect, failure, freshBuckets, open, openSmall } from './support.js';
+import { connect, failure, freshBuckets, open, openSmall, restore, temporary } from './support.js';
 
 /** Whatever somebody gives whom no compiler checks. */
 const ANYTHING: readonly unknown[] = [
@@ -108,6 +109,25 @@ describe('arguments of the wrong type', () => {
     expect(await bucket.get('k')).toMatchObject({ found: true, value: Buffer.from('v') });
   });
 
+  test('a lifetime without a time is refused, and does not make a value live for ever', async () => {
+    const bucket = fresh();
+    await bucket.put('k', 'v', { ttlMs: 600_000 });
+    const { expiresAtMs } = (await bucket.get('k')).siblings[0]!;
+    for (const lifetime of ANYTHING as never[]) {
+      if (typeof lifetime === 'object') await refused(bucket, (b) => b.touch('k', lifetime));
+      await refused(bucket, (b) => b.touch('k', { expiresAtMs: lifetime }));
+    }
+    expect((await bucket.get('k')).siblings).toMatchObject([{ expiresAtMs }]);
+  });
+
+  test('what a put returns is its context, and nothing else', async () => {
+    const bucket = fresh();
+    const put = await bucket.put('k', 'v');
+    expect(Object.keys(put)).toEqual(['context']);
+    expect(Object.keys(await bucket.delete('k'))).toEqual(['context']);
+    expect(await bucket.increment('c', 3)).toBe(3);
+  });
+
   test('a quorum that cannot be is refused before the bucket exists, and does not make it', async () => {
     const store = await openSmall('memory', { memoryMiB: 64 });
     const bucket = store.bucket('never-made');
@@ -156,6 +176,47 @@ describe('arguments of the wrong type', () => {
       expect(await failure(open({ data }))).toMatchObject(BAD);
     expect(await failure(open({ resolvers: { x: 1 as never } }))).toMatchObject(BAD);
     expect(await failure(open({ allowFaults: 'yes' as never }))).toMatchObject(BAD);
+  });
+
+  test('ring changes, backups and faults refuse what is no node, no path and no fault', async () => {
+    const store = await openSmall('memory', { memoryMiB: 64, allowFaults: true });
+    const { members, faults } = store;
+    const drained = async (options: never): Promise<number> => all(store.backupStream(options));
+    for (const one of ANYTHING as never[]) {
+      const isObject = typeof one === 'object' && one !== null;
+      const calls: (() => Promise<unknown>)[] = [
+        () => members.planLeave(one),
+        () => members.leave(one),
+        () => members.planJoin({ node: 'n9', capacity: one }),
+        () => members.rollBack({ abandon: one }),
+        () => store.backup('/nowhere/to/be/found', { signal: one }),
+        () => drained({ signal: one } as never),
+      ];
+      // The date, too: what is no request at all has no node.
+      calls.push(
+        () => members.join(one),
+        () => members.planJoin(one),
+      );
+      if (!isObject)
+        calls.push(
+          () => members.rollBack(one),
+          () => drained(one),
+        );
+      if (!Array.isArray(one)) calls.push(() => drained({ without: one } as never));
+      if (one !== 'x') {
+        calls.push(
+          () => members.planJoin({ node: one }),
+          () => store.backup(one),
+        );
+        calls.push(() => restore(one, { data: join(temporary(), 'data') }));
+      }
+      for (const call of calls) expect(await failure(call()), String(call)).toMatchObject(BAD);
+      for (const fault of [one, { kind: one }, { kind: 'crash', at: one }])
+        expect(() => faults.inject(fault as never)).toThrow(expect.objectContaining(BAD) as Error);
+    }
+    await store.close();
+    expect(await failure(members.planJoin({ node: 'n9' }))).toMatchObject({ code: 'CLOSED' });
+    expect(await failure(store.backup('x'))).toMatchObject({ code: 'CLOSED' });
   });
 
   test('after close() every call is refused with CLOSED', async () => {

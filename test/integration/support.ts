@@ -11,7 +11,7 @@ import type { OpenedStore } from '../../src/host/opened-store.js';
  * that tsc does not read its own output.
  */
 const dist = new URL('../../dist/', import.meta.url).href;
-export const { open, connect, RingletError } = (await import(
+export const { open, connect, restore, RingletError } = (await import(
   `${dist}src/index.js`
 )) as typeof import('../../src/index.js');
 export const { openWith } = (await import(

@@ -1,4 +1,5 @@
 import { RingletError } from '../../base/errors.js';
+import { checkList, checkObject, checkSignal } from '../../client/arguments.js';
 import type { BackupOptions } from '../../client/backup-api.js';
 import type { Connection } from '../../client/connection.js';
 import { scanEverything } from '../../client/full-scan.js';
@@ -34,13 +35,21 @@ export class Backups {
    * The bytes of a backup (format.ts), as fast as they are taken. A failure is its last section, and thrown
    * too. Nothing begins before the first piece is asked for.
    */
-  async *stream(options: BackupOptions = {}): AsyncGenerator<Buffer, void> {
+  stream(options: BackupOptions = {}): AsyncGenerator<Buffer, void> {
+    checkObject('options', options);
+    checkSignal(options.signal);
+    const { without = [] } = options;
+    checkList('the virtual nodes to leave out', without);
+    return this.#stream(without, options.signal);
+  }
+
+  async *#stream(without: readonly string[], signal: AbortSignal | undefined): AsyncGenerator<Buffer, void> {
     const { topology, release } = this.#host.holdRing();
     // Whoever lets a copy go looks at this word first, and does it only after others have that copy:
     // what was let go before is found at those, what is let go after is not let go.
     Atomics.add(this.#control, STORE_RETAINS, 1);
     try {
-      yield* this.#sections(topology, options);
+      yield* this.#sections(topology, without, signal);
     } finally {
       Atomics.sub(this.#control, STORE_RETAINS, 1);
       release();
@@ -49,7 +58,8 @@ export class Backups {
 
   async *#sections(
     topology: Topology,
-    { without = [], signal }: BackupOptions,
+    without: readonly string[],
+    signal: AbortSignal | undefined,
   ): AsyncGenerator<Buffer, void> {
     const { connection, storeId } = this.#host;
     const vnodes = this.#vnodes(without);

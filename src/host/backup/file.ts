@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { RingletError } from '../../base/errors.js';
+import { checkPath } from '../../client/arguments.js';
 import type { BackupSummary } from '../../client/backup-api.js';
 import { syncDirectory } from '../../storage/data-files.js';
 import { writeError } from '../../storage/disk-errors.js';
@@ -15,6 +16,7 @@ import { BackupReader, readBackup } from './reader.js';
  * @throws RingletError BAD_REQUEST (there is such a file), STORE_FULL, IO, or what the backup failed with
  */
 export async function writeBackup(path: string, pieces: AsyncIterable<Uint8Array>): Promise<BackupSummary> {
+  checkPath('a backup is written to the path of a new file', path);
   const target = resolve(path);
   assertNew(target);
   const aside = `${target}.${randomBytes(6).toString('hex')}.tmp`;

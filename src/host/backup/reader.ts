@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { errorFrom, ERROR_CODES, type ErrorCode, RingletError } from '../../base/errors.js';
+import { checkPath } from '../../client/arguments.js';
 import type { BackupSummary } from '../../client/backup-api.js';
 import { headIntact, contentIntact, lengthAt } from '../../storage/record.js';
 import {
@@ -135,6 +136,7 @@ export async function readBackup(
   path: string,
   onRecords: (records: readonly Int32Array[], head: BackupHead) => Promise<void> | void = () => undefined,
 ): Promise<ReadBackup> {
+  checkPath('a backup is read from the path of its file', path);
   const reader = new BackupReader(path);
   try {
     const stream = createReadStream(path, { highWaterMark: 1 << 20 });
