@@ -1,7 +1,8 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { compareResults, unmatched } from './compare/compare.js';
 import { readResults } from './compare/results.js';
 import { compareScreen } from './compare/screen.js';
+import { shareOf } from './durations.js';
 import { print } from './key-command.js';
 
 interface CompareFlags {
@@ -27,8 +28,12 @@ export function compareCommand(): Command {
     .description('two runs of the benchmark, figure by figure: improved, regressed, no change')
     .argument('<A>', 'folder of the earlier run')
     .argument('<B>', 'folder of the later run')
-    .option('--noise <SHARE>', 'smaller changes count as none, such as 10%', share)
-    .option('--fail-above <SHARE>', 'exit code 1 when a figure regressed by more, such as 10%', share)
+    .option('--noise <SHARE>', 'smaller changes count as none, such as 10%', shareOf('noise'))
+    .option(
+      '--fail-above <SHARE>',
+      'exit code 1 when a figure regressed by more, such as 10%',
+      shareOf('fail-above'),
+    )
     .option('--all', 'also what did not change')
     .option('--json', 'one JSON object')
     .addHelpText('after', NOTES)
@@ -45,13 +50,4 @@ export function compareCommand(): Command {
       );
       if (failed) process.exitCode = 1;
     });
-}
-
-/** `10%` or `0.1`. */
-function share(text: string): number {
-  const number = text.endsWith('%') ? Number(text.slice(0, -1)) / 100 : Number(text);
-  if (text.trim() === '' || !Number.isFinite(number) || number < 0) {
-    throw new InvalidArgumentError('a share, such as 10% or 0.1, please');
-  }
-  return number;
 }

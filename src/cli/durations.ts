@@ -21,6 +21,17 @@ export function probabilityOf(flag: string): (given: string) => number {
   };
 }
 
+/** A parser of "0.1" or "10%" for a flag; more than all is said in percent, for a bare 10 was meant as 10 %. */
+export function shareOf(flag: string): (given: string) => number {
+  return (given) => {
+    const match = /^(\d{1,6}(?:\.\d{1,6})?)(%?)$/.exec(given);
+    const number = match === null ? Number.NaN : Number(match[1]);
+    if (match?.[2] === '%') return number / 100;
+    if (number <= 1) return number;
+    throw misuse(flag, given, 'a share such as 0.1 or 10%');
+  };
+}
+
 function misuse(flag: string, given: string, expected: string): RingletError {
   return new RingletError('USAGE', `${flag} (flag --${flag}): got "${given}", expected ${expected}`, {
     option: flag,

@@ -145,6 +145,34 @@ describe('ringlet compare', () => {
     expect(process.exitCode).toBe(1);
   });
 
+  test('a bare number above one is no share: 10 was meant as 10 %, and would let everything through', async () => {
+    const [a, b] = [write('a', SCHEMA_VERSION, [99, 100, 101]), write('b', SCHEMA_VERSION, [79, 80, 81])];
+    for (const wrong of ['10', '1.5', '%', '', '-1', 'x%', '1e-1', 'Infinity'])
+      for (const flag of ['--fail-above', '--noise'])
+        await expect(run(a, b, flag, wrong), wrong).rejects.toMatchObject({ code: 'USAGE' });
+    await run(a, b, '--fail-above', '150%', '--noise', '1');
+    expect(process.exitCode ?? 0).toBe(0);
+  });
+
+  test('what is no result of the benchmark is named as that', async () => {
+    const a = write('a', SCHEMA_VERSION, [1]);
+    const b = join(directory, 'b.json');
+    const none = { schemaVersion: SCHEMA_VERSION };
+    for (const text of [
+      '',
+      '{',
+      'null',
+      '[]',
+      '{}',
+      '5',
+      JSON.stringify(none),
+      JSON.stringify({ ...none, machine: {}, options: {}, experiments: { one: null } }),
+    ]) {
+      writeFileSync(b, text);
+      await expect(run(a, b), text).rejects.toMatchObject({ code: 'BAD_REQUEST', details: { path: b } });
+    }
+  });
+
   test('another schema version and a missing folder are named', async () => {
     const a = write('a', 1, [1]);
     await expect(run(a, a)).rejects.toThrow(/schema version 1.*run that benchmark again/);

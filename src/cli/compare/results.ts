@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RingletError } from '../../base/errors.js';
+import { RingletError, shown } from '../../base/errors.js';
 
 /** What comparing needs of a folder that `npm run bench` wrote (docs/benchmarks.md has the whole schema). */
 export interface BenchResults {
@@ -31,24 +31,40 @@ const SUPPORTED = [2];
 /** @param path of a folder, or of its results.json. @throws RingletError IO, BAD_REQUEST */
 export async function readResults(path: string): Promise<BenchResults> {
   const file = await fileOf(path);
-  let parsed: Record<string, unknown>;
+  let parsed: unknown;
   try {
-    parsed = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    parsed = JSON.parse(await readFile(file, 'utf8')) as unknown;
   } catch (error) {
+    if (error instanceof SyntaxError) throw foreign(file);
     throw new RingletError('IO', `cannot read ${file}: ${(error as Error).message}`, { path: file });
   }
-  const version = parsed['schemaVersion'];
+  const version = isObject(parsed) ? parsed['schemaVersion'] : undefined;
+  if (version === undefined) throw foreign(file);
   if (!SUPPORTED.includes(version as number)) {
     throw new RingletError(
       'BAD_REQUEST',
-      `${file} has schema version ${String(version)}, this command reads ${SUPPORTED.join(', ')}; run that benchmark again`,
-      { version: String(version) },
+      `${file} has schema version ${shown(version)}, this command reads ${SUPPORTED.join(', ')}; run that benchmark again`,
+      { version: shown(version) },
     );
   }
-  const { commit, machine, options, experiments } = parsed as unknown as BenchResults & {
+  const { commit, machine, options, experiments } = parsed as BenchResults & {
     options: { mode: string };
   };
+  const rows = isObject(experiments) ? Object.values(experiments).map((one) => one?.rows) : [undefined];
+  if (!isObject(machine) || !isObject(options) || !rows.every(Array.isArray)) throw foreign(file);
   return { path, commit, machine, mode: options.mode, experiments };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function foreign(file: string): RingletError {
+  return new RingletError(
+    'BAD_REQUEST',
+    `${file} is not a results.json of the benchmark; name a folder that "ringlet bench" wrote`,
+    { path: file },
+  );
 }
 
 async function fileOf(path: string): Promise<string> {
