@@ -15,6 +15,13 @@ export function failureOf(error: unknown): Failure {
   const code = known ? error.code : 'INTERNAL';
   const message = error instanceof Error ? error.message : String(error);
   const stack = process.env['RINGLET_DEBUG'] && error instanceof Error ? `\n${error.stack ?? ''}` : '';
-  const line = `ringlet: ${code}: ${message.replaceAll(/\s*\n\s*/g, ' ')}${stack}`;
+  const line = `ringlet: ${code}: ${oneLine(message)}${stack}`;
   return { line, exitCode: code === 'USAGE' || code === 'BAD_REQUEST' ? 2 : 1 };
+}
+
+/** What somebody gave may be part of it: it neither begins another line nor moves the cursor of a terminal. */
+export function oneLine(text: string): string {
+  return text
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replaceAll(/\p{Cc}/gu, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

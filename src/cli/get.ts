@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { oneLine } from './failure.js';
 import { print, siblingOutput, targetCommand, withTarget, withExamples } from './key-command.js';
 
 /** `ringlet get KEY`: the bytes of the value, and nothing else, on stdout. */
@@ -26,7 +27,9 @@ export function getCommand(): Command {
     const [only, ...others] = siblings;
     if (only === undefined || others.length > 0) {
       process.exitCode = 1;
-      console.error(only === undefined ? missing(key, bucket, context) : conflicting(key, siblings.length));
+      console.error(
+        oneLine(only === undefined ? missing(key, bucket, context) : conflicting(key, siblings.length)),
+      );
       return;
     }
     await print(only.value);

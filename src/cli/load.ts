@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { type Command, Option } from 'commander';
 import { RingletError } from '../base/errors.js';
+import { oneLine } from './failure.js';
 import { print, targetCommand, withTarget } from './key-command.js';
 import { EntryWriter } from './load/entry-writer.js';
 import { type InputFormat, openInput, readRecords } from './load/input.js';
@@ -41,7 +42,7 @@ with the conflict rule lww (siblings for exported keys), so that repeated loads 
 
 --resume notes every second in FILE.ringlet-load up to which record all are acknowledged, and begins
 behind it when there is such a file; it goes when the load is complete. Records behind it may be written
-twice, with the same result. Exit code 1 if a record could not be written or the input breaks off.
+twice, with the same result. Exit code 1 if a record could not be written, every one was bad, or the input breaks off.
 
 Examples:
   ringlet load users.ndjson --bucket users --key id
@@ -89,7 +90,7 @@ export function loadCommand(): Command {
           write: (entry) => writer.write(entry),
           repeatable: writer.repeatable,
           written: (name) => tally.add(name),
-          tell: (line) => progress.tell(`ringlet: ${line}`),
+          tell: (line) => progress.tell(oneLine(`ringlet: ${line}`)),
         });
         const progress: Progress = startProgress(() => run.counts, input.totalBytes, process.stderr);
         checkpoint?.begin(() => run.settled);
@@ -106,6 +107,13 @@ export function loadCommand(): Command {
       await print(flags.json === true ? `${JSON.stringify(summary)}\n` : describe(summary));
       if (summary.stopped !== undefined) {
         throw new RingletError('IO', `the load ended early: ${summary.stopped}`, { file });
+      }
+      if (summary.bad > 0 && summary.bad === summary.records) {
+        throw new RingletError(
+          'IO',
+          `no record of ${file} is one that can be stored; is it NDJSON, a JSON array or CSV, not compressed, with the fields of --key?`,
+          { file, records: summary.records },
+        );
       }
       if (summary.failed > 0) process.exitCode = 1;
     });

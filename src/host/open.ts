@@ -33,7 +33,8 @@ import { keysOf, newBuffer, viewOf } from './shared-view.js';
 import type { Internals } from './supervisor.js';
 
 /**
- * Opens a store in this process: one thread per virtual node, shared memory between all of them.
+ * Opens a store in this process: one thread per virtual node, shared memory between all of them. It keeps
+ * the process running until it is closed.
  *
  * @throws RingletError BAD_REQUEST (options), DATA_LOCKED, DATA_FOREIGN, DATA_CORRUPT,
  *   TOPOLOGY_CHANGED, STORE_FULL, IO; each message names the remedy, files are untouched

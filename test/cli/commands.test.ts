@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
 import { FakeStore } from '../server/fake-store.js';
@@ -116,6 +117,24 @@ describe('one key', () => {
 
 describe('load', () => {
   const file = join(dir, 'records.ndjson');
+
+  test('a file without one good record, such as a compressed one, is no success', async () => {
+    writeFileSync(file, gzipSync('{"id":"a"}\n'));
+    const { code, stdout, stderr } = await call(['load', file, '--bucket', 'load', '--key', 'id', '--json']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ringlet: IO: no record of .* not compressed/m);
+    expect(JSON.parse(stdout)).toMatchObject({ written: 0, bad: 1 });
+    writeFileSync(file, '');
+    expect((await call(['load', file, '--bucket', 'load', '--key', 'id'])).code).toBe(0);
+  });
+
+  test('an error is one line whatever the key, and moves no cursor', async () => {
+    for (const args of [['get'], ['load', '--key', 'id']]) {
+      const { code, stderr } = await call([args[0]!, 'a\n\u001b[2Jb\u009b', ...args.slice(1)]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^ringlet: [A-Z_]+: .*a \\x1b\[2Jb\\x9b.*\n$/);
+    }
+  });
 
   test('a file with bad lines: reported, skipped, counted; exit code 0', async () => {
     writeFileSync(file, '{"id": "a", "v": 1}\n{oops\n{"id":"b"}\n{"no":1}\n{"id":"a","v":2}\n');
