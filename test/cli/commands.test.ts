@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
 import { FakeStore } from '../server/fake-store.js';
 import { runHere } from './in-process.js';
-import { run } from './spawn.js';
+import { run, start } from './spawn.js';
 
 /** The commands against a fake store behind real HTTP: what they say and how they exit. */
 const dir = mkdtempSync(join(tmpdir(), 'ringlet-cli-'));
@@ -134,6 +134,16 @@ describe('load', () => {
       expect(code).toBe(1);
       expect(stderr).toMatch(/^ringlet: [A-Z_]+: .*a \\x1b\[2Jb\\x9b.*\n$/);
     }
+  });
+
+  test('a load whose messages nobody reads any more writes all the same', async () => {
+    const good = Array.from({ length: 500 }, (_, i) => `{oops\n{"id":"m${i}"}\n`);
+    writeFileSync(file, good.join(''));
+    const args = ['load', file, '--bucket', 'load', '--key', 'id', '--url', http.address];
+    const { child, finished } = start(args, { cwd: dir });
+    child.stderr.destroy();
+    expect(await finished).toMatchObject({ code: 0 });
+    expect((await store.bucket('load').get('m499')).found).toBe(true);
   });
 
   test('a file with bad lines: reported, skipped, counted; exit code 0', async () => {
