@@ -116,6 +116,7 @@ export class Connection {
       endpoint: this.endpoint,
       claims: new Claims(this.control, this.layout),
       serverDriven: view.coordination === 'server',
+      silenceMs: view.silenceMs,
       isServing: (vnode) => takesRequests(state(vnode, VNODE_STATE)),
       isWhole: (vnode) => state(vnode, VNODE_STATE) === STATE_SERVING,
       incarnation: (vnode) => state(vnode, VNODE_INCARNATION),

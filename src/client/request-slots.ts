@@ -47,6 +47,8 @@ export interface MachineWorld {
   readonly claims: Claims;
   /** Any virtual node is asked, and coordinates (paper §6.4, Table 2); else this caller does. */
   readonly serverDriven?: boolean;
+  /** Silence that is held against no virtual node; default: as in vnode-health.ts. */
+  readonly silenceMs?: number | undefined;
   isServing(vnode: number): boolean;
   /** Whether it has all that it must have: it serves, and is not being rebuilt. */
   isWhole(vnode: number): boolean;
@@ -83,6 +85,7 @@ export class RequestSlots {
       router: world.router,
     };
     this.health = new VnodeHealth({
+      silenceMs: world.silenceMs,
       vnodes: () => world.rings.current.vnodes.length,
       isServing: (vnode) => world.isServing(vnode),
       ping: (vnode) => writePing(this.frames, vnode, this.nowMs + PING_LIFETIME_MS),

@@ -31,6 +31,8 @@ export interface StoreView {
   readonly foregroundP99Ms: number;
   readonly defaults: BucketProperties;
   readonly openedAtMs: number;
+  /** Silence that callers hold against no virtual node; absent: as in vnode-health.ts. */
+  silenceMs?: number | undefined;
 }
 
 /** Holds the newest definition of a bucket, for whoever asks often. */

@@ -1,4 +1,4 @@
-import { Pulse, type PulseLimits } from '../messaging/pulse.js';
+import { Pulse, type PulseLimits, withFloor } from '../messaging/pulse.js';
 
 /** A virtual node that leaves a request open and is otherwise silent for so long is asked. */
 export const SILENT_MS = 10;
@@ -20,6 +20,8 @@ interface Pulses {
 }
 
 export interface HealthWorld {
+  /** Silence that is held against nobody; default: as above. */
+  readonly silenceMs?: number | undefined;
   /** How many there are; more may come. */
   vnodes(): number;
   /** What its state word says. */
@@ -54,8 +56,8 @@ export class VnodeHealth {
   private meetAll(nowMs: number): void {
     while (this.vnodes.length < this.world.vnodes())
       this.vnodes.push({
-        doubt: new Pulse(DOUBT_LIMITS, nowMs),
-        suspicion: new Pulse(SUSPICION_LIMITS, nowMs),
+        doubt: new Pulse(withFloor(DOUBT_LIMITS, this.world.silenceMs), nowMs),
+        suspicion: new Pulse(withFloor(SUSPICION_LIMITS, this.world.silenceMs), nowMs),
       });
   }
 

@@ -57,6 +57,8 @@ export async function openWith(options: OpenOptions, internals: Internals): Prom
     const state = await stateOf(resolved, directory);
     const ring = ringOfState(state);
     const view = viewOf(resolved, ring);
+    view.silenceMs = internals.silenceMs;
+    internals.prepare?.(view);
     const control = new Int32Array(view.shared.control);
     control[STORE_READER_EPOCH] = 1;
     const layout = new SharedLayout(view.shared.shape);

@@ -1,6 +1,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { RingletError } from '../base/errors.js';
+import type { StoreView } from '../client/view.js';
 import type { RingFact } from '../ring/state.js';
 import { ring } from '../messaging/doorbell.js';
 import {
@@ -46,11 +47,15 @@ export interface Internals {
   /** Ends of a thread after which its data counts as damaged (endings.ts); those that are asked for count too. */
   readonly hopelessEnds?: number;
   readonly pace?: Pace;
+  /** Silence that neither a caller nor a virtual node holds against another, where the machine may stall. */
+  readonly silenceMs?: number;
+  /** Called with what all threads share, before the first of them starts. */
+  readonly prepare?: (view: StoreView) => void;
 }
 
 /** What stays the same through all threads that serve a virtual node, and the disk of the first. */
 export interface Assignment {
-  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'freshActors' | 'disk' | 'faults' | 'pace'>;
+  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'freshActors' | 'disk' | 'faults' | 'pace' | 'silenceMs'>;
   readonly disk: VnodeDisk | undefined;
   /** The actor of the first thread; every later one takes a fresh number. */
   readonly firstActor: number;
@@ -215,6 +220,7 @@ export class Supervisor {
       ...base,
       faults: this.internals.faults ?? false,
       pace: this.internals.pace ?? {},
+      silenceMs: this.internals.silenceMs,
       actor: count === 1 ? firstActor : this.freshActor(),
       freshActors: this.freshActors(),
       disk,

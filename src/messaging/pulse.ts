@@ -10,6 +10,14 @@ export interface PulseLimits {
   readonly ceilingMs: number;
 }
 
+/** The same for a machine whose stalls are no fault of anybody: less silence than `floorMs` is never held against one. */
+export function withFloor(limits: PulseLimits, floorMs = 0): PulseLimits {
+  return {
+    floorMs: Math.max(limits.floorMs, floorMs),
+    ceilingMs: Math.max(limits.ceilingMs, floorMs),
+  };
+}
+
 /**
  * What one party knows of whether another still answers. Anything that arrives is a sign of life.
  * A question (PING) opens a period; silence throughout it is a missed answer.

@@ -7,7 +7,7 @@ import {
   PONG,
   writeHeader,
 } from '../messaging/frames.js';
-import { Pulse, type PulseLimits } from '../messaging/pulse.js';
+import { Pulse, type PulseLimits, withFloor } from '../messaging/pulse.js';
 import type { VnodeEnvironment } from './environment.js';
 import type { Service } from './service.js';
 
@@ -36,6 +36,7 @@ const LIFETIME_MS = 10_000;
 export class FailureDetector implements Service {
   readonly frames = [PING, PONG];
   private readonly env: VnodeEnvironment;
+  private readonly limits: PulseLimits;
   private readonly pulses: (Pulse | undefined)[] = [];
   /** Peers that say that they hear nothing of us. */
   private readonly deaf: boolean[] = [];
@@ -44,8 +45,10 @@ export class FailureDetector implements Service {
   /** When we came back from being away. */
   private backMs = Number.NEGATIVE_INFINITY;
 
-  constructor(env: VnodeEnvironment) {
+  /** @param silenceMs that is held against nobody; default: as above */
+  constructor(env: VnodeEnvironment, silenceMs?: number) {
     this.env = env;
+    this.limits = withFloor(LIMITS_OF_PEERS, silenceMs);
   }
 
   private get quietMs(): number {
@@ -94,7 +97,7 @@ export class FailureDetector implements Service {
   private meetAll(nowMs: number): void {
     const { length } = this.env.ring.vnodes;
     for (let peer = this.pulses.length; peer < length; peer++)
-      this.pulses[peer] = peer === this.env.ordinal ? undefined : new Pulse(LIMITS_OF_PEERS, nowMs);
+      this.pulses[peer] = peer === this.env.ordinal ? undefined : new Pulse(this.limits, nowMs);
   }
 
   /** Asks and judges one peer; when to look again. */

@@ -50,6 +50,8 @@ export interface VirtualNodeParts {
   readonly scrub?: ScrubPace | undefined;
   /** Between two tree exchanges, on average; default: as in LIMITS. */
   readonly exchangeMs?: number | undefined;
+  /** Silence that is held against no peer; default: as in failure-detector.ts. */
+  readonly silenceMs?: number | undefined;
   /** It lost its data and is to be rebuilt from its peers; `onWhole` is called when it is. */
   readonly loss?: Loss | undefined;
   readonly onWhole?: () => void;
@@ -107,7 +109,7 @@ export class VirtualNode {
         parts.env.publishSuspicion(vnode, suspected);
       },
     };
-    const detector = new FailureDetector(this.world);
+    const detector = new FailureDetector(this.world, parts.silenceMs);
     const env = judgedBy(detector, this.world);
     this.env = env;
     this.own = new OwnActor(actor, () => env.freshActor(), parts.dotFloor);

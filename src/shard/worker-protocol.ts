@@ -24,6 +24,8 @@ export interface VnodeTask {
   readonly freshActors: readonly number[];
   readonly disk: VnodeDisk | undefined;
   readonly pace: Pace;
+  /** Silence that is held against no peer; absent: as in failure-detector.ts. */
+  readonly silenceMs: number | undefined;
   /** Whether it obeys `fault`, `hang` and `corrupt` messages. */
   readonly faults: boolean;
   /** Control messages; closes when the thread is gone. */

@@ -137,6 +137,7 @@ class VnodeThread {
       maxRecordBytes: task.maxRecordBytes,
       scrub: task.pace.scrub,
       exchangeMs: task.pace.exchangeMs,
+      silenceMs: task.silenceMs,
       loss,
       onWhole: () => {
         this.setState(STATE_SERVING);
