@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { createCache } from 'cache-manager';
 import { Cacheable } from 'cacheable';
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { Keyv, type KeyvStoreAdapter } from 'keyv';
 import { expect, test } from 'vitest';
 import { failure, fixture, refusal, temporary, text, until } from '../integration/support.js';

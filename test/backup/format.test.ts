@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { afterAll, expect, test } from 'vitest';
 import type { RingletError } from '../../src/base/errors.js';
 import { writeBackup } from '../../src/host/backup/file.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { expect, test } from 'vitest';
 import { SlotMap } from '../../src/base/slot-map.js';
 

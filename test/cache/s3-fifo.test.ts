@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { LRUCache } from 'lru-cache';
 import { describe, expect, test } from 'vitest';
 import { mix } from '../../src/base/hash.js';

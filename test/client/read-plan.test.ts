@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, it } from 'vitest';
 import { planRead, type ReadPlan, type Standing } from '../../src/client/read-plan.js';
 

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import fc from 'fast-check';
+import fc from '../properties.js';
 
 /** Longer ones say nothing new, and cost time. */
 const MOST_BYTES = 4_096;

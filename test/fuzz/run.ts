@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { foundInputs, inputsFrom } from './inputs.js';
 import type { Target } from './target.js';
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, test } from 'vitest';
 import { range, readNumbered, sendNumbered } from './numbered-frames.js';
 import type { Pair, Transport } from './pairs.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../src/base/limits.js';
 import { FaultTable, type LinkFault } from '../../src/messaging/fault-table.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, test, vi } from 'vitest';
 import { isChunk, Reassembly, writeChunkHeader } from '../../src/messaging/chunks.js';
 import { RING_HEADER_BYTES, SharedLayout } from '../../src/messaging/layout.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { expect, test } from 'vitest';
 import { place, placeAfterJoin, placeAfterLeave, type Placement } from '../../src/ring/placement.js';
 import { counts, crowdedWindows, movedPartitions, nodeOfVnode, nodeOwners, spec } from './support.js';

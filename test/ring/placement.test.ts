@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { expect, test } from 'vitest';
 import { dealApart, place } from '../../src/ring/placement.js';
 import { anySpec, counts, crowdedWindows, nodeOfVnode, nodeOwners, spec } from './support.js';

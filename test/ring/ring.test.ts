@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { expect, test } from 'vitest';
 import { place, placeAfterJoin } from '../../src/ring/placement.js';
 import { buildRing, partitionOf, ringOf } from '../../src/ring/ring.js';

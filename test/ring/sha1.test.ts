@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { expect, test } from 'vitest';
 import { sha1Into } from '../../src/ring/sha1.js';
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import type { Placement } from '../../src/ring/placement.js';
 import type { RingSpec } from '../../src/ring/spec.js';
 

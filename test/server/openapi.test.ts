@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { HostStore } from '../../src/client/api.js';
 import { buildApp } from '../../src/server/http/app.js';

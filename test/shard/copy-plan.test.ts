@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, it } from 'vitest';
 import { buildRing } from '../../src/ring/ring.js';
 import { planCopies } from '../../src/shard/copy-plan.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { expect, test } from 'vitest';
 import { PlacesByPartition } from '../../src/storage/places.js';
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { expect, test } from 'vitest';
 import { covers, descends, equal, join, sync, update, values, type Clock } from '../../src/versions/dvvs.js';
 import { ascending, bit, NaiveHistory, seeded } from './model.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../properties.js';
 import { describe, expect, test } from 'vitest';
 import { splitInline } from '../../../src/server/resp/inline.js';
 import { ProtocolError } from '../../../src/server/resp/errors.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../properties.js';
 import { describe, expect, test } from 'vitest';
 import { RingletError } from '../../../src/base/errors.js';
 import { errorText, ReplyError, unknownCommand } from '../../../src/server/resp/errors.js';

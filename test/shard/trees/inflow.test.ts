@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../properties.js';
 import { describe, expect, it } from 'vitest';
 import { OUT_FULL } from '../../../src/messaging/frames.js';
 import type { ApplyOutcome, Replica } from '../../../src/shard/replica.js';

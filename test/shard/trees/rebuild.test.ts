@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../properties.js';
 import { describe, expect, it } from 'vitest';
 import { Completions } from '../../../src/shard/completions.js';
 import { Replica } from '../../../src/shard/replica.js';
