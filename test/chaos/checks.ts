@@ -3,7 +3,7 @@ import { type Books, membersIn } from './books.js';
 import { bucketOf } from './clients.js';
 
 /** Replicas are equal, hints handed over and trees compared within this time after the load ends. */
-const CONVERGED_MS = 60_000;
+const CONVERGED_MS = 180_000;
 
 export async function pause(ms: number): Promise<void> {
   await new Promise((resolve) => {
@@ -60,10 +60,10 @@ export async function checkEverything(store: HostStore, books: Books): Promise<v
   const repairs = (): number => store.stats().vnodes.reduce((sum, { readRepairs }) => sum + readRepairs, 0);
   const before = repairs();
   const read = async (key: string): Promise<string[]> => {
-    const { siblings, degraded } = await store
+    // All virtual nodes serve: an owner that a stall of the machine made suspect is waited for, not done without.
+    const { siblings } = await store
       .bucket(bucketOf(key))
-      .get(key, { r: 'all', timeoutMs: 20_000 });
-    if (degraded) books.violation(`${key} is degraded although all virtual nodes serve`);
+      .get(key, { r: 'all', strict: true, timeoutMs: 60_000 });
     return siblings.map(({ value }) => Buffer.from(value).toString());
   };
   await each([...books.plain.keys()], async (key) => books.checkPlain(key, await read(key), false));

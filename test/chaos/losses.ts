@@ -3,6 +3,8 @@ import type { Random } from '../../src/sim/random.js';
 
 /** A directory that is gone is noticed within a second; until then nothing shows it. */
 const NOTICED_MS = 2_500;
+/** Where the machine stalls: by then it was noticed, or nothing was deleted. */
+const SURELY_NOTICED_MS = 15_000;
 
 /**
  * Says when and where data may be lost so that nothing acknowledged is: at one virtual node at a time,
@@ -12,7 +14,9 @@ const NOTICED_MS = 2_500;
 export class Losses {
   private readonly store: HostStore;
   private readonly random: Random;
-  private nextMs = 0;
+  private notedMs = Number.NEGATIVE_INFINITY;
+  /** Whose directory was deleted last, and which thread it had. */
+  private deleted: { readonly vnode: string; readonly incarnation: number } | undefined;
   /** Whose files are damaged, once they are. */
   damagedAt: string | undefined;
 
@@ -23,8 +27,12 @@ export class Losses {
 
   /** Whether all data is where it belongs. */
   get allowed(): boolean {
-    if (performance.now() < this.nextMs) return false;
-    return this.store.stats().vnodes.every(({ state, hints }) => state === 'serving' && hints.waiting === 0);
+    const { vnodes } = this.store.stats();
+    const agoMs = performance.now() - this.notedMs;
+    const last = vnodes.find(({ id }) => id === this.deleted?.vnode);
+    const unnoticed = last !== undefined && last.incarnation === this.deleted!.incarnation;
+    if (agoMs < NOTICED_MS || (unnoticed && agoMs < SURELY_NOTICED_MS)) return false;
+    return vnodes.every(({ state, hints }) => state === 'serving' && hints.waiting === 0);
   }
 
   /** Whose data may be deleted now. */
@@ -32,7 +40,10 @@ export class Losses {
     const { vnodes } = this.store.stats();
     // On top of damage that nobody has read yet a loss of its peers might be one too many.
     const whole = vnodes.filter(({ id }) => id !== this.damagedAt);
-    return this.allowed ? this.noted(this.random.pick(whole).id) : undefined;
+    if (!this.allowed) return undefined;
+    const { id, incarnation } = this.random.pick(whole);
+    this.deleted = { vnode: id, incarnation };
+    return this.noted(id);
   }
 
   /** Whose data may be damaged now. */
@@ -43,7 +54,7 @@ export class Losses {
   }
 
   private noted(vnode: string): string {
-    this.nextMs = performance.now() + NOTICED_MS;
+    this.notedMs = performance.now();
     return vnode;
   }
 }

@@ -5,7 +5,7 @@ import type { Books } from './books.js';
 import { DISK_NODE } from './faults.js';
 
 /** A change that is under way when everything is well again is done within this time. */
-const FINISHED_MS = 60_000;
+const FINISHED_MS = 180_000;
 const NODES = 5;
 /** After a change that was refused: the reason may be there for a while, and nothing else would let others run. */
 const REFUSED_MS = 250;
