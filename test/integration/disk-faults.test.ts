@@ -12,7 +12,7 @@ const directory = (data: string, id: string, ...rest: string[]): string =>
 const vnode = (store: OpenStore, id: string): ReturnType<OpenStore['stats']>['vnodes'][number] =>
   store.stats().vnodes.find((one) => one.id === id)!;
 const whole = (store: OpenStore): Promise<void> =>
-  until('all are whole', () => store.stats().vnodes.every(({ state }) => state === 'serving'), 30_000);
+  until('all are whole', () => store.stats().vnodes.every(({ state }) => state === 'serving'));
 
 async function fill(store: OpenStore): Promise<void> {
   await Promise.all(Array.from({ length: KEYS }, (_, i) => store.put(`k${i}`, valueOf(i), { w: 'all' })));
@@ -67,28 +67,20 @@ test.each([
     let tries = 0;
     expect(store.stats().faults.disks).toEqual([]);
     await whole(store);
-    await until(
-      'a durable put reaches all',
-      async () => {
-        try {
-          await store.put(`probe ${tries++}`, 'x', {
-            w: 'all',
-            durability: 'durable',
-            timeoutMs: 1_000,
-            strict: true,
-          });
-          return true;
-        } catch {
-          return false;
-        }
-      },
-      30_000,
-    );
-    await until(
-      'hints have drained',
-      () => store.stats().vnodes.every(({ hints }) => hints.waiting === 0),
-      30_000,
-    );
+    await until('a durable put reaches all', async () => {
+      try {
+        await store.put(`probe ${tries++}`, 'x', {
+          w: 'all',
+          durability: 'durable',
+          timeoutMs: 1_000,
+          strict: true,
+        });
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    await until('hints have drained', () => store.stats().vnodes.every(({ hints }) => hints.waiting === 0));
     await until(
       'all are in sync',
       async () => {
@@ -99,7 +91,7 @@ test.each([
           return false;
         }
       },
-      30_000,
+      90_000,
     );
   },
 );
@@ -127,7 +119,7 @@ test('files that are corrupted in place are found by the scrub and repaired from
       await until('passes', () => vnode(store, 'n1.0').scrub.records > before.records + 2 * KEYS);
       return vnode(store, 'n1.0').scrub.damaged === before.damaged;
     },
-    20_000,
+    90_000,
   );
   await check(store);
   expect(vnode(store, 'n1.0').incarnation).toBe(1);

@@ -45,11 +45,11 @@ test.skipIf(!mayMount()).each(['journal', 'engine'])(
     const store = await openSmall('lmdb', options, { pace: { ...PACE, checkpointMs: 2 ** 40 } });
     const acknowledged = new Map<string, string>();
     let next = 0;
-    const putMany = async (count: number): Promise<void> => {
+    const putMany = async (count: number, timeoutMs = 30_000): Promise<void> => {
       for (let i = 0; i < count; i++) {
         const key = `k${next++}`;
         const value = `${key} `.repeat(400);
-        await store.put(key, value, { durability: 'committed', timeoutMs: 2_000 });
+        await store.put(key, value, { durability: 'committed', timeoutMs });
         acknowledged.set(key, value);
       }
     };
@@ -62,12 +62,15 @@ test.skipIf(!mayMount()).each(['journal', 'engine'])(
     // A scan moves everything into the engine, for which there is no room.
     if (first === 'engine')
       expect(await failure(store.scan({ timeoutMs: 500 }).next())).toMatchObject({ retryable: true });
-    const refused = await failure(putMany(20_000));
+    // A put is refused at its deadline only: another owner might have taken it.
+    let refused = await failure(putMany(20_000, 2_000));
+    while (refused.code === 'TIMEOUT' || refused.code === 'QUORUM_NOT_MET')
+      refused = await failure(putMany(20_000, 2_000));
     expect(refused).toMatchObject({ code: 'STORE_FULL', maybeApplied: false, retryable: true });
     await readAll();
     // Longer than the back-off after which a thread with failed storage is replaced.
     const fullUntil = performance.now() + 3_000;
-    let attempts = 0;
+    let refusals = 0;
     await until('three seconds have passed', async () => {
       const error = await store
         .put('refused', 'x'.repeat(20_000), { durability: 'committed', timeoutMs: 500 })
@@ -75,23 +78,23 @@ test.skipIf(!mayMount()).each(['journal', 'engine'])(
           () => undefined,
           (reason: { code: string }) => reason,
         );
-      if (error !== undefined) expect(error.code).toBe('STORE_FULL');
-      expect(text((await store.get('k7')).value)).toBe(acknowledged.get('k7'));
-      attempts++;
-      return performance.now() > fullUntil;
+      // While a new thread begins nobody is there who could say more.
+      if (error !== undefined) expect(error.code).toMatch(/^(STORE_FULL|QUORUM_NOT_MET|TIMEOUT)$/);
+      if (error?.code === 'STORE_FULL') refusals++;
+      expect(text((await store.get('k7', { timeoutMs: 30_000 })).value)).toBe(acknowledged.get('k7'));
+      return performance.now() > fullUntil && refusals > 3;
     });
-    expect(attempts).toBeGreaterThan(3);
     rmSync(ballast);
     const freedMs = performance.now();
     // More than one segment, so that room which was left does not count.
     await until(
       'writes are taken again',
       () =>
-        putMany(300).then(
+        putMany(300, 2_000).then(
           () => true,
           () => false,
         ),
-      20_000,
+      90_000,
     );
     console.log(
       `${first}: writes again ${Math.round(performance.now() - freedMs)} ms after space returned; restarts ${store.stats().vnodes[0]!.restarts}`,
@@ -100,7 +103,7 @@ test.skipIf(!mayMount()).each(['journal', 'engine'])(
       const vnode = (): { restarts: number; state: string } => store.stats().vnodes[0]!;
       await until(
         'a new thread has opened the engine',
-        () => vnode().restarts === 1 && vnode().state === 'serving',
+        () => vnode().restarts > 0 && vnode().state === 'serving',
       );
       console.log(`a new thread serves ${Math.round(performance.now() - freedMs)} ms after space returned`);
     }

@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { LIMITS } from '../../src/base/limits.js';
 import type { OpenOptions } from '../../src/client/api.js';
 import { connect, failure, later, openSmall, text, until } from './support.js';
+
+/** As users have them: what falls silent is suspected. */
+const QUICK = { silenceMs: 0 };
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 
@@ -14,6 +18,9 @@ function injects(store: OpenStore, fault: Parameters<OpenStore['faults']['inject
     return false;
   }
 }
+
+/** Somebody would have waited for a deadline: that is what nobody has to. */
+const OUTAGE_MS = LIMITS.timeoutMs;
 
 /** Puts, and gets of what was put, in some lanes with a short pause; all answers are kept. */
 class Load {
@@ -69,7 +76,7 @@ class Load {
 
   async more(count: number): Promise<void> {
     const from = this.answers;
-    await until('requests go on', () => this.answers > from + count, 20_000);
+    await until('requests go on', () => this.answers > from + count);
   }
 
   async stop(): Promise<void> {
@@ -83,17 +90,20 @@ const suspectedBy = (store: OpenStore): Record<string, readonly string[]> =>
     store.ring().nodes.flatMap(({ vnodes }) => vnodes.map((vnode) => [vnode.id, vnode.suspectedBy])),
   );
 
-const open = (options: OpenOptions = {}): Promise<OpenStore> =>
-  openSmall('memory', { nodes: 3, n: 3, r: 2, w: 2, allowFaults: true, ...options });
+const noSuspicion = (store: OpenStore): Promise<void> =>
+  until('nobody is suspected', () => Object.values(suspectedBy(store)).every((by) => by.length === 0));
 
-/** What was in flight when the fault came may have been taken by who fell silent: nobody can say more of it. */
-function expectOnlyMaybes(load: Load, fromMs: number, withinMs: number): void {
+const open = (options: OpenOptions = {}): Promise<OpenStore> =>
+  openSmall('memory', { nodes: 3, n: 3, r: 2, w: 2, allowFaults: true, ...options }, QUICK);
+
+/** What was sent before all suspect who fell silent may have been taken by it: nobody can say more of it. */
+function expectOnlyMaybes(load: Load, suspectedMs: number): void {
   for (const { code, maybeApplied, atMs } of load.errors) {
     expect([['TIMEOUT', 'COORDINATOR_LOST', 'QUORUM_NOT_MET'].includes(code), maybeApplied]).toEqual([
       true,
       true,
     ]);
-    expect(atMs - fromMs).toBeLessThan(withinMs);
+    expect(atMs).toBeLessThan(suspectedMs);
   }
 }
 
@@ -102,28 +112,27 @@ describe.each([true, false])('faults of links, direct reads %s (N=3, R=W=2)', (d
     const store = await open({ directReads });
     const load = new Load(store);
     await load.more(500);
-    expect(suspectedBy(store)).toEqual({ 'n1.0': [], 'n2.0': [], 'n3.0': [] });
-    const fromMs = load.mark();
+    await noSuspicion(store);
+    load.mark();
     store.faults.inject({ kind: 'link', from: 'n1', to: 'all', cut: true });
     await until('n1 is suspected by all, and suspects all', () => {
       const { 'n1.0': one, 'n2.0': two, 'n3.0': three } = suspectedBy(store);
       return one!.length === 3 && two!.length === 1 && three!.length === 1;
     });
+    const suspectedMs = performance.now();
     expect(suspectedBy(store)['n1.0']).toEqual(['n2.0', 'n3.0', 'caller 0']);
     await load.more(500);
-    expect(load.outageMs).toBeLessThan(1_000);
+    expect(load.outageMs).toBeLessThan(OUTAGE_MS);
     store.faults.clear();
-    await until('nobody is suspected', () =>
-      Object.values(suspectedBy(store)).every((by) => by.length === 0),
-    );
+    await noSuspicion(store);
     await load.more(500);
     const coordinated = store.stats().vnodes[0]!.coordinated;
     await until('n1 coordinates again', () => store.stats().vnodes[0]!.coordinated > coordinated + 20);
     await load.stop();
     expect(load.lost).toEqual([]);
-    expectOnlyMaybes(load, fromMs, 2_000);
+    expectOnlyMaybes(load, suspectedMs);
     for (const key of load.acknowledged.keys()) expect(text((await store.get(key)).value)).toBe(key);
-  }, 60_000);
+  });
 
   test('links that drop, repeat, reorder and delay: every put and get is answered, nothing is lost', async () => {
     const store = await open({ directReads });
@@ -154,7 +163,7 @@ describe.each([true, false])('faults of links, direct reads %s (N=3, R=W=2)', (d
       ]);
     expect(Number(text((await store.get('counter', { r: 'all' })).value))).toBeLessThanOrEqual(8);
     for (const key of load.acknowledged.keys()) expect(text((await store.get(key)).value)).toBe(key);
-  }, 60_000);
+  });
 });
 
 describe('faults of threads', () => {
@@ -162,40 +171,45 @@ describe('faults of threads', () => {
     const store = await open();
     const load = new Load(store);
     await load.more(500);
-    const fromMs = load.mark();
+    load.mark();
     store.faults.inject({ kind: 'hang', at: 'n2.0', forMs: 3_000 });
     await until('it is suspected by the others and by us', () => suspectedBy(store)['n2.0']!.length === 3);
-    const { outageMs } = load;
-    await load.more(500);
-    expect(outageMs).toBeLessThan(2_000);
-    expect(performance.now() - fromMs).toBeLessThan(3_000);
-    await until('nobody is suspected', () =>
-      Object.values(suspectedBy(store)).every((by) => by.length === 0),
-    );
+    const suspectedMs = performance.now();
+    const { answers } = load;
+    let meanwhile = 0;
+    await until('nobody is suspected', () => {
+      // Whoever still hangs is still suspected.
+      if (suspectedBy(store)['n2.0']!.length === 3) meanwhile = load.answers - answers;
+      return Object.values(suspectedBy(store)).every((by) => by.length === 0);
+    });
+    expect(meanwhile).toBeGreaterThan(50);
+    await load.more(200);
     await load.stop();
+    expect(load.outageMs).toBeLessThan(OUTAGE_MS);
     expect(load.lost).toEqual([]);
-    expectOnlyMaybes(load, fromMs, 2_000);
+    expectOnlyMaybes(load, suspectedMs);
     expect(store.stats().vnodes.map(({ restarts }) => restarts)).toEqual([0, 0, 0]);
-  }, 60_000);
+  });
 
   test('a node is stopped for a while, all its virtual nodes, and started early by clear', async () => {
     const store = await open({ vnodes: 2 });
     const states = (): string[] => store.stats().vnodes.map(({ state }) => state);
+    const incarnations = (): number[] => store.stats().vnodes.map(({ incarnation }) => incarnation);
     const both = ['serving', 'serving'];
     await store.put('k', 'v');
-    store.faults.inject({ kind: 'stop', at: 'n2', forMs: 200 });
+    store.faults.inject({ kind: 'stop', at: 'n2', forMs: 3_600_000 });
     await until('it is stopped', () => states().join() === [...both, 'stopped', 'stopped', ...both].join());
     expect(text((await store.get('k')).value)).toBe('v');
-    await until('it is back', () => states().every((state) => state === 'serving'));
-    // Its thread serves a moment before the host has heard of it.
-    await until('the host knows', () => injects(store, { kind: 'stop', at: 'n2.1', forMs: 3_600_000 }));
-    await until('it is stopped', () => states()[3] === 'stopped');
     store.faults.clear();
-    await until('it is back', () => states()[3] === 'serving');
-    expect(store.stats().vnodes.map(({ incarnation }) => incarnation)).toEqual([1, 1, 2, 3, 1, 1]);
+    await until('it is back', () => states().every((state) => state === 'serving'));
+    expect(incarnations()).toEqual([1, 1, 2, 2, 1, 1]);
+    // Its thread serves a moment before the host has heard of it.
+    await until('the host knows', () => injects(store, { kind: 'stop', at: 'n2.1', forMs: 200 }));
+    await until('it is back by itself', () => incarnations()[3] === 3 && states()[3] === 'serving');
+    expect(incarnations()).toEqual([1, 1, 2, 3, 1, 1]);
     const views = (): number => new Set(store.stats().vnodes.map(({ membership }) => membership)).size;
-    await until('gossip has told everybody of the new incarnations', () => views() === 1, 20_000);
-  }, 60_000);
+    await until('gossip has told everybody of the new incarnations', () => views() === 1);
+  });
 
   test('a crashed thread is replaced; a store closes while a node is stopped', async () => {
     const store = await open();

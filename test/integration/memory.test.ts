@@ -6,7 +6,7 @@ import { ENGINES, LONG, openSmall } from './support.js';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-const OPERATIONS = LONG ? 2_000_000 : 120_000;
+const OPERATIONS = LONG ? 2_000_000 : 60_000;
 const KEYS = 1_000;
 
 function used(): { rssMiB: number; heapMiB: number } {
@@ -19,7 +19,7 @@ describe.each(ENGINES)('memory (%s)', (engine) => {
   test(
     `${OPERATIONS} puts, gets and increments over ${KEYS} keys leave heap and resident size where they were`,
     async () => {
-      const store = await openSmall(engine, { memoryMiB: 32, valueBytes: 4_096 });
+      const store = await openSmall(engine, { memoryMiB: 16, valueBytes: 4_096 });
       const value = Buffer.alloc(200, 'v');
       const run = async (operations: number): Promise<void> => {
         let done = 0;
@@ -44,7 +44,7 @@ describe.each(ENGINES)('memory (%s)', (engine) => {
       await run(OPERATIONS);
       const stages = [used()];
       for (let stage = 0; stage < 3; stage++) {
-        await run(OPERATIONS / 4);
+        await run(OPERATIONS / (LONG ? 4 : 3));
         stages.push(used());
       }
       const growth = (of: (usage: (typeof stages)[number]) => number): number =>
@@ -61,6 +61,6 @@ describe.each(ENGINES)('memory (%s)', (engine) => {
       const { bufferBytes, bufferCapacityBytes } = store.stats().vnodes[0]!;
       expect(bufferBytes).toBeLessThanOrEqual(bufferCapacityBytes);
     },
-    LONG ? 600_000 : 60_000,
+    LONG ? 600_000 : 180_000,
   );
 });

@@ -74,7 +74,10 @@ describe.each(ENGINES)('the life of a request (%s)', (engine) => {
     await store.put('k', 'x');
     const outcomes = await Promise.allSettled(
       Array.from({ length: 40 }, (_, i) =>
-        store.put(`k${i % 4}`, value, i % 2 === 0 ? {} : { signal: new AbortController().signal }),
+        store.put(`k${i % 4}`, value, {
+          timeoutMs: 60_000,
+          ...(i % 2 === 0 ? {} : { signal: new AbortController().signal }),
+        }),
       ),
     );
     for (const outcome of outcomes) {
@@ -91,7 +94,7 @@ describe.each(ENGINES)('the life of a request (%s)', (engine) => {
       ),
     ).toBe(true);
     const small = await Promise.allSettled(
-      Array.from({ length: 5_000 }, (_, i) => store.put(`small${i}`, 'x')),
+      Array.from({ length: 5_000 }, (_, i) => store.put(`small${i}`, 'x', { timeoutMs: 60_000 })),
     );
     const refused = small.filter((outcome) => outcome.status === 'rejected');
     expect(refused.length).toBe(5_000 - 4_096);
@@ -103,8 +106,11 @@ describe.each(ENGINES)('the life of a request (%s)', (engine) => {
   test('the timeline names who was asked, who answered, in order, and ends with done', async () => {
     const store = await openSmall(engine);
     await store.put('warm', 'up');
-    const put = await store.put('k', 'v', { timeline: true });
-    expect(put.timeline!.map(({ event }) => event)).toEqual(['sent', 'answered', 'done']);
+    // Every owner has it, and whoever reads need ask nobody.
+    const put = await store.put('k', 'v', { w: 'all', timeline: true });
+    // One that nobody had begun when a stall of the machine was over was sent once more.
+    const events = put.timeline!.map(({ event }) => event).join(' ');
+    expect(events).toMatch(/^(sent retried )*sent answered done$/);
     expect(put.timeline![0]!.vnode).toMatch(/^n[123]\.0$/);
     const hit = await store.get('k', { timeline: true });
     expect(hit.timeline!.map(({ event }) => event)).toEqual(['direct-read', 'direct-read', 'done']);
@@ -135,11 +141,11 @@ test.each([
   const bucket = what === 'a bucket that does not exist' ? store.bucket('missing') : store;
   let fired = 0;
   const timer = setInterval(() => fired++, 5);
-  const until = performance.now() + 300;
-  const gets = what === 'a plain value' ? 300_000 : 0;
-  for (let i = 0; i < gets || performance.now() < until; i++) await bucket.get(what);
+  const untilMs = performance.now() + 20_000;
+  const gets = what === 'a plain value' ? 100_000 : 0;
+  for (let i = 0; i < gets || (fired < 5 && performance.now() < untilMs); i++) await bucket.get(what);
   clearInterval(timer);
-  // Not one would, if the answers never yielded to the event loop; how many do is up to the machine.
+  // Not one would, however long it lasts, if the answers never yielded to the event loop.
   expect(fired).toBeGreaterThan(0);
   expect(text((await store.get('a plain value')).value)).toBe('v');
 });

@@ -101,5 +101,5 @@ test(
     settled(last);
     expect(last.required, 'there was something to lose').toBeGreaterThan(100);
   },
-  LONG ? 3_600_000 : 120_000,
+  LONG ? 3_600_000 : 300_000,
 );

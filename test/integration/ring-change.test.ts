@@ -2,10 +2,23 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { ENGINES, failure, later, open, openSmall, temporary, text, until } from './support.js';
+import {
+  ENGINES,
+  failure,
+  later,
+  openSmall,
+  openWith,
+  PACE,
+  PATIENT,
+  temporary,
+  text,
+  until,
+} from './support.js';
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 const KEYS = 400;
+/** No stall of a machine takes so long. */
+const PATIENTLY = { timeoutMs: 30_000 };
 
 /** Clients that write and read all the time; what was acknowledged, per key, is never missing from a read. */
 class Load {
@@ -26,11 +39,14 @@ class Load {
       const key = `k${i % KEYS}`;
       const known = this.acknowledged.get(key) ?? 0;
       try {
-        const { context, value, degraded } = await this.store.get(key);
+        const { context, value, degraded } = await this.store.get(key, PATIENTLY);
         const found = Number(text(value) ?? '0');
         if (found < known && !degraded)
           this.faults.push(`${key} reads ${found} after ${known} was acknowledged`);
-        await this.store.put(key, String(known + 1), context === undefined ? {} : { context });
+        await this.store.put(key, String(known + 1), {
+          ...PATIENTLY,
+          ...(context === undefined ? {} : { context }),
+        });
         this.acknowledged.set(key, known + 1);
         this.puts++;
       } catch (error) {
@@ -83,15 +99,12 @@ describe.each(ENGINES)('a ring change (%s)', (engine) => {
     await load.stop();
     await load.check(store);
     const stoppedMs = performance.now();
-    await until(
-      'all replicas that are left have been found equal',
-      () =>
-        store
-          .stats()
-          .vnodes.every(({ inSyncMs }) => inSyncMs !== null && inSyncMs < performance.now() - stoppedMs),
-      20_000,
+    await until('all replicas that are left have been found equal', () =>
+      store
+        .stats()
+        .vnodes.every(({ inSyncMs }) => inSyncMs !== null && inSyncMs < performance.now() - stoppedMs),
     );
-  }, 60_000);
+  });
 });
 
 test('a directory opens with the nodes that it has, and with another number it changes its ring', async () => {
@@ -101,7 +114,7 @@ test('a directory opens with the nodes that it has, and with another number it c
   await store.members.join({ node: 'n4' });
   await store.members.finished();
   await store.close();
-  const again = await open({ data, memoryMiB: 96 });
+  const again = await openWith({ data, memoryMiB: 96 }, { pace: PACE, ...PATIENT });
   later(() => again.close());
   expect(again.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3', 'n4']);
   for (let i = 0; i < KEYS; i++) expect(text((await again.get(`k${i}`, { r: 'all' })).value)).toBe(`v${i}`);
@@ -115,7 +128,7 @@ test('a directory opens with the nodes that it has, and with another number it c
   await fewer.members.finished();
   expect(fewer.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3']);
   for (let i = 0; i < KEYS; i++) expect(text((await fewer.get(`k${i}`, { r: 'all' })).value)).toBe(`v${i}`);
-}, 60_000);
+});
 
 test('a start that names as many nodes as stay behind when one has left takes no other out, and puts that one back if one more is named', async () => {
   const data = join(temporary(), 'data');
@@ -150,18 +163,21 @@ test('a start that names fewer nodes than a bucket has replicas is refused, and 
 
 test('a store that is closed in the middle of a change goes on with it when it is opened again', async () => {
   const data = join(temporary(), 'data');
-  const store = await openSmall('lmdb', { nodes: 3, data });
+  const store = await openSmall('lmdb', { nodes: 3, data }, { faults: true });
   const keys = Array.from({ length: 1_000 }, (_, i) => `k${i}`);
-  await Promise.all(keys.map((key) => store.put(key, `v-${key}`)));
+  await Promise.all(keys.map((key) => store.put(key, `v-${key}`, { w: 'all' })));
+  // One that gives is away: the change cannot be done before the close.
+  store.supervisor.hold(0, 600_000);
+  await until('it is down', () => store.stats().vnodes[0]!.state === 'stopped');
   await store.members.join({ node: 'n4' });
   expect(store.members.progress).toMatchObject({ phase: 'moving', handed: 0 });
   await store.close();
-  const again = await open({ data, memoryMiB: 96 });
+  const again = await openWith({ data, memoryMiB: 96 }, { pace: PACE, ...PATIENT });
   later(() => again.close());
   expect(again.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3', 'n4']);
   expect(await again.members.finished()).toMatchObject({ change: 'join', node: 'n4', phase: 'done' });
   for (const key of keys) expect(text((await again.get(key, { r: 'all' })).value)).toBe(`v-${key}`);
-}, 60_000);
+});
 
 test('a joiner that never serves again is abandoned: the ring is as it was, and can change again', async () => {
   const data = join(temporary(), 'data');
@@ -188,7 +204,7 @@ test('a joiner that never serves again is abandoned: the ring is as it was, and 
   for (let i = 0; i < 50; i++) expect(text((await store.get(`k${i}`)).value)).toBe(`v${i}`);
   await store.members.join({ node: 'n4' });
   expect(await store.members.finished()).toMatchObject({ phase: 'done', node: 'n4' });
-}, 60_000);
+});
 
 test('a change that has handed nothing over is taken back, and its directory goes', async () => {
   const data = join(temporary(), 'data');
@@ -204,12 +220,14 @@ test('a change that has handed nothing over is taken back, and its directory goe
   expect(await store.members.finished()).toMatchObject({ phase: 'rolled back' });
   store.supervisor.release(0);
   await until('it serves', () => store.stats().vnodes[0]!.state === 'serving');
-  expect([store.ring().epoch, existsSync(join(data, 'nodes', 'n4'))]).toEqual([epoch, false]);
+  expect(store.ring().epoch).toBe(epoch);
+  // Whoever waits for the change does not wait for the threads of the joiner.
+  await until('its directory is gone', () => !existsSync(join(data, 'nodes', 'n4')));
   for (let i = 0; i < 100; i++) expect(text((await store.get(`k${i}`)).value)).toBe(`v${i}`);
   // The name is free again.
   await store.members.join({ node: 'n4' });
   expect(await store.members.finished()).toMatchObject({ phase: 'done', node: 'n4' });
-}, 60_000);
+});
 
 test.each([0, 5, 30])(
   'a store that closes %i ms after a join was asked for says so to whoever waits for it, at once',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { Bucket, OpenOptions } from '../../src/client/api.js';
+import { FaultTable } from '../../src/messaging/fault-table.js';
 import type { OpenedStore } from '../../src/host/opened-store.js';
 
 /**
@@ -45,6 +46,11 @@ export function temporary(): string {
 }
 
 type Internals = Parameters<typeof openWith>[1];
+/**
+ * A thread that waits for the machine is none that hangs: nobody is suspected, nor terminated, for being slow.
+ * A thread that dies is seen all the same. Tests of links that are cut and of threads that hang do without it.
+ */
+export const PATIENT = { silenceMs: 60_000, hungMs: 120_000 } as const;
 /** Quicker than in a store that people use, so that nobody waits; long runs have the ordinary one. */
 export const PACE: NonNullable<Internals['pace']> = LONG ? {} : { exchangeMs: 200 };
 
@@ -57,7 +63,7 @@ export async function openSmall(
   const data = engine === 'lmdb' ? { data: options.data ?? join(temporary(), 'data') } : {};
   const store = await openWith(
     { engine, nodes: 3, memoryMiB: 96, ...options, ...data },
-    { pace: PACE, ...internals },
+    { pace: PACE, ...PATIENT, ...internals },
   );
   later(() => store.close());
   return store;
@@ -71,13 +77,27 @@ export function freshBuckets(engine: Engine, options: OpenOptions = {}): () => B
   beforeAll(async () => {
     data = mkdtempSync(join(tmpdir(), 'ringlet-it-'));
     const disk = engine === 'lmdb' ? { data } : {};
-    store = await openWith({ engine, nodes: 3, memoryMiB: 192, ...options, ...disk }, {});
+    store = await openWith({ engine, nodes: 3, memoryMiB: 192, ...options, ...disk }, PATIENT);
   });
   afterAll(async () => {
     await store.close();
     rmSync(data!, { recursive: true, force: true });
   });
   return () => store.bucket(`fresh-${next++}`);
+}
+
+/** For a store that allows faults: no thread has ever heard of the other of a pair. */
+export function cutFromTheStart(pairs: readonly (readonly [number, number])[]): Internals {
+  const link = { cut: true, drop: 0, duplicate: 0, reorder: 0, delayMs: 0, jitterMs: 0 };
+  return {
+    prepare: ({ shared: { faults, shape } }) => {
+      const table = new FaultTable(faults!, shape.vnodes);
+      for (const [one, other] of pairs) {
+        table.set(one, other, link);
+        table.set(other, one, link);
+      }
+    },
+  };
 }
 
 export interface Failure {
@@ -106,11 +126,11 @@ export async function refusal(promise: Promise<unknown>): Promise<unknown[]> {
   return [code, details];
 }
 
-/** Waits for a state that nobody announces; fails with `what` after `withinMs`. */
+/** Waits for a state that nobody announces; fails with `what` after `withinMs`, which no stall of a machine takes. */
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  withinMs = 30_000,
+  withinMs = 45_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await holds())) {

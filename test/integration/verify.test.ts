@@ -31,11 +31,12 @@ async function unclean(): Promise<string> {
   // Without a checkpoint, whenever its time would be: damage in the journal is none where nothing needs it any more.
   const pace = { ...PACE, checkpointMs: 2 ** 40 };
   const store = await openSmall('lmdb', { data, memoryMiB: 24, valueBytes: 4_096 }, { pace });
+  // One after the other, so that every journal has the same at the same place.
   for (let i = 0; i < 200; i++) await store.put(`k${i}`, `value ${i}`, { durability: 'committed', w: 'all' });
   // Its files as a kill leaves them: the journal has what LMDB has not.
   const copy = join(temporary(), 'data');
-  await run(['--version']);
-  cpSync(data, copy, { recursive: true });
+  // What is just being made gets its name when it is whole.
+  cpSync(data, copy, { recursive: true, filter: (path) => !/\.(new|tmp)$/.test(path) });
   await store.close();
   return copy;
 }
@@ -78,7 +79,7 @@ test('a damaged journal is put aside at the start and rebuilt; all damaged ones 
   expect(store.startup.rebuilding).toEqual([
     { vnode: 'n1.0', reason: expect.stringContaining('is damaged although later ones are whole') },
   ]);
-  await until('all are whole', () => store.stats().vnodes.every(({ state }) => state === 'serving'), 30_000);
+  await until('all are whole', () => store.stats().vnodes.every(({ state }) => state === 'serving'));
   for (let i = 0; i < 200; i++)
     expect(text((await store.get(`k${i}`, { strict: true, r: 3 })).value)).toBe(`value ${i}`);
   await store.close();
@@ -102,10 +103,26 @@ test('journals of two virtual nodes that changed places are DATA_FOREIGN', async
   expect((await failure(openSmall('lmdb', { data }))).code).toBe('DATA_FOREIGN');
 });
 
+/** Changes what a child gets, until the end of the test or until what is returned is called. */
+function changed(owner: object, what: string, value: string): () => void {
+  const place = owner as Record<string, string | undefined>;
+  const before = place[what];
+  const restore = (): void => {
+    if (before === undefined) delete place[what];
+    else place[what] = before;
+  };
+  later(restore);
+  place[what] = value;
+  return restore;
+}
+
 test.runIf(process.platform === 'linux')(
   'a verifying process that somebody ends from outside is no damage',
   async () => {
     const data = await unclean();
+    const block = join(temporary(), 'block.cjs');
+    writeFileSync(block, 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);');
+    const restore = changed(process.env, 'NODE_OPTIONS', `--require ${block}`);
     const opening = failure(openSmall('lmdb', { data }));
     let child: number | undefined;
     await until('it verifies', () => {
@@ -117,6 +134,7 @@ test.runIf(process.platform === 'linux')(
       code: 'IO',
       message: expect.stringContaining('SIGTERM') as string,
     });
+    restore();
     const store = await openSmall('lmdb', { data });
     expect(store.startup.rebuilding ?? []).toEqual([]);
   },
@@ -127,17 +145,7 @@ test.each([
   ['cannot be started', 'execPath', '/nowhere/node'],
 ])('a verifying process that %s is no damage', async (_, what, value) => {
   const data = await unclean();
-  const place = (what === 'execPath' ? process : process.env) as unknown as Record<
-    string,
-    string | undefined
-  >;
-  const before = place[what];
-  const restore = (): void => {
-    if (before === undefined) delete place[what];
-    else place[what] = before;
-  };
-  later(restore);
-  place[what] = value;
+  const restore = changed(what === 'execPath' ? process : process.env, what, value);
   expect(await failure(openSmall('lmdb', { data }))).toMatchObject({
     code: 'IO',
     message: expect.stringContaining('cannot be verified') as string,
