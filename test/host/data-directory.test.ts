@@ -126,7 +126,7 @@ describe('data directory: what is refused stays as it was', () => {
       process.exit(7);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
       cwd,
-      timeout: 20_000,
+      timeout: 170_000,
       killSignal: 'SIGKILL',
     });
     try {

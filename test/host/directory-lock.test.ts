@@ -63,5 +63,5 @@ describe('data directory lock', () => {
     await dead;
     next.child.stdin!.write('go\n');
     expect(await next.line()).toBe('won');
-  }, 30_000);
+  });
 });

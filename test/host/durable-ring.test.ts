@@ -60,9 +60,13 @@ afterEach(() => {
   rmSync(root, { recursive: true });
 });
 
+/** However slow the disk is. */
+const until = (holds: () => boolean): Promise<unknown> =>
+  vi.waitUntil(holds, { timeout: 45_000, interval: 5 });
+
 /** Lets the file system do the call that it is held at. */
 async function goOn(): Promise<string> {
-  await vi.waitUntil(() => gate.calls!.length > 0);
+  await until(() => gate.calls!.length > 0);
   gate.calls!.shift()!();
   return gate.names.shift()!;
 }
@@ -86,13 +90,13 @@ it('while the disk works on a state the thread goes on, and until it is durable 
   for (const revision of [2, 3]) {
     for (const call of ['sync', 'rename', 'sync of the directory']) {
       // The thread comes to this point although nothing is written yet.
-      await vi.waitUntil(() => gate.names[0] === call);
+      await until(() => gate.names[0] === call);
       expect([ring.known.revision, ring.newest.revision]).toEqual([revision - 1, revision]);
       // A process that died here would go on from the last state, and from this one once it has its name.
       expect(revisionOnDisk(data.path)).toBe(call === 'sync of the directory' ? revision : revision - 1);
       expect(await goOn()).toBe(call);
     }
-    await vi.waitUntil(() => known.at(-1) === revision);
+    await until(() => known.at(-1) === revision);
   }
   await Promise.all(steps);
   expect(known).toEqual([1, 2, 3]);

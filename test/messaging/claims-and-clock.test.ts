@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, test } from 'vitest';
 import { TICKS_PER_MS } from '../../src/base/time.js';
 import { Claims, requestNumber, slotOf, SLOTS } from '../../src/messaging/claims.js';
@@ -47,12 +47,16 @@ function claimsOf(buffers = shared()): { claims: Claims; control: Int32Array; la
 describe('claim words', () => {
   test('of threads that race for a put and a caller that cancels it exactly one wins', async () => {
     const rounds = 60;
-    const reports = await race('claims', 3, rounds);
-    const winners = reports.flat();
-    expect(winners.filter((won) => won < 0)).toEqual([]);
-    expect(new Set(winners).size).toBe(winners.length);
-    expect(winners.length).toBe(rounds * SLOTS_PER_ROUND);
-    for (const report of reports) expect(report.length).toBeGreaterThan(0);
+    const won = [0, 0, 0];
+    // Where one of them is never in time, it was no race yet.
+    while (won.includes(0)) {
+      const reports = await race('claims', won.length, rounds);
+      const winners = reports.flat();
+      expect(winners.filter((late) => late < 0)).toEqual([]);
+      expect(new Set(winners).size).toBe(winners.length);
+      expect(winners.length).toBe(rounds * SLOTS_PER_ROUND);
+      reports.forEach(({ length }, thread) => (won[thread]! += length));
+    }
   });
 
   test('a put is claimed once, never after its cancel, and not under an earlier use of its slot', () => {
@@ -113,7 +117,7 @@ describe('claim words', () => {
       const request = claims.open(0, 0);
       const before = control.slice();
       expect(claims.claim(caller, request)).toBe(false);
-      expect(control).toEqual(before);
+      expect(Buffer.compare(Buffer.from(control.buffer), Buffer.from(before.buffer))).toBe(0);
     },
   );
 });

@@ -1,9 +1,11 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, test } from 'vitest';
 import { writeDouble } from '../../src/base/memory.js';
 import * as F from '../../src/messaging/frames.js';
 import { reach } from './frame-reach.js';
 import { FRAME_SAMPLES, frameOf } from './frame-samples.js';
+
+const RUNS = process.env['RINGLET_LONG'] === undefined ? 4_000 : 20_000;
 
 describe('frames as bytes', () => {
   test.each(FRAME_SAMPLES)('$name', (sample) => {
@@ -79,7 +81,7 @@ describe('a damaged frame', () => {
           );
         },
       ),
-      { numRuns: 20_000 },
+      { numRuns: RUNS },
     );
   });
 
@@ -95,7 +97,7 @@ describe('a damaged frame', () => {
           check(memory, places * 2);
         },
       ),
-      { numRuns: 20_000 },
+      { numRuns: RUNS },
     );
   });
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../src/base/limits.js';
 import {
@@ -42,7 +42,7 @@ describe('shared memory', () => {
         const layout = new SharedLayout(shape);
         const blocks: Block[] = [{ name: 'store', from: 0, to: STORE_CLOCK + 2 }];
         const add = (name: string, from: number, words: number): void => {
-          expect(from % 16).toBe(0);
+          if (from % 16 !== 0) expect.fail(`${name} begins at ${from}`);
           blocks.push({ name, from, to: from + words });
         };
         for (let v = 0; v < shape.vnodes; v++) add(`vnode ${v}`, layout.vnodeWord(v), VNODE_WORDS);
@@ -73,7 +73,7 @@ describe('shared memory', () => {
           for (let to = 0; to < layout.parties; to++) {
             if (from === to || (!layout.isVnode(from) && !layout.isVnode(to))) continue;
             const at = layout.ringAt(from, to);
-            expect(at % 64).toBe(0);
+            if (at % 64 !== 0) expect.fail(`${from} → ${to} begins at ${at}`);
             rings.push({
               name: `${from} → ${to}`,
               from: at,

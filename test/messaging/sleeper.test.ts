@@ -5,8 +5,8 @@ import { Sleeper } from '../../src/messaging/sleeper.js';
 import type { Endpoint } from '../../src/messaging/transport.js';
 import { sharedPair } from './pairs.js';
 
-/** Long enough that a test which takes it has missed a wake-up. */
-const LONG_MS = 3_000;
+/** Long enough that a test which takes half of it has missed a wake-up, however the machine stalls. */
+const LONG_MS = 40_000;
 
 function bed(idle: () => boolean = () => true, hasOtherWork?: () => boolean) {
   const shared = sharedPair();

@@ -17,7 +17,7 @@ export interface TakeoverTask {
   readonly progress: SharedArrayBuffer;
 }
 
-const SLEEP_MS = 4_000;
+const SLEEP_MS = 20_000;
 
 function run({ shared, party, first, until, ...task }: TakeoverTask): void {
   const endpoint = new RingEndpoint(shared, party);

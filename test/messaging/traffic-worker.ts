@@ -32,7 +32,7 @@ export interface TrafficReport {
 }
 
 /** Never reached by a peer that runs, however loaded the machine is. */
-const SLEEP_MS = 4_000;
+const SLEEP_MS = 20_000;
 const WAITING_BYTES = 64 << 10;
 
 async function converse(task: TrafficTask): Promise<TrafficReport> {

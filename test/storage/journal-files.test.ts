@@ -85,9 +85,9 @@ describe('journal files', () => {
     file.close();
     file.close();
     expect(calls).toBe(0);
+    await expect.poll(() => calls).toBe(2);
     const other = await allocate();
     await sync(other);
-    await new Promise((resolve) => setTimeout(resolve, 50));
     expect(calls).toBe(2);
   });
 
@@ -95,8 +95,7 @@ describe('journal files', () => {
     const files = [await allocate(4_096), await allocate(4_096), await allocate(4_096)];
     files[0]!.write(Uint8Array.of(9), 5);
     for (const file of files) disk.release(file);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(readdirSync(directory).sort()).toEqual([files[0]!.name, files[1]!.name].sort());
+    await expect.poll(() => readdirSync(directory).sort()).toEqual([files[0]!.name, files[1]!.name].sort());
     expect((await allocate(8_192)).name).not.toBe(files[0]!.name);
     const again = await allocate(4_096);
     expect(again.name).toBe(files[0]!.name);
