@@ -56,7 +56,7 @@ test('verify reads LMDB and journals, names what is damaged, and changes nothing
   ).toBeGreaterThanOrEqual(600);
   const file = journalOf(data, 'n2.0');
   const bytes = readFileSync(file);
-  bytes[4_000]! ^= 1;
+  bytes[bytes.indexOf('value 40')]! ^= 1;
   writeFileSync(file, bytes);
   const { code, stdout, stderr } = await run(['verify', '--data', data]);
   expect(code).toBe(1);
@@ -70,7 +70,7 @@ test('a damaged journal is put aside at the start and rebuilt; all damaged ones 
   const damage = (vnode: string): void => {
     const file = journalOf(data, vnode);
     const bytes = readFileSync(file);
-    bytes[4_000]! ^= 1;
+    bytes[bytes.indexOf('value 40')]! ^= 1;
     writeFileSync(file, bytes);
   };
   damage('n1.0');
@@ -86,7 +86,7 @@ test('a damaged journal is put aside at the start and rebuilt; all damaged ones 
   for (const vnode of ['n1.0', 'n2.0', 'n3.0']) {
     const file = journalOf(other, vnode);
     const bytes = readFileSync(file);
-    bytes[4_000]! ^= 1;
+    bytes[bytes.indexOf('value 40')]! ^= 1;
     writeFileSync(file, bytes);
   }
   expect((await failure(openSmall('lmdb', { data: other }))).code).toBe('DATA_CORRUPT');
