@@ -144,22 +144,22 @@ test('a start that names as many nodes as stay behind when one has left takes no
   const more = await openSmall('lmdb', { nodes: 3, n: 2, data });
   expect(await more.members.finished()).toMatchObject({ change: 'join', node: 'n1', phase: 'done' });
   expect(more.ring().nodes.map(({ id }) => id)).toEqual(['n3', 'n4', 'n1']);
-}, 60_000);
+});
 
 test('a start that names fewer nodes than a bucket has replicas is refused, and changes nothing', async () => {
   const data = join(temporary(), 'data');
   const store = await openSmall('lmdb', { nodes: 4, data });
   await store.bucket('wide').put('k', 'v');
   await store.close();
-  expect(await failure(open({ data, nodes: 2, memoryMiB: 64 }))).toMatchObject({
+  expect(await failure(openWith({ data, nodes: 2, memoryMiB: 64 }, PATIENT))).toMatchObject({
     code: 'BAD_REQUEST',
     details: { bucket: 'wide', n: 3, nodes: 2 },
   });
-  const again = await open({ data, memoryMiB: 64 });
+  const again = await openWith({ data, memoryMiB: 64 }, PATIENT);
   later(() => again.close());
   expect(again.startup).toMatchObject({ cleanShutdown: true });
   expect(again.ring().nodes).toHaveLength(4);
-}, 60_000);
+});
 
 test('a store that is closed in the middle of a change goes on with it when it is opened again', async () => {
   const data = join(temporary(), 'data');
