@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { Client, request } from './client.js';
 import { openDoor } from './harness.js';
 
@@ -13,7 +13,9 @@ describe('three nodes in memory', () => {
   afterEach(async () => allServe());
 
   const stop = async (node: string): Promise<void> => {
-    door.store.faults.inject({ kind: 'stop', at: node, forMs: 60_000 });
+    // A thread says that it serves before the host has heard so, and only then can it be stopped.
+    const stops = (): void => door.store.faults.inject({ kind: 'stop', at: node, forMs: 60_000 });
+    await vi.waitFor(stops, { timeout: LONG_MS });
     const state = (): unknown => door.store.ring().nodes.find(({ id }) => id === node)?.vnodes[0]?.state;
     await expect.poll(state).toBe('stopped');
   };
