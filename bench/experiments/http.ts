@@ -43,7 +43,7 @@ export default defineExperiment<Parameters>({
   },
   parameters: {
     quick: { rounds: 1, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.1, seconds: 0.3 },
-    default: { rounds: 3, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.3, seconds: 0.7 },
+    default: { rounds: 3, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.2, seconds: 0.45 },
     full: { rounds: 5, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 3, seconds: 30 },
   },
   seconds: (parameters) => parameters.rounds * DOORS.length * caseSeconds(parameters),
