@@ -26,7 +26,7 @@ describe('the simulator', () => {
     { timeout: 180_000 },
     () => {
       const first = transcript(3);
-      expect(first.length).toBeGreaterThan(MINUTES * 50_000);
+      expect(first.length).toBeGreaterThan(MINUTES * 40_000);
       expect(transcript(3)).toBe(first);
       expect(transcript(4)).not.toBe(first);
     },
