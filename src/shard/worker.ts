@@ -185,7 +185,7 @@ class VnodeThread {
       if (this.corrupting) this.corrupt(storage);
       const wakeMs = this.faulty === undefined ? next : Math.min(next, this.faulty.nextMs);
       const endMs = clock.nowMs();
-      this.meter.turned(endMs - now, endMs);
+      if (this.meter.turned(endMs - now, endMs)) await nextTurn();
       const sleepMs = Math.min(wakeMs - endMs, HEARTBEAT_MS);
       if (pipeline.inFlight) {
         this.countFailures(pipeline);
