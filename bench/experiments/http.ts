@@ -2,7 +2,7 @@ import { percentileFigure } from '../figures/curves.js';
 import { tableOf, type Figure } from '../figures/figure.js';
 import { shortNumber, timeText } from '../figures/ticks.js';
 import type { HttpInput, HttpReport } from '../http/http-case.js';
-import { DOORS, type Door } from '../http/servers.js';
+import { COPIES, DOORS, type Door, ENGINE } from '../http/servers.js';
 import { LatencyHistogram } from '../measure/histogram.js';
 import { interleaved, median, relativeSpread, sum } from '../measure/statistics.js';
 import { EMPTY_ROW, TRUSTED_P999_SAMPLES } from '../report/rows.js';
@@ -20,11 +20,6 @@ interface Parameters {
 }
 
 const METHODS = ['GET', 'PUT'] as const;
-/** Of a key in the store; the other servers have none. */
-const COPIES: { readonly [D in Door]?: Pick<Row, 'n' | 'r' | 'w'> } = {
-  ringlet: { n: 3, r: 2, w: 2 },
-  'ringlet N=1': { n: 1, r: 1, w: 1 },
-};
 const START_SECONDS = 0.7;
 const SHOT_SECONDS = 0.15;
 
@@ -121,8 +116,9 @@ function rowOf(
   return {
     ...EMPTY_ROW,
     ...summary,
-    system: COPIES[door] === undefined ? 'node' : 'ringlet',
-    ...COPIES[door],
+    ...(COPIES[door] === undefined
+      ? { system: 'node' }
+      : { system: 'ringlet', ...COPIES[door], durability: 'buffered', engine: ENGINE }),
     setting: `${door}, ${method} of ${valueBytes} B by HTTP`,
     op: method === 'GET' ? 'get' : 'put',
     door,

@@ -4,7 +4,16 @@ import type { AddressInfo } from 'node:net';
 import type { HostStore } from '../../src/index.js';
 
 export const DOORS = ['bare node:http', 'bare fastify', 'ringlet', 'ringlet N=1'] as const;
+export const ENGINE = 'memory';
 export type Door = (typeof DOORS)[number];
+
+/** Of a key in the store; the other servers have none. */
+export const COPIES: {
+  readonly [D in Door]?: { readonly n: number; readonly r: number; readonly w: number };
+} = {
+  ringlet: { n: 3, r: 2, w: 2 },
+  'ringlet N=1': { n: 1, r: 1, w: 1 },
+};
 
 export interface OpenDoor {
   readonly address: string;
@@ -46,9 +55,8 @@ export async function openDoor(door: Door, valueBytes: number, keys: number): Pr
     case 'ringlet N=1': {
       const { open } = await import('../../src/index.js');
       const { startHttp } = await import('../../src/server/http/start.js');
-      const store: HostStore = await open({ engine: 'memory' });
-      const copies = door === 'ringlet' ? {} : { n: 1, r: 1, w: 1 };
-      const bucket = store.bucket('bench', { conflict: 'lww', ...copies });
+      const store: HostStore = await open({ engine: ENGINE });
+      const bucket = store.bucket('bench', { conflict: 'lww', ...COPIES[door] });
       for (let key = 0; key < keys; key++) await bucket.put(`key-${key}`, body);
       const listen = { host: '127.0.0.1', port: 0 };
       const server = await startHttp(store, { listen, valueBytes: 1 << 20 });

@@ -23,9 +23,9 @@ export class KeyList {
     this.fresh.push(key);
   }
 
-  /** So many have come that it should go. */
+  /** So many have come since it was put in order that it should go. */
   get outgrown(): boolean {
-    return this.keys.length > 0 && this.fresh.length > MOST_NEW;
+    return this.fresh.length > MOST_NEW;
   }
 
   /** All of them, each once; valid until the next is added. */

