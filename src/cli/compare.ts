@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { compareResults, unmatched } from './compare/compare.js';
+import { changedGoals, compareResults, unmatched } from './compare/compare.js';
 import { readResults } from './compare/results.js';
 import { compareScreen } from './compare/screen.js';
 import { shareOf } from './durations.js';
@@ -17,7 +17,7 @@ A and B are folders that the benchmark wrote, or their results.json. A figure ha
 95 % confidence interval leaves out "equal" and the change is larger than the noise threshold: 5 % of
 rates, 10 % of p50, 25 % of p99.9, unless --noise says otherwise. With two or more rounds the interval
 comes from the rounds; with one only from the samples, and the threshold has to stand for the rest.
-Exit code 1 when something regressed by more than --fail-above.
+Exit code 1 with --fail-above when something regressed by more, or writes are gone that were not before.
 
 Example:
   ringlet compare bench-results/before bench-results/after --fail-above 10%`;
@@ -41,13 +41,18 @@ export function compareCommand(): Command {
       const [before, after] = await Promise.all([readResults(a), readResults(b)]);
       const comparisons = compareResults(before, after, noise === undefined ? {} : { noise });
       const missing = unmatched(before, after);
-      const screen = { before, after, comparisons, unmatched: missing, all: all === true };
+      const goals = changedGoals(before, after);
+      const screen = { before, after, comparisons, unmatched: missing, goals, all: all === true };
       await print(
-        json === true ? `${JSON.stringify({ comparisons, unmatched: missing })}\n` : compareScreen(screen),
+        json === true
+          ? `${JSON.stringify({ comparisons, unmatched: missing, goals })}\n`
+          : compareScreen(screen),
       );
-      const failed = comparisons.some(
+      const regressed = comparisons.some(
         ({ verdict, worse }) => verdict === 'regressed' && failAbove !== undefined && worse > failAbove,
       );
-      if (failed) process.exitCode = 1;
+      // A write that is gone where none may be is more than any share of nothing.
+      const broken = goals.some(({ metAfter, required }) => !metAfter && required === 0);
+      if (regressed || (broken && failAbove !== undefined)) process.exitCode = 1;
     });
 }

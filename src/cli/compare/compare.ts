@@ -13,9 +13,11 @@ export interface Comparison {
   readonly ratio: number;
   /** Of the ratio, 95 %; null where nothing is known of the errors: then the noise threshold decides alone. */
   readonly interval: readonly [number, number] | null;
-  /** How much worse it became: 0.1 is 10 %; negative: better. */
+  /** How much worse it became, as a share of what it was: 0.1 is 10 %; negative: better. */
   readonly worse: number;
   readonly verdict: Verdict;
+  /** What takes from its worth; empty: nothing. */
+  readonly remarks: readonly string[];
 }
 
 export interface CompareOptions {
@@ -51,10 +53,38 @@ export function compareResults(
       return METRICS.flatMap((metric) => {
         const [from, to] = [metric.estimate(row), metric.estimate(other)];
         if (from === null || to === null || from.value <= 0 || to.value <= 0) return [];
-        return [judge(experiment, nameOf(row), metric, from, to, options.noise ?? metric.noise)];
+        const judged = judge(experiment, nameOf(row), metric, from, to, options.noise ?? metric.noise);
+        return [qualified(judged, row, other)];
       });
     });
   });
+}
+
+/** A goal of the project that one of two runs met and the other missed. */
+export interface GoalChange {
+  readonly experiment: string;
+  readonly goal: string;
+  readonly required: number;
+  readonly before: number;
+  readonly after: number;
+  readonly metAfter: boolean;
+}
+
+export function changedGoals(before: BenchResults, after: BenchResults): readonly GoalChange[] {
+  return Object.entries(before.experiments).flatMap(([experiment, { summary = [] }]) =>
+    summary.flatMap((goal) => {
+      const other = after.experiments[experiment]?.summary?.find(
+        ({ line, unit }) => line === goal.line && unit === goal.unit,
+      );
+      if (other === undefined || goal.measured === null || other.measured === null) return [];
+      if (goal.met === other.met) return [];
+      const { line, unit, measured: from } = goal;
+      const { required, measured: to, met } = other;
+      return [
+        { experiment, goal: `${line} (${unit})`, required, before: from, after: to, metAfter: met === true },
+      ];
+    }),
+  );
 }
 
 /** Figures of the first run that the second lacks, and the other way round. */
@@ -79,9 +109,9 @@ function judge(
 ): Comparison {
   const ratio = after.value / before.value;
   const interval = intervalOf(before, after);
-  const worse = metric.better === 'lower' ? ratio - 1 : 1 / ratio - 1;
+  const worse = metric.better === 'lower' ? ratio - 1 : 1 - ratio;
   const certain = interval === null || interval[0] > 1 || interval[1] < 1;
-  const large = Math.max(ratio, 1 / ratio) - 1 > noise;
+  const large = Math.abs(worse) > noise;
   const verdict = certain && large ? (worse > 0 ? 'regressed' : 'improved') : 'no change';
   return {
     experiment,
@@ -93,11 +123,31 @@ function judge(
     interval,
     worse,
     verdict,
+    remarks: [],
   };
 }
 
+/** Offered rates that are nearer to each other than this are the same load. */
+const SAME_LOAD = 0.02;
+
+/** A rate that is measured first, such as half of Redis' peak, differs from run to run: a change that it explains is none. */
+function qualified(comparison: Comparison, before: BenchRow, after: BenchRow): Comparison {
+  const has = (field: string): boolean => before[field] === true || after[field] === true;
+  const remarks: string[] = [];
+  if (comparison.metric === 'p99.9' && has('p999FewSamples')) remarks.push('few samples');
+  if (has('generatorBound')) remarks.push('generator-bound');
+  const [from, to] = [before['offeredPerSecond'], after['offeredPerSecond']];
+  if (typeof from !== 'number' || typeof to !== 'number') return { ...comparison, remarks };
+  const more = to / from - 1;
+  if (Math.abs(more) <= SAME_LOAD) return { ...comparison, remarks };
+  remarks.push(`${Math.round(from)} → ${Math.round(to)}/s offered`);
+  const isExplained = more > 0 === comparison.worse > 0;
+  return { ...comparison, remarks, ...(isExplained ? { verdict: 'no change' } : {}) };
+}
+
 /** Welch's interval of the difference of two logarithms. */
-function intervalOf(a: Estimate, b: Estimate): readonly [number, number] | null {
+function intervalOf(one: Estimate, other: Estimate): readonly [number, number] | null {
+  const [a, b] = [supplemented(one, other), supplemented(other, one)];
   if (a.logError === null || b.logError === null) return null;
   const [varianceA, varianceB] = [a.logError ** 2, b.logError ** 2];
   const error = Math.sqrt(varianceA + varianceB);
@@ -106,6 +156,13 @@ function intervalOf(a: Estimate, b: Estimate): readonly [number, number] | null 
   const freedom = (varianceA + varianceB) ** 2 / (varianceA ** 2 / a.freedom + varianceB ** 2 / b.freedom);
   const reach = studentQuantile(freedom) * error;
   return [Math.exp(middle - reach), Math.exp(middle + reach)];
+}
+
+/** A single round does not know what differs from round to round; if the other run has several, they say it for both. */
+function supplemented(estimate: Estimate, other: Estimate): Estimate {
+  if (estimate.roundDeviation !== null || other.roundDeviation === null) return estimate;
+  const logError = Math.hypot(estimate.logError ?? 0, other.roundDeviation);
+  return { ...estimate, logError, freedom: other.freedom };
 }
 
 /** Rows by what they are of; a name that comes again is counted. An `id` that a row carries is its name. */

@@ -8,7 +8,23 @@ export interface BenchResults {
   readonly commit: string | null;
   readonly machine: Readonly<Record<string, unknown>>;
   readonly mode: string;
-  readonly experiments: Readonly<Record<string, { readonly rows: readonly BenchRow[] }>>;
+  /** False: interrupted. */
+  readonly complete?: boolean;
+  readonly experiments: Readonly<Record<string, BenchExperiment>>;
+}
+
+export interface BenchExperiment {
+  readonly rows: readonly BenchRow[];
+  readonly parameters?: object;
+  readonly summary?: readonly BenchGoal[];
+}
+
+export interface BenchGoal {
+  readonly line: string;
+  readonly unit: string;
+  readonly required: number;
+  readonly measured: number | null;
+  readonly met: boolean | null;
 }
 
 export interface BenchRow {
@@ -47,12 +63,18 @@ export async function readResults(path: string): Promise<BenchResults> {
       { version: shown(version) },
     );
   }
-  const { commit, machine, options, experiments } = parsed as BenchResults & {
+  const {
+    commit,
+    machine,
+    options,
+    experiments,
+    complete = true,
+  } = parsed as BenchResults & {
     options: { mode: string };
   };
   const rows = isObject(experiments) ? Object.values(experiments).map((one) => one?.rows) : [undefined];
   if (!isObject(machine) || !isObject(options) || !rows.every(Array.isArray)) throw foreign(file);
-  return { path, commit, machine, mode: options.mode, experiments };
+  return { path, commit, machine, mode: options.mode, complete, experiments };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,4 +1,4 @@
-import type { Comparison } from './compare.js';
+import type { Comparison, GoalChange } from './compare.js';
 import type { BenchResults } from './results.js';
 
 const MACHINE_FIELDS = ['cpus', 'model', 'memoryBytes', 'kernel', 'node', 'filesystem'];
@@ -8,11 +8,12 @@ export interface CompareScreen {
   readonly after: BenchResults;
   readonly comparisons: readonly Comparison[];
   readonly unmatched: readonly string[];
+  readonly goals: readonly GoalChange[];
   /** Also what did not change. */
   readonly all: boolean;
 }
 
-export function compareScreen({ before, after, comparisons, unmatched, all }: CompareScreen): string {
+export function compareScreen({ before, after, comparisons, unmatched, goals, all }: CompareScreen): string {
   const lines = [describe('A', before), describe('B', after), ...warnings(before, after), ''];
   const order = ['regressed', 'improved', 'no change'] as const;
   for (const verdict of order) {
@@ -22,6 +23,13 @@ export function compareScreen({ before, after, comparisons, unmatched, all }: Co
       const worst = chosen.toSorted((a, b) => Math.abs(b.worse) - Math.abs(a.worse));
       lines.push(...worst.map(lineOf));
     }
+  }
+  for (const [isMet, what] of [
+    [false, 'goals that are missed now'],
+    [true, 'goals that are met now'],
+  ] as const) {
+    const chosen = goals.filter(({ metAfter }) => metAfter === isMet);
+    if (chosen.length > 0) lines.push(`${what}: ${chosen.length}`, ...chosen.map(goalLine));
   }
   if (unmatched.length > 0) lines.push(`only in one of them: ${unmatched.length}`, ...(all ? unmatched : []));
   return `${lines.join('\n')}\n`;
@@ -37,15 +45,34 @@ function warnings(before: BenchResults, after: BenchResults): readonly string[] 
     ...(differing.length > 0
       ? [`not the same machine (${differing.join(', ')}): differences may be the machine's`]
       : []),
-    ...(before.mode === after.mode ? [] : ['not the same mode: windows and rounds differ']),
+    ...(before.mode === after.mode ? [] : ['not the same mode: windows, keys and rounds differ']),
+    ...(before.mode === after.mode ? differingParameters(before, after) : []),
+    ...[before, after].flatMap(({ path, complete }) =>
+      complete === false ? [`${path} was interrupted: some of it is missing`] : [],
+    ),
   ];
 }
 
-function lineOf({ experiment, figure, metric, before, after, ratio, interval }: Comparison): string {
+/** Of two versions of the benchmark. */
+function differingParameters(before: BenchResults, after: BenchResults): readonly string[] {
+  const names = Object.keys(before.experiments).filter((name) => {
+    const [a, b] = [before.experiments[name]?.parameters, after.experiments[name]?.parameters];
+    return a !== undefined && b !== undefined && JSON.stringify(a) !== JSON.stringify(b);
+  });
+  if (names.length === 0) return [];
+  return [`not the same parameters (${names.join(', ')}): differences may be theirs`];
+}
+
+function goalLine({ experiment, goal, required, before, after }: GoalChange): string {
+  return `  ${number(before)} → ${number(after)}, required ${number(required)}  ${experiment}: ${goal}`;
+}
+
+function lineOf({ experiment, figure, metric, before, after, ratio, interval, remarks }: Comparison): string {
   const change = signed(ratio - 1).padStart(8);
   const range =
     interval === null ? 'one value each' : `95 %: ${signed(interval[0] - 1)} to ${signed(interval[1] - 1)}`;
-  return `  ${change}  ${metric.padEnd(10)} ${number(before).padStart(9)} → ${number(after).padEnd(9)} (${range})  ${experiment}: ${figure}`;
+  const said = [range, ...remarks].join('; ');
+  return `  ${change}  ${metric.padEnd(10)} ${number(before).padStart(9)} → ${number(after).padEnd(9)} (${said})  ${experiment}: ${figure}`;
 }
 
 function signed(share: number): string {
