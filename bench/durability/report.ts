@@ -1,5 +1,5 @@
 import { percentileFigure } from '../figures/curves.js';
-import { type Figure, linesBy, tableOf } from '../figures/figure.js';
+import { type Figure, linesBy, tableOf, spreadText } from '../figures/figure.js';
 import { shortNumber, timeText } from '../figures/ticks.js';
 import type { Row, SummaryLine } from '../report/schema.js';
 import { atLeast, atMost, ratio } from '../report/summary.js';
@@ -108,7 +108,7 @@ function smoothingFigure(rows: readonly Row[]): Figure {
     id: 'durability-smoothing',
     title: 'p99.9 of puts over the run, at the highest rate of durable writes (paper: Fig. 5)',
     description:
-      'One line per level of durability. Buffered and one-durable lie low and even, durable lies high.',
+      'One line per level of durability over the seconds of the window: the lower and the more even, the better.',
     x: { label: 'seconds', scale: 'linear', from: 0, to: seconds },
     y: { label: 'p99.9, µs', scale: 'log' },
     series: rows.map((row) => ({
@@ -122,10 +122,10 @@ function smoothingFigure(rows: readonly Row[]): Figure {
       level: levelOf,
       'offered/s': (row) => row.offeredPerSecond,
       'mean µs': (row) => row.meanUs,
-      p50: (row) => row.p50Us,
-      'p99.9': (row) => row.p999Us,
-      'worst bin, p99.9': (row) => Math.max(...bins(row).map(({ p999Us }) => p999Us ?? 0)),
-      'best bin, p99.9': (row) =>
+      'p50 µs': (row) => row.p50Us,
+      'p99.9 µs': (row) => row.p999Us,
+      'worst bin, p99.9 µs': (row) => Math.max(...bins(row).map(({ p999Us }) => p999Us ?? 0)),
+      'best bin, p99.9 µs': (row) =>
         Math.min(...bins(row).map(({ p999Us }) => p999Us ?? Number.POSITIVE_INFINITY)),
       samples: (row) => row.samples,
     }),
@@ -137,7 +137,7 @@ function depthFigure(rows: readonly Row[]): Figure {
     id: 'durability-depth',
     title: 'Puts per second by number in flight: how waiting together shares a sync',
     description:
-      'One line per level. With one put in flight a durable put pays a whole sync; with many, syncs are shared and the lines come together.',
+      'One line per level. A durable put alone pays a whole sync; those that wait together share one.',
     x: { label: 'puts in flight', scale: 'log' },
     y: { label: 'puts/s', scale: 'log' },
     series: linesBy(
@@ -151,8 +151,8 @@ function depthFigure(rows: readonly Row[]): Figure {
       'in flight': (row) => row.inFlight,
       'puts/s': (row) => row.opsPerSecond,
       'mean µs': (row) => row.meanUs,
-      'p99.9': (row) => row.p999Us,
-      spread: (row) => Number(row['spread']),
+      'p99.9 µs': (row) => row.p999Us,
+      spread: spreadText,
     }),
   };
 }

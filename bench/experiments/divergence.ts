@@ -142,7 +142,7 @@ function clockFigure(rows: readonly Row[]): Figure {
     id: 'divergence-clocks',
     title: `Siblings of one key that seven writers overwrite, its first ${SHOWN_PUTS} puts`,
     description:
-      'Two lines: with dotted version vectors the number of siblings stays at seven or below, with plain vectors it climbs far above.',
+      'Two lines: the number of siblings after each put, with dotted version vectors and with plain ones; as many as there are writers is dashed.',
     x: { label: 'puts', scale: 'linear', from: 0, to: SHOWN_PUTS },
     y: { label: 'siblings', scale: 'linear' },
     series: rows.map((row) => ({
@@ -166,7 +166,7 @@ function liveFigure(rows: readonly Row[]): Figure {
     id: 'divergence-live',
     title: 'Share of gets that returned so many versions (paper: §6.3)',
     description:
-      'On a logarithmic axis, by number of versions. With one writer all gets return one; with seven, most do; the paper’s shares are far smaller, because its writers seldom met.',
+      'Dots by number of versions, on a logarithmic axis, for each situation and for the paper, whose writers seldom met.',
     x: { label: 'versions returned', scale: 'category' },
     y: { label: 'share of gets', scale: 'log', from: 1e-7, to: 1 },
     series: [

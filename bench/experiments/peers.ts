@@ -1,6 +1,6 @@
 import { redisProblem } from '../cases/redis-server.js';
 import { percentileFigure } from '../figures/curves.js';
-import { tableOf, type Figure } from '../figures/figure.js';
+import { spreadText, tableOf, type Figure } from '../figures/figure.js';
 import { shortNumber } from '../figures/ticks.js';
 import { interleaved } from '../measure/statistics.js';
 import { Collector } from '../peers/collector.js';
@@ -109,7 +109,7 @@ function peakFigure(rows: readonly Row[], op: 'get' | 'put'): Figure[] {
     {
       id: `peers-${op}`,
       title: op === 'get' ? 'Gets per second, one calling thread' : 'Puts per second, one calling thread',
-      description: `Closed loop; bars per system for ${flights.join(' and ')} requests in flight, on a logarithmic axis. Systems are in the order of their names.`,
+      description: `Closed loop; bars per system for ${flights.join(' and ')} requests in flight, on a logarithmic axis. The systems stand in the order in which they ran first.`,
       x: { label: 'system', scale: 'category' },
       y: { label: `${op}s/s`, scale: 'log', from: 1_000, to: 2_000_000 },
       series: flights.map((inFlight) => ({
@@ -131,7 +131,7 @@ function peakFigure(rows: readonly Row[], op: 'get' | 'put'): Figure[] {
         'p50 µs': (row) => row.p50Us,
         'p99.9 µs': (row) => row.p999Us,
         samples: (row) => row.samples,
-        spread: (row) => Number(row['spread'] ?? 0),
+        spread: spreadText,
       }),
     },
   ];

@@ -1,5 +1,5 @@
 import type { Mix, MixedStep, StepReport } from '../cases/case.js';
-import { linesBy, tableOf, type Figure } from '../figures/figure.js';
+import { linesBy, spreadText, tableOf, type Figure } from '../figures/figure.js';
 import { shortNumber, timeText } from '../figures/ticks.js';
 import { interleaved, sum } from '../measure/statistics.js';
 import type { Distribution } from '../measure/workload.js';
@@ -182,11 +182,11 @@ function tableOfYcsb(rows: readonly Row[]): Figure['table'] {
     op: (row) => row.op,
     'per second': (row) => row.opsPerSecond,
     'mean µs': (row) => row.meanUs,
-    p50: (row) => row.p50Us,
-    p99: (row) => row.p99Us,
-    'p99.9': (row) => row.p999Us,
+    'p50 µs': (row) => row.p50Us,
+    'p99 µs': (row) => row.p99Us,
+    'p99.9 µs': (row) => row.p999Us,
     samples: (row) => row.samples,
-    spread: (row) => Number(row['spread']),
+    spread: spreadText,
   });
 }
 
@@ -194,7 +194,7 @@ function rateFigure(rows: readonly Row[]): Figure {
   return {
     id: 'ycsb-rate',
     title: 'Operations per second by workload, one copy and three',
-    description: 'Bars for N=1 and N=3 per YCSB workload; workloads that only read are the fastest.',
+    description: 'Bars for N=1 and N=3 per YCSB workload.',
     x: { label: 'workload', scale: 'category' },
     y: { label: 'operations/s', scale: 'linear' },
     series: QUORUMS.filter(({ n }) => rows.some((row) => row.n === n)).map(({ n }) => ({

@@ -31,10 +31,10 @@ export function percentileFigure(
       line: name,
       samples: (row) => row.samples,
       'mean µs': (row) => row.meanUs,
-      p50: (row) => row.p50Us,
-      p99: (row) => row.p99Us,
-      'p99.9': (row) => row.p999Us,
-      max: (row) => row.maxUs,
+      'p50 µs': (row) => row.p50Us,
+      'p99 µs': (row) => row.p99Us,
+      'p99.9 µs': (row) => row.p999Us,
+      'max µs': (row) => row.maxUs,
     }),
   };
 }

@@ -53,8 +53,11 @@ export interface Reference {
 
 export interface FigureTable {
   readonly columns: readonly string[];
-  readonly rows: readonly (readonly (string | number | null)[])[];
+  readonly rows: readonly (readonly Cell[])[];
 }
+
+/** `hint`: a p99.9 from too few samples. */
+export type Cell = string | number | null | { readonly hint: number };
 
 /** A line per group of rows, by two fields of the rows; rows without both are left out. */
 export function linesBy(
@@ -74,13 +77,24 @@ export function linesBy(
   return [...lines].map(([line, points]) => ({ name: line, kind: 'line', points }));
 }
 
-/** A table with one line per row. */
+/** A table with one line per row. A p99.9 is marked where it rests on too few samples. */
 export function tableOf(
   rows: readonly Row[],
   columns: Readonly<Record<string, (row: Row) => string | number | null>>,
 ): FigureTable {
+  const cellOf = (row: Row, [title, value]: [string, (row: Row) => string | number | null]): Cell => {
+    const plain = value(row);
+    const isHint = title.includes('p99.9') && row['p999FewSamples'] === true;
+    return isHint && typeof plain === 'number' ? { hint: plain } : plain;
+  };
   return {
     columns: Object.keys(columns),
-    rows: rows.map((row) => Object.values(columns).map((cell) => cell(row))),
+    rows: rows.map((row) => Object.entries(columns).map((column) => cellOf(row, column))),
   };
+}
+
+/** Range over median of the rounds; nothing of a single one. */
+export function spreadText(row: Row): string | null {
+  const spread = row['spread'];
+  return typeof spread === 'number' ? `${Number((spread * 100).toPrecision(2))} %` : null;
 }

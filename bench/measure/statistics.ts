@@ -6,9 +6,9 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** Range over median: 0.1 means that the rounds lay within 10 % of each other. */
-export function relativeSpread(values: readonly number[]): number {
-  if (values.length < 2) return 0;
+/** Range over median: 0.1 means that the rounds lay within 10 % of each other. Null of a single one, which tells nothing of it. */
+export function relativeSpread(values: readonly number[]): number | null {
+  if (values.length < 2) return null;
   return (Math.max(...values) - Math.min(...values)) / median(values);
 }
 

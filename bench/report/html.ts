@@ -1,9 +1,9 @@
 import { drawFigure, NARROW, WIDE } from '../figures/draw.js';
-import type { Figure, FigureTable } from '../figures/figure.js';
+import type { Cell, Figure, FigureTable } from '../figures/figure.js';
 import { escapeText as escape, textWithCode } from '../figures/text.js';
 import type { Experiment } from '../suite/experiment.js';
 import { duration } from '../suite/progress.js';
-import { slaText } from '../suite/sla.js';
+import { DEFAULT_SLA, slaOption, slaText } from '../suite/sla.js';
 import { PAGE_STYLE } from './page-style.js';
 import type { ExperimentResult, Results, SummaryLine } from './schema.js';
 import { figure as number, FEW_SAMPLES, noteText, rowCells, ROW_TITLES } from './table.js';
@@ -34,7 +34,7 @@ export function reportHtml(results: Results, experiments: readonly Experiment[])
 ${header(results)}
 <main id="contents">
 ${contents(sections)}
-${requirements(sections)}
+${requirements(sections, results)}
 ${sections.map((section) => sectionHtml(section, results)).join('\n')}
 ${method()}
 </main>
@@ -76,17 +76,21 @@ function contents(sections: readonly Section[]): string {
   return `<nav aria-label="Contents"><ul class="contents">${items.join('')}</ul></nav>`;
 }
 
-function requirements(sections: readonly Section[]): string {
+function requirements(sections: readonly Section[], results: Results): string {
   const lines = sections.flatMap(({ experiment, result }) =>
     result.summary.map((line) => ({ experiment: experiment.title, line })),
   );
   if (lines.length === 0) return '';
+  const hint =
+    results.options.mode === 'full'
+      ? ''
+      : '<p class="dim">They are meant for a full run. Short windows have few samples, above all of a p99.9, and may miss or meet a goal by chance.</p>';
   const rows = lines.map(
     ({ experiment, line }) =>
       `<tr class="${verdictClass(line)}"><td>${escape(line.line)}</td><td class="n">${line.better === 'higher' ? '≥' : '≤'} ${number(line.required)}</td><td class="n">${number(line.measured)}</td><td>${escape(line.unit)}</td><td>${verdict(line)}</td><td class="dim">${escape(experiment)}</td></tr>`,
   );
   return `<section id="goals"><h2>Goals of the project, judged on this run</h2>
-<div class="scroll" tabindex="0" role="region" aria-label="Goals"><table><thead><tr><th>Goal</th><th class="n">required</th><th class="n">measured</th><th></th><th>met</th><th>from</th></tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`;
+${hint}<div class="scroll" tabindex="0" role="region" aria-label="Goals"><table><thead><tr><th>Goal</th><th class="n">required</th><th class="n">measured</th><th></th><th>met</th><th>from</th></tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`;
 }
 
 function verdict({ met }: SummaryLine): string {
@@ -107,6 +111,7 @@ function sectionHtml({ experiment, result }: Section, results: Results): string 
 <h2>${escape(title)}</h2>
 <p class="question">${escape(question)}</p>
 ${findings.length === 0 ? '' : `<ul class="findings">${findings.map((text) => `<li>${escape(text)}</li>`).join('')}</ul>`}
+${fewSamples(result)}
 ${figures.map((figure) => figureHtml(figure, name, results)).join('\n')}
 <div class="explanation">
 ${part('What it shows', explanation.shows)}
@@ -133,18 +138,35 @@ ${tableHtml(figure.table, figure.title)}
 /** The command whose results these are, for one experiment. */
 export function reproduction(experiment: string, { options, seed }: Results): string {
   const mode = options.mode === 'default' ? '' : ` --${options.mode}`;
-  return `npm run bench --${mode} --only ${experiment} --engine ${options.engine} --seed ${seed}`;
+  const sla = slaOption(options.sla) === DEFAULT_SLA ? '' : ` --sla ${slaOption(options.sla)}`;
+  return `npm run bench --${mode} --only ${experiment} --engine ${options.engine} --seed ${seed}${sla}`;
 }
 
 function tableHtml({ columns, rows }: FigureTable, label: string): string {
-  const cell = (value: string | number | null): string =>
-    typeof value === 'number' ? `<td class="n">${number(value)}</td>` : `<td>${escape(value ?? '')}</td>`;
+  const cell = (value: Cell): string => {
+    if (typeof value === 'number') return `<td class="n">${number(value)}</td>`;
+    if (typeof value === 'string') return `<td>${escape(value)}</td>`;
+    return value === null ? '<td></td>' : `<td class="n">${number(value.hint)}*</td>`;
+  };
   const body = rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`).join('');
   const head = columns.map((column, index) => {
-    const numeric = rows.some((row) => typeof row[index] === 'number');
+    const numeric = rows.some((row) => row[index] !== null && typeof row[index] !== 'string');
     return `<th${numeric ? ' class="n"' : ''}>${escape(column)}</th>`;
   });
   return `<div class="scroll" tabindex="0" role="region" aria-label="${escape(label)}"><table><thead><tr>${head.join('')}</tr></thead><tbody>${body}</tbody></table></div>`;
+}
+
+/** Where the findings are read, and not only in the tables. */
+function fewSamples({ rows }: ExperimentResult): string {
+  const tails = rows.filter((row) => row.p999Us !== null);
+  const few = tails.filter((row) => row['p999FewSamples'] === true);
+  if (few.length === 0) return '';
+  const which =
+    few.length === tails.length
+      ? 'Every p99.9 here rests'
+      : `${few.length} of ${tails.length} p99.9 here rest`;
+  const fewest = Math.min(...few.map((row) => row.samples ?? 0));
+  return `<p class="dim">${which} on fewer than 100,000 samples (the fewest: ${number(fewest)}), and is marked by a star in the tables: a direction, no figure to quote. <code>--full</code> has more.</p>`;
 }
 
 function notes({ notes }: ExperimentResult): string {

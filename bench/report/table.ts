@@ -1,3 +1,4 @@
+import { spreadText } from '../figures/figure.js';
 import type { ExperimentResult, Note, Row, SummaryLine } from './schema.js';
 
 type Cell = string;
@@ -12,9 +13,12 @@ const ROW_COLUMNS: readonly Column<Row>[] = [
   { title: 'offered/s', cell: (row) => figure(row.offeredPerSecond) },
   { title: 'ops/s', cell: (row) => figure(row.opsPerSecond) },
   { title: 'mean µs', cell: (row) => figure(row.meanUs) },
-  { title: 'p50', cell: (row) => figure(row.p50Us) },
-  { title: 'p99', cell: (row) => figure(row.p99Us) },
-  { title: 'p99.9', cell: (row) => figure(row.p999Us) + (row['p999FewSamples'] === true ? '*' : ' ') },
+  { title: 'p50 µs', cell: (row) => figure(row.p50Us) },
+  { title: 'p99 µs', cell: (row) => figure(row.p99Us) },
+  { title: 'p99.9 µs', cell: (row) => figure(row.p999Us) + (row['p999FewSamples'] === true ? '*' : ' ') },
+  { title: 'samples', cell: (row) => figure(row.samples) },
+  { title: 'rounds', cell: (row) => figure(row.rounds) },
+  { title: 'spread', cell: (row) => spreadText(row) ?? '' },
   { title: 'note', cell: remark, left: true },
 ];
 

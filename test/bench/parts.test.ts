@@ -4,7 +4,7 @@ import { PlainVectorKey } from '../../bench/divergence/plain-vectors.js';
 import { concurrentWriters } from '../../bench/divergence/writers.js';
 import { AcknowledgedWrites } from '../../bench/durability/acknowledged.js';
 import { efficiencyRows, joinRows, scaleRows } from '../../bench/partitioning/calculate.js';
-import { parseSla, slaText } from '../../bench/suite/sla.js';
+import { parseSla, slaOption, slaText } from '../../bench/suite/sla.js';
 
 const FIGURE_8 = { nodes: 30, replicas: 3, seeds: 25, mostNodes: 100, joins: [4, 16] };
 
@@ -66,6 +66,9 @@ test('an SLA is a percentile and a time', () => {
   expect(parseSla('p99.9=2ms')).toEqual({ oneIn: 1_000, withinUs: 2_000 });
   expect(parseSla('p99=300us')).toEqual({ oneIn: 100, withinUs: 300 });
   expect(slaText(parseSla('p99.9=2ms'))).toBe('p99.9 within 2 ms');
-  for (const text of ['99.9=2ms', 'p100=1ms', 'p99', 'p99.9=2'])
+  expect(slaOption(parseSla('p99.9=2ms'))).toBe('p99.9=2ms');
+  for (const percentile of ['p50', 'p70', 'p85', 'p97', 'p99.7', 'p99.99', 'p99.999'])
+    expect(slaText(parseSla(`${percentile}=1ms`))).toBe(`${percentile} within 1 ms`);
+  for (const text of ['99.9=2ms', 'p100=1ms', 'p99', 'p99.9=2', 'p10=1ms', 'p99=0ms'])
     expect(() => parseSla(text)).toThrow(/looks like/);
 });
