@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import type { OpenStep, StepReport } from '../cases/case.js';
+import type { LoadStep, OpenStep, StepReport } from '../cases/case.js';
+import { heatingSteps } from '../cases/heat.js';
 import { LoadPool } from '../load/load-pool.js';
 import { nowMs, sleepUntil } from '../measure/clock.js';
 import { LatencyHistogram } from '../measure/histogram.js';
@@ -26,9 +27,8 @@ export interface PartReport {
   readonly seconds: number;
 }
 
-/** From the call of the load's threads to the start of their warm-up, and from its end to their first request, ms. */
-const LEAD_MS = 250;
-const PAUSE_MS = 100;
+/** What the load's thread needs to connect, and rests in its warm-up, ms; about: it says afterwards when its window began. */
+const LEAD_MS = 150;
 /** Work that repeats begins anew only if there is so much time left. */
 const LEAST_MS = 500;
 
@@ -44,17 +44,20 @@ export default async function backgroundCase(input: BackgroundInput): Promise<re
   await settle(store);
   const work = WORKS[input.work];
   await work.prepare(store, fill);
-  const pool = new LoadPool(step.callers === 'main' ? 1 : step.callers);
-  const fromMs = nowMs() + LEAD_MS + step.warmupSeconds * 1_000 + PAUSE_MS;
+  const pool = new LoadPool(1);
+  const load = (part: LoadStep): Promise<readonly LoopReport[]> =>
+    pool.load([remoteSystem(system, { store, target })], part, input.workload);
+  for (const heating of heatingSteps([step])) await load(heating);
+  const fromMs = nowMs() + LEAD_MS + step.warmupSeconds * 1_000;
   const toMs = fromMs + step.seconds * 1_000;
-  const loading = pool.load([remoteSystem(system, { store, target })], step, input.workload);
+  const loading = load(step);
   await sleepUntil(fromMs);
   const stretches: Stretch[] = [];
   do stretches.push(...(await work.run(store)));
   while (work.repeats && nowMs() < toMs - LEAST_MS);
-  const { beginMs, loops } = await loading;
+  const loops = await loading;
   await pool[Symbol.asyncDispose]();
-  const measuredMs = beginMs + step.warmupSeconds * 1_000 + PAUSE_MS;
+  const measuredMs = Math.min(...loops.map((loop) => loop.fromMs));
   if (stretches.length === 0) return [reportOf([{ part: 'nothing', fromMs, toMs: Infinity, keys: 0 }])];
   const parts = [...new Set(stretches.map(({ part }) => part))];
   return parts.map((part) => reportOf(stretches.filter((stretch) => stretch.part === part)));

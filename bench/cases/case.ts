@@ -59,6 +59,8 @@ export interface OpenStep extends StepTime {
   readonly perSecond: number;
   /** Histograms of so many equal parts of the window besides the whole. */
   readonly bins?: number;
+  /** Whether what each node serves is counted, which costs the main thread some time. */
+  readonly nodeLoads?: boolean;
 }
 /** A pure computation on so many threads: what two cores are worth here and now. */
 export interface CpuStep {
@@ -80,6 +82,7 @@ export interface StepReport {
   readonly loops: readonly LoopReport[];
   /** Only for Ringlet. */
   readonly lag: LagReport | null;
+  /** Only where the step asks for it. */
   readonly loads: NodeLoads | null;
   /** Only for a CPU step: iterations per second of all threads. */
   readonly cpuPerSecond: number | null;

@@ -1,9 +1,9 @@
 import type { CaseSpec, CpuStep, LoadStep, StepReport, StepResources } from './case.js';
+import { heatingSteps } from './heat.js';
 import { NodeLoadSampler } from './node-loads.js';
 import { settle } from './settle.js';
 import { LoadPool } from '../load/load-pool.js';
 import { runPart } from '../load/load-task.js';
-import { nowMs } from '../measure/clock.js';
 import { LagSampler, lagOf } from '../measure/lag.js';
 import type { LoopReport } from '../measure/loop.js';
 import { Workload } from '../measure/workload.js';
@@ -15,42 +15,42 @@ export async function runSteps(spec: CaseSpec, report: (step: StepReport) => voi
   const workload = new Workload(spec.workload);
   await system.target.writeAll(workload);
   await settle();
+  const threads = new CallingThreads();
+  for (const step of heatingSteps(spec.steps)) await load(spec, system, workload, threads, step);
   for (const step of spec.steps) {
-    report(step.kind === 'cpu' ? await runCpu(step) : await runLoad(spec, system, workload, step));
+    report(
+      step.kind === 'cpu'
+        ? await runCpu(threads, step)
+        : await runLoad(spec, system, workload, threads, step),
+    );
   }
 }
 
-async function runCpu(step: CpuStep): Promise<StepReport> {
-  const pool = new LoadPool(step.callers);
-  try {
-    const cpuPerSecond = await pool.cpu(step.callers, step.seconds);
-    return { loops: [], lag: null, loads: null, cpuPerSecond, resources: null };
-  } finally {
-    await pool[Symbol.asyncDispose]();
-  }
+async function runCpu(threads: CallingThreads, step: CpuStep): Promise<StepReport> {
+  const cpuPerSecond = await threads.of(step.callers).cpu(step.seconds);
+  return { loops: [], lag: null, loads: null, cpuPerSecond, resources: null };
 }
 
 async function runLoad(
   spec: CaseSpec,
   system: OpenSystem,
   workload: Workload,
+  threads: CallingThreads,
   step: LoadStep,
 ): Promise<StepReport> {
   const { store } = system;
   // The memory engine has no journal and no engine to lag behind.
   const disk = store !== null && spec.system.system === 'ringlet' && spec.system.engine === 'lmdb';
   const lag = disk ? new LagSampler(() => lagOf(store.stats())) : null;
-  const loads = store && new NodeLoadSampler(store);
+  const counted = step.kind === 'open' && step.nodeLoads === true;
+  const loads = store !== null && counted ? new NodeLoadSampler(store) : null;
   const before = process.resourceUsage();
-  loads?.start(step.warmupSeconds * 1_000, step.seconds * 1_000);
-  const { beginMs, loops } =
-    step.callers === 'main'
-      ? await loadHere(spec, system, workload, step)
-      : await loadFromThreads(spec, system, step, step.callers);
+  const loops = await load(spec, system, workload, threads, step);
+  const fromMs = Math.min(...loops.map((loop) => loop.fromMs));
   return {
     loops,
-    lag: lag?.stop(beginMs + step.warmupSeconds * 1_000) ?? null,
-    loads: loads?.stop() ?? null,
+    lag: lag?.stop(fromMs) ?? null,
+    loads: loads?.stop(fromMs, step.seconds * 1_000) ?? null,
     cpuPerSecond: null,
     resources: resourcesSince(before),
   };
@@ -67,33 +67,32 @@ function resourcesSince(before: NodeJS.ResourceUsage): StepResources {
   };
 }
 
-interface LoadOutcome {
-  readonly beginMs: number;
-  readonly loops: readonly LoopReport[];
-}
-
-async function loadHere(
+async function load(
   spec: CaseSpec,
   system: OpenSystem,
   workload: Workload,
+  threads: CallingThreads,
   step: LoadStep,
-): Promise<LoadOutcome> {
-  const beginMs = nowMs();
-  const part = { step, workload: spec.workload, caller: 0, callers: 1 };
-  return { beginMs, loops: [await runPart(system.target, workload, part)] };
+): Promise<readonly LoopReport[]> {
+  if (step.callers === 'main') {
+    const part = { step, workload: spec.workload, caller: 0, callers: 1 };
+    return [await runPart(system.target, workload, part)];
+  }
+  const pool = threads.of(step.callers);
+  const connections = Array.from({ length: pool.threads }, () => remoteSystem(spec.system, system));
+  return await pool.load(connections, step, spec.workload);
 }
 
-async function loadFromThreads(
-  spec: CaseSpec,
-  system: OpenSystem,
-  step: LoadStep,
-  callers: number,
-): Promise<LoadOutcome> {
-  const pool = new LoadPool(callers);
-  try {
-    const connections = Array.from({ length: callers }, () => remoteSystem(spec.system, system));
-    return await pool.load(connections, step, spec.workload);
-  } finally {
-    await pool[Symbol.asyncDispose]();
+/**
+ * The calling threads of all steps of a case. They stay, so that what they have compiled serves the steps to come: with
+ * new ones each step began with a backlog that no short warm-up took away.
+ */
+class CallingThreads {
+  readonly #pools = new Map<number, LoadPool>();
+
+  of(threads: number): LoadPool {
+    const pool = this.#pools.get(threads) ?? new LoadPool(threads);
+    this.#pools.set(threads, pool);
+    return pool;
   }
 }

@@ -6,7 +6,7 @@ import { interleaved } from '../measure/statistics.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row, SummaryLine } from '../report/schema.js';
 import { atMost, ratio } from '../report/summary.js';
-import { DEFAULT_QUORUM, FEWER_KEYS, QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
+import { DEFAULT_QUORUM, FEWER_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
 import { caseSeconds, openStep } from '../suite/load-steps.js';
 
@@ -39,7 +39,7 @@ export default defineExperiment({
       "Use the library, or a handle in each worker thread, rather than a door that forwards: HTTP adds a hop on top of its own cost. Server-driven coordination is a switch for this measurement (`open({ coordination: 'server' })`), not a way to run the store.",
   },
   parameters: {
-    quick: { rounds: 1, perSecond: 4_000, warmupSeconds: 0.1, seconds: 0.2, keys: QUICK_KEYS },
+    quick: { rounds: 1, perSecond: 4_000, warmupSeconds: 0.1, seconds: 0.2, keys: FEWER_KEYS },
     default: { rounds: 3, perSecond: 6_000, warmupSeconds: 0.3, seconds: 1.2, keys: FEWER_KEYS },
     full: { rounds: 5, perSecond: 6_000, warmupSeconds: 2, seconds: 70, keys: WORKLOAD.keys },
   },
@@ -125,7 +125,7 @@ function barsFigure(
   return {
     id: `coordination-${paper}`,
     title,
-    description: `${title}, for gets and puts. Server-driven is the slowest. The paper’s milliseconds stand beside.`,
+    description: `${title}, for gets and puts. The paper’s milliseconds stand beside.`,
     x: { label: 'operation', scale: 'category' },
     y: { label: 'latency, µs', scale: 'log', from: 1, to: 1_000_000 },
     series: [
@@ -145,9 +145,9 @@ function barsFigure(
       way: wayOf,
       op: (row) => row.op,
       'mean µs': (row) => row.meanUs,
-      p50: (row) => row.p50Us,
-      p99: (row) => row.p99Us,
-      'p99.9': (row) => row.p999Us,
+      'p50 µs': (row) => row.p50Us,
+      'p99 µs': (row) => row.p99Us,
+      'p99.9 µs': (row) => row.p999Us,
       samples: (row) => row.samples,
       rounds: (row) => row.rounds,
     }),

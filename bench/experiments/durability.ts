@@ -10,7 +10,6 @@ import {
   DURABILITIES,
   NEEDS_DISK,
   FEWER_KEYS,
-  QUICK_KEYS,
   supportsDurability,
   WORKLOAD,
 } from '../suite/defaults.js';
@@ -63,7 +62,7 @@ export default defineExperiment<Parameters>({
       seconds: 0.3,
       closedSeconds: 0.15,
       bins: 4,
-      keys: QUICK_KEYS,
+      keys: FEWER_KEYS,
       peakPerSecond: 5_000,
       kills: 0,
     },

@@ -6,7 +6,7 @@ import { LatencyHistogram } from '../measure/histogram.js';
 import { NIGHT } from '../measure/schedule.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row, Sla } from '../report/schema.js';
-import { DEFAULT_QUORUM, QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
+import { DEFAULT_QUORUM, FEWER_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
 import { binSummaries, caseSeconds, openStep, type BinSummary, type Window } from '../suite/load-steps.js';
 import { slaText } from '../suite/sla.js';
@@ -41,7 +41,7 @@ export default defineExperiment<Parameters>({
   },
   parameters: {
     quick: {
-      keys: QUICK_KEYS,
+      keys: FEWER_KEYS,
       peakPerSecond: 10_000,
       day: null,
       bins: 12,
@@ -223,9 +223,9 @@ function stickFigure(rows: readonly Row[]): Figure {
       op: (row) => row.op,
       'answered/s': (row) => row.opsPerSecond,
       'mean µs': (row) => row.meanUs,
-      p50: (row) => row.p50Us,
-      p99: (row) => row.p99Us,
-      'p99.9': (row) => row.p999Us,
+      'p50 µs': (row) => row.p50Us,
+      'p99 µs': (row) => row.p99Us,
+      'p99.9 µs': (row) => row.p999Us,
       samples: (row) => row.samples,
       SLA: (row) => (row['slaKept'] === true ? 'kept' : 'broken'),
       generator: (row) => (row.generatorBound === true ? 'bound' : 'free'),

@@ -1,6 +1,6 @@
 import type { ClosedStep, StepReport } from '../cases/case.js';
 import { percentileFigure } from '../figures/curves.js';
-import { linesBy, tableOf, type Figure } from '../figures/figure.js';
+import { linesBy, spreadText, tableOf, type Figure } from '../figures/figure.js';
 import { bytesText, shortNumber } from '../figures/ticks.js';
 import { LatencyHistogram } from '../measure/histogram.js';
 import { interleaved, median, relativeSpread } from '../measure/statistics.js';
@@ -43,7 +43,7 @@ export default defineExperiment<Parameters>({
       'One thread sends numbered messages and keeps 1 or 64 of them on their way; another sends each back, body included. Direct reads are gets with N=1 from the thread that opened the store, one at a time. A closed loop; a fresh process per round and way.',
     paper: null,
     follows:
-      'With one request in flight a message costs a wake-up of a sleeping thread, whatever carries it; many in flight share wake-ups, and there rings win. Gets are cheap because they avoid messages: keep the working set within the object buffers (`memory`).',
+      'With one request in flight a message costs a wake-up of a sleeping thread, whatever carries it; many in flight share wake-ups, and there rings win, as long as messages are small: one of 64 KiB fills half of a ring. Gets are cheap because they avoid messages: keep the working set within the object buffers (`memory`).',
   },
   parameters: {
     quick: {
@@ -176,7 +176,7 @@ function caseSeconds(parameters: Parameters): number {
 }
 
 function directSeconds({ bytes, warmupSeconds, seconds }: Parameters): number {
-  return bytes.length * (startSeconds(KEYS) + warmupSeconds + seconds);
+  return bytes.length * (startSeconds(KEYS, warmupSeconds) + warmupSeconds + seconds);
 }
 
 function rowOf(
@@ -219,7 +219,7 @@ function sizeFigure(rows: readonly Row[]): Figure {
     id: 'messaging-size',
     title: 'Round trips per second by size of the message',
     description:
-      'Ring buffers and MessagePorts with 1 and 64 messages on their way, and direct reads. Direct reads are above all, rings above ports.',
+      'Lines by size of the message: ring buffers and MessagePorts with 1 and 64 on their way, and direct reads.',
     x: { label: 'bytes', scale: 'log', unit: 'bytes' },
     y: { label: 'per second', scale: 'log' },
     series: linesBy(
@@ -235,7 +235,7 @@ function sizeFigure(rows: readonly Row[]): Figure {
       'per second': (row) => row.opsPerSecond,
       'p50 µs': (row) => row.p50Us,
       'p99.9 µs': (row) => row.p999Us,
-      spread: (row) => Number(row['spread'] ?? 0),
+      spread: spreadText,
     }),
   };
 }

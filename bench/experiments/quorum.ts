@@ -5,7 +5,7 @@ import { interleaved } from '../measure/statistics.js';
 import type { QuorumInput, QuorumReport } from '../quorum/quorum-case.js';
 import { EMPTY_ROW, rowsOf, subjectOf } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
-import { QUICK_KEYS, WORKLOAD } from '../suite/defaults.js';
+import { FEWER_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
 import { caseSeconds, openStep } from '../suite/load-steps.js';
 
@@ -47,7 +47,7 @@ export default defineExperiment({
       perSecond: 4_000,
       warmupSeconds: 0.1,
       seconds: 0.2,
-      keys: QUICK_KEYS,
+      keys: FEWER_KEYS,
       staleSeconds: 0.2,
       delayMs: 1,
     },
@@ -57,7 +57,7 @@ export default defineExperiment({
       perSecond: 5_000,
       warmupSeconds: 0.2,
       seconds: 0.6,
-      keys: QUICK_KEYS,
+      keys: FEWER_KEYS,
       staleSeconds: 1.5,
       delayMs: 1,
     },
@@ -193,9 +193,9 @@ function latencyFigure(rows: readonly Row[]): Figure {
       op: (row) => row.op,
       'answered/s': (row) => row.opsPerSecond,
       'mean µs': (row) => row.meanUs,
-      p50: (row) => row.p50Us,
-      p99: (row) => row.p99Us,
-      'p99.9': (row) => row.p999Us,
+      'p50 µs': (row) => row.p50Us,
+      'p99 µs': (row) => row.p99Us,
+      'p99.9 µs': (row) => row.p999Us,
       samples: (row) => row.samples,
     }),
   };
@@ -231,8 +231,7 @@ function availabilityFigure(rows: readonly Row[]): Figure {
   return {
     id: 'quorum-availability',
     title: 'Share of requests that succeeded with one of four nodes down',
-    description:
-      'Bars by (N, R, W) for strict and sloppy gets and puts. Sloppy ones always succeed while enough nodes are left.',
+    description: 'Bars by (N, R, W) for strict and sloppy gets and puts.',
     x: { label: '(N, R, W)', scale: 'category' },
     y: { label: 'succeeded', scale: 'linear', unit: 'percent', from: 0, to: 1 },
     series: [

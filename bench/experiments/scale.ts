@@ -185,7 +185,7 @@ function stepsOf(
 
 function pointSeconds({ warmupSeconds, seconds }: Parameters, point: Point): number {
   const { keys, valueBytes } = settingsOf(point);
-  const start = Math.max(startSeconds(keys), (keys * valueBytes) / FILL_BYTES_PER_SECOND);
+  const start = Math.max(startSeconds(keys, warmupSeconds), (keys * valueBytes) / FILL_BYTES_PER_SECOND);
   return start + 2 * (warmupSeconds + seconds + 0.5);
 }
 
@@ -209,8 +209,8 @@ function dimensionFigure(dimension: Dimension, rows: readonly Row[]): Figure {
       op: (row) => row.op,
       'per second': (row) => row.opsPerSecond,
       'mean µs': (row) => row.meanUs,
-      p50: (row) => row.p50Us,
-      'p99.9': (row) => row.p999Us,
+      'p50 µs': (row) => row.p50Us,
+      'p99.9 µs': (row) => row.p999Us,
       samples: (row) => row.samples,
       'CPU seconds': (row) => cpuSeconds(row),
     }),

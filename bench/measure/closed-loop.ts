@@ -51,6 +51,7 @@ export async function runClosedLoop(
         histogram: histogram.encode(),
       },
     ],
+    fromMs: beganMs,
     seconds: (nowMs() - beganMs) / 1_000,
     eventLoopUtilisation: performance.eventLoopUtilization(elu).utilization,
     lateness: null,

@@ -1,6 +1,8 @@
 /** What one calling thread measured in one step; plain data, so that it crosses threads and processes. */
 export interface LoopReport {
   readonly operations: readonly OperationReport[];
+  /** When the measured window began, after the warm-up, on the shared clock. */
+  readonly fromMs: number;
   /** Length of the measured window, without warm-up. */
   readonly seconds: number;
   /** Share of the window in which the caller's event loop was busy. */

@@ -25,6 +25,7 @@ export async function runMixedLoop(target: Target, workload: Workload, step: Mix
       if (completed === 0) return [];
       return [{ op, completed, failed: 0, opsPerSecond: completed / seconds, histogram: histogram.encode() }];
     }),
+    fromMs: beganMs,
     seconds,
     eventLoopUtilisation: performance.eventLoopUtilization(elu).utilization,
     lateness: null,

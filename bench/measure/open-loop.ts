@@ -86,8 +86,9 @@ class OpenLoop {
   readonly #lateness = new LatencyHistogram();
   readonly #tallies: Record<MeasuredOperation, Tally>;
   #pacer: ReturnType<LoopTime['pacer']> | undefined;
+  /** Requests by their place in the schedule that were sent and have no answer. */
+  readonly #pending = new Map<number, Operation>();
   #beganMs = 0;
-  #outstanding = 0;
 
   constructor(target: Target, workload: Workload, spec: OpenLoopSpec, time: LoopTime) {
     this.#target = target;
@@ -117,7 +118,7 @@ class OpenLoop {
     let next = 0;
     while (next < this.#starts.length && goesOn()) {
       const dueMs = this.#beganMs + this.#starts[next]!;
-      if (this.#outstanding >= MAX_OUTSTANDING) {
+      if (this.#pending.size >= MAX_OUTSTANDING) {
         if (time.nowMs() < giveUpMs) await pacer.sleepUntil(giveUpMs);
         else await time.sleepUntil(time.nowMs() + 1);
       } else if (dueMs > time.nowMs()) {
@@ -127,17 +128,17 @@ class OpenLoop {
           warm = true;
           elu = performance.eventLoopUtilization();
         }
-        this.#send(dueMs, warm);
-        next++;
+        this.#send(next++, dueMs, warm);
         // An answer that is there at once is taken before the next request is sent.
         await (next % MAX_BURST === 0 ? nextTurn() : Promise.resolve());
       }
     }
     const utilisation = performance.eventLoopUtilization(elu).utilization;
-    while (this.#outstanding > 0 && goesOn()) await time.sleepUntil(time.nowMs() + 1);
+    while (this.#pending.size > 0 && goesOn()) await time.sleepUntil(time.nowMs() + 1);
     clearTimeout(giveUp);
     // Before the pacing thread has ended, which may take a while on a busy machine.
-    const report = this.#report(measuredFromMs, utilisation, this.#starts.length - next + this.#outstanding);
+    const unfinished = this.#giveUp(next, measuredFromMs);
+    const report = this.#report(measuredFromMs, utilisation, unfinished);
     await pacer.stop();
     return report;
   }
@@ -170,15 +171,45 @@ class OpenLoop {
     return this.#workload.chance(this.#spec.putFraction) ? 'put' : 'get';
   }
 
-  #send(dueMs: number, measured: boolean): void {
+  #send(index: number, dueMs: number, measured: boolean): void {
     const op = this.#draw();
     const tally = this.#tallies[op];
     if (measured) this.#lateness.recordMs(this.#time.nowMs() - dueMs);
-    this.#outstanding++;
+    this.#pending.set(index, op);
+    const settle = (outcome: 'completed' | 'failed'): void => {
+      // An answer that comes after the step was given up has been counted by its wait.
+      if (!this.#pending.has(index)) return;
+      if (this.#pending.size >= MAX_OUTSTANDING) this.#pacer?.wake();
+      this.#pending.delete(index);
+      if (!measured) return;
+      tally[outcome]++;
+      this.#record(tally, dueMs);
+    };
     this.#request(op).then(
-      () => this.#settle(() => tally.completed++, measured, tally, dueMs),
-      () => this.#settle(() => tally.failed++, measured, tally, dueMs),
+      () => settle('completed'),
+      () => settle('failed'),
     );
+  }
+
+  /**
+   * What has no answer when a step is given up counts with the time that it has waited: its latency is longer, and
+   * without it the percentiles would be those of the lucky ones.
+   *
+   * @param next the first request that was not even sent
+   * @returns how many there are
+   */
+  #giveUp(next: number, measuredFromMs: number): number {
+    const unsent = this.#starts.length - next;
+    const waiting: (readonly [number, Operation])[] = [
+      ...this.#pending,
+      ...Array.from({ length: unsent }, (_, i) => [next + i, this.#draw()] as const),
+    ];
+    this.#pending.clear();
+    for (const [index, op] of waiting) {
+      const dueMs = this.#beganMs + this.#starts[index]!;
+      if (dueMs >= measuredFromMs && dueMs <= this.#time.nowMs()) this.#record(this.#tallies[op], dueMs);
+    }
+    return waiting.length;
   }
 
   async #request(op: Operation): Promise<void> {
@@ -189,14 +220,11 @@ class OpenLoop {
     }
   }
 
-  /** A failed request counts with the time it took: dropping it would flatter the tail. */
-  #settle(count: () => void, measured: boolean, tally: Tally, dueMs: number): void {
-    if (this.#outstanding-- >= MAX_OUTSTANDING) this.#pacer?.wake();
-    if (!measured) return;
-    count();
+  /** A failed request counts with the time it took, too: dropping it would flatter the tail. */
+  #record(tally: Tally, dueMs: number): void {
     const tookMs = this.#time.nowMs() - dueMs;
-    tally.histogram.recordMs(tookMs);
-    const { bins } = tally;
+    const { bins, histogram } = tally;
+    histogram.recordMs(tookMs);
     if (bins.length === 0) return;
     const sinceMs = dueMs - this.#beganMs - this.#spec.warmupSeconds * 500;
     bins[Math.floor((sinceMs / this.#spec.seconds / 1_000) * bins.length)]?.recordMs(tookMs);
@@ -213,6 +241,7 @@ class OpenLoop {
     });
     return {
       operations,
+      fromMs: measuredFromMs,
       seconds,
       eventLoopUtilisation,
       lateness: this.#lateness.encode(),

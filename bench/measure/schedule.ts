@@ -1,7 +1,9 @@
 import { Random } from './random.js';
 
-/** How intended start times are spaced: `poisson` for independent users, `constant` for a metronome. */
-/** `diurnal`: Poisson at a rate that rises from an eighth of the peak to the peak and falls again (the paper's day). */
+/**
+ * How intended start times are spaced: `poisson` for independent users, `constant` for a metronome, `diurnal`: Poisson
+ * at a rate that rises from an eighth of the peak to the peak and falls again (the paper's day).
+ */
 export type Arrivals = 'poisson' | 'constant' | 'diurnal';
 
 export interface ScheduleSpec {
@@ -17,6 +19,9 @@ export interface ScheduleSpec {
 
 /** Low load over peak load, as in Fig. 6 of the paper. */
 export const NIGHT = 1 / 8;
+
+/** Mean rate of a day over its peak. */
+export const DIURNAL_MEAN = (1 + NIGHT) / 2;
 
 /** Share of the peak rate at a moment of the day, 0 to 1. */
 export function diurnalShare(dayFraction: number): number {

@@ -3,13 +3,14 @@ import { redisOpenLoop, ringletThreads } from './thread-contestants.js';
 import { expectedMemorySeconds } from './memory.js';
 import type { PeersParameters } from './parameters.js';
 import { stepSeconds } from '../cases/case.js';
+import { heatingSteps } from '../cases/heat.js';
 import { WORKLOAD } from '../suite/defaults.js';
 import { startSeconds } from '../suite/load-steps.js';
 import { sum } from '../measure/statistics.js';
 
 /** Starting a process, opening another system than ours, and filling it. */
 const PEER_SECONDS = 1.2;
-const CALLERS_START_SECONDS = 0.4;
+const CALLERS_START_SECONDS = 0.3;
 /** Rates do not change the length. */
 const RATES = { getsPerSecond: 1, putsPerSecond: 1 };
 
@@ -20,11 +21,14 @@ export function expectedPeersSeconds(parameters: PeersParameters): number {
     redisOpenLoop(parameters, RATES),
     ringletThreads(parameters, 'lmdb', RATES),
   ];
-  const steps = contestants.flatMap((contestant) => contestant.steps.map(({ step }) => step));
+  const steps = contestants.flatMap(({ steps: own }) => {
+    const all = own.map(({ step }) => step);
+    return [...heatingSteps(all), ...all];
+  });
   const threads = steps.filter((step) => step.callers !== 'main').length;
   const round =
     sum(
-      contestants.map(({ id }) => (id.startsWith('ringlet') ? startSeconds(WORKLOAD.keys) : PEER_SECONDS)),
+      contestants.map(({ id }) => (id.startsWith('ringlet') ? startSeconds(WORKLOAD.keys, 0) : PEER_SECONDS)),
     ) +
     threads * CALLERS_START_SECONDS +
     sum(steps.map(stepSeconds));

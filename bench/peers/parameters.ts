@@ -40,10 +40,10 @@ export const PEERS_PARAMETERS = {
   default: {
     rounds: 3,
     inFlight: 64,
-    closed: { warmupSeconds: 0.2, seconds: 0.6 },
-    sustained: { warmupSeconds: 1, seconds: 3 },
+    closed: { warmupSeconds: 0.2, seconds: 0.5 },
+    sustained: { warmupSeconds: 0.5, seconds: 2.5 },
     sustainedAlone: { warmupSeconds: 5, seconds: 30 },
-    compared: { warmupSeconds: 0.3, seconds: 1 },
+    compared: { warmupSeconds: 0.2, seconds: 1 },
     open: { warmupSeconds: 0.4, seconds: 1.5 },
     scaling: { warmupSeconds: 0.2, seconds: 0.6 },
     allLevels: true,

@@ -2,6 +2,7 @@ import type { Row } from './schema.js';
 import type { LoadStep, StepReport } from '../cases/case.js';
 import { LatencyHistogram, type LatencySummary } from '../measure/histogram.js';
 import { OPERATIONS, type LoopReport, type MeasuredOperation } from '../measure/loop.js';
+import { DIURNAL_MEAN } from '../measure/schedule.js';
 import { median, relativeSpread, sum } from '../measure/statistics.js';
 import type { SystemSpec } from '../targets/open-target.js';
 
@@ -10,7 +11,7 @@ export type RowSubject = Pick<Row, 'system' | 'setting' | 'n' | 'r' | 'w' | 'dur
 
 /** Below this many samples a p99.9 is marked: it rests on fewer than a hundred values. */
 export const TRUSTED_P999_SAMPLES = 100_000;
-const GENERATOR_BOUND_UTILISATION = 0.9;
+export const GENERATOR_BOUND_UTILISATION = 0.9;
 
 /** A row without a single figure, for what is neither a get nor a put. */
 export const EMPTY_ROW = {
@@ -105,7 +106,8 @@ function operationOf(loop: LoopReport, op: MeasuredOperation): LoopReport['opera
 
 function offeredPerSecond(step: LoadStep, op: MeasuredOperation): number | null {
   if (step.kind !== 'open') return null;
-  return step.perSecond * (op === 'put' ? step.putFraction : 1 - step.putFraction);
+  const mean = step.arrivals === 'diurnal' ? DIURNAL_MEAN : 1;
+  return mean * step.perSecond * (op === 'put' ? step.putFraction : 1 - step.putFraction);
 }
 
 function generatorBound(loops: readonly LoopReport[]): boolean {

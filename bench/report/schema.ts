@@ -20,7 +20,7 @@ export interface Row {
   readonly callers: number | null;
   /** Requests in flight per caller (closed loop). */
   readonly inFlight: number | null;
-  /** Offered rate of this operation (open loop). */
+  /** Offered rate of this operation (open loop); of a day its mean. */
   readonly offeredPerSecond: number | null;
   readonly opsPerSecond: number | null;
   readonly meanUs: number | null;

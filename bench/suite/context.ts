@@ -1,12 +1,16 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExperimentContext, SuiteOptions } from './experiment.js';
 import type { Progress } from './progress.js';
 import { stepSeconds, type ChildSpec } from '../cases/case.js';
+import { heatingSteps } from '../cases/heat.js';
 import { runChild, type ChildReport } from '../cases/run-child.js';
 import type { Note } from '../report/schema.js';
 
 /** Starting a process, opening a system, and filling it. */
 const CASE_OVERHEAD_SECONDS = 1;
+/** Connecting the callers of a step. */
+const CALLERS_START_SECONDS = 0.3;
 /** A case may take so many times its expected length, and this much more, before it is stopped. */
 const PATIENCE = 2;
 const PATIENCE_SECONDS = { quick: 20, default: 20, full: 60 } as const;
@@ -27,6 +31,9 @@ export class SuiteContext implements ExperimentContext {
   /** Seconds of the budget that are left when its share is used up. */
   readonly #untilLeft: number;
   #scratchCount = 0;
+  /** Handed out for the case that comes or runs, and for those before it. */
+  #scratchInUse: string[] = [];
+  #scratchDone: string[] = [];
 
   /** @param shareSeconds what is meant for it of the time that is left now */
   constructor(
@@ -48,12 +55,25 @@ export class SuiteContext implements ExperimentContext {
   }
 
   scratch(name: string): string {
-    return join(this.options.outDirectory, 'scratch', this.#name, `${name}-${++this.#scratchCount}`);
+    const path = join(this.options.outDirectory, 'scratch', this.#name, `${name}-${++this.#scratchCount}`);
+    this.#scratchInUse.push(path);
+    return path;
+  }
+
+  /**
+   * Before a case begins, what earlier ones left is removed: the kernel would go on writing it to the disk while this
+   * one is measured, and a run of many cases would fill the disk. Not at their end: a server may still be stopping.
+   */
+  async #removeOld(): Promise<void> {
+    const old = this.#scratchDone;
+    [this.#scratchDone, this.#scratchInUse] = [this.#scratchInUse, []];
+    await Promise.all(old.map((path) => rm(path, { recursive: true, force: true })));
   }
 
   async runCase(label: string, spec: ChildSpec): Promise<ChildReport | null> {
     const seconds = expectedSeconds(spec);
     return await this.runHere(label, seconds, async () => {
+      await this.#removeOld();
       const patienceSeconds = Math.min(
         seconds * PATIENCE + PATIENCE_SECONDS[this.options.mode],
         this.#clock.secondsLeft(),
@@ -115,8 +135,7 @@ class PartialReport extends Error {
 
 export function expectedSeconds(spec: ChildSpec): number {
   if (spec.kind === 'module') return spec.seconds;
-  const callersStart = spec.steps.filter((step) => step.callers !== 'main').length * 0.5;
-  return (
-    CASE_OVERHEAD_SECONDS + callersStart + spec.steps.reduce((total, step) => total + stepSeconds(step), 0)
-  );
+  const steps = [...heatingSteps(spec.steps), ...spec.steps];
+  const callersStart = steps.filter((step) => step.callers !== 'main').length * CALLERS_START_SECONDS;
+  return CASE_OVERHEAD_SECONDS + callersStart + steps.reduce((total, step) => total + stepSeconds(step), 0);
 }

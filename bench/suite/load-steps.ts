@@ -1,4 +1,5 @@
 import type { OpenStep, StepReport } from '../cases/case.js';
+import { heatSeconds } from '../cases/heat.js';
 import { LatencyHistogram } from '../measure/histogram.js';
 import type { Operation } from '../measure/loop.js';
 
@@ -7,8 +8,8 @@ export interface Window {
   readonly seconds: number;
 }
 
-/** Starting and stopping the calling threads of a step. */
-const STEP_OVERHEAD_SECONDS = 0.5;
+/** Connecting the calling threads of a step, and its pacing thread. */
+const STEP_OVERHEAD_SECONDS = 0.3;
 /** Starting a process and opening a store. */
 const PROCESS_SECONDS = 1.2;
 /** Filling it: by threads whose code is not compiled yet. */
@@ -29,14 +30,14 @@ export function openStep(perSecond: number, window: Window, more: Partial<OpenSt
   };
 }
 
-/** A fresh process with a store that holds so many keys; more for large values. */
-export function startSeconds(keys: number): number {
-  return PROCESS_SECONDS + keys / FILLED_PER_SECOND;
+/** A fresh process with a store that holds so many keys, until its first step; more for large values. */
+export function startSeconds(keys: number, warmupSeconds: number): number {
+  return PROCESS_SECONDS + keys / FILLED_PER_SECOND + heatSeconds(warmupSeconds);
 }
 
 /** A fresh process and so many steps. */
 export function caseSeconds(keys: number, steps: number, { warmupSeconds, seconds }: Window): number {
-  return startSeconds(keys) + steps * (warmupSeconds + seconds + STEP_OVERHEAD_SECONDS);
+  return startSeconds(keys, warmupSeconds) + steps * (warmupSeconds + seconds + STEP_OVERHEAD_SECONDS);
 }
 
 export interface BinSummary {

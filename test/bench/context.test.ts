@@ -1,7 +1,13 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { SuiteContext } from '../../bench/suite/context.js';
 import { Progress } from '../../bench/suite/progress.js';
 import { parseSla } from '../../bench/suite/sla.js';
+import { built } from './built.js';
 
 const OPTIONS = {
   mode: 'default',
@@ -37,4 +43,36 @@ test('a round that would not fit is left out, and named; never the first', () =>
   expect(play([16, 16, 16])).toEqual({ rounds: [0], notes: out('rounds 2 to 3') });
   expect(play([60, 1, 1])).toEqual({ rounds: [0], notes: out('rounds 2 to 3') });
   expect(play([60])).toEqual({ rounds: [0], notes: [] });
+});
+
+test('what a case has written is gone when the next one begins, and there while a server of it still stops', async () => {
+  const { SuiteContext: Built } = await built<typeof import('../../bench/suite/context.js')>('suite/context');
+  const outDirectory = await mkdtemp(join(tmpdir(), 'ringlet-bench-'));
+  const url = join(outDirectory, 'case.mjs');
+  await writeFile(
+    url,
+    `import { existsSync, mkdirSync } from 'node:fs';
+     export default async ({ own, other }) => { mkdirSync(own, { recursive: true }); return existsSync(other); };`,
+  );
+  const clock = { secondsLeft: () => 100, signal: new AbortController().signal };
+  const context = new Built(
+    'one',
+    { ...OPTIONS, outDirectory },
+    clock,
+    new Progress(1, clock.secondsLeft),
+    30,
+  );
+  const other = context.scratch('first');
+  const run = async (own: string): Promise<unknown> => {
+    const spec = { kind: 'module', url: pathToFileURL(url).href, input: { own, other }, seconds: 1 } as const;
+    return (await context.runCase('a case', spec))?.output;
+  };
+  try {
+    expect(await run(other)).toBe(true);
+    expect(existsSync(other)).toBe(true);
+    expect(await run(context.scratch('second'))).toBe(false);
+    expect(context.notes).toEqual([]);
+  } finally {
+    await rm(outDirectory, { recursive: true });
+  }
 });

@@ -25,6 +25,7 @@ function report(getsPerSecond: number, latencyMs: number, eventLoopUtilisation =
   const encoded = histogram.encode();
   const loop = {
     operations: [{ op: 'get', completed: 10, failed: 1, opsPerSecond: getsPerSecond, histogram: encoded }],
+    fromMs: 0,
     seconds: 2,
     eventLoopUtilisation,
     lateness: encoded,
@@ -80,6 +81,11 @@ test('a row adds the rates of its callers, takes the median of the rounds, and m
     generatorBound: false,
   });
   expect(Math.round(row!.maxUs! / 10) * 10).toBe(3_000);
+});
+
+test('the offered rate of a day is its mean, 9/16 of the peak: what is answered is held against it', () => {
+  const [row] = rowsOf(SUBJECT, { ...STEP, arrivals: 'diurnal' }, [report(1, 1)]);
+  expect(row!.offeredPerSecond).toBe(750 * 0.5625);
 });
 
 test('one busy generator among the rounds marks the row as generator-bound', () => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { binsOf } from '../../bench/cases/node-loads.js';
 import { compareHalves, lagOf } from '../../bench/measure/lag.js';
 import { Random } from '../../bench/measure/random.js';
 import { balance, interleaved, median, relativeSpread } from '../../bench/measure/statistics.js';
@@ -13,7 +14,7 @@ test('the median ignores order and outliers', () => {
 
 test('spread is range over median', () => {
   expect(relativeSpread([90, 100, 110])).toBeCloseTo(0.2);
-  expect(relativeSpread([5])).toBe(0);
+  expect(relativeSpread([5])).toBeNull();
 });
 
 test('every second round runs in reverse', () => {
@@ -54,6 +55,25 @@ test('the lag of the engine is compared by its peaks, where it rose and fell in 
   });
   expect(report([0, 10, 20, 30, 40, 50, 60, 70])?.wholeTeeth).toBe(false);
   expect(report([0, 50, 100, 10, 20, 30, 40, 50])?.wholeTeeth).toBe(false);
+});
+
+test('loads are binned by the measured window, not by what a warm-up before it sent', () => {
+  // 1,000 requests of a warm-up to one node up to 100 ms; then one per 10 ms to each of two.
+  const samples = Array.from({ length: 31 }, (_, i) => ({
+    atMs: i * 10,
+    served: i <= 10 ? [i * 100, 0] : [1_000 + i - 10, i - 10],
+  }));
+  expect(binsOf(samples, 101, 200, 4)).toEqual([
+    [5, 5],
+    [5, 5],
+    [5, 5],
+    [5, 5],
+  ]);
+  // A window that ends after the last sample.
+  expect(binsOf(samples, 251, 100, 2)).toEqual([
+    [5, 5],
+    [0, 0],
+  ]);
 });
 
 test('random numbers are uniform and repeat with their seed', () => {
