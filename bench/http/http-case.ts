@@ -1,10 +1,14 @@
 import autocannon from 'autocannon';
 import { LatencyHistogram } from '../measure/histogram.js';
+import { Random } from '../measure/random.js';
 import type { Door } from './servers.js';
 import { Worker } from 'node:worker_threads';
 import { once } from 'node:events';
+import { performance } from 'node:perf_hooks';
 
 const SAMPLE_MS = 50;
+/** Each connection asks for so many keys in turns, drawn by itself: with one list for all they would ask for the same key at the same time. */
+const KEYS_PER_CONNECTION = 200;
 
 export interface HttpInput {
   readonly door: Door;
@@ -13,6 +17,7 @@ export interface HttpInput {
   readonly connections: number;
   readonly warmupSeconds: number;
   readonly seconds: number;
+  readonly seed: number;
 }
 
 export interface HttpReport {
@@ -20,6 +25,8 @@ export interface HttpReport {
   readonly perSecond: number;
   readonly errors: number;
   readonly histogram: string;
+  /** Share of the time in which autocannon's event loop was busy. */
+  readonly eventLoopUtilisation: number;
 }
 
 /** The server in a thread of its own, so that autocannon measures it and not itself waiting for its own turn. */
@@ -42,44 +49,59 @@ export default async function httpCase(input: HttpInput): Promise<readonly HttpR
  */
 async function measure(address: string, method: 'GET' | 'PUT', input: HttpInput): Promise<HttpReport> {
   const { keys, valueBytes, connections } = input;
-  const requests = Array.from({ length: keys }, (_, key) => ({
-    method,
-    path: `/buckets/bench/keys/key-${key}`,
-    ...(method === 'PUT'
-      ? { body: Buffer.alloc(valueBytes, 'y'), headers: { 'content-type': 'application/octet-stream' } }
-      : {}),
-  }));
+  const random = new Random(input.seed);
+  const put = {
+    body: Buffer.alloc(valueBytes, 'y'),
+    headers: { 'content-type': 'application/octet-stream' },
+  };
+  const requests = (): autocannon.Request[] =>
+    Array.from({ length: KEYS_PER_CONNECTION }, () => ({
+      method,
+      path: `/buckets/bench/keys/key-${random.below(keys)}`,
+      ...(method === 'PUT' ? put : {}),
+    }));
   const shoot = async (
     seconds: number,
     histogram: LatencyHistogram | null,
   ): Promise<Omit<HttpReport, 'histogram' | 'method'>> => {
     let responses = 0;
     let failures = 0;
-    const beganMs = performance.now();
+    // From the first response to the last: before and after it autocannon sets up its connections and ends them.
+    let [firstMs, lastMs] = [0, 0];
+    let before = performance.eventLoopUtilization();
+    let busy = before;
     const { errors } = await new Promise<autocannon.Result>((resolve, reject) => {
       const options = {
         url: address,
         connections,
         duration: seconds,
-        requests,
+        setupClient: (client: autocannon.Client) => client.setRequests(requests()),
         // How often it looks whether the time is over.
         sampleInt: SAMPLE_MS,
       };
       const instance = autocannon(options, (error: unknown, result) => {
+        busy = performance.eventLoopUtilization(before);
         if (error) reject(error);
         else resolve(result);
       });
       instance.on('response', (_client, status, _bytes, responseMs) => {
-        responses++;
+        lastMs = performance.now();
+        if (responses++ === 0) {
+          firstMs = lastMs;
+          before = performance.eventLoopUtilization();
+        }
         if (status >= 400) failures++;
         histogram?.recordMs(responseMs);
       });
     });
-    const took = (performance.now() - beganMs) / 1_000;
-    return { perSecond: responses / took, errors: failures + errors };
+    return {
+      perSecond: lastMs > firstMs ? ((responses - 1) * 1_000) / (lastMs - firstMs) : 0,
+      errors: failures + errors,
+      eventLoopUtilisation: busy.utilization,
+    };
   };
   await shoot(input.warmupSeconds, null);
   const histogram = new LatencyHistogram();
-  const { perSecond, errors } = await shoot(input.seconds, histogram);
-  return { method, perSecond, errors, histogram: histogram.encode() };
+  const shot = await shoot(input.seconds, histogram);
+  return { method, ...shot, histogram: histogram.encode() };
 }
