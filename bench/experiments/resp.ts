@@ -1,5 +1,5 @@
 import { RedisServer, redisProblem } from '../cases/redis-server.js';
-import { tableOf, type Figure } from '../figures/figure.js';
+import { spreadText, tableOf, type Figure } from '../figures/figure.js';
 import { shortNumber, timeText } from '../figures/ticks.js';
 import { median, relativeSpread } from '../measure/statistics.js';
 import { EMPTY_ROW, subjectOf } from '../report/rows.js';
@@ -8,7 +8,7 @@ import { atLeast } from '../report/summary.js';
 import { COMMANDS, redisBenchmarkProblem } from '../resp/redis-benchmark.js';
 import { SERVERS, type RespInput, type RespReport, type Server } from '../resp/resp-case.js';
 import { WORKLOAD } from '../suite/defaults.js';
-import { defineExperiment } from '../suite/experiment.js';
+import { defineExperiment, type ExperimentContext } from '../suite/experiment.js';
 
 interface Parameters {
   readonly rounds: number;
@@ -56,14 +56,8 @@ export default defineExperiment<Parameters>({
     if (noRedis !== null) context.skip('redis', noRedis);
     const rounds: (readonly RespReport[])[] = [];
     for (const round of context.rounds(parameters.rounds)) {
-      await using redis =
-        noRedis === null
-          ? await RedisServer.start({
-              command: 'redis-server',
-              persistence: 'no-persistence',
-              directory: context.scratch('redis'),
-            })
-          : null;
+      await using redis = noRedis === null ? await startRedis(context, round) : null;
+      if (noRedis === null && redis === null) continue;
       const input: RespInput = {
         ...parameters,
         system: { ...systemOf(engine), directory: context.scratch('ringlet') },
@@ -96,6 +90,14 @@ export default defineExperiment<Parameters>({
     }),
   figures: (rows) => (rows.length === 0 ? [] : [rateFigure(rows)]),
 });
+
+/** Null, with a note, where it did not start, as when Ctrl-C has ended it: the rounds before stay. */
+async function startRedis(context: ExperimentContext, round: number): Promise<RedisServer | null> {
+  const directory = context.scratch('redis');
+  return await context.runHere(`round ${round + 1}: start the server`, 0, () =>
+    RedisServer.start({ command: 'redis-server', persistence: 'no-persistence', directory }),
+  );
+}
 
 type Case = (typeof CASES)[number];
 
@@ -164,8 +166,7 @@ function rateFigure(rows: readonly Row[]): Figure {
   return {
     id: 'resp-rate',
     title: 'Requests per second by the Redis protocol, 50 connections',
-    description:
-      'Bars for redis-server and the store: GET and SET, sixteen sent together and one at a time. Sent together, both answer several times as many.',
+    description: 'Bars for redis-server and the store: GET and SET, sixteen sent together and one at a time.',
     x: { label: 'requests', scale: 'category' },
     y: { label: 'requests/s', scale: 'linear' },
     series: SERVERS.map((server) => ({
@@ -191,9 +192,9 @@ function rateFigure(rows: readonly Row[]): Figure {
       pipeline: (row) => Number(row['pipeline']),
       'requests/s': (row) => row.opsPerSecond,
       'mean µs': (row) => row.meanUs,
-      p50: (row) => row.p50Us,
-      p99: (row) => row.p99Us,
-      spread: (row) => Number(row['spread']),
+      'p50 µs': (row) => row.p50Us,
+      'p99 µs': (row) => row.p99Us,
+      spread: spreadText,
     }),
   };
 }

@@ -89,17 +89,21 @@ export function checkResults(results: unknown): string[] {
   const { machine, experiments } = results as { machine: unknown; experiments: Record<string, unknown> };
   faults.push(...faultsOf(machine, MACHINE, 'machine'));
   for (const [name, experiment] of Object.entries(experiments)) {
-    const own = faultsOf(experiment, EXPERIMENT, name);
-    faults.push(...own);
-    if (own.length > 0) continue;
-    const lists = experiment as Record<'rows' | 'summary' | 'notes', readonly unknown[]>;
-    faults.push(
-      ...lists.rows.flatMap((row, index) => faultsOf(row, ROW, `${name}.rows[${index}]`)),
-      ...lists.summary.flatMap((line, index) => faultsOf(line, SUMMARY, `${name}.summary[${index}]`)),
-      ...lists.notes.flatMap((note, index) => faultsOf(note, NOTE, `${name}.notes[${index}]`)),
-    );
+    faults.push(...checkExperiment(name, experiment));
   }
   return faults;
+}
+
+/** The same of one experiment's part. */
+export function checkExperiment(name: string, experiment: unknown): string[] {
+  const faults = faultsOf(experiment, EXPERIMENT, name);
+  if (faults.length > 0) return faults;
+  const lists = experiment as Record<'rows' | 'summary' | 'notes', readonly unknown[]>;
+  return [
+    ...lists.rows.flatMap((row, index) => faultsOf(row, ROW, `${name}.rows[${index}]`)),
+    ...lists.summary.flatMap((line, index) => faultsOf(line, SUMMARY, `${name}.summary[${index}]`)),
+    ...lists.notes.flatMap((note, index) => faultsOf(note, NOTE, `${name}.notes[${index}]`)),
+  ];
 }
 
 function faultsOf(value: unknown, fields: Fields, where: string): string[] {

@@ -26,12 +26,13 @@ export async function describeMachine(directory: string): Promise<Machine> {
   };
 }
 
-/** The commit of the repository, with "-dirty" when files differ from it; null outside of one. */
+/** The commit of this code's repository, wherever one stands, with "-dirty" when files differ from it; null outside of one. */
 export async function describeCommit(): Promise<string | null> {
   const git = promisify(execFile);
+  const here = { cwd: import.meta.dirname };
   try {
-    const { stdout: commit } = await git('git', ['rev-parse', 'HEAD']);
-    const { stdout: changes } = await git('git', ['status', '--porcelain']);
+    const { stdout: commit } = await git('git', ['rev-parse', 'HEAD'], here);
+    const { stdout: changes } = await git('git', ['status', '--porcelain'], here);
     return changes === '' ? commit.trim() : `${commit.trim()}-dirty`;
   } catch {
     return null;
