@@ -24,7 +24,8 @@ const NONE: readonly HintedCopy[] = [];
 /**
  * The sloppy quorum (paper §4.6): each owner that cannot be reached is replaced by the next
  * fallback of the preference list. A coordinator that is no owner keeps its own copy for the first
- * of them. Where no fallback is left, or only owners may count, the hint stays with the coordinator.
+ * of them; if all are back by now, for the first owner, or the copy would stay here for nobody. Where no
+ * fallback is left, or only owners may count, the hint stays with the coordinator.
  */
 export function planCopies(
   { ordinal, ring }: Pick<VnodeEnvironment, 'ordinal' | 'ring'>,
@@ -54,5 +55,6 @@ export function planCopies(
     }
     (hinted ??= []).push({ owner, holder });
   }
+  if (guest) hinted ??= [{ owner: ring.preference[first]!, holder: ordinal }];
   return { owners, hinted: hinted ?? NONE, next, others };
 }
