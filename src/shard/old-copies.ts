@@ -150,7 +150,7 @@ export class OldCopies implements Service {
   }
 
   private look({ before, beforeLength }: Cleaning, words: Int32Array, at: number): void {
-    const { env, hints } = this.parts;
+    const { env } = this.parts;
     const partition = partitionAt(words, at);
     const bucket = bucketAt(words, at);
     const n = env.replicasOf(bucket);
@@ -159,15 +159,15 @@ export class OldCopies implements Service {
     if (!owned.includes(env.ordinal) || keepsCopies(env.ring, partition, n, env.ordinal)) return;
     const start = words.byteOffset + keyAt(words, at) * 4;
     const key = new Uint8Array(words.buffer, start, keyLengthAt(words, at)).slice();
-    if (hints.speakOf({ bucket, key })) return;
     this.queue.push({ hash: words[at + W_KEY_HASH]!, partition, bucket, key });
   }
 
-  /** False if there is no room now. */
+  /** False if there is no room now. A hint may have come since the copy was looked at. */
   private drop(): boolean {
-    const { pipeline } = this.parts;
+    const { pipeline, hints } = this.parts;
     for (let next = this.queue.at(-1); next !== undefined; next = this.queue.at(-1)) {
-      if (pipeline.remove(next, paddedWords(next.key), next.key) !== 'ready') return false;
+      if (!hints.speakOf(next) && pipeline.remove(next, paddedWords(next.key), next.key) !== 'ready')
+        return false;
       this.queue.pop();
     }
     return true;

@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest';
+import { buildRing } from '../../src/ring/ring.js';
 import type { RingFact } from '../../src/ring/state.js';
 import { OldCopies, type OldCopiesParts } from '../../src/shard/old-copies.js';
 import { Admission } from '../../src/storage/admission.js';
 import { DURABLE } from '../../src/storage/pipeline.js';
+import { record, value } from '../storage/support.js';
 
 it('that copies have gone is reported once their removal is synced, and again until it is known', () => {
   const reports: RingFact[] = [];
@@ -34,4 +36,52 @@ it('that copies have gone is reported once their removal is synced, and again un
   expect(reports).toEqual([{ kind: 'cleaned', slot: 0 }]);
   copies.poll(1_200);
   expect(reports).toHaveLength(2);
+});
+
+it('a copy stays that a hint has come to speak of while it waited to go', () => {
+  const nodes = ['n1', 'n2', 'n3'].map((id) => ({ id, capacity: 1, vnodes: 1 }));
+  const ring = buildRing({ nodes, partitions: 16, spacing: 3 });
+  // Whoever is last in the list owns the partition of the records (3) no more, and was the first owner before.
+  const ordinal = ring.preference[3 * 3 + 2]!;
+  const before = Int32Array.from({ length: 16 * 3 }, (_, i) => (ordinal + i) % 3);
+  const cleaning = { since: 7, slots: [ordinal], leaver: undefined, before, beforeLength: 3 };
+  const records = ['a', 'b'].map((name) => record(name, [{ actor: 1, n: 1, values: [value(name)] }]).words);
+  const words = Int32Array.from([0, 0, ...records.flatMap((one) => [...one])]);
+  const places = [2, 2 + records[0]!.length];
+  const hinted = new Set<string>();
+  const removed: string[] = [];
+  let room = 'wait';
+  const nameOf = (key: Uint8Array): string => Buffer.from(key).toString();
+  const copies = new OldCopies({
+    env: { ring: { ...ring, cleaning }, ordinal, replicasOf: () => 2 },
+    source: { announced: () => true, report: () => undefined },
+    pipeline: {
+      buffer: {
+        lastSequence: 9,
+        words,
+        index: {
+          tableNumber: 1,
+          visit: (from: number, _count: number, visit: (byte: number) => void) => {
+            if (from === 0) for (const at of places) visit(at * 4);
+            return true;
+          },
+        },
+      },
+      admission: new Admission(() => 0),
+      remove: (_place: unknown, _words: unknown, key: Uint8Array) => {
+        if (room === 'ready') removed.push(nameOf(key));
+        return room;
+      },
+    },
+    engine: undefined,
+    completions: { awaitLevel: () => false },
+    hints: { count: 0, speakOf: ({ key }: { key: Uint8Array }) => hinted.has(nameOf(key)) },
+    loader: { done: true },
+  } as unknown as OldCopiesParts);
+  copies.poll(0);
+  expect(removed).toEqual([]);
+  hinted.add('b');
+  room = 'ready';
+  for (let i = 1; i < 10; i++) copies.poll(i);
+  expect(removed).toEqual(['a']);
 });
