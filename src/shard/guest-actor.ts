@@ -1,5 +1,8 @@
 import { entriesAt, ENTRY_WORDS, FIXED_WORDS } from '../storage/record.js';
 
+/** Of 2^32 − 1 dots that one actor can make. */
+const MOST_FORGOTTEN = 2 ** 31;
+
 /**
  * The actor under which a virtual node makes dots for keys that it does not own, as a fallback
  * that coordinates because no owner serves. Such a copy is let go, clock and all, when its owner
@@ -40,7 +43,8 @@ export class GuestActor {
  * When a tombstone is reaped, the dots of its clock are forgotten for this one key. The actor stays,
  * and the next dot of a key without values of it is made above the *floor*, the greatest dot that it
  * has ever forgotten: a fresh actor each time would cost every key an entry, however often something
- * is reaped (docs/decisions/0026).
+ * is reaped (docs/decisions/0026). A fresh one is taken where that floor is so high that only a forged
+ * context can have brought it there: without a dot left there would be no put of a new key any more.
  */
 export class OwnActor {
   private readonly fresh: () => number | undefined;
@@ -64,8 +68,9 @@ export class OwnActor {
 
   /** A tombstone is about to be reaped. */
   forget(words: Int32Array, record: number): void {
-    if (this.current !== undefined)
-      this.greatest = Math.max(this.greatest, dotsOf(words, record, this.current));
+    if (this.current === undefined) return;
+    this.greatest = Math.max(this.greatest, dotsOf(words, record, this.current));
+    if (this.greatest > MOST_FORGOTTEN) this.renew();
   }
 
   /** For the next dot; undefined when there is no fresh number at the moment. */
