@@ -27,6 +27,7 @@ import type { Rebuilding } from '../rebuilding.js';
 import type { Replica } from '../replica.js';
 import type { Service } from '../service.js';
 import { Exchange } from './exchange.js';
+import { type Breadth, BROAD, narrower } from './breadth.js';
 import { Inflow } from './inflow.js';
 import { ARRIVAL_MS } from './rebuild.js';
 import { Responder } from './responder.js';
@@ -45,6 +46,8 @@ interface Peer {
   served: boolean;
   /** It came back, or we did: exchange with it as soon as possible. */
   soon: boolean;
+  /** It did not compare when it was asked last: others have their turn before it is asked again. */
+  refused: boolean;
   triedMs: number;
   /** Whether any bucket has both of us among its owners. */
   shares: boolean;
@@ -72,7 +75,7 @@ export class AntiEntropy implements Service {
   private readonly peers: Peer[] = [];
   private exchange: Exchange | undefined;
   private request: number;
-  private nodeLimit: number = LIMITS.treeNodes;
+  private breadth: Breadth = BROAD;
   /** Between two exchanges, on average. */
   private readonly everyMs: number;
   private nextMs = 0;
@@ -107,7 +110,15 @@ export class AntiEntropy implements Service {
     const { env } = this.world;
     for (const { ordinal } of env.ring.vnodes) {
       if (ordinal === env.ordinal || this.peers.some(({ vnode }) => vnode === ordinal)) continue;
-      this.peers.push({ vnode: ordinal, served: false, soon: true, triedMs: 0, shares: false, inSyncMs: 0 });
+      this.peers.push({
+        vnode: ordinal,
+        served: false,
+        soon: true,
+        refused: false,
+        triedMs: 0,
+        shares: false,
+        inSyncMs: 0,
+      });
     }
   }
 
@@ -208,7 +219,8 @@ export class AntiEntropy implements Service {
     this.nextMs = nowMs + this.everyMs * (0.5 + this.world.env.random());
     if (this.world.pipeline.engineFailed) return;
     const waiting = this.peers.filter(({ served }) => served);
-    const urgency = ({ vnode, soon }: Peer): number => (this.wants(vnode) ? 2 : 0) + (soon ? 1 : 0);
+    const urgency = ({ vnode, soon, refused }: Peer): number =>
+      refused ? 0 : (this.wants(vnode) ? 2 : 0) + (soon ? 1 : 0);
     waiting.sort((a, b) => urgency(b) - urgency(a) || a.triedMs - b.triedMs);
     for (const peer of waiting) {
       const { set } = this.world.trees;
@@ -219,7 +231,7 @@ export class AntiEntropy implements Service {
       peer.triedMs = nowMs;
       this.peerWasWhole = env.isWhole(peer.vnode);
       this.begunUnder = env.ring;
-      this.exchange = new Exchange(this.world, peer.vnode, roots, this.request, this.nodeLimit, nowMs);
+      this.exchange = new Exchange(this.world, peer.vnode, roots, this.request, this.breadth, nowMs);
       return;
     }
   }
@@ -230,14 +242,16 @@ export class AntiEntropy implements Service {
     this.request = exchange.lastRequest;
     if (exchange.end === 'failed') env.count(COUNT_EXCHANGES_FAILED, 1);
     else if (exchange.end !== 'refused') env.count(COUNT_EXCHANGES, 1);
-    if (exchange.tooMany) this.nodeLimit = Math.max(1, this.nodeLimit >>> 1);
-    else if (exchange.end === 'equal') this.nodeLimit = LIMITS.treeNodes;
+    if (exchange.tooMany) this.breadth = narrower(this.breadth);
+    else if (exchange.end === 'equal') this.breadth = BROAD;
     const peer = this.peers.find(({ vnode }) => vnode === exchange.peer)!;
     if (exchange.end === 'equal') peer.inSyncMs = nowMs;
     const ended = exchange.end === 'equal' || exchange.end === 'repaired';
     const proves = this.peerWasWhole && env.isWhole(peer.vnode) && env.ring === this.begunUnder;
     if (ended && proves) rebuilding.prove(peer.vnode);
     if (exchange.end === 'more' || exchange.end === 'refused') peer.soon = true;
+    if (exchange.end === 'refused') peer.refused = true;
+    else for (const one of this.peers) one.refused = false;
     if (exchange.end === 'refused') this.nextMs = nowMs + LIMITS.exchangeSettleMs * (1 + env.random());
     else if (
       this.peers.some(({ vnode, soon, served, shares }) => served && (soon || (shares && this.wants(vnode))))

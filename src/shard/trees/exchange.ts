@@ -6,6 +6,7 @@ import {
   LIST_GOES_ON,
   LIST_IS_CUT,
   OK,
+  OUT_TOO_LARGE,
   TREE_DIFFER,
   TREE_ENTRY_WORDS,
   TREE_KEYS,
@@ -15,6 +16,7 @@ import {
   TREE_WORDS_AT,
 } from '../../messaging/frames.js';
 import type { WorkStep } from '../../storage/admission.js';
+import type { Breadth } from './breadth.js';
 import { Digest, numberOf } from './digest.js';
 import { collectPage, Listing } from './listing.js';
 import { addChildren } from './nodes.js';
@@ -59,10 +61,10 @@ export class Exchange {
   readonly peer: number;
   /** Set once, when it is over. */
   end: ExchangeEnd | undefined;
-  /** There were too many keys below the nodes: the next exchange shall take fewer. */
+  /** There were too many keys below the nodes: the next exchange shall be narrower. */
   tooMany = false;
   private readonly world: TreeWorld;
-  private readonly nodeLimit: number;
+  private readonly breadth: Breadth;
   private readonly deadlineMs: number;
   private nowMs: number;
   private heardMs: number;
@@ -85,6 +87,8 @@ export class Exchange {
   private theirsEnded = false;
   private cut = false;
   private differed = false;
+  /** Records were left out by either side: their versions together are more than a record may have. */
+  private leftOut = false;
   private wanted: number[] = [];
   private surplus: number[] = [];
   private pushed = 0;
@@ -96,13 +100,13 @@ export class Exchange {
     peer: number,
     roots: number[],
     request: number,
-    nodeLimit: number,
+    breadth: Breadth,
     nowMs: number,
   ) {
     this.world = world;
     this.peer = peer;
     this.request = request;
-    this.nodeLimit = nodeLimit;
+    this.breadth = breadth;
     this.nowMs = nowMs;
     this.heardMs = nowMs;
     this.deadlineMs = nowMs + LIMITS.exchangeLifeMs;
@@ -126,15 +130,16 @@ export class Exchange {
   }
 
   private compareNext(): void {
-    const enough = this.found.length >= this.nodeLimit || this.expected >= LIMITS.treeListedKeys / 2;
+    const { nodes } = this.breadth;
+    const enough = this.found.length >= nodes || this.expected >= LIMITS.treeListedKeys / 2;
     if (this.todo.length > 0 && !enough) {
       this.phase = 'comparing';
       this.asked = this.todo.splice(-LIMITS.treeNodes);
       this.world.frames.compare(this.question(), this.asked);
       return;
     }
-    this.more = this.todo.length > 0 || this.found.length > this.nodeLimit;
-    this.found.length = Math.min(this.found.length, this.nodeLimit);
+    this.more = this.todo.length > 0 || this.found.length > nodes;
+    this.found.length = Math.min(this.found.length, nodes);
     if (this.found.length === 0) {
       this.finish('equal');
       return;
@@ -148,14 +153,18 @@ export class Exchange {
     if (this.end !== undefined || frameRequest(words, at) !== this.request || !this.expects(type)) return;
     this.nowMs = this.world.env.clock.nowMs();
     this.heardMs = this.nowMs;
-    if (words[at + 6] !== OK) {
-      this.finish(type === TREE_PUSHED ? 'failed' : 'refused');
+    const outcome = words[at + 6]!;
+    if (type === TREE_PUSHED) {
+      this.taken(outcome);
+      return;
+    }
+    if (outcome !== OK) {
+      this.finish('refused');
       return;
     }
     if (type === TREE_DIFFER) this.differ(words, at);
     else if (type === TREE_KEYS) this.keys(words, at);
-    else if (type === TREE_RECORDS) this.records(words, bytes, at);
-    else this.nextPage();
+    else this.records(words, bytes, at);
   }
 
   private expects(type: number): boolean {
@@ -192,7 +201,7 @@ export class Exchange {
     }
     const { set } = this.world.trees;
     for (const node of differing) {
-      if (set.endsAt(node)) {
+      if (set.isLeaf(node) || (!this.breadth.leaves && set.hasFew(node))) {
         this.found.push(node);
         this.expected += set.expectedBelow(node);
       } else {
@@ -231,13 +240,6 @@ export class Exchange {
 
   private compareLists(ours: Listing): void {
     this.cut ||= ours.cut;
-    // Whoever lacks nearly everything takes what was listed: every record brings it further.
-    const greedy = this.world.rebuilding.partial || !ours.cut;
-    if (this.cut && this.found.length > 1 && !greedy) {
-      this.tooMany = true;
-      this.finish('more');
-      return;
-    }
     this.theirDigests = new Set(this.theirs);
     const known = new Set<number>();
     for (let i = 0; i < ours.length; i++) {
@@ -245,11 +247,16 @@ export class Exchange {
       known.add(digest);
       if (!this.theirDigests.has(digest)) this.surplus.push(i);
     }
-    if (this.cut && greedy) this.surplus = [];
     this.theirs.forEach((digest, i) => {
       if (!known.has(digest)) this.wanted.push(i);
     });
-    this.more ||= this.cut;
+    if (this.cut) {
+      // Behind the end of a list may stand what seems to be missing in it. To take that brings us further all
+      // the same, unless it stands there here.
+      this.surplus = [];
+      this.tooMany = ours.cut || this.wanted.length === 0;
+      this.more = true;
+    }
     this.differed = this.wanted.length > 0 || this.surplus.length > 0;
     this.nextPage();
   }
@@ -280,7 +287,7 @@ export class Exchange {
     } else if (next < this.surplus.length) {
       this.nextPage();
     } else {
-      this.finish(this.more ? 'more' : this.differed ? 'repaired' : 'equal');
+      this.finish(this.leftOut ? 'failed' : this.more ? 'more' : this.differed ? 'repaired' : 'equal');
     }
     return false;
   }
@@ -294,16 +301,19 @@ export class Exchange {
     this.phase = 'taking';
     this.wanted.splice(0, done);
     const deadlineMs = frameDeadline(words, at);
-    const taken = (good: boolean): void => {
-      if (this.end !== undefined) return;
-      if (good) this.nextPage();
-      else this.finish('failed');
-    };
     const { inflow, pipeline } = this.world;
     pipeline.admission.spend(() =>
-      inflow.take(words, bytes, at + TREE_RECORDS_AT, words[at + 7]!, deadlineMs, taken),
+      inflow.take(words, bytes, at + TREE_RECORDS_AT, words[at + 7]!, deadlineMs, this.taken),
     );
   }
+
+  /** What became of a page, at either side. */
+  private readonly taken = (outcome: number): void => {
+    if (this.end !== undefined) return;
+    this.leftOut ||= outcome === OUT_TOO_LARGE;
+    if (outcome === OK || outcome === OUT_TOO_LARGE) this.nextPage();
+    else this.finish('failed');
+  };
 
   /** Returns when to be called next. */
   poll(nowMs: number): number {

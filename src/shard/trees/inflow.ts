@@ -1,3 +1,4 @@
+import { OK, OUT_FULL, OUT_TOO_LARGE } from '../../messaging/frames.js';
 import { lengthAt, partitionAt, bucketAt, shapeIntact } from '../../storage/record.js';
 import { COUNT_DROPPED, type VnodeEnvironment } from '../environment.js';
 import type { Replica } from '../replica.js';
@@ -8,8 +9,13 @@ interface Waiting {
   readonly words: Int32Array;
   readonly records: number;
   readonly deadlineMs: number;
-  readonly done: (good: boolean) => void;
+  /** Of those before them. */
+  readonly outcome: number;
+  readonly done: Taken;
 }
+
+/** OK, or why not all records were taken: OUT_TOO_LARGE if only those were left out whose versions together are. */
+type Taken = (outcome: number) => void;
 
 /** Merges records that peers sent: always by `sync`, never over what stands here. */
 export class Inflow {
@@ -36,48 +42,48 @@ export class Inflow {
     at: number,
     records: number,
     deadlineMs: number,
-    done: (good: boolean) => void,
+    done: Taken,
+    before = OK,
   ): void {
     let word = at;
+    let outcome = before;
     for (let left = records; left > 0; left--) {
       const end = word + (lengthAt(words, word) >>> 2);
-      const outcome = this.merge(words, bytes, word, end);
-      if (outcome === 'refused') {
-        done(false);
+      const merged = this.merge(words, bytes, word, end);
+      if (merged === 'wait') {
+        const rest = words.slice(word, lastEnd(words, word, left));
+        this.waiting.push({ words: rest, records: left, deadlineMs, outcome, done });
         return;
       }
-      if (outcome === 'wait') {
-        this.waiting.push({
-          words: words.slice(word, lastEnd(words, word, left)),
-          records: left,
-          deadlineMs,
-          done,
-        });
+      if (merged === OUT_TOO_LARGE) {
+        outcome = merged;
+      } else if (merged !== OK) {
+        done(merged);
         return;
       }
       word = end;
     }
-    done(true);
+    done(outcome);
   }
 
-  private merge(words: Int32Array, bytes: Uint8Array, at: number, end: number): 'done' | 'wait' | 'refused' {
+  private merge(words: Int32Array, bytes: Uint8Array, at: number, end: number): number | 'wait' {
     if (
       !shapeIntact(words, at, end) ||
       this.set.replicasFor(bucketAt(words, at), partitionAt(words, at)) === 0
     ) {
       this.env.count(COUNT_DROPPED, 1);
-      return 'done';
+      return OK;
     }
-    const outcome = this.replica.apply(words, bytes, at, this.env.ruleOf(bucketAt(words, at)));
-    if (outcome === 'wait') return 'wait';
-    return 'sequence' in outcome ? 'done' : 'refused';
+    const applied = this.replica.apply(words, bytes, at, this.env.ruleOf(bucketAt(words, at)));
+    if (applied === 'wait') return 'wait';
+    return 'sequence' in applied ? OK : applied.outcome;
   }
 
   poll(nowMs: number): void {
     for (let i = this.waiting.length; i > 0; i--) {
-      const { words, records, deadlineMs, done } = this.waiting.shift()!;
-      if (deadlineMs < nowMs) done(false);
-      else this.take(words, new Uint8Array(words.buffer), 0, records, deadlineMs, done);
+      const { words, records, deadlineMs, outcome, done } = this.waiting.shift()!;
+      if (deadlineMs < nowMs) done(OUT_FULL);
+      else this.take(words, new Uint8Array(words.buffer), 0, records, deadlineMs, done, outcome);
     }
   }
 }

@@ -8,7 +8,6 @@ import {
   LIST_IS_CUT,
   OK,
   ABSENT,
-  OUT_FULL,
   OUT_NO_TREES,
   OUT_OVERLOADED,
   OUT_STALE_RING,
@@ -76,7 +75,7 @@ export class Responder {
         if (stale) {
           frames.pushed(envelope, refusal);
         } else {
-          const done = (good: boolean): void => frames.pushed(envelope, good ? OK : OUT_FULL);
+          const done = (outcome: number): void => frames.pushed(envelope, outcome);
           pipeline.admission.spend(() =>
             this.world.inflow.take(words, bytes, at + TREE_RECORDS_AT, words[at + 7]!, deadlineMs, done),
           );

@@ -118,9 +118,13 @@ export class TreeSet {
     return Math.ceil(records / FAN ** levelOfNode(node));
   }
 
-  /** Whether a node that differs has so few records that listing them costs less than looking further down. */
-  endsAt(node: number): boolean {
-    return levelOfNode(node) === this.depth || this.expectedBelow(node) <= FEW;
+  isLeaf(node: number): boolean {
+    return levelOfNode(node) === this.depth;
+  }
+
+  /** Whether a node has so few records that listing them costs less than looking further down. */
+  hasFew(node: number): boolean {
+    return this.expectedBelow(node) <= FEW;
   }
 
   low(node: number): number {

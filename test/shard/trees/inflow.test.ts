@@ -1,6 +1,6 @@
 import fc from '../../properties.js';
 import { describe, expect, it } from 'vitest';
-import { OUT_FULL } from '../../../src/messaging/frames.js';
+import { OK, OUT_FULL, OUT_TOO_LARGE } from '../../../src/messaging/frames.js';
 import type { ApplyOutcome, Replica } from '../../../src/shard/replica.js';
 import { Inflow } from '../../../src/shard/trees/inflow.js';
 import { TreeSet } from '../../../src/shard/trees/tree-set.js';
@@ -36,13 +36,13 @@ describe('records that a peer sent', () => {
     fc.assert(
       fc.property(fc.array(fc.boolean(), { maxLength: 30 }), (waits) => {
         const { inflow, page, hashes, merged } = setUp(waits.map((wait) => () => (wait ? 'wait' : APPLIED)));
-        const done: boolean[] = [];
-        inflow.take(page, new Uint8Array(page.buffer), 0, 5, 1_000, (good) => done.push(good));
+        const done: number[] = [];
+        inflow.take(page, new Uint8Array(page.buffer), 0, 5, 1_000, (outcome) => done.push(outcome));
         // The frame is valid during the call only.
         page.fill(-1);
         for (let i = 0; i < 40; i++) inflow.poll(i);
         expect(merged).toEqual(hashes);
-        expect(done).toEqual([true]);
+        expect(done).toEqual([OK]);
         expect(inflow.busy).toBe(false);
       }),
     );
@@ -50,14 +50,25 @@ describe('records that a peer sent', () => {
 
   it('are given up past the deadline of their exchange, and at a refusal', () => {
     const late = setUp(Array.from({ length: 50 }, () => () => 'wait' as const));
-    const ends: boolean[] = [];
-    late.inflow.take(late.page, new Uint8Array(late.page.buffer), 0, 5, 10, (good) => ends.push(good));
+    const ends: number[] = [];
+    late.inflow.take(late.page, new Uint8Array(late.page.buffer), 0, 5, 10, (outcome) => ends.push(outcome));
     for (let i = 0; i < 20; i++) late.inflow.poll(i);
-    expect([ends, late.merged, late.inflow.busy]).toEqual([[false], [], false]);
+    expect([ends, late.merged, late.inflow.busy]).toEqual([[OUT_FULL], [], false]);
 
     const full = setUp([() => APPLIED, () => ({ outcome: OUT_FULL, got: 0, need: 0 })]);
-    full.inflow.take(full.page, new Uint8Array(full.page.buffer), 0, 5, 10, (good) => ends.push(good));
-    expect([ends, full.merged.length]).toEqual([[false, false], 1]);
+    full.inflow.take(full.page, new Uint8Array(full.page.buffer), 0, 5, 10, (outcome) => ends.push(outcome));
+    expect([ends, full.merged.length]).toEqual([[OUT_FULL, OUT_FULL], 1]);
+  });
+
+  it('that are too large together with what is here are left out, and it is said that some were', () => {
+    const tooLarge = (): ApplyOutcome => ({ outcome: OUT_TOO_LARGE, got: 9, need: 8 });
+    const { inflow, page, hashes, merged } = setUp([() => APPLIED, tooLarge, () => 'wait']);
+    const done: number[] = [];
+    inflow.take(page, new Uint8Array(page.buffer), 0, 5, 1_000, (outcome) => done.push(outcome));
+    expect(done).toEqual([]);
+    inflow.poll(1);
+    expect(merged).toEqual([hashes[0], ...hashes.slice(2)]);
+    expect(done).toEqual([OUT_TOO_LARGE]);
   });
 
   it('that are malformed, or belong to nobody here, are left out', () => {
@@ -66,9 +77,9 @@ describe('records that a peer sent', () => {
     page[second + 9] = -1;
     const third = second + (lengthAt(page, second) >>> 2);
     page[third + 8] = 9;
-    const done: boolean[] = [];
-    inflow.take(page, new Uint8Array(page.buffer), 0, 5, 1_000, (good) => done.push(good));
+    const done: number[] = [];
+    inflow.take(page, new Uint8Array(page.buffer), 0, 5, 1_000, (outcome) => done.push(outcome));
     expect(merged).toEqual([hashes[0], hashes[3], hashes[4]]);
-    expect(done).toEqual([true]);
+    expect(done).toEqual([OK]);
   });
 });
