@@ -142,7 +142,10 @@ export default defineExperiment({
       const [held, free] = [find(rows, part, 'on', 'put'), find(rows, part, 'off', 'put')];
       const idle = find(rows, 'nothing', 'on', 'put');
       if (held === undefined || free === undefined || idle === undefined) return [];
-      return `With ${NAMES[part]}, p99.9 of puts is ${timeText(tailOf(held))} held back and ${timeText(tailOf(free))} at full speed, against ${timeText(tailOf(idle))} without; ${shortNumber(speedOf(held) ?? 0)} copies/s against ${shortNumber(speedOf(free) ?? 0)}.`;
+      const speeds = `${shortNumber(speedOf(held) ?? 0)} copies/s held back, ${shortNumber(speedOf(free) ?? 0)} at full speed`;
+      if (tailOf(held) === null || tailOf(free) === null)
+        return `With ${NAMES[part]}: ${speeds}; over too soon to say what requests felt of it.`;
+      return `With ${NAMES[part]}, p99.9 of puts is ${timeText(tailOf(held))} held back and ${timeText(tailOf(free))} at full speed, against ${timeText(tailOf(idle))} without; ${speeds}.`;
     });
   },
   figures: (rows) => (rows.length === 0 ? [] : [tailFigure(rows), speedFigure(rows)]),

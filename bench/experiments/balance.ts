@@ -32,11 +32,11 @@ export default defineExperiment({
     shows:
       'A node is out of balance in a stretch of time when its load differs from its fair share by more than 15 %. The first figure is the fraction of such nodes by request rate; the second is each node’s load over its fair share at the highest rate.',
     measured:
-      'Eight nodes with N=3, half gets and half puts at Poisson times; each rate’s window is cut into eight bins. A node’s load is what its virtual nodes count: reads by message, direct reads, coordinated and replicated writes. Zipfian keys follow YCSB (constant 0.99, scattered): the most popular of 100,000 keys gets about one request in 26.',
+      'Eight nodes with N=3, half gets and half puts at Poisson times; each rate’s window is cut into eight bins. A node’s load is what its virtual nodes count: reads by message, direct reads, coordinated and replicated writes. Zipfian keys follow YCSB (constant 0.99, scattered): the most popular key gets about one request in 26.',
     paper:
       'Fig. 6: 20 % of the nodes were out of balance at low load and about 10 % at high load (low is an eighth of the peak), because many popular keys spread better than few. The plot takes only the values 0, 1/9 and 2/9, so it shows about nine nodes.',
     follows:
-      'Placement is even; what unbalances nodes is chance at low rates, where it does not hurt, and single hot keys, which no placement can split. If a hot key matters, raise R’s choice of replicas (a larger N) or cache it.',
+      'Placement is even; what unbalances nodes is chance at low rates, where it does not hurt, and single hot keys, which no placement can split. If a hot key matters, keep it in the calling threads for a moment: all gets of a key ask its first owners, however many copies there are.',
   },
   parameters: {
     quick: {

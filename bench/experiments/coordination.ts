@@ -102,13 +102,16 @@ function find(rows: readonly Row[], way: string, op: 'get' | 'put'): Row | undef
 }
 
 function goals(rows: readonly Row[]): readonly SummaryLine[] {
-  return (['get', 'put'] as const).flatMap((op) =>
-    (['meanUs', 'p999Us'] as const).map((field) =>
-      atMost(
-        `client-driven over server-driven ${op}s, ${field === 'meanUs' ? 'mean' : 'p99.9'}`,
-        1,
-        ratio(find(rows, WAYS[2].name, op)?.[field] ?? null, find(rows, WAYS[0].name, op)?.[field] ?? null),
-        '×',
+  const [server, ...clients] = WAYS;
+  return clients.flatMap(({ name }) =>
+    (['get', 'put'] as const).flatMap((op) =>
+      (['meanUs', 'p999Us'] as const).map((field) =>
+        atMost(
+          `${name}: ${op}s, ${field === 'meanUs' ? 'mean' : 'p99.9'}`,
+          1,
+          ratio(find(rows, name, op)?.[field] ?? null, find(rows, server.name, op)?.[field] ?? null),
+          '× server-driven',
+        ),
       ),
     ),
   );

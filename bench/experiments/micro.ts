@@ -1,4 +1,5 @@
 import { tableOf, type Figure } from '../figures/figure.js';
+import { shortNumber } from '../figures/ticks.js';
 import type { MicroInput, MicroReport } from '../micro/micro-case.js';
 import { EMPTY_ROW } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
@@ -38,11 +39,9 @@ export default defineExperiment({
     return { rows: ((report?.output ?? []) as readonly MicroReport[]).map(rowOf) };
   },
   findings(rows) {
-    const slowest = rows.toSorted((a, b) => (b.meanUs ?? 0) - (a.meanUs ?? 0))[0];
-    if (slowest === undefined) return [];
-    return [
-      `The dearest piece is “${slowest.setting}” with ${Math.round((slowest.meanUs ?? 0) * 1_000)} ns.`,
-    ];
+    return rows.map(
+      (row, index) => `${index + 1}: ${row.setting}, ${shortNumber((row.meanUs ?? 0) * 1_000)} ns.`,
+    );
   },
   figures: (rows) => (rows.length === 0 ? [] : [piecesFigure(rows)]),
 });
@@ -68,7 +67,7 @@ function piecesFigure(rows: readonly Row[]): Figure {
   const label = (row: Row): string => String(rows.indexOf(row) + 1);
   return {
     id: 'micro-pieces',
-    title: 'Nanoseconds per operation; the numbers are named in the table',
+    title: 'Nanoseconds per operation, numbered as above',
     description: rows
       .map((row) => `${label(row)}: ${row.setting}, ${Math.round((row.meanUs ?? 0) * 1_000)} ns`)
       .join('; '),

@@ -32,7 +32,7 @@ export default defineExperiment({
     'What do the usual choices of N, R and W cost, how stale may a get be, and what still works with one node down?',
   explanation: {
     shows:
-      'N copies of each key; a get waits for R of them, a put for W. With R + W > N every get meets the last acknowledged put. The first figure is latency, the second the share of gets that returned something older than what had been acknowledged before they began, the third the share of requests that succeeded with one of four nodes down.',
+      'N copies of each key; a get waits for R of them, a put for W. With R + W > N every get meets the last acknowledged put. (Below that too, as a rule: gets ask the first R of a key’s owners, and puts go to the first of them. They are stale when another one took a put in its stead.) The first figure is latency, the second the share of gets that returned something older than what had been acknowledged before they began, the third the share of requests that succeeded with one of four nodes down.',
     measured:
       'Latency: half gets, half puts at a fixed Poisson rate. Staleness is exact, because all nodes share one clock: one writer per key numbers its versions, readers compare what they get with the newest number acknowledged before they asked; messages between nodes are delayed by 1 to 2 ms, as in a network, or copies would arrive within microseconds. Availability: requests with a deadline of 400 ms, strict (only owners count) and sloppy (others may stand in).',
     paper:

@@ -30,14 +30,25 @@ const BASE = { nodes: 4, callers: 1, valueBytes: 100, keys: 20_000 };
 const IN_FLIGHT = 32;
 /** So that a million keys, and large values, do not fit into the object buffers: gets then reach the engine. */
 const MEMORY_MIB = 256;
-const AXES: Readonly<Record<Dimension, { readonly title: string; readonly axis: Axis }>> = {
-  nodes: { title: 'virtual nodes', axis: { label: 'virtual nodes (one per node)', scale: 'log' } },
-  callers: { title: 'calling threads', axis: { label: 'calling threads', scale: 'log' } },
+const AXES: Readonly<
+  Record<Dimension, { readonly title: string; readonly unit: string; readonly axis: Axis }>
+> = {
+  nodes: {
+    title: 'virtual nodes',
+    unit: 'virtual nodes',
+    axis: { label: 'virtual nodes (one per node)', scale: 'log' },
+  },
+  callers: {
+    title: 'calling threads',
+    unit: 'calling threads',
+    axis: { label: 'calling threads', scale: 'log' },
+  },
   valueBytes: {
     title: 'size of the values',
+    unit: 'bytes per value',
     axis: { label: 'bytes of a value', scale: 'log', unit: 'bytes' },
   },
-  keys: { title: 'number of keys', axis: { label: 'keys', scale: 'log' } },
+  keys: { title: 'number of keys', unit: 'keys', axis: { label: 'keys', scale: 'log' } },
 };
 const FILL_BYTES_PER_SECOND = 60e6;
 
@@ -50,7 +61,7 @@ export default defineExperiment<Parameters>({
     'What happens to rate and p99.9 with more virtual nodes, more calling threads, larger values and more keys than memory holds?',
   explanation: {
     shows:
-      'One thing is varied at a time from a common point: four nodes, one calling thread, values of 100 bytes, 20,000 keys. Each figure has the rate of gets and of puts.',
+      'One thing is varied at a time from a common point: four nodes, one calling thread, values of 100 bytes, 20,000 keys. For each a figure of the rate of gets and of puts, and one of their p99.9.',
     measured: `A closed loop with ${IN_FLIGHT} in flight per calling thread, N=3, R=2, W=2 (all nodes if fewer), buffered, uniform keys, object buffers of ${MEMORY_MIB} MiB together. From about 600,000 keys of 100 bytes on, three copies are more than the buffers hold, and gets have to reach LMDB.`,
     paper: null,
     follows:
@@ -94,7 +105,7 @@ export default defineExperiment<Parameters>({
       for (const { point, reports } of interleaved(results, round)) {
         const { keys, valueBytes } = settingsOf(point);
         const report = await context.runCase(
-          `${point.value} ${AXES[point.dimension].title}, round ${round + 1}`,
+          `${point.value} ${AXES[point.dimension].unit}, round ${round + 1}`,
           {
             kind: 'steps',
             system: systemOf(point, engine, context.scratch(point.dimension)),
@@ -109,7 +120,7 @@ export default defineExperiment<Parameters>({
       rows: results.flatMap(({ point, reports }) => {
         const subject = subjectOf(
           systemOf(point, engine, ''),
-          `${point.value} ${AXES[point.dimension].title}`,
+          `${point.value} ${AXES[point.dimension].unit}`,
         );
         return stepsOf(parameters, point).flatMap((step, index) =>
           rowsOf(subject, step, reports[index]!).map((row) => ({ ...row, ...point })),
@@ -131,7 +142,8 @@ export default defineExperiment<Parameters>({
   figures: (rows) =>
     (Object.keys(AXES) as Dimension[]).flatMap((dimension) => {
       const own = rows.filter((row) => row['dimension'] === dimension);
-      return new Set(own.map((row) => row['value'])).size < 2 ? [] : [dimensionFigure(dimension, own)];
+      if (new Set(own.map((row) => row['value'])).size < 2) return [];
+      return [dimensionFigure(dimension, own, RATE), dimensionFigure(dimension, own, TAIL)];
     }),
 });
 
@@ -189,21 +201,28 @@ function pointSeconds({ warmupSeconds, seconds }: Parameters, point: Point): num
   return start + 2 * (warmupSeconds + seconds + 0.5);
 }
 
-function dimensionFigure(dimension: Dimension, rows: readonly Row[]): Figure {
+const RATE = {
+  id: '',
+  title: 'Operations per second',
+  label: 'per second, all callers',
+  of: (row: Row) => row.opsPerSecond,
+};
+const TAIL = { id: '-p999', title: 'p99.9', label: 'p99.9, µs', of: (row: Row) => row.p999Us };
+
+function dimensionFigure(
+  dimension: Dimension,
+  rows: readonly Row[],
+  drawn: typeof RATE | typeof TAIL,
+): Figure {
   const { title, axis } = AXES[dimension];
   const value = (row: Row): number => Number(row['value']);
   return {
-    id: `scale-${dimension.toLowerCase()}`,
-    title: `Operations per second by ${title}`,
-    description: `Lines of gets and puts per second by ${title}.`,
+    id: `scale-${dimension.toLowerCase()}${drawn.id}`,
+    title: `${drawn.title} by ${title}`,
+    description: `Lines of gets and of puts by ${title}: ${drawn.title}.`,
     x: axis,
-    y: { label: 'per second, all callers', scale: 'log' },
-    series: linesBy(
-      rows,
-      (row) => `${row.op}s`,
-      value,
-      (row) => row.opsPerSecond,
-    ),
+    y: { label: drawn.label, scale: 'log' },
+    series: linesBy(rows, (row) => `${row.op}s`, value, drawn.of),
     table: tableOf(rows, {
       [title]: value,
       op: (row) => row.op,

@@ -207,7 +207,9 @@ function rateFigure(rows: readonly Row[]): Figure {
 }
 
 function tailFigure(rows: readonly Row[]): Figure {
-  const three = rows.filter((row) => row.n === 3);
+  const three = rows
+    .filter((row) => row.n === 3)
+    .toSorted((a, b) => String(a['workload']).localeCompare(String(b['workload'])));
   const points = linesBy(
     three,
     (row) => String(row.op),

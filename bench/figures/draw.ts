@@ -4,7 +4,7 @@ import type { Axis, Figure, Point, Reference, Series } from './figure.js';
 import { drawLegend } from './legend.js';
 import { DASHES, paletteCss, REFERENCE_COLOUR, seriesColour, SYMBOLS } from './palette.js';
 import { escapeText } from './text.js';
-import { tickText } from './ticks.js';
+import { bytesText, shortNumber, tickText } from './ticks.js';
 
 export interface Size {
   readonly width: number;
@@ -40,6 +40,9 @@ export function drawFigure(given: Figure, size: Size, suffix = ''): string {
   const names = namesBelow(figure, size);
   const marginTop = legend.height === 0 ? 30 : 36 + legend.height;
   const marginLeft = Math.max(narrow ? 54 : 64, names.left);
+  const ticks = ownTicks(figure, size.width - marginLeft);
+  const tickOf = (value: number): string =>
+    figure.x.unit === 'bytes' ? bytesText(value) : shortNumber(value);
   const plot = Plot.plot({
     document,
     width: size.width,
@@ -49,11 +52,14 @@ export function drawFigure(given: Figure, size: Size, suffix = ''): string {
     marginRight: 18,
     marginBottom: MARGIN_BOTTOM + names.bottom,
     style: { fontSize: '12px', background: 'none' },
-    ...xScales(figure, narrow, names.rotate),
+    ...xScales(figure, narrow, names.rotate, ticks !== null),
     y: { ...scaleOf(figure.y, 'y', figure.series, narrow), label: null, grid: true },
     marks: [
       ...figure.series.flatMap((series, index) => marksOf(figure, series, styles[index]!)),
-      ...(figure.references ?? []).flatMap(referenceMarks),
+      ...(figure.references ?? []).flatMap((reference) => referenceMarks(figure, reference)),
+      ...(ticks === null
+        ? []
+        : [Plot.axisX([...ticks], { text: ticks.map(tickOf), label: `${figure.x.label} →` })]),
     ],
   });
   const svg = plot as unknown as { setAttribute(name: string, value: string): void; outerHTML: string };
@@ -119,10 +125,38 @@ function categoriesOf({ series }: Figure): string[] {
   return [...new Set(series.flatMap(({ points }) => points.map(({ x }) => String(x))))];
 }
 
-function xScales(figure: Figure, narrow: boolean, rotate: number): Pick<Plot.PlotOptions, 'x' | 'fx'> {
+/** What a tick label needs. */
+const TICK_PX = 34;
+
+/**
+ * On a logarithmic axis the values that were measured, where they are few enough to be written beside each other; null
+ * elsewhere. D3 chooses round numbers, and leaves the label of any other one out.
+ */
+function ownTicks({ x, series }: Figure, width: number): readonly number[] | null {
+  if (x.scale !== 'log') return null;
+  const values = series.flatMap(({ points }) => points.map((point) => Number(point.x)));
+  const distinct = [...new Set(values)].filter((value) => value > 0).sort((a, b) => a - b);
+  const [least, most] = [distinct[0], distinct.at(-1)];
+  if (least === undefined || most === undefined || distinct.length < 2) return null;
+  const pxOf = (value: number): number => (Math.log(value / least) / Math.log(most / least)) * width;
+  const isClose = distinct.some((value, i) => i > 0 && pxOf(value) - pxOf(distinct[i - 1]!) < TICK_PX);
+  return isClose ? null : distinct;
+}
+
+function xScales(
+  figure: Figure,
+  narrow: boolean,
+  rotate: number,
+  hasOwnTicks: boolean,
+): Pick<Plot.PlotOptions, 'x' | 'fx'> {
   if (figure.x.scale !== 'category') {
     return {
-      x: { ...scaleOf(figure.x, 'x', figure.series, narrow), label: `${figure.x.label} →`, inset: 8 },
+      x: {
+        ...scaleOf(figure.x, 'x', figure.series, narrow),
+        label: `${figure.x.label} →`,
+        inset: 8,
+        ...(hasOwnTicks ? { axis: null } : {}),
+      },
     };
   }
   const categories = {
@@ -144,6 +178,8 @@ function widened({ y, series }: Figure): Axis {
   const values = points.flatMap((point) => [point.y, point.low ?? point.y, point.high ?? point.y]);
   const shown = y.scale === 'linear' ? values : values.filter((value) => value > 0);
   if (shown.length === 0) return y;
+  // Limits that are the same would draw nothing as bars of full height.
+  if (y.scale === 'linear' && shown.every((value) => value === 0)) return { ...y, from: 0, to: y.to ?? 1 };
   const least = Math.min(...shown);
   const start = y.scale === 'linear' ? least : 10 ** Math.floor(Math.log10(least));
   return {
@@ -167,20 +203,27 @@ function scaleOf(
     nice: which === 'y',
     tickFormat: (value: number) => tickText(axis, value),
     ticks: which === 'y' ? 6 : narrow ? 4 : 8,
-    ...(axis.unit === 'bytes' && which === 'x' ? { ticks: [...new Set(values)] } : {}),
     ...(axis.scale === 'percentile' ? { ticks: PERCENTILE_TICKS.filter((tick) => tick <= most) } : {}),
     ...domain,
   };
 }
 
-function referenceMarks({ axis, value, label }: Reference): Plot.Markish[] {
+function referenceMarks(figure: Figure, { axis, value, label }: Reference): Plot.Markish[] {
   const line = { stroke: REFERENCE_COLOUR, strokeDasharray: '5 4', strokeWidth: 1.5 };
   // The halo keeps the text readable on top of a bar.
   const text = { text: [label], fill: REFERENCE_COLOUR, stroke: 'var(--paper)', strokeWidth: 4 };
   return axis === 'y'
     ? [
         Plot.ruleY([value], line),
-        Plot.text([label], { ...text, y: [value], frameAnchor: 'right', dy: -8, textAnchor: 'end' }),
+        Plot.text([label], {
+          ...text,
+          y: [value],
+          // Once, not in each group of bars.
+          ...(isGrouped(figure) ? { fx: [categoriesOf(figure).at(-1)] } : {}),
+          frameAnchor: 'right',
+          dy: -8,
+          textAnchor: 'end',
+        }),
       ]
     : [
         Plot.ruleX([value], line),
@@ -237,9 +280,23 @@ function marksOf(figure: Figure, series: Series, style: Style): Plot.Markish[] {
               fill: colour,
             })
           : Plot.barY(points, { x: 'x', y1: figure.y.from ?? floorOf(figure.y), y2: 'y', fill: colour }),
+        ...(points.some(({ y }) => y === 0) ? [zeros(figure, series, points)] : []),
         ...(ranges.length > 0 ? [whiskers] : []),
       ];
   }
+}
+
+/** A bar of no height could as well be one that is missing. */
+function zeros(figure: Figure, series: Series, points: readonly Point[]): Plot.Markish {
+  return Plot.text(
+    points.filter(({ y }) => y === 0),
+    {
+      ...(isGrouped(figure) ? { fx: 'x', x: () => series.name } : { x: 'x' }),
+      y: 'y',
+      text: () => '0',
+      dy: -8,
+    },
+  );
 }
 
 /** Where bars begin. */

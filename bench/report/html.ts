@@ -162,11 +162,9 @@ function fewSamples({ rows }: ExperimentResult): string {
   const few = tails.filter((row) => row['p999FewSamples'] === true);
   if (few.length === 0) return '';
   const which =
-    few.length === tails.length
-      ? 'Every p99.9 here rests'
-      : `${few.length} of ${tails.length} p99.9 here rest`;
+    few.length === tails.length ? 'All p99.9 here rest' : `${few.length} of ${tails.length} p99.9 here rest`;
   const fewest = Math.min(...few.map((row) => row.samples ?? 0));
-  return `<p class="dim">${which} on fewer than 100,000 samples (the fewest: ${number(fewest)}), and is marked by a star in the tables: a direction, no figure to quote. <code>--full</code> has more.</p>`;
+  return `<p class="dim">${which} on fewer than 100,000 samples (the fewest: ${number(fewest)}), and are marked by a star in the tables: directions, no figures to quote. <code>--full</code> has more.</p>`;
 }
 
 function notes({ notes }: ExperimentResult): string {

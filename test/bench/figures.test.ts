@@ -91,6 +91,56 @@ test('a bar below the limits of the axis moves them, and stays above the names',
   expect(bars(200_000)).toContain('>1M<');
 });
 
+test('bars of nothing have no height, and say that they are zero; equal limits would draw them in full', () => {
+  const svg = drawFigure(
+    {
+      ...LINES,
+      x: { label: 'quorum', scale: 'category' },
+      y: { label: 'stale gets', scale: 'linear', unit: 'percent' },
+      series: [{ name: 'a', kind: 'bars', points: [{ x: '(3,2,2)', y: 0 }] }],
+      references: [],
+    },
+    WIDE,
+  );
+  expect(svg).toMatch(/<rect[^>]* height="0"/);
+  expect(svg).toContain('>0</text>');
+  expect(svg).toContain('>100 %<');
+});
+
+test('a logarithmic axis names the values that were measured, while they fit', () => {
+  const by = (values: readonly number[], unit?: 'bytes'): string =>
+    drawFigure(
+      {
+        ...LINES,
+        x: { label: 'size', scale: 'log', ...(unit === undefined ? {} : { unit }) },
+        series: [{ name: 'a', kind: 'line', points: values.map((x) => ({ x, y: 1 })) }],
+      },
+      WIDE,
+    );
+  for (const text of ['>100 B<', '>4 KiB<', '>64 KiB<'])
+    expect(by([100, 4_096, 65_536], 'bytes')).toContain(text);
+  for (const text of ['>1<', '>2<', '>4<', '>8<']) expect(by([1, 2, 4, 8])).toContain(text);
+  expect(by([1_000, 1_001, 100_000])).not.toContain('>1.001k<');
+});
+
+test('in groups of bars a line across is named once', () => {
+  const points = ['n1', 'n2', 'n3'].map((x) => ({ x, y: 1 }));
+  const svg = drawFigure(
+    {
+      ...LINES,
+      x: { label: 'node', scale: 'category' },
+      y: { label: 'load', scale: 'linear', from: 0, to: 2 },
+      series: [
+        { name: 'a', kind: 'bars', points },
+        { name: 'b', kind: 'bars', points },
+      ],
+      references: [{ axis: 'y', value: 1.15, label: '+15 %' }],
+    },
+    WIDE,
+  );
+  expect(svg.match(/>\+15 %</g)).toHaveLength(1);
+});
+
 test('a file of its own has its colours for light and dark', () => {
   const svg = standaloneSvg(LINES);
   expect(svg).toContain('prefers-color-scheme:dark');
