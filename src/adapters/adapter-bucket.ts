@@ -1,6 +1,7 @@
 import { RingletError } from '../base/errors.js';
 import type { Bucket, GetResult, OpenOptions, Store } from '../client/api.js';
-import { bounded } from '../client/bounded.js';
+import { inBatches } from '../client/bounded.js';
+import { checkKnown, known } from '../client/known-options.js';
 
 /**
  * Where an adapter keeps its data: in a bucket of a store that you have (`open()` or
@@ -11,6 +12,12 @@ export type AdapterTarget =
   | { readonly store: Store; readonly bucket?: string }
   | { readonly bucket: Bucket }
   | { readonly open: OpenOptions; readonly bucket?: string };
+
+const TARGET = known<Record<'store' | 'bucket' | 'open', unknown>>('an adapter takes no', {
+  store: true,
+  bucket: true,
+  open: true,
+});
 
 /** Deletions of one call under way at a time. */
 export const WIDTH = 256;
@@ -31,6 +38,7 @@ export class AdapterBucket {
     if (!isTarget(target)) {
       throw new RingletError('BAD_REQUEST', 'an adapter takes { store }, { bucket } or { open: options }');
     }
+    checkKnown(target, TARGET);
     this.target = target;
     this.name = name;
   }
@@ -97,16 +105,8 @@ export async function remove(bucket: Bucket, key: string): Promise<boolean> {
 }
 
 /** Deletes every key with the prefix that is there when it begins. */
-export async function clear(bucket: Bucket, prefix: string): Promise<void> {
-  let keys: Uint8Array[] = [];
-  const flush = async (): Promise<void> => {
-    await bounded(keys, WIDTH, (key) => bucket.delete(key));
-    keys = [];
-  };
-  for await (const { key } of bucket.scan({ prefix })) {
-    if (keys.push(key) === WIDTH) await flush();
-  }
-  await flush();
+export function clear(bucket: Bucket, prefix: string): Promise<void> {
+  return inBatches(bucket.scan({ prefix }), WIDTH, ({ key }) => bucket.delete(key));
 }
 
 /** The same bytes as a Buffer: the store returns views of different classes. */

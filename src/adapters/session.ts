@@ -1,6 +1,7 @@
 import { type SessionData, Store } from 'express-session';
 import { RingletError } from '../base/errors.js';
 import type { Lifetime } from '../client/api.js';
+import { checkKnown, known } from '../client/known-options.js';
 import { checkTtl } from '../client/policy.js';
 import { type AdapterTarget, AdapterBucket, clear, decode, remove } from './adapter-bucket.js';
 
@@ -13,6 +14,7 @@ export interface SessionStoreOptions {
 
 type Callback<T> = (error: unknown, value?: T) => void;
 
+const OPTIONS = known<SessionStoreOptions>('a session store has no option', { ttlMs: true });
 const DAY_MS = 86_400_000;
 /** express-session holds the response back until its session is prolonged. */
 const TOUCH_MS = 500;
@@ -35,8 +37,10 @@ export class RingletSessionStore extends Store {
    * @param target the bucket is "sessions" if it names none
    * @throws RingletError BAD_REQUEST; methods hand RingletErrors to their callbacks
    */
-  constructor(target: AdapterTarget, { ttlMs = DAY_MS }: SessionStoreOptions = {}) {
+  constructor(target: AdapterTarget, options: SessionStoreOptions = {}) {
     super();
+    checkKnown(options, OPTIONS);
+    const { ttlMs = DAY_MS } = options;
     checkTtl(ttlMs, 1);
     this.home = new AdapterBucket(target, 'sessions');
     this.ttlMs = ttlMs;

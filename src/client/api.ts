@@ -89,10 +89,7 @@ export interface PutOptions extends RequestOptions {
 }
 
 export type DeleteOptions = Omit<PutOptions, 'contentType' | 'ifAbsent' | 'ttlMs' | 'expiresAtMs'>;
-export type IncrementOptions = Pick<
-  PutOptions,
-  'timeoutMs' | 'signal' | 'timeline' | 'w' | 'durability' | 'strict'
->;
+export type IncrementOptions = Pick<PutOptions, 'timeoutMs' | 'signal' | 'w' | 'durability' | 'strict'>;
 
 /** A touch is a conditional write: strict, at the partition's first owner. */
 export type TouchOptions = Pick<PutOptions, 'timeoutMs' | 'signal' | 'w' | 'durability' | 'ifMatch'>;

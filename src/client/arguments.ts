@@ -1,5 +1,6 @@
 import { RingletError, shown } from '../base/errors.js';
 import type { RequestOptions } from './api.js';
+import { checkKnown, type KnownOptions } from './known-options.js';
 
 /**
  * What callers give whom no compiler checks: a wrong type is refused with BAD_REQUEST before anything
@@ -45,18 +46,27 @@ export function checkSignal(signal: unknown): void {
 }
 
 /** What all requests have in common, but for the time, which timeoutOf checks. @throws RingletError BAD_REQUEST */
-export function checkRequest(options: RequestOptions): void {
+export function checkRequest(options: RequestOptions, known: KnownOptions): void {
   checkObject('options', options);
+  checkKnown(options, known);
   checkFlag('timeline', options.timeline);
   checkSignal(options.signal);
 }
 
-/** Half a surrogate pair has no UTF-8: all such keys would be one. @throws RingletError BAD_REQUEST */
-export function checkText(key: string): void {
-  if (key.isWellFormed()) return;
-  throw new RingletError('BAD_REQUEST', 'a key has half a surrogate pair, for which there is no UTF-8', {
-    characters: key.length,
-  });
+/**
+ * Half a surrogate pair has no UTF-8: all keys with one would be the same, and a value would come back as
+ * another one.
+ *
+ * @throws RingletError BAD_REQUEST
+ */
+export function checkText(what: 'key' | 'prefix' | 'value', text: string): void {
+  if (text.isWellFormed()) return;
+  const position = text.search(/\p{Surrogate}/u);
+  throw new RingletError(
+    'BAD_REQUEST',
+    `a ${what} has half a surrogate pair at character ${position}, for which there is no UTF-8`,
+    { position, characters: text.length },
+  );
 }
 
 /** Bytes whose memory was transferred, or shrunk away, look like none at all. @throws RingletError BAD_REQUEST */

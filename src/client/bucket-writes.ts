@@ -12,11 +12,12 @@ import {
 } from '../messaging/frames.js';
 import { encodeContentType } from '../storage/record-codec.js';
 import type { Clock } from '../versions/dvvs.js';
-import { checkFlag, checkMemory, checkRequest } from './arguments.js';
+import { checkFlag, checkMemory, checkRequest, checkText } from './arguments.js';
 import type { ContextLike, Key, PutOptions, PutResult, TimelineEvent, Value } from './api.js';
 import type { Connection } from './connection.js';
 import { VectorContext, vectorOf } from './context.js';
 import { inTime } from './in-time.js';
+import type { KnownOptions } from './known-options.js';
 import { ERROR, OK } from './latencies.js';
 import { aborted, finished, locateKey } from './located.js';
 import type { NamedBucket } from './named-bucket.js';
@@ -61,6 +62,7 @@ export class BucketWrites {
    *
    * @param operation OP_… of messaging/frames.ts
    * @param by of an increment
+   * @param known the options that the operation has
    */
   write(
     operation: number,
@@ -68,11 +70,12 @@ export class BucketWrites {
     value: Value,
     by: number,
     options: ServedPutOptions,
+    known: KnownOptions,
   ): Promise<WriteResult> {
     try {
       const { connection } = this;
       connection.assertOpen();
-      checkRequest(options);
+      checkRequest(options, known);
       checkFlag('ifAbsent', options.ifAbsent);
       const isPlainTouch = operation === OP_TOUCH && options.ifMatch === undefined;
       const condition = isPlainTouch ? PRESENT : conditionOf(options);
@@ -177,6 +180,7 @@ export class BucketWrites {
   }
 
   private valueOf(value: Value): Uint8Array {
+    if (typeof value === 'string') checkText('value', value);
     const bytes = typeof value === 'string' ? encoder.encode(value) : value;
     if (!(bytes instanceof Uint8Array)) {
       throw new RingletError('BAD_REQUEST', 'a value is a Uint8Array or a string', { type: typeof value });
@@ -197,7 +201,8 @@ export class BucketWrites {
   }
 }
 
-function contentTypeOf(
+/** @throws RingletError BAD_REQUEST */
+export function contentTypeOf(
   value: Value,
   contentType = typeof value === 'string' ? TEXT : '',
 ): { code: number; bytes: Uint8Array | undefined } {

@@ -35,6 +35,15 @@ import { vectorOf } from './context.js';
 import { GetOrSet } from './get-or-set.js';
 import { Gets } from './gets.js';
 import { inspectionOf } from './inspect.js';
+import {
+  checkKnown,
+  DELETE_OPTIONS,
+  GET_OPTIONS,
+  INCREMENT_OPTIONS,
+  PUT_ENTRY,
+  PUT_OPTIONS,
+  TOUCH_OPTIONS,
+} from './known-options.js';
 import { aborted, locateKey } from './located.js';
 import { NamedBucket } from './named-bucket.js';
 import {
@@ -86,7 +95,7 @@ export class ConnectedBucket implements Bucket {
 
   async get(key: Key, options: GetOptions = NO_OPTIONS): Promise<GetResult> {
     this.connection.assertUsable();
-    if (options !== NO_OPTIONS) checkRequest(options);
+    if (options !== NO_OPTIONS) checkRequest(options, GET_OPTIONS);
     const definition = this.named.find();
     if (definition === undefined) {
       this.connection.assertOpen();
@@ -105,22 +114,23 @@ export class ConnectedBucket implements Bucket {
   }
 
   put(key: Key, value: Value, options: PutOptions = NO_OPTIONS): Promise<PutResult> {
-    return this.writes.write(OP_PUT, key, value, 0, options);
+    return this.writes.write(OP_PUT, key, value, 0, options, PUT_OPTIONS);
   }
 
   delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<PutResult> {
-    return this.writes.write(OP_DELETE, key, NO_BYTES, 0, options);
+    return this.writes.write(OP_DELETE, key, NO_BYTES, 0, options, DELETE_OPTIONS);
   }
 
   async increment(key: Key, by = 1, options: IncrementOptions = NO_OPTIONS): Promise<number> {
     if (!Number.isSafeInteger(by)) {
       throw new RingletError('BAD_REQUEST', 'an increment is a safe integer', { by: shown(by) });
     }
-    return (await this.writes.write(OP_INCREMENT, key, NO_BYTES, by, options)).total!;
+    const written = await this.writes.write(OP_INCREMENT, key, NO_BYTES, by, options, INCREMENT_OPTIONS);
+    return written.total!;
   }
 
   async touch(key: Key, lifetime: Lifetime, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
-    checkObject('options', options);
+    checkRequest(options, TOUCH_OPTIONS);
     if (typeof lifetime === 'object' && lifetime !== null) {
       // Without a time it would be no touch but a persist.
       checkExpiry(lifetime.expiresAtMs);
@@ -131,7 +141,7 @@ export class ConnectedBucket implements Bucket {
   }
 
   async persist(key: Key, options: TouchOptions = NO_OPTIONS): Promise<boolean> {
-    checkObject('options', options);
+    checkRequest(options, TOUCH_OPTIONS);
     return this.restamp(key, { ...options, ttlMs: 0 });
   }
 
@@ -151,7 +161,7 @@ export class ConnectedBucket implements Bucket {
       return undefined;
     }
     try {
-      return (await this.writes.write(OP_TOUCH, key, NO_BYTES, 0, options)).context;
+      return (await this.writes.write(OP_TOUCH, key, NO_BYTES, 0, options, PUT_OPTIONS)).context;
     } catch (error) {
       if (error instanceof RingletError && error.code === 'CONDITION_FAILED') return undefined;
       throw error;
@@ -176,7 +186,7 @@ export class ConnectedBucket implements Bucket {
       connection: this.connection,
       get: (...request) => this.get(...request),
       put: (...request) => this.put(...request),
-      remove: (absent, how) => this.writes.write(OP_DELETE, absent, NO_BYTES, 0, how),
+      remove: (absent, how) => this.writes.write(OP_DELETE, absent, NO_BYTES, 0, how, PUT_OPTIONS),
       ttlMs: () => this.named.find()?.properties.ttlMs ?? this.named.wanted.ttlMs ?? 0,
     });
     return this.loads.run(key, load, options);
@@ -185,16 +195,18 @@ export class ConnectedBucket implements Bucket {
   async getMany(keys: readonly Key[], options: GetOptions = NO_OPTIONS): Promise<GetResult[]> {
     this.connection.assertOpen();
     checkList('keys', keys);
+    checkRequest(options, GET_OPTIONS);
     return bounded(keys, MANY, (key) => this.get(key, options));
   }
 
   async putMany(entries: readonly PutEntry[], options: PutOptions = NO_OPTIONS): Promise<PutOutcome[]> {
     this.connection.assertOpen();
     checkList('entries', entries);
-    checkObject('options', options);
+    checkRequest(options, PUT_OPTIONS);
     return bounded(entries, MANY, async (entry) => {
       try {
         checkObject('an entry', entry);
+        checkKnown(entry, PUT_ENTRY);
         const { key, value, context, contentType, ttlMs } = entry;
         const own = {
           ...(context === undefined ? {} : { context }),
@@ -211,7 +223,7 @@ export class ConnectedBucket implements Bucket {
 
   async *scan(options: ScanOptions = NO_OPTIONS): AsyncIterableIterator<ScanItem> {
     this.connection.assertOpen();
-    const plan = scanPlan(this.connection, options);
+    const plan = scanPlan(this.connection, this.name, options);
     const definition = this.named.find();
     if (definition !== undefined) yield* scanBucket(this.connection, definition, plan);
   }

@@ -5,6 +5,7 @@ import type { BucketProperties, Handle, Resolver, Store } from './api.js';
 import { BucketCells } from './bucket-cells.js';
 import { Connection } from './connection.js';
 import type { CallerHandle, FromHost, ToHost } from './handle.js';
+import { checkKnown, known } from './known-options.js';
 import { ConnectedStore } from './store.js';
 import type { BucketCell, BucketDefinition, BucketDirectory } from './view.js';
 
@@ -76,6 +77,13 @@ class RemoteBuckets implements BucketDirectory {
   }
 }
 
+export interface ConnectOptions {
+  /** Functions cannot cross threads: the resolvers again that `open` got. */
+  readonly resolvers?: Readonly<Record<string, Resolver>>;
+}
+
+const OPTIONS = known<ConnectOptions>('connect() has no option', { resolvers: true });
+
 /** Two connections over one caller slot would write into the same rings. */
 const connected = new WeakSet<MessagePort>();
 
@@ -84,13 +92,9 @@ const connected = new WeakSet<MessagePort>();
  * `transferList`. Gets read shared memory, puts go straight to virtual nodes; the thread that
  * opened the store is not involved.
  *
- * @param options.resolvers functions cannot cross threads: give the resolvers again that `open` got
  * @throws RingletError BAD_REQUEST when it is no handle, or came without its transferList
  */
-export function connect(
-  handle: Handle,
-  options: { readonly resolvers?: Readonly<Record<string, Resolver>> } = {},
-): Store {
+export function connect(handle: Handle, options: ConnectOptions = {}): Store {
   const { kind, transferList, caller, view, buckets } = (
     typeof handle === 'object' ? (handle ?? {}) : {}
   ) as CallerHandle;
@@ -102,6 +106,7 @@ export function connect(
     );
   }
   checkObject('options', options);
+  checkKnown(options, OPTIONS);
   const { resolvers = {} } = options;
   checkResolvers(resolvers);
   if (connected.has(port)) {

@@ -1,6 +1,7 @@
 import { RingletError } from '../base/errors.js';
 import type { Lease, LeaseName } from '../messaging/lease-table.js';
 import { checkRequest } from './arguments.js';
+import { contentTypeOf } from './bucket-writes.js';
 import type {
   GetOrSetOptions,
   GetOrSetResult,
@@ -14,6 +15,7 @@ import type {
 import type { Connection } from './connection.js';
 import { VectorContext } from './context.js';
 import { Flight } from './flight.js';
+import { GET_OR_SET_OPTIONS } from './known-options.js';
 import { aborted } from './located.js';
 import { checkLifetime, checkTtl, timeoutOf } from './policy.js';
 
@@ -66,7 +68,7 @@ export class GetOrSet {
 
   async run(key: Key, load: Load, options: GetOrSetOptions): Promise<GetOrSetResult> {
     const { connection } = this.cached;
-    checkRequest(options);
+    checkRequest(options, GET_OR_SET_OPTIONS);
     const timeoutMs = timeoutOf(options.timeoutMs);
     const { signal } = options;
     if (signal?.aborted === true) throw aborted(false);
@@ -95,6 +97,8 @@ export class GetOrSet {
     const ttlMs = options.ttlMs ?? this.cached.ttlMs();
     const lifeMs = ttlMs === 0 ? 0 : ttlMs + staleMs;
     checkTtl(lifeMs, 0, 'ttlMs + staleWhileRevalidateMs');
+    // Now, and not when the value is there.
+    contentTypeOf('', options.contentType);
     connection.router.locate(key);
     // Whoever waits in another turn must find the bytes as they are now.
     const own = typeof key === 'string' ? key : Uint8Array.from(key);

@@ -85,7 +85,7 @@ export class KeyRouter {
     }
     const { read, written } = encoder.encodeInto(key, bytes.subarray(0, LIMITS.keyBytes));
     if (read < key.length) throw tooLarge(Buffer.byteLength(key));
-    checkText(key);
+    checkText('key', key);
     return written;
   }
 

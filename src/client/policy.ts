@@ -3,6 +3,7 @@ import { LIMITS } from '../base/limits.js';
 import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
 import { BUFFERED, COMMITTED, DURABLE, ONE_DURABLE } from '../storage/pipeline.js';
 import { checkFlag } from './arguments.js';
+import { checkKnown, PROPERTIES } from './known-options.js';
 import type { BucketProperties, Durability, PutOptions, Quorum } from './api.js';
 import type { Policy } from './request.js';
 import type { BucketDefinition, StoreView } from './view.js';
@@ -38,18 +39,6 @@ function range(what: string, value: unknown, least: number, most: number): void 
   );
 }
 
-const PROPERTIES: ReadonlySet<string> = new Set<keyof BucketProperties>([
-  'n',
-  'r',
-  'w',
-  'durability',
-  'conflict',
-  'strict',
-  'ttlMs',
-  'cache',
-  'maxBytes',
-]);
-
 /** @throws RingletError BAD_REQUEST */
 export function checkProperties(
   properties: BucketProperties,
@@ -57,12 +46,7 @@ export function checkProperties(
   engine: 'lmdb' | 'memory',
   resolvers: readonly string[] | undefined,
 ): void {
-  for (const name of Object.keys(properties)) {
-    if (!PROPERTIES.has(name))
-      throw new RingletError('BAD_REQUEST', `a bucket has no property ${shown(name)}`, {
-        property: shown(name),
-      });
-  }
+  checkKnown(properties, PROPERTIES);
   range('n', properties.n, 1, Math.min(nodes, LIMITS.replicas));
   range('r', properties.r, 1, properties.n);
   range('w', properties.w, 1, properties.n);
@@ -71,13 +55,8 @@ export function checkProperties(
   checkDurability(properties.durability, engine);
   checkCache(properties);
   const { conflict } = properties;
-  if (
-    conflict === 'siblings' ||
-    conflict === 'lww' ||
-    resolvers === undefined ||
-    resolvers.includes(conflict)
-  )
-    return;
+  if (conflict === 'siblings' || conflict === 'lww') return;
+  if (typeof conflict === 'string' && (resolvers === undefined || resolvers.includes(conflict))) return;
   throw new RingletError(
     'BAD_REQUEST',
     `no resolver is named ${shown(conflict)}; give it to open({ resolvers })`,
@@ -200,7 +179,7 @@ export function timeoutOf(timeoutMs: number | undefined): number {
       'BAD_REQUEST',
       `timeoutMs must be from 1 to ${LIMITS.maxTimeoutMs}, not ${shown(timeoutMs)}`,
       {
-        got: timeoutMs,
+        got: typeof timeoutMs === 'number' ? timeoutMs : shown(timeoutMs),
         least: 1,
         most: LIMITS.maxTimeoutMs,
       },

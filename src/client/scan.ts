@@ -8,42 +8,15 @@ import { checkRequest, checkText } from './arguments.js';
 import type { Key, ScanItem, ScanOptions } from './api.js';
 import type { Connection } from './connection.js';
 import { mergeContributions, resultOf } from './merge.js';
+import { SCAN_OPTIONS } from './known-options.js';
 import { policyOf, timeoutOf } from './policy.js';
 import type { Policy, ScanPage } from './request.js';
+import { decodeCursor, encodeCursor, type Position } from './scan-cursor.js';
 import { askPage } from './scan-page.js';
 import type { BucketDefinition } from './view.js';
 
-/** Where a scan continues: a partition, and the key after which. */
-interface Position {
-  readonly partition: number;
-  readonly after: Uint8Array;
-}
-
 const encoder = new TextEncoder();
 const NO_BYTES = new Uint8Array(0);
-
-/** Cursor: version byte 1, partition (2 bytes, big-endian), key; base64url. */
-export function encodeCursor({ partition, after }: Position): string {
-  return Buffer.concat([Buffer.from([1, partition >>> 8, partition & 0xff]), after]).toString('base64url');
-}
-
-/** @throws RingletError BAD_REQUEST */
-export function decodeCursor(cursor: string, partitions: number): Position {
-  if (typeof cursor !== 'string')
-    throw new RingletError('BAD_REQUEST', `a cursor is a string, not ${shown(cursor)}`, {
-      type: typeof cursor,
-    });
-  const bytes = Buffer.from(cursor, 'base64url');
-  const partition = bytes.length < 3 ? partitions : bytes.readUInt16BE(1);
-  const after = new Uint8Array(bytes.subarray(3));
-  const valid = bytes[0] === 1 && partition < partitions && after.length <= LIMITS.keyBytes;
-  if (!valid || bytes.toString('base64url') !== cursor) {
-    throw new RingletError('BAD_REQUEST', 'the cursor is not one that a scan of this store returned', {
-      cursorBytes: bytes.length,
-    });
-  }
-  return { partition, after };
-}
 
 /** What a scan was asked for, checked. */
 export interface ScanPlan {
@@ -55,12 +28,12 @@ export interface ScanPlan {
 }
 
 /** @throws RingletError BAD_REQUEST */
-export function scanPlan({ view }: Connection, options: ScanOptions): ScanPlan {
-  checkRequest(options);
+export function scanPlan({ view }: Connection, bucket: string, options: ScanOptions): ScanPlan {
+  checkRequest(options, SCAN_OPTIONS);
   const { prefix, cursor, signal } = options;
   return {
     prefix: prefix === undefined ? NO_BYTES : bytesOf(prefix),
-    start: cursor === undefined ? undefined : decodeCursor(cursor, view.ring.partitions),
+    start: cursor === undefined ? undefined : decodeCursor(cursor, bucket, view.ring.partitions),
     limit: limitOf(options.limit),
     timeoutMs: timeoutOf(options.timeoutMs),
     signal,
@@ -104,7 +77,7 @@ export async function* scanBucket(
         }
         const { siblings, value, context } = resultOf(clock, kind, false, connection.expiry);
         if (siblings.length === 0) continue;
-        const cursor = encodeCursor({ partition, after: key });
+        const cursor = encodeCursor(bucket.name, { partition, after: key });
         yield { key, ...(value === undefined ? {} : { value }), siblings, context: context!, cursor };
         if (--left === 0) return;
       }
@@ -211,7 +184,7 @@ function limitOf(limit: number | undefined): number {
 
 function bytesOf(prefix: Key): Uint8Array {
   if (typeof prefix === 'string') {
-    checkText(prefix);
+    checkText('prefix', prefix);
     return encoder.encode(prefix);
   }
   // A copy: the scan lasts, and the bytes are the caller's.

@@ -13,6 +13,7 @@ import type {
   Inspection,
   Key,
   Latency,
+  Lifetime,
   Load,
   PutEntry,
   PutOptions,
@@ -95,8 +96,8 @@ export class ConnectedStore implements Store {
   increment(key: Key, by?: number, options?: IncrementOptions): Promise<number> {
     return this.standard.increment(key, by, options);
   }
-  touch(key: Key, ttlMs: number, options?: TouchOptions): Promise<boolean> {
-    return this.standard.touch(key, ttlMs, options);
+  touch(key: Key, lifetime: Lifetime, options?: TouchOptions): Promise<boolean> {
+    return this.standard.touch(key, lifetime, options);
   }
   persist(key: Key, options?: TouchOptions): Promise<boolean> {
     return this.standard.persist(key, options);

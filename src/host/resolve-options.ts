@@ -3,6 +3,7 @@ import { RingletError, shown } from '../base/errors.js';
 import { CACHE_SHARES, LIMITS } from '../base/limits.js';
 import { checkFlag, checkObject, checkPath, checkResolvers } from '../client/arguments.js';
 import type { BucketProperties, OpenOptions, Resolver } from '../client/api.js';
+import { checkKnown, known } from '../client/known-options.js';
 import { checkProperties } from '../client/policy.js';
 import { checkSpec, type NodeSpec } from '../ring/spec.js';
 import type { StoredTopology, Topology } from './manifest.js';
@@ -41,38 +42,35 @@ export interface ResolvedOptions {
 /** Default of `data`. */
 export const DATA = './data';
 
-const KNOWN = new Set<string>([
-  'data',
-  'engine',
-  'nodes',
-  'vnodes',
-  'capacity',
-  'partitions',
-  'maxVnodes',
-  'n',
-  'r',
-  'w',
-  'durability',
-  'conflict',
-  'memoryMiB',
-  'cacheMiB',
-  'valueBytes',
-  'flushMs',
-  'foregroundP99Ms',
-  'maxCallers',
-  'resolvers',
-  'directReads',
-  'coordination',
-  'allowFaults',
-]);
+const OPTIONS = known<OpenOptions>('open() has no option', {
+  data: true,
+  engine: true,
+  nodes: true,
+  vnodes: true,
+  capacity: true,
+  partitions: true,
+  maxVnodes: true,
+  n: true,
+  r: true,
+  w: true,
+  durability: true,
+  conflict: true,
+  memoryMiB: true,
+  cacheMiB: true,
+  valueBytes: true,
+  flushMs: true,
+  foregroundP99Ms: true,
+  maxCallers: true,
+  resolvers: true,
+  directReads: true,
+  coordination: true,
+  allowFaults: true,
+});
 
 /** What can be said before the data directory is looked at. @throws RingletError BAD_REQUEST */
 export function checkOptions(options: OpenOptions): void {
   checkObject('the options of open()', options);
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name))
-      throw new RingletError('BAD_REQUEST', `open() has no option ${shown(name)}`, { option: shown(name) });
-  }
+  checkKnown(options, OPTIONS);
   const { data = DATA, resolvers = {} } = options;
   checkPath('data is the path of a directory', data);
   checkFlag('directReads', options.directReads);

@@ -1,5 +1,6 @@
 import { RingletError } from '../base/errors.js';
 import { checkFlag, checkObject } from '../client/arguments.js';
+import { checkKnown, known } from '../client/known-options.js';
 import type {
   JoinRequest,
   RingControl,
@@ -19,6 +20,8 @@ import { joinerOf } from './join-request.js';
 import type { Topology } from './manifest.js';
 import { planOf } from './ring-plan.js';
 import { askedFor, progressAtEnd, progressUnderWay } from './ring-progress.js';
+
+const ROLL_BACK_OPTIONS = known<RollBackOptions>('rollBack() has no option', { abandon: true });
 
 type ChangingNode = NonNullable<ReturnType<typeof changingNode>>;
 
@@ -207,6 +210,7 @@ export class HostRing implements RingControl {
 
   async rollBack(options: RollBackOptions = {}): Promise<RingProgress> {
     checkObject('options', options);
+    checkKnown(options, ROLL_BACK_OPTIONS);
     checkFlag('abandon', options.abandon);
     const { abandon = false } = options;
     const back = (state: RingState): RingState => {

@@ -159,6 +159,10 @@ test('buckets that keep siblings are refused, and targets that are none', async 
   for (const wrong of [undefined, 'redis://', {}, { store: undefined }, { open: 1 }]) {
     expect(() => new KeyvRinglet(wrong as never)).toThrow(/an adapter takes/);
   }
+  const misspelt = { store: shared.store, buket: bucket };
+  expect(() => new KeyvRinglet(misspelt)).toThrow(
+    'an adapter takes no "buket", expected one of store, bucket, open',
+  );
 });
 
 test('opens a store of its own at the first use, tries again after a failure, and closes it', async () => {

@@ -156,6 +156,10 @@ test('errors go to the callback, or to listeners where there is none', async () 
   // `once` rejects for errors; here they are what is waited for.
   await expect(heard).resolves.toMatchObject([{ code: 'KEY_TOO_LARGE' }]);
   expect(() => new RingletSessionStore({ store: shared.store }, { ttlMs: 0 })).toThrow(/ttlMs/);
+  const misspelt = { ttl: 60 } as never;
+  expect(() => new RingletSessionStore({ store: shared.store }, misspelt)).toThrow(
+    /"ttl", expected one of ttlMs/,
+  );
 });
 
 test('sessions outlive a restart', async () => {

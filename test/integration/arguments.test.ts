@@ -109,6 +109,138 @@ describe('arguments of the wrong type', () => {
     expect(await bucket.get('k')).toMatchObject({ found: true, value: Buffer.from('v') });
   });
 
+  test('a misspelt option is refused by every call, with those that there are, and never ignored', async () => {
+    const misspelt = { durabilty: 'durable' } as never;
+    const inherited = Object.create(misspelt) as never;
+    const calls: ((bucket: Bucket, options: never) => Promise<unknown>)[] = [
+      (b, options) => b.get('k', options),
+      (b, options) => b.put('k', 'v', options),
+      (b, options) => b.delete('k', options),
+      (b, options) => b.increment('c', 1, options),
+      (b, options) => b.touch('k', 1_000, options),
+      (b, options) => b.touch('k', { expiresAtMs: 1 }, options),
+      (b, options) => b.persist('k', options),
+      (b, options) => b.getOrSet('k', () => 'v', options),
+      (b, options) => b.getMany([], options),
+      (b, options) => b.putMany([], options),
+      (b, options) => all(b.scan(options)),
+      (b, options) => b.setProperties(options),
+    ];
+    const bucket = fresh();
+    await bucket.put('k', 'v');
+    for (const call of calls) {
+      for (const options of [misspelt, inherited]) {
+        if (options === inherited && call === calls.at(-1)) continue;
+        await refused(bucket, (b) => call(b, options));
+        const { message, details } = await failure(call(bucket, options));
+        expect(details['got'], String(call)).toBe('durabilty');
+        const [, known = ''] = /expected one of (.*)/.exec(message) ?? [];
+        expect(details['expected']).toBe(known);
+        expect(known.split(', ').length, message).toBeGreaterThan(4);
+        expect(known).not.toContain('together');
+      }
+    }
+    expect(await bucket.get('k')).toMatchObject({ found: true, siblings: [{ value: Buffer.from('v') }] });
+  });
+
+  test('an option that another call has is none of this one', async () => {
+    const bucket = fresh();
+    await bucket.put('k', 'v');
+    const nones: ((bucket: Bucket) => Promise<unknown>)[] = [
+      (b) => b.get('k', { w: 1 } as never),
+      (b) => b.put('k', 'v', { r: 1 } as never),
+      (b) => b.delete('k', { ttlMs: 1_000 } as never),
+      (b) => b.delete('k', { expiresAtMs: Date.now() + 60_000 } as never),
+      (b) => b.delete('k', { ifAbsent: true } as never),
+      (b) => b.increment('c', 1, { ttlMs: 1_000 } as never),
+      (b) => b.increment('c', 1, { timeline: true } as never),
+      (b) => b.touch('k', 1_000, { ttlMs: 1 } as never),
+      (b) => b.persist('k', { context: 'x' } as never),
+      (b) => all(b.scan({ r: 1 } as never)),
+      (b) => b.getOrSet('k', () => 'v', { durability: 'buffered' } as never),
+    ];
+    for (const call of nones) await refused(bucket, call);
+    expect((await bucket.get('k')).siblings).toEqual([expect.not.objectContaining({ expiresAtMs: 1 })]);
+    const entry = { key: 'k', value: 'v2', ifAbsent: true } as never;
+    expect(await bucket.putMany([entry, { key: 'l', value: 'v' }])).toMatchObject([
+      { ok: false, error: { ...BAD, details: { got: 'ifAbsent' } } },
+      { ok: true },
+    ]);
+  });
+
+  test('open(), connect(), buckets, joins and backups refuse options that they do not have', async () => {
+    const store = await openSmall('memory', { memoryMiB: 64 });
+    expect(await failure(open({ engine: 'memory', node: 3 } as never))).toMatchObject({
+      ...BAD,
+      details: { got: 'node', expected: expect.stringMatching(/^data, engine, nodes, /) as string },
+    });
+    const handle = store.handle();
+    const wrong = (): unknown => connect(handle, { resolver: {} } as never);
+    expect(wrong).toThrow(
+      expect.objectContaining({ ...BAD, details: { got: 'resolver', expected: 'resolvers' } }) as Error,
+    );
+    handle.release();
+    expect(() => store.bucket('b', { N: 1 } as never)).toThrow(
+      expect.objectContaining({
+        ...BAD,
+        message: expect.stringContaining('n, r, w, durability') as string,
+      }) as Error,
+    );
+    const calls: Promise<unknown>[] = [
+      store.members.planJoin({ node: 'n9', vnode: 2 } as never),
+      store.members.rollBack({ abandn: true } as never),
+      store.backup('/nowhere/to/be/found', { wihtout: ['n1.0'] } as never),
+    ];
+    for (const call of calls)
+      expect(await failure(call)).toMatchObject({ ...BAD, details: { got: expect.any(String) as string } });
+  });
+
+  test('a string value with half a surrogate pair is refused, since it would come back as another one', async () => {
+    const bucket = fresh();
+    await bucket.put('k', 'before');
+    const halves = [
+      ['\ud800', 0],
+      ['ab\udc00c', 2],
+      [`${'x'.repeat(70_000)}\ud83d`, 70_000],
+      ['😀\ude00', 2],
+    ] as const;
+    for (const [value, position] of halves) {
+      await refused(bucket, (b) => b.put('k', value));
+      expect((await failure(bucket.put('k', value))).details).toEqual({
+        position,
+        characters: value.length,
+      });
+      expect(await bucket.putMany([{ key: 'k', value }])).toMatchObject([{ ok: false, error: BAD }]);
+      expect(await failure(bucket.getOrSet('missing', () => value))).toMatchObject(BAD);
+    }
+    expect((await bucket.get('missing')).found).toBe(false);
+    expect(Buffer.from((await bucket.get('k')).value!).toString()).toBe('before');
+    await bucket.put('whole', '😀 and \uffff');
+    expect(Buffer.from((await bucket.get('whole')).value!).toString()).toBe('😀 and \uffff');
+  });
+
+  test('a conflict rule that is no string is refused, also where it would have to cross a thread', async () => {
+    const store = await openSmall('memory', { memoryMiB: 64 });
+    await store.put('k', 'v');
+    const remote = connect(store.handle());
+    for (const one of ANYTHING as never[]) {
+      if (typeof one === 'string') continue;
+      for (const each of [store, remote]) {
+        expect(await failure(each.setProperties({ conflict: one }))).toMatchObject(BAD);
+        expect(() => each.bucket('other', { conflict: one })).toThrow(expect.objectContaining(BAD) as Error);
+      }
+    }
+    await remote.close();
+  });
+
+  test('a content type that cannot be is refused before the load, and not after it', async () => {
+    const bucket = fresh();
+    let loads = 0;
+    const load = (): string => `${++loads}`;
+    expect(await failure(bucket.getOrSet('k', load, { contentType: 'a\r\nb' }))).toMatchObject(BAD);
+    expect(loads).toBe(0);
+  });
+
   test('a lifetime without a time is refused, and does not make a value live for ever', async () => {
     const bucket = fresh();
     await bucket.put('k', 'v', { ttlMs: 600_000 });

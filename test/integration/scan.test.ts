@@ -85,6 +85,21 @@ describe.each(ENGINES)('scan (%s)', (engine) => {
     expect(names(await collect(store, { prefix: 'a-' }))).toEqual(numbered(7, 'a'));
   });
 
+  test('a cursor of another bucket is refused, also by one that does not exist', async () => {
+    const [one, other, none] = [fresh(), fresh(), fresh()];
+    await fill(one, numbered(20));
+    await fill(other, numbered(20));
+    const [first] = await collect(one, { limit: 1 });
+    for (const bucket of [other, none])
+      expect(await failure(collect(bucket, { cursor: first!.cursor }))).toMatchObject({
+        code: 'BAD_REQUEST',
+        details: { bucket: bucket.name },
+      });
+    expect(await collect(one, { cursor: first!.cursor })).toHaveLength(19);
+    // Seven bytes and the key.
+    expect(Buffer.from(first!.cursor, 'base64url')).toHaveLength(7 + first!.key.length);
+  });
+
   test('limit, cursor and prefix together; deleted keys are left out', async () => {
     const store = fresh();
     await fill(store, [...numbered(300, 'a'), ...numbered(300, 'b')]);

@@ -3,6 +3,7 @@ import { checkList, checkObject, checkSignal } from '../../client/arguments.js';
 import type { BackupOptions } from '../../client/backup-api.js';
 import type { Connection } from '../../client/connection.js';
 import { scanEverything } from '../../client/full-scan.js';
+import { checkKnown, known } from '../../client/known-options.js';
 import { HybridClock } from '../../messaging/hybrid-clock.js';
 import { STORE_RETAINS } from '../../messaging/layout.js';
 import { RULE_LWW, RULE_SIBLINGS } from '../../messaging/frames.js';
@@ -21,6 +22,8 @@ export interface BackupHost {
   readonly holdRing: () => { readonly topology: Topology; readonly release: () => void };
 }
 
+const OPTIONS = known<BackupOptions>('a backup has no option', { without: true, signal: true });
+
 /** Backups under way, each of which retains copies. */
 export class Backups {
   readonly #host: BackupHost;
@@ -37,6 +40,7 @@ export class Backups {
    */
   stream(options: BackupOptions = {}): AsyncGenerator<Buffer, void> {
     checkObject('options', options);
+    checkKnown(options, OPTIONS);
     checkSignal(options.signal);
     const { without = [] } = options;
     checkList('the virtual nodes to leave out', without);

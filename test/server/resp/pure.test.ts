@@ -203,12 +203,13 @@ test('a gate lets so many in, and the others in their order', async () => {
 
 test('scan cursors are numbers that say the partition; the oldest places are forgotten', () => {
   const cursors = new ScanCursors();
-  const first = Number(cursors.remember(7, 'first'));
+  const first = Number(cursors.remember('redis-0', 7, 'first'));
   expect(Number.isSafeInteger(first)).toBe(true);
-  expect(cursors.placeOf(first)).toEqual({ partition: 7, cursor: 'first' });
-  expect(cursors.placeOf(0)).toEqual({ partition: 0, cursor: undefined });
-  for (let i = 0; i < 4_096; i++) cursors.remember(8, `c${i}`);
-  expect(cursors.placeOf(first)).toEqual({ partition: 7, cursor: undefined });
+  expect(cursors.placeOf('redis-0', first)).toEqual({ partition: 7, cursor: 'first' });
+  expect(cursors.placeOf('redis-1', first)).toEqual({ partition: 7, cursor: undefined });
+  expect(cursors.placeOf('redis-0', 0)).toEqual({ partition: 0, cursor: undefined });
+  for (let i = 0; i < 4_096; i++) cursors.remember('redis-0', 8, `c${i}`);
+  expect(cursors.placeOf('redis-0', first)).toEqual({ partition: 7, cursor: undefined });
 });
 
 test('a GET or SET of a store that is closed is left to the handler, which answers with the error', () => {
