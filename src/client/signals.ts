@@ -13,6 +13,8 @@ class SignalListeners {
   add(callback: () => void): void {
     if (this.callbacks.size === 0) this.signal.addEventListener('abort', this.fire);
     this.callbacks.add(callback);
+    // It tells nobody any more. Later all the same: whoever comes has not begun yet what is to be aborted.
+    if (this.signal.aborted) queueMicrotask(() => this.callbacks.has(callback) && callback());
   }
 
   remove(callback: () => void): void {
@@ -27,7 +29,7 @@ class SignalListeners {
 
 const known = new WeakMap<AbortSignal, SignalListeners>();
 
-/** Calls back when the signal fires, until {@link offAbort}. */
+/** Calls back when the signal fires, or if it has fired already, until {@link offAbort}. */
 export function onAbort(signal: AbortSignal, callback: () => void): void {
   let listeners = known.get(signal);
   if (listeners === undefined) {

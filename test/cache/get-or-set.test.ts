@@ -50,6 +50,18 @@ function leases(): number {
   return new LeaseTable(store['connection'].view.shared.leases).held;
 }
 
+test('a call that is aborted in the turn in which it was made does not wait for the load', async () => {
+  const source = held();
+  const controller = new AbortController();
+  const call = store.getOrSet('aborted-at-once', source.load, {
+    timeoutMs: LONG_MS,
+    signal: controller.signal,
+  });
+  controller.abort();
+  expect(await failure(call)).toMatchObject({ code: 'ABORTED' });
+  await until('the lease is given back', () => leases() === 0);
+});
+
 test('of all threads one loads a key, and the others have what it stored', async () => {
   const source = held();
   const here = Array.from({ length: 50 }, () => store.getOrSet('key-0', source.load, { timeoutMs: LONG_MS }));
