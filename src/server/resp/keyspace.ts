@@ -3,6 +3,7 @@ import { RingletError } from '../../base/errors.js';
 import { fnv1a } from '../../base/hash.js';
 import { SlotMap } from '../../base/slot-map.js';
 import type { BucketProperties, Context, GetResult, PutOptions, Sibling, Store } from '../../client/api.js';
+import { inBatches } from '../../client/bounded.js';
 import { ConnectedBucket } from '../../client/bucket.js';
 import type { QuickRequests } from '../../client/quick-requests.js';
 import { ReplyError } from './errors.js';
@@ -44,7 +45,7 @@ export class Keyspace {
   readonly gate: Gate;
   /** Once somebody has asked for it. */
   opened: ConnectedBucket | undefined;
-  /** The same bucket without promises, once it is open. */
+  /** The same bucket without promises, once it exists. */
   quick: QuickRequests | undefined;
   /** Per hash of a key the last read-modify-write of this thread: those of one key run one after the other. */
   private readonly chains = new SlotMap<Promise<unknown>>();
@@ -58,11 +59,12 @@ export class Keyspace {
 
   /** The bucket: last write wins, unless somebody has created it otherwise. */
   async bucket(): Promise<ConnectedBucket> {
-    if (this.opened === undefined) {
-      const known = (await this.store.buckets()).some(({ name }) => name === this.name);
-      this.opened = connectedBucket(this.store, this.name, known ? undefined : { conflict: 'lww' });
-      this.quick = this.opened.quick;
-    }
+    if (this.opened !== undefined && this.quick !== undefined) return this.opened;
+    // Until it exists another door may create it.
+    const exists = (await this.store.buckets()).some(({ name }) => name === this.name);
+    if (!exists) return (this.opened ??= connectedBucket(this.store, this.name, { conflict: 'lww' }));
+    this.opened = connectedBucket(this.store, this.name);
+    this.quick = this.opened.quick;
     return this.opened;
   }
 
@@ -113,14 +115,7 @@ export class Keyspace {
   /** Deletes every key that is there when it begins. */
   async clear(width: number, writes: LastWrites): Promise<void> {
     const bucket = await this.bucket();
-    let batch: Promise<unknown>[] = [];
-    for await (const { key } of bucket.scan()) {
-      batch.push(this.remove(bucket, key, writes));
-      if (batch.length < width) continue;
-      await Promise.all(batch);
-      batch = [];
-    }
-    await Promise.all(batch);
+    await inBatches(bucket.scan(), width, ({ key }) => this.remove(bucket, key, writes));
   }
 
   /** Whether there was something to delete. */

@@ -265,7 +265,11 @@ export class Session {
   /** Sends what was written, in one go. */
   private flush(): void {
     const { reply, socket } = this;
-    if (reply.length === 0 || this.socket.destroyed) return;
+    if (reply.length === 0) return;
+    if (socket.destroyed) {
+      reply.reset();
+      return;
+    }
     socket.write(reply.take());
     if (socket.writableLength === 0) {
       // The bytes are with the system, and the buffer is ours again.
@@ -283,8 +287,17 @@ export class Session {
     this.clogged = false;
     clearTimeout(this.slowTimer);
     this.slowTimer = undefined;
+    this.goOn();
     this.run();
   }
+
+  /** Within a command that has many replies: they leave, and a client that does not read them is waited for. */
+  async pause(): Promise<void> {
+    if (this.reply.length <= LIMITS.respTurnBytes) return;
+    this.flush();
+    if (this.clogged && !this.closing) await new Promise<void>((resolve) => (this.goOn = resolve));
+  }
+  private goOn: () => void = () => undefined;
 
   /** Closes when everything written so far has been sent; a client that does not take it is not waited for. */
   end(): void {
@@ -309,6 +322,7 @@ export class Session {
   private closed(): void {
     this.closing = true;
     clearTimeout(this.slowTimer);
+    this.goOn();
     this.server.forget(this);
   }
 }

@@ -215,6 +215,25 @@ describe('keys', () => {
     doors[1]!.close();
   });
 
+  test('a cursor of another database is none that is known: its partition is returned, and no error', async () => {
+    const all = Array.from({ length: 300 }, (_, i) => `k${i}`).flatMap((name) => [name, 'v']);
+    for (const database of [11, 12]) {
+      await client.call('SELECT', database);
+      await client.call('MSET', ...all);
+    }
+    await client.call('SELECT', 11);
+    const [cursor] = (await client.call('SCAN', 0, 'COUNT', 3)) as [string, string[]];
+    await client.call('SELECT', 12);
+    const other = await Client.connect(await door.another({}));
+    await other.call('SELECT', 12);
+    const [here, there] = await Promise.all(
+      [client, other].map((each) => each.call('SCAN', cursor, 'COUNT', 1) as Promise<[string, string[]]>),
+    );
+    expect(here![1].length).toBeGreaterThan(1);
+    expect(here![1]).toEqual(there![1]);
+    other.close();
+  });
+
   test('FLUSHDB can be switched off', async () => {
     const other = await Client.connect(await door.another({ allowFlush: false }));
     expect(await other.error('FLUSHALL')).toBe('ERR FLUSHALL is switched off');
@@ -242,6 +261,18 @@ describe('databases and versions', () => {
     expect(await client.call('GET', key)).toBe('three');
     expect(await client.error('KV.PUT', key, 'four', 'IFMATCH', context)).toMatch(/^ERR CONDITION_FAILED: /);
     expect(await client.error('KV.PUT', key, 'four', 'IFABSENT')).toMatch(/^ERR CONDITION_FAILED: /);
+  });
+
+  test('a database that another door makes after it was looked at is as that one made it', async () => {
+    await client.call('SELECT', 13);
+    expect(await client.call('GET', key)).toBeNull();
+    const bucket = door.store.bucket('redis-13');
+    await bucket.put(key, 'one');
+    await bucket.put(key, 'two');
+    expect((await bucket.get(key)).siblings).toHaveLength(2);
+    expect(await client.call('GET', key)).toBe('two');
+    expect(await client.call('SET', key, 'three')).toBe('OK');
+    expect(await client.call('INCR', `${key}-n`)).toBe(1);
   });
 
   test('KV.* reach any bucket', async () => {

@@ -1,7 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { LIMITS } from '../../../src/base/limits.js';
 import { Client, ErrorReply, request } from './client.js';
 import { Secret } from '../../../src/server/security/secret.js';
-import { openDoor } from './harness.js';
+import { openDoor, VALUE_BYTES } from './harness.js';
 
 const door = openDoor();
 
@@ -143,6 +145,50 @@ describe('MULTI', () => {
       'OK',
       null,
     ]);
+  });
+
+  test('the replies of an EXEC may be longer than one reply: they leave as they are read', async () => {
+    const client = await door.connect();
+    const [words, commands] = [200, 7];
+    await client.call('SET', 'long', Buffer.alloc(VALUE_BYTES, 'x'));
+    await client.call('MULTI');
+    const mget = request('MGET', ...Array.from({ length: words }, () => 'long'));
+    client.send(Buffer.concat(Array.from({ length: commands }, () => mget)));
+    for (let i = 0; i < commands; i++) expect(await client.next()).toBe('QUEUED');
+    const value = `$${VALUE_BYTES}\r\n`.length + VALUE_BYTES + 2;
+    const expected = `*${commands}\r\n`.length + commands * (`*${words}\r\n`.length + words * value);
+    expect(expected).toBeGreaterThan(LIMITS.respReplyBytes);
+    let bytes = 0;
+    client.socket.removeAllListeners('data');
+    const whole = new Promise<void>((resolve, reject) => {
+      client.socket.on('data', (chunk) => {
+        bytes += chunk.length;
+        if (bytes >= expected) resolve();
+      });
+      client.socket.once('close', () => reject(new Error(`closed after ${bytes} of ${expected} bytes`)));
+    });
+    client.send(request('EXEC'));
+    await whole;
+    expect(bytes).toBe(expected);
+  });
+
+  test('an EXEC whose client does not read is executed to its end', async () => {
+    const slow = await door.connect();
+    await slow.call('SET', 'long', Buffer.alloc(VALUE_BYTES, 'x'));
+    await slow.call('MULTI');
+    const many = Buffer.concat(Array.from({ length: 200 }, () => request('GET', 'long')));
+    slow.send(Buffer.concat([request('INCR', 'at-the-beginning'), many, request('INCR', 'at-the-end')]));
+    for (let i = 0; i < 202; i++) expect(await slow.next()).toBe('QUEUED');
+    slow.socket.pause();
+    slow.send(request('EXEC'));
+    const other = await door.connect();
+    const executed = async (name: string): Promise<void> => {
+      while ((await other.call('GET', name)) !== '1') await nextTurn();
+    };
+    await executed('at-the-beginning');
+    expect(await other.call('EXISTS', 'at-the-end')).toBe(0);
+    slow.close();
+    await executed('at-the-end');
   });
 
   test('a command that is refused spoils it', async () => {

@@ -1,6 +1,7 @@
 import fc from '../../properties.js';
 import { describe, expect, test } from 'vitest';
 import { RingletError } from '../../../src/base/errors.js';
+import { allDone } from '../../../src/server/resp/all-done.js';
 import { errorText, ReplyError, unknownCommand } from '../../../src/server/resp/errors.js';
 import { Gate } from '../../../src/server/resp/gate.js';
 import { Glob } from '../../../src/server/resp/glob.js';
@@ -199,6 +200,26 @@ test('a gate lets so many in, and the others in their order', async () => {
   await Promise.all(all);
   expect(order).toEqual([1, 2, 3]);
   expect(gate.tryEnter()).toBe(true);
+});
+
+test('of several keys the others are waited for when one fails, and the error says how many did', async () => {
+  const full = new RingletError('STORE_FULL', 'no room', { got: 1 });
+  const lost = new RingletError('TIMEOUT', 'no answer', {}, { maybeApplied: true });
+  let ends = 0;
+  const late = (async () => {
+    for (let i = 0; i < 5; i++) await Promise.resolve();
+    return ++ends;
+  })();
+  const some = allDone([Promise.reject(full), late, Promise.reject(lost)]);
+  await expect(some).rejects.toMatchObject({
+    code: 'STORE_FULL',
+    message: '2 of 3 keys failed: no room',
+    details: { got: 1 },
+    maybeApplied: true,
+  });
+  expect(ends).toBe(1);
+  await expect(allDone([Promise.reject(full)])).rejects.toBe(full);
+  expect(await allDone([Promise.resolve(1), Promise.resolve(2)])).toEqual([1, 2]);
 });
 
 test('scan cursors are numbers that say the partition; the oldest places are forgotten', () => {

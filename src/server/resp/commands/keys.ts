@@ -1,6 +1,7 @@
 import { ALL_KEYS, type Call, type Command, NO_KEYS, ONE_KEY } from '../command.js';
 import { LIMITS } from '../../../base/limits.js';
 import { bounded } from '../../../client/bounded.js';
+import { allDone } from '../all-done.js';
 import { ReplyError, syntaxError } from '../errors.js';
 import { Glob } from '../glob.js';
 import { integerIn, integerOf, numberOf } from '../numbers.js';
@@ -26,7 +27,7 @@ export const keyCommands: readonly Command[] = [
     note: 'Of two that delete a key at the same time, both may count it; GETDEL is exact.',
     async handler({ args, reply, keyspace, session }) {
       const keys = distinct(args.slice(1));
-      const done = await Promise.all(keys.map((key) => keyspace.delete(key, session.writes)));
+      const done = await allDone(keys.map((key) => keyspace.delete(key, session.writes)));
       reply.integer(done.filter(Boolean).length);
     },
   })),

@@ -2,6 +2,7 @@ import type { Call, Command } from '../command.js';
 import { ALL_KEYS, ONE_KEY } from '../command.js';
 import { LIMITS } from '../../../base/limits.js';
 import { bounded } from '../../../client/bounded.js';
+import { allDone } from '../all-done.js';
 import { replyTooLong, ReplyError, wrongArity } from '../errors.js';
 import { integerOf } from '../numbers.js';
 import { laterTimeOf } from '../lifetimes.js';
@@ -137,7 +138,7 @@ export const stringCommands: readonly Command[] = [
       const pairs = new Map<string, [key: Buffer, value: Buffer]>();
       for (let i = 1; i < args.length; i += 2)
         pairs.set(args[i]!.toString('latin1'), [args[i]!, args[i + 1]!]);
-      await Promise.all(
+      await allDone(
         [...pairs.values()].map(([key, value]) => keyspace.put(key, value, undefined, session.writes)),
       );
       reply.simple('OK');

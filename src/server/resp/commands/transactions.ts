@@ -52,5 +52,8 @@ export const transactionCommands: readonly Command[] = [
 async function exec({ session, reply }: Call): Promise<void> {
   const queued = session.transaction.take('EXEC');
   reply.array(queued.length);
-  for (const { command, args } of queued) await session.call(command, args, false);
+  for (const { command, args } of queued) {
+    await session.call(command, args, false);
+    await session.pause();
+  }
 }
