@@ -182,14 +182,15 @@ export class FakeBucket implements Bucket {
   }
   async touch(key: Key, ttlMs: number, options?: TouchOptions): Promise<boolean> {
     await this.#enter({ ...options });
-    return this.#restamp(key, expiryOf(ttlMs));
+    return this.#restamp(key, expiryOf(ttlMs), options?.ifMatch);
   }
   async persist(key: Key, options?: TouchOptions): Promise<boolean> {
     await this.#enter({ ...options });
-    return this.#restamp(key, {});
+    return this.#restamp(key, {}, options?.ifMatch);
   }
-  #restamp(key: Key, expiry: { expiresAtMs?: number }): boolean {
-    const live = this.#entries.get(nameOf(key))?.live;
+  #restamp(key: Key, expiry: { expiresAtMs?: number }, ifMatch: ContextLike | undefined): boolean {
+    const { live, seen } = this.#entries.get(nameOf(key)) ?? {};
+    if (ifMatch !== undefined && parseContext(ifMatch).join(',') !== seen?.join(',')) return false;
     if (live === undefined) return false;
     for (const [version, { value, contentType, modifiedAtMs }] of live)
       live.set(version, { value, contentType, modifiedAtMs, ...expiry });

@@ -99,6 +99,23 @@ describe('who may call', () => {
     },
   );
 
+  test('a target in absolute form is served as RFC 9112 wants it: its host counts, not the header', async () => {
+    const evil = { Host: 'evil.example' };
+    await call(KEY, { method: 'PUT', body: 'v' });
+    for (const host of ['http://localhost', 'HTTP://127.0.0.1:1', 'https://[::1]:80']) {
+      expect(await call(`${host}${KEY}?r=1`, { headers: evil })).toMatchObject({ status: 200, text: 'v' });
+      expect((await call(`${host}${KEY}%00`, { method: 'PUT', body: '0' })).status).toBe(204);
+      expect((await call(`${KEY}%00`, { method: 'DELETE' })).status).toBe(204);
+    }
+    expect((await call('http://localhost')).text).toContain('<html');
+    expectProblem(await call('http://localhost?x=1'), 400, 'BAD_REQUEST');
+    expectProblem(await call(`http://localhost/nothing`), 404, 'ROUTE_NOT_FOUND');
+    for (const host of ['http://evil.example', 'http://localhost@evil.example', 'http://'])
+      expectProblem(await call(`${host}${KEY}`), 403, 'HOST_NOT_ALLOWED');
+    for (const target of ['ftp://localhost/ring', `/http://localhost${KEY}`])
+      expectProblem(await call(target), 404, 'ROUTE_NOT_FOUND');
+  });
+
   test('a write with the Origin of another site is 403, with our own it is served', async () => {
     const write = (Origin: string) => call(KEY, { method: 'PUT', body: '', headers: { Origin } });
     expectProblem(await write('https://evil.example'), 403, 'HOST_NOT_ALLOWED');

@@ -392,6 +392,38 @@ describe('conditions', () => {
     expect((await call(KEY)).text).toBe('1');
   });
 
+  test('GET with If-Match of another version is 412, so that pieces of two are not joined', async () => {
+    await call(KEY, { method: 'PUT', body: '12' });
+    const { etag } = (await call(KEY)).headers;
+    for (const tag of [etag!, `"x", ${etag}`, '*']) {
+      const answer = await call(KEY, { headers: { 'If-Match': tag, Range: 'bytes=1-' } });
+      expect([answer.status, answer.text]).toEqual([206, '2']);
+    }
+    for (const tag of ['"x"', `W/${etag}`, etag!.slice(1)]) {
+      const answer = await call(KEY, { headers: { 'If-Match': tag, Range: 'bytes=1-' } });
+      expectProblem(answer, 412, 'CONDITION_FAILED');
+      expect(answer.headers.etag).toBe(etag);
+    }
+    expect((await call(KEY, { method: 'HEAD', headers: { 'If-Match': '"x"' } })).status).toBe(412);
+    expectProblem(await call(`${KEY}none`, { headers: { 'If-Match': '*' } }), 404, 'NOT_FOUND');
+    const put = { method: 'PUT', body: '3', headers: { 'If-Match': etag! } };
+    expect(await call(`${KEY}?returnbody=true`, put)).toMatchObject({ status: 200, text: '3' });
+  });
+
+  test('PATCH with If-Match touches that version only', async () => {
+    const before = context(await call(KEY, { method: 'PUT', body: '1' }));
+    const superseding = { 'Ringlet-Context': before };
+    const now = context(await call(KEY, { method: 'PUT', body: '2', headers: superseding }));
+    const touch = (tag: string, path = KEY) =>
+      call(`${path}?ttl=60000`, { method: 'PATCH', headers: { 'If-Match': tag } });
+    for (const tag of ['"no tag of ours"', `"${before}"`])
+      expectProblem(await touch(tag), 412, 'CONDITION_FAILED');
+    expectProblem(await touch(`"${now}"`, `${KEY}-none`), 412, 'CONDITION_FAILED');
+    expect((await call(KEY)).headers['ringlet-expires']).toBeUndefined();
+    expect((await touch(`"${now}"`)).status).toBe(204);
+    expect((await call(KEY)).headers['ringlet-expires']).toBeDefined();
+  });
+
   test('GET with If-None-Match equal to the ETag is 304, else 200', async () => {
     await call(KEY, { method: 'PUT', body: '1' });
     const { etag } = (await call(KEY)).headers;
@@ -408,8 +440,19 @@ describe('conditions', () => {
       { method: 'PUT', headers: { 'If-Match': '*' } },
       { method: 'PUT', headers: { 'If-Match': 'bare' } },
       { method: 'DELETE', headers: { 'If-None-Match': '*' } },
+      { method: 'PATCH', headers: { 'If-None-Match': '*' } },
+      { method: 'PATCH', headers: { 'Ringlet-Context': 'x' } },
+      ...['PUT', 'PATCH', 'DELETE'].map((method) => ({
+        method,
+        headers: { 'If-Unmodified-Since': new Date().toUTCString() },
+      })),
     ];
     for (const sent of refused) expectProblem(await call(KEY, sent), 400, 'BAD_REQUEST');
+    for (const header of ['If-Match', 'If-None-Match', 'Ringlet-Context']) {
+      const sent = { method: 'POST', body: 'x', headers: { [header]: '*' } };
+      expectProblem(await call('/buckets/b/keys', sent), 400, 'BAD_REQUEST');
+    }
+    expect((await call('/buckets/b/keys')).text).toBe('');
     expectProblem(
       await call(KEY, { method: 'PUT', headers: { 'Ringlet-Context': '!' } }),
       400,

@@ -103,12 +103,14 @@ test('it is OpenAPI 3.1, and every route of the server is in it', async () => {
 });
 
 /** Everything that the requests so far have been given: contexts and cursors cannot be made up. */
-const seen = { context: [] as string[], cursor: [] as string[] };
+const seen = { context: [] as string[], cursor: new Map<string, string[]>() };
 
-function remember(answer: Answer): void {
+function remember({ path }: Request, answer: Answer): void {
   const context = answer.headers['ringlet-context'];
   if (typeof context === 'string') seen.context.push(context);
-  for (const [, cursor] of answer.text.matchAll(/"cursor":"([^"]+)"/g)) seen.cursor.push(cursor!);
+  const bucket = path.split('/')[2] ?? '';
+  const cursors = Array.from(answer.text.matchAll(/"cursor":"([^"]+)"/g), ([, cursor]) => cursor!);
+  seen.cursor.set(bucket, [...(seen.cursor.get(bucket) ?? []), ...cursors]);
 }
 
 /** Copies of a bucket of this test; numbers above are outside the range of r and w. */
@@ -137,15 +139,20 @@ function arbitraryOf({ name, schema }: Parameter): fc.Arbitrary<Given> {
   if (name === 'bucket') return fc.constantFrom('b1', 'b2');
   if (name === 'timeout') return fc.constant(LONG_MS);
   if (name === 'key') return fc.constantFrom('a', 'b/c', '..', '%00%ff', 'ü', '__proto__');
-  const known = name === 'cursor' ? seen.cursor : seen.context;
-  if (name !== 'cursor' && name !== 'Ringlet-Context' && name !== 'If-Match') return valuesOf(schema);
-  const one = fc.nat().map((i) => known[i % Math.max(1, known.length)]);
+  // Which one is known with the bucket.
+  if (name === 'cursor') return fc.nat();
+  if (name !== 'Ringlet-Context' && !isOneTag({ name, schema })) return valuesOf(schema);
+  const one = fc.nat().map((i) => seen.context[i % Math.max(1, seen.context.length)]);
   return name === 'If-Match' ? one.map((context) => context && `"${context}"`) : one;
+}
+
+function isOneTag({ name, schema }: Pick<Parameter, 'name' | 'schema'>): boolean {
+  return name === 'If-Match' && schema.pattern !== undefined;
 }
 
 /** What no value of the schema is; undefined where everything is one. */
 function wrongValue({ name, schema }: Parameter): string | undefined {
-  if (['bucket', 'cursor', 'Ringlet-Context', 'If-Match'].includes(name)) return '!';
+  if (['bucket', 'cursor', 'Ringlet-Context'].includes(name) || isOneTag({ name, schema })) return '!';
   if (schema.const !== undefined || schema.enum !== undefined || schema.anyOf !== undefined)
     return 'nonsense';
   return schema.type === 'boolean' || schema.type === 'integer' ? '-1' : undefined;
@@ -166,7 +173,9 @@ function requestOf(
   let target = path;
   const query = new URLSearchParams();
   const headers: Record<string, string> = {};
-  for (const [parameter, value] of given) {
+  for (const [parameter, chosen] of given) {
+    const value =
+      typeof chosen === 'number' && parameter.name === 'cursor' ? cursorOf(given, chosen) : chosen;
     if (value === undefined) continue;
     if (parameter.in === 'path')
       target = target.replace(
@@ -184,6 +193,12 @@ function requestOf(
     ...(operation.requestBody === undefined ? {} : { body }),
   };
   return { path: text === '' ? target : `${target}?${text}`, sent };
+}
+
+function cursorOf(given: ReadonlyMap<Parameter, Given>, chosen: number): string | undefined {
+  const [, bucket] = [...given].find(([{ name }]) => name === 'bucket')!;
+  const cursors = seen.cursor.get(String(bucket)) ?? [];
+  return cursors[chosen % Math.max(1, cursors.length)];
 }
 
 function bodyOf(operation: OperationObject): fc.Arbitrary<string> {
@@ -247,7 +262,7 @@ describe('requests made of the description', () => {
           const given = new Map(operation.parameters.map((parameter, i) => [parameter, values[i]]));
           const request = requestOf(path, method, operation, given, body);
           const answer = await send(http.address, request.path, request.sent);
-          remember(answer);
+          remember(request, answer);
           expectDescribed(operation, request, answer);
           expect(
             [400, 500, 503],

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { RingletError } from '../../base/errors.js';
 import type { Key } from '../../client/api.js';
 
@@ -6,6 +7,23 @@ import type { Key } from '../../client/api.js';
  * parameters as UTF-8; so the key's part of the path is taken out, and handlers read the raw URL.
  */
 export const KEY_ROUTE = '/buckets/:bucket/keys/-';
+
+/** Scheme and authority of a request target in absolute form. */
+const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
+
+/**
+ * A request whose target is in absolute form, as a proxy gets it and any server must take it (RFC 9112
+ * §3.2.2), as if it had come in the usual form: the host is the target's then, whatever the Host header says.
+ */
+export function inOriginForm(request: IncomingMessage): void {
+  const { url = '/' } = request;
+  if (url.startsWith('/')) return;
+  const match = ABSOLUTE.exec(url);
+  if (match === null) return;
+  const rest = url.slice(match[0].length);
+  request.url = rest.startsWith('/') ? rest : `/${rest}`;
+  request.headers.host = match[1]!;
+}
 
 export function routedUrl(url: string): string {
   const key = keyStart(url);

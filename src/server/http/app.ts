@@ -4,7 +4,7 @@ import { assert } from '../../base/assert.js';
 import type { FaultControl, Store } from '../../client/api.js';
 import type { RingControl } from '../../client/ring-api.js';
 import type { Secret } from '../security/secret.js';
-import { routedUrl } from './address.js';
+import { inOriginForm, routedUrl } from './address.js';
 import { adminRoutes } from './admin.js';
 import { backupRoute, type BackupSource } from './backup.js';
 import { Bodies } from './bodies.js';
@@ -46,7 +46,10 @@ export async function buildApp(
   let handler: RequestListener | undefined;
   const app = fastify({
     serverFactory: (listener) => {
-      handler = listener;
+      handler = (request, response) => {
+        inOriginForm(request);
+        listener(request, response);
+      };
       return options.server;
     },
     rewriteUrl: ({ url = '/' }) => routedUrl(url),

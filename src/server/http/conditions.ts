@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { RingletError } from '../../base/errors.js';
-import type { DeleteOptions, PutOptions } from '../../client/api.js';
+import type { DeleteOptions, PutOptions, TouchOptions } from '../../client/api.js';
 import { badHeader } from './bad-header.js';
 import { defined } from './query.js';
 
@@ -20,12 +20,34 @@ export function clientHas(request: FastifyRequest, etag: string): boolean {
   });
 }
 
+/** GET and HEAD: whether this is an entity that the client would have (strong comparison, RFC 9110 §13.1.1). */
+export function clientTakes(request: FastifyRequest, etag: string): boolean {
+  const given = request.headers['if-match'];
+  if (given === undefined) return true;
+  return given.split(',').some((tag) => ['*', etag].includes(tag.trim()));
+}
+
 /** What a DELETE may carry: the context that it supersedes, and the one that must still hold. */
 export function deleteConditions(request: FastifyRequest): Pick<DeleteOptions, 'context' | 'ifMatch'> {
-  if (request.headers['if-none-match'] !== undefined) {
-    throw badHeader('If-None-Match', request.headers['if-none-match'], 'no such header with DELETE');
-  }
+  refuse(request, 'If-None-Match');
   return { ...contextHeader(request), ...ifMatch(request) };
+}
+
+/** What a PATCH may carry: it makes no other version. */
+export function touchConditions(request: FastifyRequest): Pick<TouchOptions, 'ifMatch'> {
+  refuse(request, 'If-None-Match');
+  refuse(request, 'Ringlet-Context');
+  return ifMatch(request);
+}
+
+/** A POST has no condition: nobody has used its key. */
+export function refuseConditions(request: FastifyRequest): void {
+  for (const header of ['If-Match', 'If-None-Match', 'Ringlet-Context']) refuse(request, header);
+}
+
+function refuse({ headers, method }: FastifyRequest, header: string): void {
+  const given = headers[header.toLowerCase()];
+  if (given !== undefined) throw badHeader(header, String(given), `no such header with ${method}`);
 }
 
 export function putConditions(request: FastifyRequest): Pick<PutOptions, 'context' | 'ifMatch' | 'ifAbsent'> {
@@ -48,8 +70,11 @@ function contextHeader(request: FastifyRequest): { context?: string } {
 }
 
 function ifMatch(request: FastifyRequest): { ifMatch?: string } {
-  const given = request.headers['if-match'];
-  if (given === undefined) return NONE;
+  const { 'if-match': given, 'if-unmodified-since': since } = request.headers;
+  if (given === undefined) {
+    if (since !== undefined) throw badHeader('If-Unmodified-Since', since, 'If-Match, which is exact');
+    return NONE;
+  }
   const tag = /^"([^"]+)"$/.exec(given.trim());
   if (tag === null) throw badHeader('If-Match', given, 'one entity tag: a context in double quotes');
   return { ifMatch: tag[1]! };

@@ -5,7 +5,13 @@ import type { Bucket, GetOptions, Key, PutOptions, PutResult, Store } from '../.
 import type { ServedPutOptions } from '../../client/bucket-writes.js';
 import { answer } from './answer.js';
 import { keyIn, KEY_ROUTE } from './address.js';
-import { deleteConditions, matching, putConditions } from './conditions.js';
+import {
+  deleteConditions,
+  matching,
+  putConditions,
+  refuseConditions,
+  touchConditions,
+} from './conditions.js';
 import { checkContent } from './content.js';
 import { disconnectSignal } from './disconnect.js';
 import {
@@ -49,13 +55,18 @@ export function keyRoutes(app: FastifyInstance, store: Store): void {
   /** Another time to live for what is there, as a put now would give it. */
   const touch: Handler = async (request, reply) => {
     const query = new Query(request.originalUrl, TOUCH_QUERY);
-    const options = writeOptions(query, request);
+    const conditions = touchConditions(request);
+    const options = { ...writeOptions(query, request), ...conditions };
     const asked = query.ttlMs();
     const bucket = store.bucket(bucketParameter(request));
     const key = keyIn(request.originalUrl);
     const ttlMs = asked ?? (await bucket.properties()).ttlMs ?? 0;
-    const found = await (ttlMs === 0 ? bucket.persist(key, options) : bucket.touch(key, ttlMs, options));
-    if (found) return answer(reply, 204, [], undefined);
+    const touching = ttlMs === 0 ? bucket.persist(key, options) : bucket.touch(key, ttlMs, options);
+    if (await matching(conditions, touching)) return answer(reply, 204, [], undefined);
+    if (conditions.ifMatch !== undefined) {
+      const detail = 'the condition does not hold: the key was changed, or has no value';
+      return sendProblem(reply, problem('CONDITION_FAILED', 412, detail));
+    }
     return sendProblem(reply, problem('NOT_FOUND', 404, 'no such key'));
   };
   resource(
@@ -70,6 +81,7 @@ export function keyRoutes(app: FastifyInstance, store: Store): void {
 export function createHandler(store: Store): Handler {
   return async (request, reply) => {
     const query = new Query(request.originalUrl, WRITE_QUERY);
+    refuseConditions(request);
     const bucket = store.bucket(bucketParameter(request));
     // 122 random bits: no condition is needed for this key to be new.
     return put(request, reply, bucket, randomUUID(), query, CREATED);

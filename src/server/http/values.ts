@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GetResult, Sibling, TimelineEvent } from '../../client/api.js';
 import { answer, httpDate } from './answer.js';
-import { clientHas, etagOf } from './conditions.js';
+import { clientHas, clientTakes, etagOf } from './conditions.js';
 import { multipartOf, prefersMultipart } from './multipart.js';
 import { problem, sendProblem } from './problem.js';
 import { rangeOf } from './range.js';
@@ -45,13 +45,14 @@ function sendValue(
   if (timeline !== undefined) headers.push('Server-Timing', timing(timeline));
   const location = reply.getHeader('Location');
   if (location !== undefined) headers.push('Location', String(location));
-  if (request.method !== 'PUT' && request.method !== 'POST' && clientHas(request, etag)) {
-    return answer(reply, 304, headers, undefined);
+  if (request.method !== 'PUT' && request.method !== 'POST') {
+    if (!clientTakes(request, etag)) return sendChanged(reply, headers);
+    if (clientHas(request, etag)) return answer(reply, 304, headers, undefined);
   }
   headers.push('Accept-Ranges', 'bytes');
   const range = rangeOf(request, value.byteLength, etag);
   if (range === null) {
-    for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
+    setAll(reply, headers);
     reply.header('Content-Range', `bytes */${value.byteLength}`);
     const detail = `the value has ${value.byteLength} bytes, none of them in the range that was asked for`;
     return sendProblem(reply, problem('RANGE_NOT_SATISFIABLE', 416, detail));
@@ -61,6 +62,16 @@ function sendValue(
   const { start, end } = range;
   headers.push('Content-Range', `bytes ${start}-${end - 1}/${value.byteLength}`);
   return answer(reply, 206, headers, value.subarray(start, end));
+}
+
+function sendChanged(reply: FastifyReply, headers: readonly string[]): FastifyReply {
+  setAll(reply, headers);
+  return sendProblem(reply, problem('CONDITION_FAILED', 412, 'the value is none of those of If-Match'));
+}
+
+/** Names and values in turn. */
+function setAll(reply: FastifyReply, headers: readonly string[]): void {
+  for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
 }
 
 /** The tag is weak: it stands for both forms that the client may ask for. */

@@ -49,13 +49,14 @@ export const getKey: Operation = {
   id: 'getKey',
   summary: 'Read a key',
   query: READ_QUERY,
-  headers: ['ifNoneMatch', 'range', 'accept'],
+  headers: ['ifOneMatches', 'ifNoneMatch', 'range', 'accept'],
   answers: {
     200: VALUE,
     206: { ...VALUE, description: 'part of the value' },
     300: SIBLINGS,
     304: { description: 'the client has it', headers: ['Ringlet-Context', 'ETag'] },
     404: MISSING,
+    412: FAILED,
     416: problemAnswer('the value has no such bytes'),
   },
 };
@@ -107,7 +108,8 @@ export const touchKey: Operation = {
   id: 'touchKey',
   summary: 'Give the values of a key another time to live, from now',
   query: TOUCH_QUERY,
-  answers: { 204: { description: 'done' }, 404: problemAnswer('no value'), 507: FULL },
+  headers: ['ifMatch'],
+  answers: { 204: { description: 'done' }, 404: problemAnswer('no value'), 412: FAILED, 507: FULL },
 };
 
 export const deleteKey: Operation = {

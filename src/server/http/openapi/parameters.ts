@@ -81,6 +81,11 @@ export const HEADERS = {
     description: 'write only if there is no value, tested inside the store; not together with If-Match',
     schema: { const: '*' },
   },
+  ifOneMatches: {
+    name: 'If-Match',
+    description: 'entity tags: 412 where the value has none of them',
+    schema: { type: 'string', examples: ['"tag"', '*'] },
+  },
   ifNoneMatch: {
     name: 'If-None-Match',
     description: 'entity tags that the client has: 304 where the value has one of them',
