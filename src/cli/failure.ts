@@ -21,7 +21,13 @@ export function failureOf(error: unknown): Failure {
 
 /** What somebody gave may be part of it: it neither begins another line nor moves the cursor of a terminal. */
 export function oneLine(text: string): string {
-  return text
-    .replaceAll(/\s*\n\s*/g, ' ')
-    .replaceAll(/\p{Cc}/gu, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return printable(text.replaceAll(/\s*\n\s*/g, ' '));
+}
+
+/** Control characters, which a terminal would obey, and those that turn the direction of writing, as hexadecimal digits. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}]/gu, (control) => {
+    const digits = control.charCodeAt(0).toString(16);
+    return digits.length <= 2 ? `\\x${digits.padStart(2, '0')}` : `\\u${digits.padStart(4, '0')}`;
+  });
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { oneLine } from './failure.js';
-import { print, siblingOutput, targetCommand, withTarget, withExamples } from './key-command.js';
+import { jsonLine, print, siblingOutput, targetCommand, withTarget, withExamples } from './key-command.js';
 
 /** `ringlet get KEY`: the bytes of the value, and nothing else, on stdout. */
 export function getCommand(): Command {
@@ -18,9 +18,7 @@ export function getCommand(): Command {
     );
     if (json === true) {
       const found = siblings.length > 0;
-      await print(
-        `${JSON.stringify({ key, found, context, degraded, siblings: siblings.map(siblingOutput) })}\n`,
-      );
+      await print(jsonLine({ key, found, context, degraded, siblings: siblings.map(siblingOutput) }));
       if (!found) process.exitCode = 1;
       return;
     }
@@ -28,7 +26,9 @@ export function getCommand(): Command {
     if (only === undefined || others.length > 0) {
       process.exitCode = 1;
       console.error(
-        oneLine(only === undefined ? missing(key, bucket, context) : conflicting(key, siblings.length)),
+        oneLine(
+          only === undefined ? missing(key, bucket, context, degraded) : conflicting(key, siblings.length),
+        ),
       );
       return;
     }
@@ -37,9 +37,10 @@ export function getCommand(): Command {
   });
 }
 
-function missing(key: string, bucket: string, context: string | undefined): string {
+function missing(key: string, bucket: string, context: string | undefined, degraded: boolean): string {
   const why = context === undefined ? 'was never written' : 'was deleted';
-  return `ringlet: NOT_FOUND: key "${key}" ${why} in bucket ${bucket}`;
+  const doubt = degraded ? ', as far as is known: too few of its owners answered' : '';
+  return `ringlet: NOT_FOUND: key "${key}" ${why} in bucket ${bucket}${doubt}`;
 }
 
 /** Not an error of the store: the application has to choose, and a script must not take one by chance. */

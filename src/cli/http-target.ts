@@ -238,7 +238,9 @@ function siblingsIn(response: IncomingMessage, body: Buffer): Sibling[] {
   const { statusCode = 0, headers } = response;
   if (statusCode === 200) {
     const contentType = headers['content-type'] ?? 'application/octet-stream';
-    return [{ value: body, contentType, modifiedAtMs: Date.parse(headers['last-modified'] ?? '') }];
+    const modifiedAtMs = Date.parse(headers['last-modified'] ?? '');
+    const expires = header(response, 'ringlet-expires');
+    return [{ value: body, contentType, modifiedAtMs, ...(expires && { expiresAtMs: Date.parse(expires) }) }];
   }
   if (statusCode === 300)
     return (JSON.parse(body.toString()) as { siblings: SiblingLine[] }).siblings.map(siblingOf);

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable } from './failure.js';
 import { print, targetCommand, withTarget } from './key-command.js';
 import type { Inspected } from './target.js';
 
@@ -29,7 +30,7 @@ export function inspectionScreen(key: string, inspected: Inspected): string {
   const found = siblings.length > 0 ? values : deleted ? 'deleted' : 'never written';
   const copies = preferenceList.filter(({ owner, answer }) => owner && answer === 'present').length;
   const lines = [
-    `"${key}" in bucket ${bucket}: ${found}; partition ${partition}, ${copies} of ${n} owners have it, a get compares ${r}${degraded ? '; degraded' : ''}`,
+    `"${printable(key)}" in bucket ${bucket}: ${found}; partition ${partition}, ${copies} of ${n} owners have it, a get compares ${r}${degraded ? '; degraded' : ''}`,
     '',
     row('VIRTUAL NODE', 'ROLE', 'STATE', 'COPY', 'VERSIONS'),
     ...preferenceList.map(({ vnode, owner, state, answer, versions }) =>

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { Sibling } from '../client/api.js';
+import { printable } from './failure.js';
 import { addStoreOptions } from './store-options.js';
 import { openTarget, type Target } from './target.js';
 
@@ -60,8 +61,30 @@ export function bytesJson(name: string, bytes: Uint8Array): Record<string, strin
   }
 }
 
-export function siblingOutput({ value, contentType, modifiedAtMs }: Sibling): object {
-  return { ...bytesJson('value', value), contentType, modifiedAt: new Date(modifiedAtMs).toISOString() };
+/** A key as people see it: what is no UTF-8, and what a terminal would obey, as hexadecimal digits. */
+export function keyText(key: Uint8Array): string {
+  try {
+    return printable(utf8.decode(key));
+  } catch {
+    return Array.from(key, (byte) =>
+      byte > 0x1f && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`,
+    ).join('');
+  }
+}
+
+export function siblingOutput({ value, contentType, modifiedAtMs, expiresAtMs }: Sibling): object {
+  return {
+    ...bytesJson('value', value),
+    contentType,
+    modifiedAt: new Date(modifiedAtMs).toISOString(),
+    ...(expiresAtMs === undefined ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
+  };
+}
+
+/** JSON leaves the control characters from 0x7f on as they are; a terminal would obey them. */
+export function jsonLine(value: object): string {
+  const escaped = (control: string): string => `\\u00${control.charCodeAt(0).toString(16)}`;
+  return `${JSON.stringify(value).replaceAll(/[\x7f-\x9f]/g, escaped)}\n`;
 }
 
 /** Resolves when the reader has taken it: a pipe that is slow holds up the command, one that is closed ends it. */

@@ -1,6 +1,17 @@
 import type { Command } from 'commander';
 import { RingletError } from '../base/errors.js';
-import { bytesJson, print, siblingOutput, targetCommand, withTarget, withExamples } from './key-command.js';
+import {
+  bytesJson,
+  jsonLine,
+  keyText,
+  print,
+  siblingOutput,
+  targetCommand,
+  withTarget,
+  withExamples,
+} from './key-command.js';
+
+const LINE_END = Buffer.from('\n');
 
 interface ScanFlags {
   readonly bucket: string;
@@ -9,11 +20,16 @@ interface ScanFlags {
   readonly limit?: number;
 }
 
+const NOTES = `
+Without --json a key is a line. On a terminal its control characters, and bytes that are no UTF-8, are shown
+as \\x1b; a file or another program gets the bytes of the key as they are.`;
+
 /** `ringlet scan`: keys, one per line; with --json everything about them. */
 export function scanCommand(): Command {
   const command = targetCommand('scan', 'list the keys of a bucket, in no meaningful order')
     .option('--prefix <PREFIX>', 'only keys that begin with this')
-    .option('--limit <COUNT>', 'at most so many', parseLimit);
+    .option('--limit <COUNT>', 'at most so many', parseLimit)
+    .addHelpText('after', NOTES);
   return withExamples(
     command,
     'ringlet scan --bucket cities --prefix CH/ --limit 10',
@@ -25,8 +41,12 @@ export function scanCommand(): Command {
     };
     await withTarget(command, { creates: false }, async (target) => {
       for await (const { key, siblings, context } of target.list(bucket, options)) {
-        const line = { ...bytesJson('key', key), context, siblings: siblings.map(siblingOutput) };
-        await print(json === true ? `${JSON.stringify(line)}\n` : Buffer.concat([key, Buffer.from('\n')]));
+        if (json === true) {
+          const line = { ...bytesJson('key', key), context, siblings: siblings.map(siblingOutput) };
+          await print(jsonLine(line));
+        } else {
+          await print(process.stdout.isTTY ? `${keyText(key)}\n` : Buffer.concat([key, LINE_END]));
+        }
       }
     });
   });

@@ -113,6 +113,56 @@ describe('one key', () => {
     const [line] = (await call(['scan', '--bucket', 'scan', '--json'])).stdout.split('\n');
     expect(JSON.parse(line!)).toMatchObject({ key: 's/1', siblings: [{ value: 'v' }] });
   });
+
+  test('a key that a terminal would obey is shown in digits on one, and told as it is to other programs', async () => {
+    const bucket = store.bucket('odd');
+    const keys = ['a\u001b[2Jb\nc\u009b1m\u202e', 'Zürich 🦀', Uint8Array.of(0x61, 0xff, 0x1b, 0x7f)];
+    for (const key of keys) await bucket.put(key, 'v\u0085');
+    const { isTTY } = process.stdout;
+    const scan = async (terminal: boolean, ...args: string[]): Promise<string> => {
+      process.stdout.isTTY = terminal;
+      try {
+        return (await call(['scan', '--bucket', 'odd', ...args])).stdout;
+      } finally {
+        process.stdout.isTTY = isTTY;
+      }
+    };
+    expect((await scan(true)).split('\n')).toEqual([
+      'a\\x1b[2Jb\\x0ac\\x9b1m\\u202e',
+      'Zürich 🦀',
+      'a\\xff\\x1b\\x7f',
+      '',
+    ]);
+    expect(await scan(false)).toBe(`${keys[0] as string}\nZürich 🦀\na\ufffd\u001b\u007f\n`);
+    const json = await scan(true, '--json');
+    expect(json.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+    const [line] = json.split('\n');
+    expect(JSON.parse(line!)).toMatchObject({ key: keys[0], siblings: [{ value: 'v\u0085' }] });
+  });
+
+  test('get and scan with --json say when a value expires', async () => {
+    const { context } = await store.bucket('expiring').put('k', 'v', { ttlMs: 60_000 });
+    const expiresAt = new Date(
+      (await store.bucket('expiring').get('k')).siblings[0]!.expiresAtMs!,
+    ).toISOString();
+    for (const args of [['get', 'k'], ['scan']]) {
+      const { stdout } = await call([...args, '--bucket', 'expiring', '--json']);
+      expect(JSON.parse(stdout)).toMatchObject({
+        key: 'k',
+        context: context.toString(),
+        siblings: [{ value: 'v', expiresAt }],
+      });
+    }
+  });
+
+  test('a miss that fewer owners than R have answered is told with its doubt', async () => {
+    store.degraded = true;
+    try {
+      expect((await call(['get', 'never'])).stderr).toMatch(/never written .* as far as is known/);
+    } finally {
+      store.degraded = false;
+    }
+  });
 });
 
 describe('load', () => {
