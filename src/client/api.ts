@@ -264,7 +264,11 @@ export interface Bucket {
 
 /** The methods of {@link Bucket} on the store itself use the bucket "default". */
 export interface Store extends Omit<Bucket, 'name'>, AsyncDisposable {
-  /** A bucket by name ([A-Za-z0-9_.-]{1,64}); created with these properties at its first write. */
+  /**
+   * A bucket by name ([A-Za-z0-9_.-]{1,64}); created with these properties at its first write. Where it was
+   * created otherwise, requests by this object have the r, w, durability, strict and ttlMs that are given here;
+   * another n, conflict or cache is refused (BUCKET_MISMATCH), and maxBytes stays as it is.
+   */
   bucket(name: string, properties?: Partial<BucketProperties>): Bucket;
   /** Names and properties of all buckets that exist. */
   buckets(): Promise<readonly ({ readonly name: string } & BucketProperties)[]>;

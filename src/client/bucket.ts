@@ -83,9 +83,9 @@ export class ConnectedBucket implements Bucket {
     directory: BucketDirectory,
     resolvers: Readonly<Record<string, Resolver>>,
     name: string,
-    wanted: Partial<BucketProperties>,
+    asked: Partial<BucketProperties>,
   ) {
-    this.named = new NamedBucket(connection, directory, name, wanted);
+    this.named = new NamedBucket(connection, directory, name, asked);
     this.connection = connection;
     this.name = name;
     this.gets = new Gets(connection, resolvers);

@@ -64,7 +64,7 @@ export class ConnectedStore implements Store {
     const { ring, engine, defaults } = this.connection.view;
     const wanted = completed(properties, defaults);
     checkProperties({ ...defaults, ...wanted }, memberCount(ring), engine, Object.keys(this.resolvers));
-    return new ConnectedBucket(this.connection, this.directory, this.resolvers, name, wanted);
+    return new ConnectedBucket(this.connection, this.directory, this.resolvers, name, properties);
   }
 
   /** Kept for the next call with the same name; names are the users', so the map has a bound. */

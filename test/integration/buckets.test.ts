@@ -74,6 +74,42 @@ describe.each(ENGINES)('buckets (%s)', (engine) => {
     });
   });
 
+  test('what is wanted of a bucket that was created otherwise holds for the requests of whoever wants it', async () => {
+    const store = await openSmall(engine);
+    const plain = store.bucket('b');
+    await plain.put('k', 'v');
+    const stored = await plain.properties();
+    const wants = { r: 3, w: 1, strict: true, ttlMs: 60_000 } as const;
+    const own = store.bucket('b', wants);
+    expect(await own.properties()).toEqual({ ...stored, ...wants });
+    expect(await plain.properties()).toEqual(stored);
+    const asked = async (bucket: typeof own, options: object): Promise<number> => {
+      const { timeline = [] } = await bucket.get('k', { timeline: true, ...options });
+      return new Set(timeline.flatMap(({ vnode }) => vnode ?? [])).size;
+    };
+    expect([await asked(own, {}), await asked(own, { r: 1 }), await asked(plain, {})]).toEqual([3, 1, 2]);
+    await own.put('expires', 'v');
+    await plain.put('stays', 'v');
+    expect((await plain.get('expires')).siblings[0]!.expiresAtMs).toBeGreaterThan(Date.now());
+    expect((await own.get('stays')).siblings[0]!.expiresAtMs).toBeUndefined();
+
+    // More than it can have is an error of each request, and no smaller quorum.
+    await store.bucket('one', { n: 1 }).put('k', 'v');
+    const tooMuch = store.bucket('one', { w: 2 });
+    expect(await failure(tooMuch.put('k', 'v'))).toMatchObject({
+      code: 'BAD_REQUEST',
+      details: { what: 'w', got: 2, most: 1 },
+    });
+
+    // To set them is to keep them, and nothing that was not asked for.
+    await plain.setProperties({ r: 1 });
+    const three = store.bucket('b', { n: 3, ttlMs: 5_000 });
+    expect(await three.setProperties({ w: 3 })).toEqual({ ...stored, r: 1, w: 3, ttlMs: 5_000 });
+    expect(await three.properties()).toEqual(await plain.properties());
+    await plain.setProperties({ ttlMs: 0 });
+    expect((await three.properties()).ttlMs).toBe(0);
+  });
+
   test('the memory engine refuses every durability that needs a disk, the lmdb engine takes all', async () => {
     const store = await openSmall(engine);
     for (const durability of ['committed', 'durable'] as const) {
