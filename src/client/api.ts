@@ -74,7 +74,7 @@ export interface PutOptions extends RequestOptions {
   readonly context?: ContextLike;
   /** Write only if the key holds no live value. */
   readonly ifAbsent?: boolean;
-  /** Write only if the key's context is exactly this one. */
+  /** Write only if the key's context is exactly this one, which is superseded then; `context` is the same or left out. */
   readonly ifMatch?: ContextLike;
   /** Stored and returned with the value; up to 255 printable ASCII characters. Strings default to text/plain;charset=utf-8. */
   readonly contentType?: string;
@@ -205,6 +205,7 @@ export interface ScanOptions {
   readonly cursor?: string;
   /** At most so many items; default: all. */
   readonly limit?: number;
+  /** Of each page that is fetched, of up to 1,000 keys or so: a scan as a whole takes as long as it takes. Default 5,000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }

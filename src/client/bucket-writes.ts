@@ -11,6 +11,7 @@ import {
   OP_PUT,
 } from '../messaging/frames.js';
 import { encodeContentType } from '../storage/record-codec.js';
+import { encodeContext } from '../versions/context.js';
 import type { Clock } from '../versions/dvvs.js';
 import { checkFlag, checkMemory, checkRequest, checkText } from './arguments.js';
 import type { ContextLike, Key, PutOptions, PutResult, TimelineEvent, Value } from './api.js';
@@ -233,6 +234,14 @@ function conditionOf(options: PutOptions): { code: number; context: ContextLike 
       throw new RingletError('BAD_REQUEST', 'ifAbsent and ifMatch exclude each other');
     return { code: IF_ABSENT, context: options.context };
   }
-  if (options.ifMatch === undefined) return { code: IF_NOTHING, context: options.context };
-  return { code: IF_MATCH, context: options.ifMatch };
+  const { context, ifMatch } = options;
+  if (ifMatch === undefined) return { code: IF_NOTHING, context };
+  // What matches is superseded as a whole.
+  if (context !== undefined && !isSame(context, ifMatch))
+    throw new RingletError('BAD_REQUEST', 'context and ifMatch are the same, or one of them is left out');
+  return { code: IF_MATCH, context: ifMatch };
+}
+
+function isSame(one: ContextLike, other: ContextLike): boolean {
+  return Buffer.compare(encodeContext(vectorOf(one)), encodeContext(vectorOf(other))) === 0;
 }

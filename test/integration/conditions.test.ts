@@ -37,6 +37,21 @@ describe.each(ENGINES)('conditions and contexts (%s)', (engine) => {
     }
   });
 
+  test('ifMatch supersedes what it matches, so that a context beside it is the same or refused', async () => {
+    const store = fresh();
+    const { context: first } = await store.put('k', 'a');
+    await store.put('k', 'b');
+    const both = (await store.get('k')).context!;
+    for (const write of [
+      store.put('k', 'c', { context: first, ifMatch: both }),
+      store.delete('k', { context: first, ifMatch: both }),
+    ])
+      expect(await failure(write)).toMatchObject({ code: 'BAD_REQUEST', maybeApplied: false });
+    expect(texts(await store.get('k'))).toEqual(['a', 'b']);
+    await store.put('k', 'c', { context: both.bytes, ifMatch: String(both) });
+    expect(texts(await store.get('k'))).toEqual(['c']);
+  });
+
   test('ifAbsent holds for a tombstone, ifMatch for siblings only with all of them', async () => {
     const store = fresh();
     const { context: first } = await store.put('k', 'a');

@@ -185,7 +185,10 @@ function requestOf(
     else if (parameter.in === 'query') query.set(parameter.name, String(value));
     else headers[parameter.name] = String(value);
   }
-  if (headers['If-Match'] !== undefined) delete headers['If-None-Match'];
+  if (headers['If-Match'] !== undefined) {
+    delete headers['If-None-Match'];
+    delete headers['Ringlet-Context'];
+  }
   const text = query.toString();
   const sent = {
     method: method.toUpperCase(),

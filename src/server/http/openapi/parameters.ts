@@ -68,7 +68,8 @@ const CONTEXT: Schema = { type: 'string', pattern: '^[A-Za-z0-9_-]+$' };
 export const HEADERS = {
   context: {
     name: 'Ringlet-Context',
-    description: 'what an earlier answer carried: this write supersedes what that answer showed',
+    description:
+      'what an earlier answer carried: this write supersedes what that answer showed; not with another If-Match',
     schema: CONTEXT,
   },
   ifMatch: {
