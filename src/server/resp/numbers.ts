@@ -43,13 +43,17 @@ interface Decimal {
 }
 
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/;
+const INFINITE = /^[+-]?inf(?:inity)?$/i;
+const BEYOND = 'ERR increment would produce NaN or Infinity';
 /** Redis prints 17 digits behind the point. */
 const PRINTED_SCALE = 17;
 /** Beyond, a double would be infinite, or zero. */
 const MAX_SCALE = 340;
 
 function decimalOf(bytes: Uint8Array): Decimal {
-  const match = bytes.length > 0 && bytes.length <= 400 ? DECIMAL.exec(latin1(bytes)) : null;
+  const text = bytes.length <= 400 ? latin1(bytes) : '';
+  if (INFINITE.test(text)) throw new ReplyError(BEYOND);
+  const match = text === '' ? null : DECIMAL.exec(text);
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = match ?? [];
   const scale = fraction.length - Number(exponent);
   if (match === null || whole + fraction === '' || Math.abs(scale) > MAX_SCALE) {
@@ -67,7 +71,7 @@ export function decimalSum(a: Uint8Array, b: Uint8Array): string {
   const sum =
     left.digits * 10n ** BigInt(scale - left.scale) + right.digits * 10n ** BigInt(scale - right.scale);
   if (!Number.isFinite(Number(sum) / 10 ** Math.min(scale, 300))) {
-    throw new ReplyError('ERR increment would produce NaN or Infinity');
+    throw new ReplyError(BEYOND);
   }
   return print(sum, scale);
 }

@@ -115,6 +115,17 @@ describe('counters', () => {
     expect(await client.error('INCRBY', `${key}n`, 'x')).toBe('ERR value is not an integer or out of range');
   });
 
+  test('INCRBYFLOAT tells infinity from what is no number, as Redis does', async () => {
+    await client.call('SET', key, '10');
+    for (const infinite of ['inf', '-Infinity', '+INF'])
+      expect(await client.error('INCRBYFLOAT', key, infinite)).toBe(
+        'ERR increment would produce NaN or Infinity',
+      );
+    for (const none of ['nan', 'x', '', '1.0x', ' 1', 'infin'])
+      expect(await client.error('INCRBYFLOAT', key, none)).toBe('ERR value is not a valid float');
+    expect(await client.call('GET', key)).toBe('10');
+  });
+
   test('INCRBYFLOAT adds decimals exactly', async () => {
     await client.call('SET', key, '10.50');
     expect(await client.call('INCRBYFLOAT', key, '0.1')).toBe('10.6');
@@ -248,7 +259,9 @@ describe('databases and versions', () => {
     expect(Buffer.from((await door.store.bucket('redis-5').get(key)).value!).toString()).toBe('five');
     expect((await door.store.bucket('redis-5').properties()).conflict).toBe('lww');
     expect(await client.error('SELECT', 16)).toBe('ERR DB index is out of range');
-    expect(await client.error('SELECT', 'x')).toBe('ERR invalid DB index');
+    for (const none of ['x', '1.5'])
+      expect(await client.error('SELECT', none)).toBe('ERR value is not an integer or out of range');
+    expect(await client.error('SELECT', 2 ** 31)).toMatch(/^ERR value is out of range, value must between /);
 
     const siblings = door.store.bucket('redis-6', { conflict: 'siblings' });
     await siblings.put(key, 'one');

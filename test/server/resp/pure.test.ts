@@ -92,7 +92,7 @@ describe('numbers', () => {
   ])('%s + %s = %s', (a, b, sum) => {
     expect(decimalSum(bytes(a), bytes(b))).toBe(sum);
   });
-  test.each(['', 'x', '1.2.3', '.', 'nan', 'inf', '1e9999', ' 1'])('%j is no decimal number', (text) => {
+  test.each(['', 'x', '1.2.3', '.', 'nan', '1e9999', ' 1'])('%j is no decimal number', (text) => {
     expect(() => decimalSum(bytes(text), bytes('1'))).toThrow('ERR value is not a valid float');
   });
 });

@@ -1,11 +1,14 @@
 import { LIMITS } from '../../../base/limits.js';
 import { type Call, type Command, NO_KEYS } from '../command.js';
 import { ReplyError, syntaxError, wrongArity } from '../errors.js';
-import { numberOf } from '../numbers.js';
+import { integerIn, numberOf } from '../numbers.js';
 import { REDIS_VERSION } from '../redis-version.js';
 import { subcommands } from './subcommands.js';
 
 const GROUP = 'connection';
+const LEAST_INT = -(2 ** 31);
+const MOST_INT = 2 ** 31 - 1;
+const NO_INT = `ERR value is out of range, value must between ${LEAST_INT} and ${MOST_INT}`;
 
 export const connectionCommands: readonly Command[] = [
   {
@@ -75,7 +78,7 @@ export const connectionCommands: readonly Command[] = [
     since: '1.0.0',
     handler({ args, reply, session }) {
       const error = 'ERR DB index is out of range';
-      numberOf(args[1]!, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, 'ERR invalid DB index');
+      numberOf(args[1]!, LEAST_INT, MOST_INT, integerIn(args[1]!) === undefined ? '' : NO_INT);
       session.database = numberOf(args[1]!, 0, LIMITS.respDatabases - 1, error);
       reply.simple('OK');
     },
