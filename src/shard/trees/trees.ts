@@ -84,9 +84,9 @@ export class Trees implements Witness {
     this.damage.replaced(bucket, key);
   }
 
-  /** They may count records that are not there: they are made anew from what is, unless that is under way. */
+  /** They may count records that are not there: they are made anew from what is, once more if that is under way. */
   doubt(): void {
-    if (this.rebuild === undefined) this.doubted = true;
+    this.doubted = true;
   }
 
   /** Takes a stored record out of the trees; it comes back with {@link show}, or is replaced or {@link forget}ten. */
