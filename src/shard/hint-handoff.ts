@@ -115,7 +115,7 @@ export class HintHandoff implements Service {
     for (let owner = 0; owner < hints.waiting.length; owner++) {
       const list = hints.waiting[owner]!;
       if (list.size === 0 || this.isPaused(owner)) continue;
-      const strayed = hints.stray[owner] === true;
+      const strayed = hints.stray[owner]! > 0;
       if (!strayed && !env.isServing(owner)) continue;
       for (const [text, hint] of list) {
         if (hint.busy) continue;

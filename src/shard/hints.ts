@@ -49,8 +49,8 @@ export class Hints {
   readonly waiting: Map<string, WaitingHint>[] = [];
   /** By owner: when the oldest was made since the list was last empty. */
   private readonly sinceMs: number[] = [];
-  /** By owner: whether hints for it may have strayed. */
-  readonly stray: boolean[] = [];
+  /** By owner: how many hints for it have strayed. */
+  readonly stray: number[] = [];
   private bytes = 0;
   count = 0;
 
@@ -70,7 +70,8 @@ export class Hints {
       this.sinceMs.push(Number.POSITIVE_INFINITY);
     }
     this.waiting.forEach((list, owner) => {
-      for (const hint of list.values()) if (this.strays(owner, hint)) this.stray[owner] = true;
+      this.stray[owner] = 0;
+      for (const hint of list.values()) if (this.strays(owner, hint)) this.stray[owner]++;
     });
   }
 
@@ -142,7 +143,7 @@ export class Hints {
     const { hash, partition, n, rule, bytes } = hint;
     list.set(text, { hash, partition, n, rule, bytes, busy: false });
     this.sinceMs[owner] = Math.min(this.sinceMs[owner]!, madeMs);
-    if (this.strays(owner, hint)) this.stray[owner] = true;
+    if (this.strays(owner, hint)) this.stray[owner]!++;
     this.count++;
     this.bytes += hint.bytes;
   }
@@ -175,6 +176,7 @@ export class Hints {
     if (pipeline.remove(place, paddedWords(name), name) !== 'ready') return false;
     const list = this.waiting[owner]!;
     if (!list.delete(text)) return true;
+    if (this.strays(owner, hint)) this.stray[owner]!--;
     this.count--;
     this.bytes -= hint.bytes;
     if (list.size === 0) {

@@ -85,15 +85,15 @@ export class Transfer implements Service {
   /** What was certain before remains so: only the steps that are due now are looked at anew. */
   ringChanged(): void {
     const { moves } = this.parts.env.ring;
-    const before = this.tasks;
+    const before = new Map(this.tasks.map((task) => [task.partition, task]));
     this.tasks = [];
     this.nextMs = 0;
     if (moves === undefined) return;
     moves.state.forEach((state, partition) => {
       if (state === STAYS || moves.compared[partition] === 1) return;
       const kind = state === HANDED ? 'compared' : 'came';
-      const known = before.find((task) => task.partition === partition && task.kind === kind);
-      const task = known ?? this.taskFor(moves, partition, kind);
+      const known = before.get(partition);
+      const task = known?.kind === kind ? known : this.taskFor(moves, partition, kind);
       if (task.matches.length > 0) this.tasks.push(task);
     });
   }

@@ -53,6 +53,7 @@ function owner(
   world: StorageWorld,
   engine = world.engine,
 ): {
+  env: { -readonly [Part in keyof VnodeEnvironment]: VnodeEnvironment[Part] };
   pipeline: Pipeline;
   handoff: HintHandoff;
   hints: Hints;
@@ -84,6 +85,7 @@ function owner(
   const hints = new Hints(env, pipeline, replica, new GuestActor(() => undefined));
   const loader = new HintLoader(env, pipeline, engine, hints);
   return {
+    env,
     pipeline,
     hints,
     handoff: new HintHandoff({ env, pipeline, replica, completions, hints, loader, actor: 1 }),
@@ -206,6 +208,31 @@ describe('the list of hints', () => {
       expect(found).toBeGreaterThan(60);
     },
   );
+
+  it('is looked through for those whose owner is one no more only as long as there are any', () => {
+    const world = new StorageWorld();
+    const { env, pipeline, hints, handoff } = owner(world);
+    pipeline.room(100);
+    world.later.runAll();
+    pipeline.begin(world.nowMs);
+    // Each of the two owns half of the partitions.
+    const [kept, lost] = [1, 0].map((first) =>
+      Array.from(RING.owner).findIndex((vnode) => vnode === first),
+    ) as [number, number];
+    for (let i = 0; i < 9; i++) {
+      const hint = { hash: i, partition: i === 8 ? lost : kept, n: 1, rule: 0, bytes: 99 };
+      expect(hints.take(1, { bucket: ALONE, key: keyBytesOf(`k${i}`) }, hint)).toBe('kept');
+    }
+    handoff.poll(world.nowMs);
+    let looked = 0;
+    env.isServing = () => ++looked < 0;
+    handoff.poll(world.nowMs);
+    // Those of its own have nowhere to go, the other one is where it belongs.
+    expect([hints.count, looked]).toEqual([8, 8]);
+    looked = 0;
+    handoff.poll(world.nowMs);
+    expect(looked).toBe(1);
+  });
 
   it('is made anew from the records that say so, and from no others', () => {
     const world = new StorageWorld();
