@@ -17,6 +17,7 @@ import {
 } from '../../messaging/frames.js';
 import type { WorkStep } from '../../storage/admission.js';
 import type { Breadth } from './breadth.js';
+import { Comparison } from './comparison.js';
 import { Digest, numberOf } from './digest.js';
 import { collectPage, Listing } from './listing.js';
 import { addChildren } from './nodes.js';
@@ -35,7 +36,7 @@ export type ExchangeEnd = 'equal' | 'repaired' | 'more' | 'refused' | 'failed';
  *   comparing   TREE_COMPARE is out: roots, then the children of whatever differs
  *   settling    some nodes differ; writes that are on their way get time to arrive
  *   rechecking  TREE_COMPARE of those nodes is out
- *   listing     both sides list the keys below what still differs
+ *   listing     both sides list the keys below what still differs; then the lists are compared
  *   fetching    TREE_FETCH is out: records that we lack
  *   taking      they are being merged
  *   pushing     TREE_PUSH is out: records that the peer lacks
@@ -81,16 +82,14 @@ export class Exchange {
   private more = false;
   private listRequest = -1;
   private ours: Listing | undefined;
-  /** Digests that the peer listed, in its order, by number. */
-  private theirs: number[] = [];
-  private theirDigests = new Set<number>();
+  private readonly lists = new Comparison();
   private theirsEnded = false;
   private cut = false;
   private differed = false;
   /** Records were left out by either side: their versions together are more than a record may have. */
   private leftOut = false;
   private wanted: number[] = [];
-  private surplus: number[] = [];
+  private surplus: readonly number[] = [];
   private pushed = 0;
   private readonly digest = new Digest();
 
@@ -224,41 +223,36 @@ export class Exchange {
     // An empty page is a sign of life; a gap is a lost frame.
     if (
       count > 0 &&
-      (words[at + 8] !== this.theirs.length || this.theirs.length + count > LIMITS.treeListedKeys)
+      (words[at + 8] !== this.lists.length || this.lists.length + count > LIMITS.treeListedKeys)
     ) {
       this.finish('failed');
       return;
     }
     for (let i = 0; i < count; i++) {
       const word = at + TREE_RECORDS_AT + i * TREE_ENTRY_WORDS;
-      this.theirs.push(numberOf(words[word + 1]!, words[word + 2]!));
+      this.lists.add(numberOf(words[word + 1]!, words[word + 2]!));
     }
     if (end === LIST_GOES_ON) return;
     this.theirsEnded = true;
     this.cut ||= end === LIST_IS_CUT;
   }
 
-  private compareLists(ours: Listing): void {
+  /** True if there is more to do at once. */
+  private compareLists(ours: Listing): boolean {
+    if (this.lists.step(ours)) return true;
     this.cut ||= ours.cut;
-    this.theirDigests = new Set(this.theirs);
-    const known = new Set<number>();
-    for (let i = 0; i < ours.length; i++) {
-      const digest = numberOf(ours.lowAt(i), ours.highAt(i));
-      known.add(digest);
-      if (!this.theirDigests.has(digest)) this.surplus.push(i);
-    }
-    this.theirs.forEach((digest, i) => {
-      if (!known.has(digest)) this.wanted.push(i);
-    });
-    if (this.cut) {
-      // Behind the end of a list may stand what seems to be missing in it. To take that brings us further all
-      // the same, unless it stands there here.
-      this.surplus = [];
+    this.wanted = this.lists.wanted();
+    // Behind the end of a list that is cut may stand what seems to be missing in it: then nothing is sent. What
+    // seems to be missing here is taken, and brings us further unless it stands behind the end of ours.
+    if (!this.cut) {
+      this.surplus = this.lists.surplus;
+    } else {
       this.tooMany = ours.cut || this.wanted.length === 0;
       this.more = true;
     }
     this.differed = this.wanted.length > 0 || this.surplus.length > 0;
     this.nextPage();
+    return false;
   }
 
   /** First take what the peer has, so that what we then send is merged already. */
@@ -277,7 +271,7 @@ export class Exchange {
     }
     const { records, next } = collectPage(ours, this.surplus, this.pushed, (record) => {
       this.digest.ofRecord(record, 0);
-      return !this.theirDigests.has(this.digest.number);
+      return !this.lists.has(this.digest.number);
     });
     this.pushed = next;
     if (records.length > 0) {
@@ -340,7 +334,7 @@ export class Exchange {
         return;
       case 'listing':
         if (!this.ours!.done && !this.ours!.waiting) this.inSlice(() => this.ours!.step());
-        if (this.ours!.done && this.theirsEnded) this.compareLists(this.ours!);
+        if (this.ours!.done && this.theirsEnded) this.inSlice(() => this.compareLists(this.ours!));
         return;
       case 'pausing':
         if (this.nowMs >= this.untilMs) this.inSlice(() => this.turnPage(this.ours!));
@@ -362,7 +356,7 @@ export class Exchange {
     const { nextMs } = this.world.pipeline.admission;
     if (this.phase === 'settling') return this.untilMs;
     if (this.phase === 'pausing') return Math.max(this.untilMs, nextMs);
-    if (this.phase === 'listing' && !this.ours!.done)
+    if (this.phase === 'listing' && (!this.ours!.done || this.theirsEnded))
       return this.ours!.waiting ? this.nowMs + ARRIVAL_MS : Math.max(this.nowMs + 1, nextMs);
     return Math.max(this.nowMs, this.heardMs + LIMITS.exchangeSilenceMs) + 1;
   }
