@@ -29,13 +29,13 @@ export interface Contestant {
 
 export interface Place {
   readonly directory: string;
-  readonly redisPort: number;
+  readonly redisSocket: string;
 }
 
 /** The systems that Ringlet is compared with, each with its fastest documented way of these calls. */
 export function peers(parameters: PeersParameters, sqlite: boolean): readonly Contestant[] {
   const { get1, get64, put1, put64 } = paths(parameters, 'compared');
-  const redis = ({ redisPort }: Place): SystemSpec => ({ system: 'redis', port: redisPort });
+  const redis = ({ redisSocket }: Place): SystemSpec => ({ system: 'redis', socket: redisSocket });
   const lmdb =
     (noSync: boolean) =>
     (place: Place): SystemSpec => ({
@@ -72,14 +72,14 @@ export function peers(parameters: PeersParameters, sqlite: boolean): readonly Co
   return [
     {
       id: 'redis',
-      setting: 'ioredis, no persistence',
+      setting: 'ioredis by a Unix socket, no persistence',
       redis: 'no-persistence',
       steps: [get1, get64, put1, put64],
       system: redis,
     },
     {
       id: 'redis-aof',
-      setting: 'ioredis, appendfsync always',
+      setting: 'ioredis by a Unix socket, appendfsync always',
       redis: 'append-always',
       steps: [put1, put64],
       system: redis,
@@ -106,14 +106,14 @@ function morePeers(system: Contestant['system'], steps: readonly NamedStep[]): r
   return [
     {
       id: 'redis-everysec',
-      setting: 'ioredis, appendfsync everysec',
+      setting: 'ioredis by a Unix socket, appendfsync everysec',
       redis: 'append-everysec',
       steps: puts,
       system,
     },
     {
       id: 'valkey',
-      setting: 'Valkey by ioredis, no persistence',
+      setting: 'Valkey by ioredis and a Unix socket, no persistence',
       redis: 'no-persistence',
       server: 'valkey-server',
       steps,

@@ -13,10 +13,10 @@ export interface OfferedRates {
 export function redisOpenLoop(parameters: PeersParameters, rates: OfferedRates): Contestant {
   return {
     id: 'redis-open',
-    setting: 'ioredis, no persistence, half of its peak',
+    setting: 'ioredis by a Unix socket, no persistence, half of its peak',
     redis: 'no-persistence',
     steps: openSteps(parameters, rates),
-    system: ({ redisPort }) => ({ system: 'redis', port: redisPort }),
+    system: ({ redisSocket }) => ({ system: 'redis', socket: redisSocket }),
   };
 }
 

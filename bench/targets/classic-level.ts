@@ -7,11 +7,16 @@ export interface ClassicLevelSpec {
 }
 
 const BATCH = 10_000;
+/** Room for all records, as all others have it; the default of 8 MiB is less than they need. */
+const CACHE_BYTES = 64 << 20;
 
 /** LevelDB. `getSync` spares the thread pool: its fastest read; a put always goes through the pool. */
 export async function classicLevelTarget(spec: ClassicLevelSpec): Promise<Target> {
   const { ClassicLevel } = await import('classic-level');
-  const database = new ClassicLevel<string, Uint8Array>(spec.directory, { valueEncoding: 'view' });
+  const database = new ClassicLevel<string, Uint8Array>(spec.directory, {
+    valueEncoding: 'view',
+    cacheSize: CACHE_BYTES,
+  });
   await database.open();
   const { sync } = spec;
   return {
