@@ -22,7 +22,7 @@ export function heatingSteps(steps: readonly Step[]): readonly MixedStep[] {
     return {
       kind: 'mixed',
       mix: mixOf(own),
-      inFlight: IN_FLIGHT,
+      inFlight: Math.min(IN_FLIGHT, Math.max(...own.map(inFlightOf))),
       callers,
       warmupSeconds: 0,
       seconds: heatSeconds(Math.max(...own.map(({ warmupSeconds }) => warmupSeconds))),
@@ -34,6 +34,11 @@ function mixOf(steps: readonly LoadStep[]): Mix {
   const [gets, puts] = [steps.some((step) => getsOf(step) > 0), steps.some((step) => getsOf(step) < 1)];
   const get = gets ? (puts ? 0.5 : 1) : 0;
   return { get, put: 1 - get, insert: 0, rmw: 0 };
+}
+
+/** Large values may have few at a time: the store bounds the bytes that wait. */
+function inFlightOf(step: LoadStep): number {
+  return step.kind === 'open' ? IN_FLIGHT : step.inFlight;
 }
 
 /** Share of gets. */

@@ -13,8 +13,9 @@ export interface ClosedLoopSpec {
   readonly valueBytes: number;
 }
 
-/** The clock is read once per so many operations where they are not timed one by one. */
-const BATCH = 32;
+/** The clock is read once per so many operations where they are not timed one by one, and so many take about so long at most. */
+const LARGEST_BATCH = 32;
+const BATCH_MS = 1;
 
 /**
  * As many operations as possible with a fixed number in flight; one each at least, however short the window
@@ -85,13 +86,19 @@ class ClosedLoop {
   untimed(untilMs: number): Promise<Rate> {
     return this.#lanes(async () => {
       let operations = 0;
+      // Slow operations would prolong a short window: 32 puts of 1 MiB take seconds.
+      let batch = 1;
+      let now = nowMs();
       do {
-        for (let i = 0; i < BATCH; i++) {
+        for (let i = 0; i < batch; i++) {
           const result = this.#issue();
           this.#accept(this.#synchronous ? result : await result);
         }
-        operations += BATCH;
-      } while (nowMs() < untilMs);
+        operations += batch;
+        const before = now;
+        now = nowMs();
+        batch = now - before < BATCH_MS ? Math.min(LARGEST_BATCH, 2 * batch) : Math.max(1, batch >> 1);
+      } while (now < untilMs);
       return operations;
     });
   }

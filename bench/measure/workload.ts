@@ -16,7 +16,10 @@ export interface WorkloadSpec {
 export type Distribution = 'uniform' | 'zipfian' | 'latest';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-const DISTINCT_VALUES = 256;
+const MOST_VALUES = 256;
+const FEWEST_VALUES = 4;
+/** Of all distinct values: of 1 MiB each, 256 took a minute to draw, in each thread. */
+const POOL_BYTES = 4 << 20;
 
 export function keyAt(index: number): string {
   return `key:${String(index).padStart(10, '0')}`;
@@ -45,7 +48,10 @@ export class Workload {
     this.#random = new Random(spec.seed, stream);
     this.#chosen = chooser(spec, this.#random, () => this.keys.length + this.#inserted.length);
     this.keys = Array.from({ length: spec.keys }, (_, index) => keyAt(index));
-    this.values = Array.from({ length: DISTINCT_VALUES }, () => randomValue(values, spec.valueBytes));
+    const distinct = Math.floor(POOL_BYTES / Math.max(1, spec.valueBytes));
+    this.values = Array.from({ length: Math.max(FEWEST_VALUES, Math.min(MOST_VALUES, distinct)) }, () =>
+      randomValue(values, spec.valueBytes),
+    );
   }
 
   key(): string {
@@ -64,7 +70,7 @@ export class Workload {
   }
 
   value(): WorkloadValue {
-    return this.values[this.#random.below(DISTINCT_VALUES)]!;
+    return this.values[this.#random.below(this.values.length)]!;
   }
 
   /** Uniform in [0, 1). */

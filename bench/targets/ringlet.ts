@@ -37,8 +37,9 @@ export interface RingletSpec {
   readonly directory: string;
 }
 
-/** Puts in flight while the store is filled. */
+/** Puts in flight while the store is filled, and their bytes, which the store bounds. */
 const FILL_LANES = 256;
+const FILL_BYTES = 4 << 20;
 
 /** `lww`, so that puts without a context do not pile up siblings: what every peer does too. */
 export function bucketProperties({ n, r, w, durability }: RingletSpec): BucketProperties {
@@ -92,5 +93,6 @@ async function fill(bucket: Bucket, keys: readonly string[], value: () => Uint8A
       await bucket.put(key, value(), { durability: 'buffered', timeoutMs: 30_000 });
     }
   };
-  await Promise.all(Array.from({ length: FILL_LANES }, lane));
+  const lanes = Math.max(1, Math.min(FILL_LANES, Math.floor(FILL_BYTES / Math.max(1, value().length))));
+  await Promise.all(Array.from({ length: lanes }, lane));
 }

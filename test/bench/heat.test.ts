@@ -19,6 +19,7 @@ test('a fresh process does what its steps will do before the first of them, with
     closed('get', 2),
     { ...(closed('put', 2) as Extract<Step, { kind: 'closed' }>), warmupSeconds: 9 },
   ]);
+  expect(heating.map(({ inFlight }) => inFlight)).toEqual([1, 1]);
   expect(heating.map(({ callers, mix, seconds }) => [callers, mix.get, mix.put, seconds])).toEqual([
     ['main', 0.5, 0.5, 0.8],
     [2, 0.5, 0.5, 1],

@@ -88,6 +88,11 @@ test('random numbers are uniform and repeat with their seed', () => {
   expect(new Random(5, 1).uint32()).not.toBe(new Random(5, 2).uint32());
 });
 
+test('large values are few: all of them together are some megabytes', () => {
+  const count = (valueBytes: number): number => new Workload({ keys: 1, valueBytes, seed: 3 }).values.length;
+  expect([100, 16_384, 131_072, 1 << 20].map(count)).toEqual([256, 256, 32, 4]);
+});
+
 test('a workload has distinct keys of 14 bytes and values of the asked size', () => {
   const workload = new Workload({ keys: 1_000, valueBytes: 100, seed: 3 });
   expect(new Set(workload.keys).size).toBe(1_000);
