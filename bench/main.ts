@@ -38,7 +38,9 @@ interface Flags {
 export async function main(argv: readonly string[]): Promise<number> {
   const command = new Command('bench')
     .description('measures Ringlet and its peers on this machine')
-    .option('--quick', 'at most 90 seconds instead of 15 minutes', false)
+    .addOption(
+      new Option('--quick', 'at most 90 seconds instead of 15 minutes').default(false).conflicts('full'),
+    )
     .option('--full', 'as long as a million samples per point take', false)
     .option('--only <names>', 'comma-separated experiments', names, [])
     .option('--out <dir>', 'folder of the results (default: bench-results/<time>)')

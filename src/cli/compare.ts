@@ -17,7 +17,8 @@ A and B are folders that the benchmark wrote, or their results.json. A figure ha
 95 % confidence interval leaves out "equal" and the change is larger than the noise threshold: 5 % of
 rates, 10 % of p50, 25 % of p99.9, unless --noise says otherwise. With two or more rounds the interval
 comes from the rounds; with one only from the samples, and the threshold has to stand for the rest.
-Exit code 1 with --fail-above when something regressed by more, or writes are gone that were not before.
+Exit code 1 with --fail-above when a figure of the store regressed by more, or writes are gone that were
+not before. How the peers changed says what the machine did meanwhile.
 
 Example:
   ringlet compare bench-results/before bench-results/after --fail-above 10%`;
@@ -49,7 +50,8 @@ export function compareCommand(): Command {
           : compareScreen(screen),
       );
       const regressed = comparisons.some(
-        ({ verdict, worse }) => verdict === 'regressed' && failAbove !== undefined && worse > failAbove,
+        ({ isOurs, verdict, worse }) =>
+          isOurs && verdict === 'regressed' && failAbove !== undefined && worse > failAbove,
       );
       // A write that is gone where none may be is more than any share of nothing.
       const broken = goals.some(({ metAfter, required }) => !metAfter && required === 0);

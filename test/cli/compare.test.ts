@@ -241,6 +241,17 @@ describe('ringlet compare', () => {
     expect(process.exitCode).toBe(1);
   });
 
+  test('a peer that became slower fails nothing, and says what the machine did', async () => {
+    const redis = (rate: number): object => ({
+      rows: [{ ...EMPTY_ROW, system: 'redis', setting: 'x', ...closed([rate, rate, rate]) }],
+    });
+    const [a, b] = [write('a', SCHEMA_VERSION, [1], redis(100)), write('b', SCHEMA_VERSION, [1], redis(50))];
+    await run(a, b, '--fail-above', '10%');
+    expect(screen).toMatch(/regressed: 1\n/);
+    expect(screen).toMatch(/the peers, .* are 50.0 % worse/);
+    expect(process.exitCode ?? 0).toBe(0);
+  });
+
   test('writes that are gone where none were are shown, and fail whatever share is allowed', async () => {
     const goal = (measured: number): object => ({
       summary: [{ line: 'writes gone', unit: 'writes', required: 0, measured, met: measured === 0 }],

@@ -6,6 +6,8 @@ export type Verdict = 'improved' | 'regressed' | 'no change';
 export interface Comparison {
   readonly experiment: string;
   readonly figure: string;
+  /** False: a peer's, which changes with the machine alone. */
+  readonly isOurs: boolean;
   readonly metric: string;
   readonly before: number;
   readonly after: number;
@@ -53,8 +55,8 @@ export function compareResults(
       return METRICS.flatMap((metric) => {
         const [from, to] = [metric.estimate(row), metric.estimate(other)];
         if (from === null || to === null || from.value <= 0 || to.value <= 0) return [];
-        const judged = judge(experiment, nameOf(row), metric, from, to, options.noise ?? metric.noise);
-        return [qualified(judged, row, other)];
+        const subject = { experiment, figure: nameOf(row), isOurs: row.system === 'ringlet' };
+        return [qualified(judge(subject, metric, from, to, options.noise ?? metric.noise), row, other)];
       });
     });
   });
@@ -99,9 +101,20 @@ export function unmatched(before: BenchResults, after: BenchResults): readonly s
   return [...[...left].filter((name) => !right.has(name)), ...[...right].filter((name) => !left.has(name))];
 }
 
+/**
+ * How much worse the peers became, who have nothing to do with a change of ours: the median of their rates and medians.
+ * Null without peers.
+ */
+export function peersWorse(comparisons: readonly Comparison[]): number | null {
+  const changes = comparisons
+    .filter(({ isOurs, metric }) => !isOurs && (metric === 'rate' || metric === 'p50'))
+    .map(({ worse }) => worse)
+    .sort((a, b) => a - b);
+  return changes[changes.length >> 1] ?? null;
+}
+
 function judge(
-  experiment: string,
-  figure: string,
+  subject: Pick<Comparison, 'experiment' | 'figure' | 'isOurs'>,
   metric: Metric,
   before: Estimate,
   after: Estimate,
@@ -114,8 +127,7 @@ function judge(
   const large = Math.abs(worse) > noise;
   const verdict = certain && large ? (worse > 0 ? 'regressed' : 'improved') : 'no change';
   return {
-    experiment,
-    figure,
+    ...subject,
     metric: metric.name,
     before: before.value,
     after: after.value,

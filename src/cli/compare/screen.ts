@@ -1,4 +1,4 @@
-import type { Comparison, GoalChange } from './compare.js';
+import { peersWorse, type Comparison, type GoalChange } from './compare.js';
 import type { BenchResults } from './results.js';
 
 const MACHINE_FIELDS = ['cpus', 'model', 'memoryBytes', 'kernel', 'node', 'filesystem'];
@@ -14,7 +14,8 @@ export interface CompareScreen {
 }
 
 export function compareScreen({ before, after, comparisons, unmatched, goals, all }: CompareScreen): string {
-  const lines = [describe('A', before), describe('B', after), ...warnings(before, after), ''];
+  const control = controlLine(comparisons);
+  const lines = [describe('A', before), describe('B', after), ...warnings(before, after), ...control, ''];
   const order = ['regressed', 'improved', 'no change'] as const;
   for (const verdict of order) {
     const chosen = comparisons.filter((comparison) => comparison.verdict === verdict);
@@ -51,6 +52,14 @@ function warnings(before: BenchResults, after: BenchResults): readonly string[] 
       complete === false ? [`${path} was interrupted: some of it is missing`] : [],
     ),
   ];
+}
+
+/** What the machine did meanwhile. */
+function controlLine(comparisons: readonly Comparison[]): readonly string[] {
+  const worse = peersWorse(comparisons);
+  if (worse === null) return [];
+  const change = `${signed(Math.abs(worse)).slice(1)} ${worse > 0 ? 'worse' : 'better'}`;
+  return [`the peers, which no change of the store touches, are ${change} (median of their rates and p50)`];
 }
 
 /** Of two versions of the benchmark. */
