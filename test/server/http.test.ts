@@ -66,6 +66,29 @@ describe('errors', () => {
     expectProblem(await call('/ring', { method: 'DELETE' }), 405, 'METHOD_NOT_ALLOWED');
   });
 
+  test.each([
+    '/',
+    '/ring',
+    '/stats',
+    '/buckets',
+    '/buckets/b/props',
+    '/metrics',
+    '/openapi.json',
+    '/healthz',
+  ])('HEAD %s has the headers of GET and no body', async (path) => {
+    const [get, head] = [await call(path), await call(path, { method: 'HEAD' })];
+    expect([head.status, head.body.length]).toEqual([200, 0]);
+    expect(get.body.length).toBeGreaterThan(0);
+    expect(Object.keys(head.headers)).toEqual(Object.keys(get.headers));
+  });
+
+  test('what is made as it is sent has no HEAD', async () => {
+    for (const path of ['/buckets/b/keys', '/admin/events']) {
+      const answer = await call(path, { method: 'HEAD' });
+      expect([answer.status, answer.body.length]).toEqual([405, 0]);
+    }
+  });
+
   test('headers above the limit are 431, bytes that are no HTTP are 400', async () => {
     const long = await call(KEY, { headers: { 'Ringlet-Context': 'x'.repeat(70_000) } });
     expectProblem(long, 431, 'BAD_REQUEST');
@@ -114,6 +137,26 @@ describe('who may call', () => {
       expectProblem(await call(`${host}${KEY}`), 403, 'HOST_NOT_ALLOWED');
     for (const target of ['ftp://localhost/ring', `/http://localhost${KEY}`])
       expectProblem(await call(target), 404, 'ROUTE_NOT_FOUND');
+  });
+
+  test('a request with two Host headers is 400, whichever of them is ours', async () => {
+    const { port } = new URL(fake.http.address);
+    for (const hosts of [
+      ['localhost', 'evil.example'],
+      ['localhost', 'localhost'],
+    ]) {
+      const lines = hosts.map((host, i) => `${i === 0 ? 'Host' : 'host'}: ${host}\r\n`).join('');
+      const answer = await new Promise<string>((resolve, reject) => {
+        let text = '';
+        const socket = connect(Number(port), '127.0.0.1', () =>
+          socket.write(`GET /ring HTTP/1.1\r\n${lines}\r\n`),
+        );
+        socket.on('data', (data) => (text += String(data)));
+        socket.on('close', () => resolve(text));
+        socket.on('error', reject);
+      });
+      expect(answer).toMatch(/^HTTP\/1.1 400 .*"code":"BAD_REQUEST"/s);
+    }
   });
 
   test('a write with the Origin of another site is 403, with our own it is served', async () => {

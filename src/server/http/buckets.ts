@@ -21,7 +21,7 @@ export function bucketRoutes(app: FastifyInstance, store: Store, report: (error:
     app,
     '/buckets/:bucket/keys',
     { GET: listHandler(store, report), POST: createHandler(store) },
-    { operations: { GET: listKeys, POST: createKey } },
+    { operations: { GET: listKeys, POST: createKey }, head: false },
   );
   const properties = {
     GET: async (request, reply) => {

@@ -50,7 +50,7 @@ export function dashboardRoutes(app: FastifyInstance, store: Store): () => void 
     feed.watch(reply.hijack().raw, disconnectSignal(request));
     return reply;
   };
-  resource(app, '/admin/events', { GET: watch }, { operations: { GET: watchStore } });
+  resource(app, '/admin/events', { GET: watch }, { operations: { GET: watchStore }, head: false });
   const inspect: Handler = async (request, reply) => {
     const query = new Query(request.originalUrl, INSPECT_QUERY);
     const key = query.bytes('key') ?? new Uint8Array(0);

@@ -13,6 +13,9 @@ export function guard(boundHost: string, secret: Secret | undefined): onRequestH
   const bound = boundHost.toLowerCase();
   const onLoopback = isLoopback(bound);
   return (request, reply, next) => {
+    // Whoever is before this server may have gone by the other one (RFC 9112 §3.2).
+    if (hasTwoHosts(request.raw.rawHeaders))
+      return turnAway(reply, problem('BAD_REQUEST', 400, 'a request has one Host header, not several'));
     const { host = '', origin, authorization, 'sec-fetch-site': site } = request.headers;
     if (onLoopback && !isOurs(host, bound)) {
       refuse(reply, 'Host', host, 'a loopback name or address, or the host that the store was told to bind');
@@ -33,6 +36,16 @@ export function guard(boundHost: string, secret: Secret | undefined): onRequestH
 
 /** Whether the store serves is no secret, and those who ask (containers, balancers) have no token. */
 const OPEN_ROUTE = '/healthz';
+
+/** @param headers names and values in turn */
+function hasTwoHosts(headers: readonly string[]): boolean {
+  let hosts = 0;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts > 1;
+}
 
 /** Requests on one connection mostly have the same host; the pattern need not be matched each time. */
 let lastHost = '';

@@ -20,24 +20,29 @@ export function routesOf(app: FastifyInstance): readonly KnownRoute[] {
   return routes.get(app) ?? [];
 }
 
+interface ResourceOptions {
+  readonly bodyLimit?: number;
+  readonly operations?: { readonly [M in Method]?: Operation };
+  /** Whether HEAD is answered as GET is, without the body (RFC 9110 §9.3.2): not where that is made as it is sent. */
+  readonly head?: boolean;
+}
+
 /** All methods of one path; those without a handler answer 405 and say which there are. */
 export function resource(
   app: FastifyInstance,
   url: string,
-  handlers: { readonly [M in Method]?: Handler },
-  {
-    operations = {},
-    ...options
-  }: { bodyLimit?: number; operations?: { readonly [M in Method]?: Operation } } = {},
+  given: { readonly [M in Method]?: Handler },
+  { operations = {}, head = true, ...options }: ResourceOptions = {},
 ): void {
   const known = routes.get(app) ?? [];
   routes.set(app, known);
+  const handlers = head && given.GET !== undefined ? { HEAD: given.GET, ...given } : given;
   const allow = METHODS.filter((method) => handlers[method] !== undefined).join(', ');
   for (const method of METHODS) {
     const handler = handlers[method];
     if (handler !== undefined) {
       app.route({ method, url, handler, ...options });
-      known.push({ method, url, operation: operations[method] });
+      if (given[method] !== undefined) known.push({ method, url, operation: operations[method] });
       continue;
     }
     app.route({
