@@ -2,6 +2,7 @@ import { RingletError } from '../base/errors.js';
 import type { Bucket, GetResult, OpenOptions, Store } from '../client/api.js';
 import { inBatches } from '../client/bounded.js';
 import { checkKnown, known } from '../client/known-options.js';
+import { bufferOf } from '../client/value-pool.js';
 
 /**
  * Where an adapter keeps its data: in a bucket of a store that you have (`open()` or
@@ -107,11 +108,6 @@ export async function remove(bucket: Bucket, key: string): Promise<boolean> {
 /** Deletes every key with the prefix that is there when it begins. */
 export function clear(bucket: Bucket, prefix: string): Promise<void> {
   return inBatches(bucket.scan({ prefix }), WIDTH, ({ key }) => bucket.delete(key));
-}
-
-/** The same bytes as a Buffer: the store returns views of different classes. */
-export function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 export function decode(bytes: Uint8Array): string {

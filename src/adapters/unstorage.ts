@@ -1,7 +1,8 @@
 import type { Driver } from 'unstorage';
 import { errorFrom } from '../base/errors.js';
 import type { Bucket, GetResult } from '../client/api.js';
-import { type AdapterTarget, AdapterBucket, bufferOf, clear, decode, remove } from './adapter-bucket.js';
+import { bufferOf } from '../client/value-pool.js';
+import { type AdapterTarget, AdapterBucket, clear, decode, remove } from './adapter-bucket.js';
 
 export type { AdapterTarget } from './adapter-bucket.js';
 

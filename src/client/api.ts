@@ -98,6 +98,7 @@ export type TouchOptions = Pick<PutOptions, 'timeoutMs' | 'signal' | 'w' | 'dura
 export type Lifetime = number | { readonly expiresAtMs: number };
 
 export interface Sibling {
+  /** A Buffer. */
   readonly value: Uint8Array;
   readonly contentType: string;
   readonly modifiedAtMs: number;

@@ -18,6 +18,7 @@ import { Flight } from './flight.js';
 import { GET_OR_SET_OPTIONS } from './known-options.js';
 import { aborted } from './located.js';
 import { checkLifetime, checkTtl, timeoutOf } from './policy.js';
+import { bufferOf } from './value-pool.js';
 
 /** What the bucket does for it. */
 export interface Cached {
@@ -44,7 +45,6 @@ export type GetOrSetFlight = Flight<GetOrSetResult>;
 type Freshness = 'missing' | 'fresh' | 'stale';
 
 const NOTHING_YET = new VectorContext([]);
-const encoder = new TextEncoder();
 
 /**
  * Gets that load what is missing, one at a time per key over all threads of the process.
@@ -247,7 +247,7 @@ export class GetOrSet {
       return { found: false, siblings: [], degraded: false, source: 'loaded', ...absence };
     }
     const isText = typeof value === 'string';
-    const bytes = isText ? encoder.encode(value) : value;
+    const bytes = isText ? Buffer.from(value) : bufferOf(value);
     const sibling = {
       value: bytes,
       contentType: contentType ?? (isText ? 'text/plain;charset=utf-8' : 'application/octet-stream'),

@@ -29,7 +29,7 @@ import { timeoutOf } from './policy.js';
 import { Repairs } from './repairs.js';
 import type { GetOutcome, GetTask, LocatedKey, Policy } from './request.js';
 import { offAbort, onAbort } from './signals.js';
-import { copyValue } from './value-pool.js';
+import { bufferOf, copyValue } from './value-pool.js';
 import type { BucketDefinition } from './view.js';
 
 /** Immediate answers before the clock is looked at, and how long they go on without a turn of the event loop. */
@@ -293,14 +293,15 @@ export class Gets {
     const { conflict } = bucket.properties;
     const resolver = Object.hasOwn(this.resolvers, conflict) ? this.resolvers[conflict] : undefined;
     if (resolver === undefined || result.siblings.length < 2) return result;
-    const value: unknown = resolver(result.siblings, this.bytesOf(key));
-    if (!(value instanceof Uint8Array)) {
+    const resolved: unknown = resolver(result.siblings, this.bytesOf(key));
+    if (!(resolved instanceof Uint8Array)) {
       throw new RingletError('BAD_REQUEST', `the resolver ${conflict} returns a Uint8Array`, {
         conflict,
-        type: typeof value,
+        type: typeof resolved,
       });
     }
     const newest = result.siblings.reduce((a, b) => (a.modifiedAtMs >= b.modifiedAtMs ? a : b));
+    const value = bufferOf(resolved);
     const sibling: Sibling = { ...newest, value };
     return { ...result, value, siblings: [sibling] };
   }

@@ -7,6 +7,7 @@ import { type Clock, equal, join, values } from '../versions/dvvs.js';
 import { wallOfHybrid } from '../base/time.js';
 import type { GetResult, Sibling } from './api.js';
 import { VectorContext } from './context.js';
+import { bufferOf } from './value-pool.js';
 
 /** One owner's copy of a key, in ordinary memory; no clock if the owner has nothing. */
 export interface Contribution {
@@ -76,9 +77,10 @@ function absenceOf(clock: Clock<StoredValue>, expiry: Pick<ExpiryClock, 'isOver'
 
 function siblingOf({ bytes, contentType, time, expiresAtMs }: StoredValue): Sibling {
   const modifiedAtMs = wallOfHybrid(time);
+  const value = bufferOf(bytes);
   return expiresAtMs === undefined
-    ? { value: bytes, contentType, modifiedAtMs }
-    : { value: bytes, contentType, modifiedAtMs, expiresAtMs };
+    ? { value, contentType, modifiedAtMs }
+    : { value, contentType, modifiedAtMs, expiresAtMs };
 }
 
 /** A counter reads as the decimal text of its sum. */

@@ -1,6 +1,12 @@
 import { markAsUntransferable } from 'node:worker_threads';
 import { copyBytes, copyWords } from '../base/memory.js';
 
+/** The same bytes as a Buffer, which is what callers get however a value was read; what is none is left alone. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  if (bytes instanceof Buffer || !(bytes instanceof Uint8Array)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 const CHUNK_BYTES = 16 << 10;
 /** A value that takes more of a chunk has memory of its own. */
 const MOST_BYTES = CHUNK_BYTES / 4;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Resolver } from '../../src/client/api.js';
 import { ENGINES, failure, freshBuckets, openSmall, refusal, text, texts } from './support.js';
 
 const MIB = 1 << 20;
@@ -63,6 +64,35 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
       expect(Buffer.compare(got.value!, value), `${bytes} bytes`).toBe(0);
     }
   });
+
+  test.each([{}, { directReads: false }, { coordination: 'server' }] as const)(
+    'a value is a Buffer however it is read, so that its text is toString() (%j)',
+    async (options) => {
+      const join: Resolver = (siblings) => new Uint8Array(Buffer.concat(siblings.map(({ value }) => value)));
+      const store = await openSmall(engine, { ...options, resolvers: { join } });
+      const joined = store.bucket('joined', { conflict: 'join' });
+      for (const bucket of [store, joined]) {
+        await bucket.put('k', 'text');
+        if (bucket === joined) await bucket.put('k', 'text');
+      }
+      await store.increment('c', 5);
+      const seen = [
+        await store.get('k'),
+        await store.get('k', { timeline: true }),
+        await store.get('c'),
+        await joined.get('k'),
+        await store.getOrSet('k', () => 'none'),
+        await store.getOrSet('loaded text', () => 'loaded'),
+        await store.getOrSet('loaded bytes', () => new Uint8Array([0x61])),
+      ];
+      for await (const item of store.scan()) seen.push({ ...item, found: true, degraded: false });
+      expect(seen.length).toBeGreaterThan(8);
+      const texts = seen.map(({ value }) => String(value));
+      expect(texts.slice(0, 7)).toEqual(['text', 'text', '5', 'texttext', 'text', 'loaded', 'a']);
+      for (const { value, siblings } of seen)
+        expect([value, ...siblings.map((one) => one.value)].every((one) => Buffer.isBuffer(one))).toBe(true);
+    },
+  );
 
   test('the caller may change the bytes of a key once put or get has returned its promise', async () => {
     const store = fresh();
