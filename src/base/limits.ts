@@ -66,6 +66,9 @@ export const LIMITS = {
   respClogBytes: 1 << 20,
   /** Then it is closed. */
   respSlowReaderMs: 60_000,
+  /** Of requests that have not come whole, transactions and unread replies above `respLargeBytes` each, in one thread. */
+  respDoorBytes: 512 << 20,
+  respLargeBytes: 512 << 10,
   /** An idle connection keeps a reply buffer of at most so many bytes. */
   respKeptBytes: 64 << 10,
   /** GETs and SETs of one connection under way at the same time. */

@@ -82,6 +82,12 @@ export class RequestParser {
     this.end += chunk.length;
   }
 
+  /** What has come of the next request is not wanted any more; the one that was found is left alone. */
+  drop(): void {
+    this.buffer = NO_BYTES;
+    this.begin = this.at = this.end = this.searched = 0;
+  }
+
   /** Into a new buffer of our own: of the old one others may have parts. */
   private move(held: number, bytes: number): void {
     const wanted = this.at - this.begin + Math.max(this.bulk, 0) + 2;

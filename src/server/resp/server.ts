@@ -2,6 +2,7 @@ import type { Server, Socket } from 'node:net';
 import { LIMITS } from '../../base/limits.js';
 import type { Store } from '../../client/api.js';
 import type { Command } from './command.js';
+import { DoorMemory } from './door-memory.js';
 import { DoorCounts } from './io/door-counts.js';
 import { Gate } from './gate.js';
 import { Keyspace } from './keyspace.js';
@@ -23,6 +24,8 @@ export interface RespOptions {
   readonly report: (error: unknown) => void;
   /** How long a client may leave its replies unread; default {@link LIMITS.respSlowReaderMs}. */
   readonly slowReaderMs?: number;
+  /** What connections may hold of large requests and replies together; default {@link LIMITS.respDoorBytes}. */
+  readonly heldBytes?: number;
   /** Shared by the threads of one door; default: it has this thread alone. */
   readonly counts?: DoorCounts;
 }
@@ -42,6 +45,7 @@ export class RespServer {
   readonly slowReaderMs: number;
   readonly sessions = new Set<Session>();
   readonly counts: DoorCounts;
+  readonly memory: DoorMemory;
   port = 0;
   /** Whoever waits for something that may never come gives up. */
   isClosing = false;
@@ -52,6 +56,7 @@ export class RespServer {
     this.commands = commands;
     this.options = options;
     this.counts = options.counts ?? DoorCounts.create(1);
+    this.memory = new DoorMemory(options.heldBytes);
     this.slowReaderMs = options.slowReaderMs ?? LIMITS.respSlowReaderMs;
     this.limits = {
       bulkBytes: Math.max(options.valueBytes, LIMITS.respLeastBulkBytes),

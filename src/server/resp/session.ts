@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { LIMITS } from '../../base/limits.js';
 import type { Call, Command } from './command.js';
+import { largeBytes } from './door-memory.js';
 import { errorText, ProtocolError, unknownCommand, wrongArity } from './errors.js';
 import type { Keyspace } from './keyspace.js';
 import { LastWrites } from './last-writes.js';
@@ -100,9 +101,10 @@ export class Session {
   }
 
   private receive(chunk: Buffer): void {
-    if (this.closing) return;
+    if (this.closing || this.broken !== undefined) return;
     this.parser.feed(chunk);
     this.run();
+    if (this.parser.heldBytes > LIMITS.respLargeBytes || this.charged > 0) this.chargeRequest();
     const { size, end } = this.pipeline;
     if (size > 0 && this.ends.at(-1) !== end) this.ends.push(end);
     if (
@@ -113,6 +115,26 @@ export class Session {
       this.paused = true;
       this.socket.pause();
     }
+  }
+
+  /** Counts what this connection holds with what the others do; false if that is too much. */
+  private charge(): boolean {
+    const { parser, transaction, socket } = this;
+    const now = socket.destroyed
+      ? 0
+      : largeBytes(parser.heldBytes) + largeBytes(transaction.heldBytes) + largeBytes(socket.writableLength);
+    const fits = this.server.memory.change(this.charged, now);
+    this.charged = now;
+    return fits;
+  }
+  private charged = 0;
+
+  private chargeRequest(): void {
+    if (this.charge()) return;
+    this.broken = new ProtocolError(this.server.memory.text);
+    this.parser.drop();
+    this.charge();
+    this.run();
   }
 
   /** Executes what has arrived, as long as nothing has to be waited for, and sends the replies. */
@@ -236,6 +258,10 @@ export class Session {
   private queue(command: Command, args: readonly Buffer[]): undefined {
     try {
       this.transaction.add(command, args);
+      if (this.transaction.heldBytes > LIMITS.respLargeBytes && !this.charge()) {
+        this.transaction.spoil();
+        throw this.server.memory.refusal();
+      }
       this.reply.simple('QUEUED');
     } catch (error) {
       this.fail(error, this.reply.position);
@@ -277,7 +303,9 @@ export class Session {
       return;
     }
     reply.renew();
-    if (socket.writableLength <= LIMITS.respClogBytes || this.clogged) return;
+    if (socket.writableLength <= LIMITS.respClogBytes) return;
+    if (!this.charge()) this.destroy();
+    if (this.clogged) return;
     this.clogged = true;
     this.slowTimer ??= setTimeout(() => this.destroy(), this.server.slowReaderMs).unref();
   }
@@ -287,6 +315,7 @@ export class Session {
     this.clogged = false;
     clearTimeout(this.slowTimer);
     this.slowTimer = undefined;
+    this.charge();
     this.goOn();
     this.run();
   }
@@ -322,6 +351,7 @@ export class Session {
   private closed(): void {
     this.closing = true;
     clearTimeout(this.slowTimer);
+    this.charge();
     this.goOn();
     this.server.forget(this);
   }

@@ -16,6 +16,9 @@ export class Transaction {
   get isOpen(): boolean {
     return this.queued !== undefined;
   }
+  get heldBytes(): number {
+    return this.queued === undefined ? 0 : this.bytes;
+  }
 
   /** @throws ReplyError */
   open(): void {

@@ -6,6 +6,11 @@ import { Secret } from '../../../src/server/security/secret.js';
 import { openDoor, VALUE_BYTES } from './harness.js';
 
 const door = openDoor();
+const MIB = 1 << 20;
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await nextTurn();
+}
 
 describe('protocol', () => {
   test('HELLO switches to RESP3 and back', async () => {
@@ -123,6 +128,55 @@ describe('errors read as those of Redis', () => {
   });
 });
 
+test('large requests that have not come whole are bounded together: one more is refused and its connection closed', async () => {
+  const port = await door.another({ heldBytes: 5 * MIB });
+  const clients = await Promise.all([0, 1, 2].map(() => Client.connect(port)));
+  const [one, other, small] = clients as [Client, Client, Client];
+  const pairs = Array.from({ length: 20 }, (_, i) => [`p${i}`, Buffer.alloc(VALUE_BYTES, 'x')]).flat();
+  const whole = request('MSET', ...pairs);
+  const part = whole.subarray(0, -10);
+  one.send(part);
+  // What it has sent is read before what the others send now.
+  while (!(await small.text('INFO', 'clients')).includes('connected_clients:3')) await nextTurn();
+  await until(() => one.socket.writableLength === 0);
+  other.send(part);
+  expect(await other.next()).toEqual(
+    new ErrorReply(
+      `ERR Protocol error: large requests and replies of all clients have ${5 * MIB} bytes together at most`,
+    ),
+  );
+  await other.closed;
+  expect(await small.call('SET', 'small', 'b')).toBe('OK');
+  one.send(whole.subarray(-10));
+  expect(await one.next()).toBe('OK');
+  const again = await Client.connect(port);
+  expect(await again.call('MSET', ...pairs)).toBe('OK');
+  for (const client of [one, small, again]) client.close();
+});
+
+test('replies that nobody reads are bounded together: no further large one is begun, until they are gone', async () => {
+  const port = await door.another({ heldBytes: 40 * MIB });
+  const [slow, other] = [await Client.connect(port), await Client.connect(port)];
+  await other.call('SET', 'long', Buffer.alloc(VALUE_BYTES, 'x'));
+  const many = request('MGET', ...Array.from({ length: 170 }, () => 'long'));
+  slow.socket.pause();
+  slow.send(many);
+  const few = request('MGET', ...Array.from({ length: 100 }, () => 'long'));
+  let refused: unknown;
+  while (!(refused instanceof ErrorReply)) {
+    other.send(few);
+    refused = await other.next();
+  }
+  expect(refused.text).toMatch(/^TRYAGAIN large requests and replies of all clients have /);
+  expect(await other.text('GET', 'long')).toHaveLength(VALUE_BYTES);
+  slow.close();
+  for (refused = undefined; !Array.isArray(refused);) {
+    other.send(few);
+    refused = await other.next();
+  }
+  other.close();
+});
+
 describe('MULTI', () => {
   test('queues, and executes in order', async () => {
     const client = await door.connect();
@@ -189,6 +243,29 @@ describe('MULTI', () => {
     expect(await other.call('EXISTS', 'at-the-end')).toBe(0);
     slow.close();
     await executed('at-the-end');
+  });
+
+  test('transactions that are too large together are refused, those of the others stay', async () => {
+    const port = await door.another({ heldBytes: 3 * MIB });
+    const [one, other] = [await Client.connect(port), await Client.connect(port)];
+    const value = Buffer.alloc(VALUE_BYTES, 'x');
+    for (const client of [one, other]) expect(await client.call('MULTI')).toBe('OK');
+    for (let i = 0; i < 10; i++) expect(await one.call('SET', `large-${i}`, value)).toBe('QUEUED');
+    let refused: unknown = 'QUEUED';
+    for (let i = 0; refused === 'QUEUED'; i++) {
+      expect(i).toBeLessThan(10);
+      refused = await other.call('SET', `other-${i}`, value);
+    }
+    expect(refused).toEqual(
+      new ErrorReply(
+        `TRYAGAIN large requests and replies of all clients have ${3 * MIB} bytes together at most`,
+      ),
+    );
+    expect(await other.error('EXEC')).toMatch(/^EXECABORT/);
+    expect(await one.call('EXEC')).toEqual(Array.from({ length: 10 }, () => 'OK'));
+    await other.call('MULTI');
+    for (let i = 0; i < 10; i++) expect(await other.call('SET', 'large', value)).toBe('QUEUED');
+    for (const client of [one, other]) client.close();
   });
 
   test('a command that is refused spoils it', async () => {

@@ -102,18 +102,25 @@ export const keyCommands: readonly Command[] = [
     summary: 'All keys that match',
     since: '1.0.0',
     note: 'Walks the whole bucket, beside other requests.',
-    async handler({ args, reply, keyspace }) {
+    async handler({ args, reply, keyspace, server }) {
       const glob = new Glob(args[1]!);
       const found: Uint8Array[] = [];
       let bytes = 0;
-      for await (const { key } of (await keyspace.bucket()).scan({ prefix: glob.prefix })) {
-        if (!glob.matches(key)) continue;
-        bytes += key.length + 16;
-        if (bytes > LIMITS.respReplyBytes) throw new ReplyError('ERR too many keys match; use SCAN');
-        found.push(key);
+      const charge = server.memory.begin();
+      try {
+        for await (const { key } of (await keyspace.bucket()).scan({ prefix: glob.prefix })) {
+          if (!glob.matches(key)) continue;
+          const length = key.length + 16;
+          bytes += length;
+          if (bytes > LIMITS.respReplyBytes) throw new ReplyError('ERR too many keys match; use SCAN');
+          charge.add(length);
+          found.push(key);
+        }
+        reply.array(found.length);
+        for (const key of found) reply.bulk(key);
+      } finally {
+        charge.end();
       }
-      reply.array(found.length);
-      for (const key of found) reply.bulk(key);
     },
   },
   {

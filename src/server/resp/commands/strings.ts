@@ -109,17 +109,24 @@ export const stringCommands: readonly Command[] = [
     summary: 'The values',
     since: '1.0.0',
     note: 'Each key by itself: no snapshot.',
-    async handler({ args, reply, keyspace }) {
+    async handler({ args, reply, keyspace, server }) {
       let bytes = 0;
-      const values = await bounded(args.slice(1), LIMITS.respKeysAtOnce, async (key) => {
-        const value = await keyspace.get(key);
-        bytes += value?.length ?? 0;
-        // Here and not when it is written: a short request can name a long value many thousand times.
-        if (bytes > LIMITS.respReplyBytes) throw replyTooLong();
-        return value;
-      });
-      reply.array(values.length);
-      for (const value of values) bulkOrNull(reply, value);
+      const charge = server.memory.begin();
+      try {
+        const values = await bounded(args.slice(1), LIMITS.respKeysAtOnce, async (key) => {
+          const value = await keyspace.get(key);
+          const length = value?.length ?? 0;
+          // Here and not when it is written: a short request can name a long value many thousand times.
+          bytes += length;
+          if (bytes > LIMITS.respReplyBytes) throw replyTooLong();
+          charge.add(length);
+          return value;
+        });
+        reply.array(values.length);
+        for (const value of values) bulkOrNull(reply, value);
+      } finally {
+        charge.end();
+      }
     },
   },
   {
