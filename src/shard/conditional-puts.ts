@@ -71,7 +71,7 @@ export class ConditionalPuts {
     deadlineMs: number,
   ): Refusal | 'ready' | undefined {
     const { env, puts } = this;
-    if (puts.owner(request.partition, 0) !== env.ordinal) return refuse(OUT_STALE_RING);
+    if (!this.decides(request)) return refuse(OUT_STALE_RING);
     const serving = puts.servingOwners(request.partition, request.n);
     const need = Math.max(request.r, request.w);
     if (serving < need) return refuse(OUT_CONDITION_UNAVAILABLE, serving, need);
@@ -96,6 +96,11 @@ export class ConditionalPuts {
     if (holders.length === 0) this.askOwners(reading);
     else this.askAll(reading, holders, holders.length);
     return undefined;
+  }
+
+  /** Whether this virtual node is the first owner. */
+  decides({ partition }: Pick<PutRequest, 'partition'>): boolean {
+    return this.puts.owner(partition, 0) === this.env.ordinal;
   }
 
   private sourcesOf({ partition, n }: PutRequest): Sources {

@@ -9,6 +9,7 @@ import {
   IF_NOTHING,
   NO_CALLER,
   OK,
+  OUT_CONDITION_UNAVAILABLE,
   OUT_FULL,
   OUT_OVERLOADED,
   PUT,
@@ -18,6 +19,7 @@ import { bytesOf, type ConditionalPuts } from './conditional-puts.js';
 import type { CopyReceiver } from './copy-receiver.js';
 import { COUNT_DROPPED, type VnodeEnvironment } from './environment.js';
 import { holdsRecord } from './frame-record.js';
+import { refuse } from './outcome.js';
 import type { PutCoordinator } from './put-coordinator.js';
 import { readPut } from './put-request.js';
 import type { Replica } from './replica.js';
@@ -104,6 +106,10 @@ export class WriteIntake {
         }
       }
       if (!this.claim(request.caller, id)) return true;
+    } else if (request.condition !== IF_NOTHING && !this.conditional.decides(request)) {
+      // It has waited for room, and the ring has changed: another one decides.
+      this.puts.refuse(from, id, refuse(OUT_CONDITION_UNAVAILABLE, 0, 1));
+      return true;
     }
     return this.puts.execute(from, request, id, deadlineMs) === 'done';
   }

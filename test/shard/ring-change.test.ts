@@ -4,6 +4,7 @@ import {
   HANDOFF,
   IF_ABSENT,
   OK,
+  OUT_CONDITION_UNAVAILABLE,
   OUT_OVERLOADED,
   OUT_STALE_RING,
   RANGE_ANSWER,
@@ -290,6 +291,31 @@ it('who waits for owners when these change asks those of today, or leaves it to 
   const again = names.filter((name) => cluster.owners(name).includes(5));
   expect(again.length).toBeGreaterThan(0);
   for (const name of again) expect(texts.get(name)).toEqual([name]);
+});
+
+it('a condition that was claimed and waits for room is not decided by who is the first owner no more (N=1)', () => {
+  const cluster = new Serving(3, 1);
+  cluster.join('n9');
+  const name = Array.from({ length: KEYS }, (_, i) => `k${i}`).find(
+    (k) => cluster.ring.moves!.state[cluster.partitionOf(k)] === MOVING,
+  )!;
+  const [first] = cluster.owners(name) as [number];
+  const room = vi.spyOn(cluster.vnodes[first]!.pipeline, 'room').mockReturnValue('wait');
+  const outcomes: unknown[] = [];
+  const ask = (value: string): void => {
+    const put = { value, condition: IF_ABSENT, r: 1, w: 1, to: cluster.owners(name)[0]!, timeoutMs: 60_000 };
+    cluster.put(name, put, ({ outcome }) => outcomes.push(outcome));
+  };
+  ask('one');
+  for (const turn of [cluster.pollCaller, cluster.poll, cluster.pollCaller]) turn.call(cluster, first);
+  expect(room).toHaveBeenCalled();
+  expect(outcomes).toEqual([]);
+  cluster.until('it is handed over', () => cluster.owners(name)[0] !== first, false);
+  ask('other');
+  for (let i = 0; i < 20; i++) cluster.round(false);
+  room.mockRestore();
+  cluster.until('both are answered', () => outcomes.length === 2, false);
+  expect(new Set(outcomes)).toEqual(new Set([OK, OUT_CONDITION_UNAVAILABLE]));
 });
 
 describe('a fallback that was about to own what it coordinated', () => {
