@@ -166,6 +166,7 @@ export class VirtualNode {
       loader,
       trees,
       own: this.own,
+      guest,
       partial,
     };
     const reaper = this.makeReaper(lifetimes);

@@ -14,7 +14,7 @@ import {
   W_KEY_HASH,
 } from '../../storage/record.js';
 import { COUNT_EVICTED, GAUGE_CACHED, GAUGE_CACHED_KIB, type VnodeEnvironment } from '../environment.js';
-import type { OwnActor } from '../guest-actor.js';
+import type { GuestActor, OwnActor } from '../guest-actor.js';
 import { keyOfRecord } from '../key-name.js';
 import { paddedWords } from '../../base/memory.js';
 import type { Service } from '../service.js';
@@ -31,6 +31,7 @@ interface Parts {
   readonly env: VnodeEnvironment;
   readonly pipeline: Pipeline;
   readonly own: OwnActor;
+  readonly guest: GuestActor;
 }
 
 /**
@@ -199,7 +200,7 @@ export class CacheKeeper implements Service, Lister, IndexWatcher {
   }
 
   private evictFrom(cache: S3Fifo, limit: number): boolean {
-    const { env, pipeline, own } = this.parts;
+    const { env, pipeline, own, guest } = this.parts;
     if (!pipeline.mayRemove(LIMITS.keyBytes)) return false;
     const entry = cache.evict(limit);
     if (entry < 0) return false;
@@ -207,6 +208,7 @@ export class CacheKeeper implements Service, Lister, IndexWatcher {
     const { words } = pipeline.buffer;
     const name = keyOfRecord(words, at);
     own.forget(words, at);
+    guest.forget(words, at);
     this.drop(entry, at);
     pipeline.remove(name, paddedWords(name.key), name.key);
     env.count(COUNT_EVICTED, 1);
@@ -231,7 +233,7 @@ export class CacheKeeper implements Service, Lister, IndexWatcher {
 
   /** What an earlier run left in the engine comes into the buffer; what does not fit is evicted. */
   visit(words: Int32Array, at: number): void {
-    const { pipeline, own, env } = this.parts;
+    const { pipeline, own, guest, env } = this.parts;
     if (words === pipeline.buffer.words || this.limitOf(bucketAt(words, at)) === 0) return;
     const name = keyOfRecord(words, at);
     const keyWords = paddedWords(name.key);
@@ -244,6 +246,7 @@ export class CacheKeeper implements Service, Lister, IndexWatcher {
       return;
     }
     own.forget(words, at);
+    guest.forget(words, at);
     if (pipeline.remove(name, keyWords, name.key) === 'ready') env.count(COUNT_EVICTED, 1);
     else this.unknown = true;
   }
