@@ -213,6 +213,7 @@ export interface ScanOptions {
 
 /** Keys come in no meaningful order; a key that exists throughout the scan is returned exactly once. */
 export interface ScanItem {
+  /** A Buffer. */
   readonly key: Uint8Array;
   /** Only with exactly one live sibling. */
   readonly value?: Uint8Array;

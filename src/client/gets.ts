@@ -293,7 +293,7 @@ export class Gets {
     const { conflict } = bucket.properties;
     const resolver = Object.hasOwn(this.resolvers, conflict) ? this.resolvers[conflict] : undefined;
     if (resolver === undefined || result.siblings.length < 2) return result;
-    const resolved: unknown = resolver(result.siblings, this.bytesOf(key));
+    const resolved: unknown = resolver(result.siblings, bufferOf(this.bytesOf(key)));
     if (!(resolved instanceof Uint8Array)) {
       throw new RingletError('BAD_REQUEST', `the resolver ${conflict} returns a Uint8Array`, {
         conflict,

@@ -13,6 +13,7 @@ import { policyOf, timeoutOf } from './policy.js';
 import type { Policy, ScanPage } from './request.js';
 import { decodeCursor, encodeCursor, type Position } from './scan-cursor.js';
 import { askPage } from './scan-page.js';
+import { bufferOf } from './value-pool.js';
 import type { BucketDefinition } from './view.js';
 
 const encoder = new TextEncoder();
@@ -78,7 +79,13 @@ export async function* scanBucket(
         const { siblings, value, context } = resultOf(clock, kind, false, connection.expiry);
         if (siblings.length === 0) continue;
         const cursor = encodeCursor(bucket.name, { partition, after: key });
-        yield { key, ...(value === undefined ? {} : { value }), siblings, context: context!, cursor };
+        yield {
+          key: bufferOf(key),
+          ...(value === undefined ? {} : { value }),
+          siblings,
+          context: context!,
+          cursor,
+        };
         if (--left === 0) return;
       }
       if (page.records.length === 0) more = false;

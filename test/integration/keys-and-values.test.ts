@@ -66,9 +66,13 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
   });
 
   test.each([{}, { directReads: false }, { coordination: 'server' }] as const)(
-    'a value is a Buffer however it is read, so that its text is toString() (%j)',
+    'a value is a Buffer however it is read, and a key too, so that its text is toString() (%j)',
     async (options) => {
-      const join: Resolver = (siblings) => new Uint8Array(Buffer.concat(siblings.map(({ value }) => value)));
+      const keys: unknown[] = [];
+      const join: Resolver = (siblings, key) => {
+        keys.push(key);
+        return new Uint8Array(Buffer.concat(siblings.map(({ value }) => value)));
+      };
       const store = await openSmall(engine, { ...options, resolvers: { join } });
       const joined = store.bucket('joined', { conflict: 'join' });
       for (const bucket of [store, joined]) {
@@ -85,7 +89,11 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
         await store.getOrSet('loaded text', () => 'loaded'),
         await store.getOrSet('loaded bytes', () => new Uint8Array([0x61])),
       ];
-      for await (const item of store.scan()) seen.push({ ...item, found: true, degraded: false });
+      for await (const item of store.scan()) {
+        keys.push(item.key);
+        seen.push({ ...item, found: true, degraded: false });
+      }
+      expect(keys.map(String).toSorted()).toEqual(['c', 'k', 'k', 'loaded bytes', 'loaded text']);
       expect(seen.length).toBeGreaterThan(8);
       const texts = seen.map(({ value }) => String(value));
       expect(texts.slice(0, 7)).toEqual(['text', 'text', '5', 'texttext', 'text', 'loaded', 'a']);
