@@ -54,6 +54,8 @@ export const LIMITS = {
   /** Threads of one Redis door. */
   ioThreads: 64,
   respDatabases: 16,
+  /** Of a connection, which keeps it. */
+  respNameBytes: 1_024,
   /** Words of one request; bytes of one beside its longest value; an argument may always be so long. */
   respArguments: 65_536,
   respRequestBytes: 16 << 20,

@@ -33,6 +33,17 @@ describe('protocol', () => {
     expect(await client.call('CONFIG', 'GET', 'save')).toEqual(['save', '']);
   });
 
+  test('a name is kept as long as the connection, so that it is bounded', async () => {
+    const client = await door.connect();
+    expect(await client.call('CLIENT', 'SETNAME', 'n'.repeat(1_024))).toBe('OK');
+    for (const words of [
+      ['CLIENT', 'SETNAME', 'n'.repeat(1_025)],
+      ['HELLO', '3', 'SETNAME', 'n'.repeat(1_025)],
+    ])
+      expect(await client.error(...words)).toBe('ERR Client names have at most 1024 bytes.');
+    expect(await client.call('CLIENT', 'GETNAME')).toBe('n'.repeat(1_024));
+  });
+
   test('inline commands, and replies of a pipeline in its order', async () => {
     const client = await door.connect();
     client.send('PING\r\nset "in line" \'v 1\'\r\n\r\nget "in line"\r\nping "a b"\n');

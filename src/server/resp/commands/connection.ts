@@ -173,6 +173,8 @@ function printable(bytes: Buffer, error: string): string {
 }
 
 function clientName(bytes: Buffer): string {
+  if (bytes.length > LIMITS.respNameBytes)
+    throw new ReplyError(`ERR Client names have at most ${LIMITS.respNameBytes} bytes.`);
   return printable(bytes, 'Client names cannot contain spaces, newlines or special characters.');
 }
 
