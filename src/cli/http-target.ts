@@ -34,7 +34,7 @@ interface KeyLine {
   readonly keyBase64?: string;
   readonly cursor: string;
   readonly context: string;
-  readonly values: readonly SiblingLine[];
+  readonly values?: readonly SiblingLine[];
   readonly error?: object;
 }
 
@@ -98,8 +98,8 @@ export class HttpTarget implements Target {
     return contextAfterWrite(response);
   }
 
-  async *list(bucket: string, { prefix, limit, cursor }: ListOptions): AsyncGenerator<Listed> {
-    const query = new URLSearchParams({ values: 'true' });
+  async *list(bucket: string, { prefix, limit, cursor, values = true }: ListOptions): AsyncGenerator<Listed> {
+    const query = new URLSearchParams({ values: String(values) });
     if (prefix !== undefined) query.set('prefix', prefix);
     if (limit !== undefined) query.set('limit', String(limit));
     if (cursor !== undefined) query.set('cursor', cursor);
@@ -113,7 +113,7 @@ export class HttpTarget implements Target {
       if (line.error !== undefined) throw problemError(JSON.stringify(line.error), 500);
       const key =
         line.key === undefined ? Buffer.from(line.keyBase64 ?? '', 'base64') : Buffer.from(line.key);
-      yield { key, cursor: line.cursor, context: line.context, siblings: line.values.map(siblingOf) };
+      yield { key, cursor: line.cursor, context: line.context, siblings: (line.values ?? []).map(siblingOf) };
     }
     // readline ends quietly when its input breaks off.
     if (broken !== undefined || !response.complete)

@@ -36,6 +36,7 @@ export function scanCommand(): Command {
     'ringlet scan --json',
   ).action(async ({ bucket, json, prefix, limit }: ScanFlags, command: Command) => {
     const options = {
+      values: json === true,
       ...(prefix === undefined ? {} : { prefix }),
       ...(limit === undefined ? {} : { limit }),
     };

@@ -27,7 +27,7 @@ export class StoreTarget implements Target {
     return (await this.#store.bucket(bucket).delete(key, options)).context.toString();
   }
 
-  async *list(bucket: string, options: ListOptions): AsyncGenerator<Listed> {
+  async *list(bucket: string, { values: _values, ...options }: ListOptions): AsyncGenerator<Listed> {
     for await (const { key, siblings, context, cursor } of this.#store.bucket(bucket).scan(options)) {
       yield { key, siblings, cursor, context: context.toString() };
     }

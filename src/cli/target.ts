@@ -49,6 +49,8 @@ export interface WriteOptions {
 }
 
 export interface ListOptions {
+  /** False where only keys are wanted: values need not come all the way. */
+  readonly values?: boolean;
   readonly prefix?: string;
   readonly limit?: number;
   readonly cursor?: string;

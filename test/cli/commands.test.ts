@@ -1,8 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bindHttp } from '../../src/server/http/listener.js';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
 import { FakeStore } from '../server/fake-store.js';
 import { runHere } from './in-process.js';
@@ -12,11 +14,15 @@ import { run, start } from './spawn.js';
 const dir = mkdtempSync(join(tmpdir(), 'ringlet-cli-'));
 let store: FakeStore;
 let http: HttpServer;
+/** Of all requests, the last one last. */
+const requested: string[] = [];
 
 beforeAll(async () => {
   store = new FakeStore();
+  const listener = await bindHttp({ host: '127.0.0.1', port: 0 });
+  listener.server.prependListener('request', ({ url = '' }: IncomingMessage) => void requested.push(url));
   http = await startHttp(store, {
-    listen: { host: '127.0.0.1', port: 0 },
+    listen: listener,
     valueBytes: 1 << 20,
     instance: 'run-1',
   });
@@ -110,6 +116,7 @@ describe('one key', () => {
     for (const key of ['s/1', 's/2', 's/3']) await call(['put', key, 'v', '--bucket', 'scan']);
     const keys = await call(['scan', '--bucket', 'scan', '--prefix', 's/', '--limit', '2']);
     expect(keys.stdout).toBe('s/1\ns/2\n');
+    expect(requested.at(-1)).toMatch(/^\/buckets\/scan\/keys\?values=false&/);
     const [line] = (await call(['scan', '--bucket', 'scan', '--json'])).stdout.split('\n');
     expect(JSON.parse(line!)).toMatchObject({ key: 's/1', siblings: [{ value: 'v' }] });
   });
