@@ -1,6 +1,6 @@
-import type { NodeLoads } from '../cases/case.js';
+import type { NodeLoads, StepReport } from '../cases/case.js';
 import { linesBy, tableOf, type Figure } from '../figures/figure.js';
-import { balance, IMBALANCE_THRESHOLD, sum } from '../measure/statistics.js';
+import { balance, IMBALANCE_THRESHOLD, interleaved, sum } from '../measure/statistics.js';
 import type { Distribution } from '../measure/workload.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
@@ -40,6 +40,7 @@ export default defineExperiment({
   },
   parameters: {
     quick: {
+      rounds: 1,
       keys: FEWER_KEYS,
       nodes: 8,
       variants: ['uniform keys'],
@@ -49,15 +50,17 @@ export default defineExperiment({
       threshold: IMBALANCE_THRESHOLD,
     },
     default: {
+      rounds: 1,
       keys: FEWER_KEYS,
       nodes: 8,
       variants: VARIANTS.map(({ name }) => name),
       ratesPerSecond: [125, 500, 2_000, 8_000],
-      warmupSeconds: 0.5,
-      seconds: 2,
+      warmupSeconds: 0.4,
+      seconds: 1.8,
       threshold: IMBALANCE_THRESHOLD,
     },
     full: {
+      rounds: 3,
       keys: WORKLOAD.keys,
       nodes: 8,
       variants: VARIANTS.map(({ name }) => name),
@@ -67,40 +70,45 @@ export default defineExperiment({
       threshold: IMBALANCE_THRESHOLD,
     },
   },
-  seconds: ({ keys, variants, ratesPerSecond, ...window }) =>
-    variants.length * caseSeconds(keys, ratesPerSecond.length, window),
-  async run({ nodes, variants, ratesPerSecond, threshold, keys, ...window }, context) {
+  seconds: ({ rounds, keys, variants, ratesPerSecond, ...window }) =>
+    rounds * variants.length * caseSeconds(keys, ratesPerSecond.length, window),
+  async run({ rounds, nodes, variants, ratesPerSecond, threshold, keys, ...window }, context) {
     const { engine, seed } = context.options;
-    const rows: Row[] = [];
-    for (const variant of VARIANTS.filter(({ name }) => (variants as readonly string[]).includes(name))) {
-      const { name, distribution, capacity } = variant;
-      const common = { ...DEFAULT_QUORUM, durability: 'buffered', engine, nodes } as const;
-      const system = {
-        ...common,
+    const steps = ratesPerSecond.map((perSecond) => openStep(perSecond, window, { nodeLoads: true }));
+    const chosen = VARIANTS.filter(({ name }) => (variants as readonly string[]).includes(name));
+    const results = chosen.map((variant) => ({ variant, reports: steps.map((): StepReport[] => []) }));
+    const system = ({ capacity }: Variant, directory: string) =>
+      ({
+        ...DEFAULT_QUORUM,
+        durability: 'buffered',
+        engine,
+        nodes,
         ...(capacity === undefined ? {} : { capacity }),
-        directory: context.scratch(distribution),
-      };
-      const steps = ratesPerSecond.map((perSecond) => openStep(perSecond, window, { nodeLoads: true }));
-      const report = await context.runCase(name, {
-        kind: 'steps',
-        system,
-        workload: { ...WORKLOAD, keys, seed, distribution },
-        steps,
-      });
-      const subject = subjectOf(system, `lww bucket, ${nodes} nodes, ${name}`);
-      for (const [index, step] of (report?.steps ?? []).entries()) {
-        const loads = step.loads === null ? { remark: 'no loads' } : loadFields(step.loads, threshold);
-        const ratePerSecond = ratesPerSecond[index];
-        rows.push(
-          ...rowsOf(subject, steps[index]!, [step]).map((row) => ({
-            ...row,
-            ...loads,
-            variant: name,
-            ratePerSecond,
-          })),
-        );
+        directory,
+      }) as const;
+    for (const round of context.rounds(rounds)) {
+      for (const { variant, reports } of interleaved(results, round)) {
+        const { name, distribution } = variant;
+        const report = await context.runCase(`${name}, round ${round + 1}`, {
+          kind: 'steps',
+          system: system(variant, context.scratch(distribution)),
+          workload: { ...WORKLOAD, keys, seed: seed + round, distribution },
+          steps,
+        });
+        report?.steps.forEach((step, index) => reports[index]!.push(step));
       }
     }
+    const rows = results.flatMap(({ variant, reports }) =>
+      steps.flatMap((step, index): Row[] => {
+        const { name } = variant;
+        const subject = subjectOf(system(variant, ''), `lww bucket, ${nodes} nodes, ${name}`);
+        const loads = reports[index]!.flatMap((report) => report.loads ?? []);
+        const fields = loads.length === 0 ? { remark: 'no loads' } : loadFields(loads, threshold);
+        const ratePerSecond = ratesPerSecond[index];
+        const figures = { ...fields, variant: name, ratePerSecond };
+        return rowsOf(subject, step, reports[index]!).map((row) => ({ ...row, ...figures }));
+      }),
+    );
     return { rows };
   },
   findings(rows) {
@@ -194,11 +202,13 @@ function nodesFigure(rows: readonly Row[]): Figure {
   };
 }
 
-/** Loads count reads, direct reads, coordinated and replicated writes of a node's virtual nodes. */
+/** Loads count reads, direct reads, coordinated and replicated writes of a node's virtual nodes; the bins of all rounds. */
 function loadFields(
-  { nodes, bins }: NodeLoads,
+  rounds: readonly NodeLoads[],
   threshold: number,
 ): Record<string, unknown> & { remark: string } {
+  const nodes = rounds[0]!.nodes;
+  const bins = rounds.flatMap((round) => round.bins);
   const capacities = nodes.map((node) => node.capacity);
   const totals = nodes.map((_, node) => sum(bins.map((bin) => bin[node] ?? 0)));
   const whole = balance(totals, capacities, threshold);

@@ -21,6 +21,8 @@ interface Parameters extends Window {
   /** Null: only the offered rates. */
   readonly day: Window | null;
   readonly bins: number;
+  /** Of the offered rates; a day is long enough by itself. */
+  readonly rounds: number;
   readonly ratesPerSecond: readonly number[];
 }
 
@@ -47,6 +49,7 @@ export default defineExperiment<Parameters>({
       peakPerSecond: 10_000,
       day: null,
       bins: 12,
+      rounds: 1,
       ratesPerSecond: [1_000, 5_000, 10_000, 20_000, 40_000],
       warmupSeconds: 0.2,
       seconds: 0.4,
@@ -56,42 +59,55 @@ export default defineExperiment<Parameters>({
       peakPerSecond: 12_000,
       day: { warmupSeconds: 1, seconds: 120 },
       bins: 48,
+      rounds: 3,
       ratesPerSecond: [1_000, 5_000, 10_000, 20_000, 30_000, 40_000, 60_000],
-      warmupSeconds: 0.5,
-      seconds: 2,
+      warmupSeconds: 0.25,
+      seconds: 0.6,
     },
     full: {
       keys: WORKLOAD.keys,
       peakPerSecond: 12_000,
       day: { warmupSeconds: 2, seconds: 600 },
       bins: 48,
+      rounds: 3,
       ratesPerSecond: [5_000, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000, 80_000],
       warmupSeconds: 5,
       seconds: 120,
     },
   },
-  seconds: ({ keys, day, ratesPerSecond, ...window }) =>
-    (day === null ? 0 : caseSeconds(keys, 1, day)) + caseSeconds(keys, ratesPerSecond.length, window),
+  seconds: ({ keys, day, rounds, ratesPerSecond, ...window }) =>
+    (day === null ? 0 : caseSeconds(keys, 1, day)) +
+    rounds * caseSeconds(keys, ratesPerSecond.length, window),
   async run({ keys, ratesPerSecond, ...parameters }, context) {
     const { engine, seed, sla } = context.options;
     const system = { ...DEFAULT_QUORUM, durability: 'buffered', engine } as const;
     const subject = subjectOf({ ...system, directory: '' }, 'lww bucket, half gets, half puts');
-    const measure = async (name: string, steps: readonly OpenStep[]): Promise<readonly StepReport[]> => {
+    const measure = async (
+      name: string,
+      steps: readonly OpenStep[],
+      round: number,
+    ): Promise<readonly StepReport[]> => {
       const report = await context.runCase(name, {
         kind: 'steps',
         system: { ...system, directory: context.scratch('latency') },
-        workload: { ...WORKLOAD, keys, seed },
+        workload: { ...WORKLOAD, keys, seed: seed + round },
         steps,
       });
       return report?.steps ?? [];
     };
     const days = parameters.day === null ? [] : [dayStep(parameters.day, parameters)];
-    const dayRows = (days.length === 0 ? [] : await measure('a day', days)).flatMap((step, index) =>
+    const dayRows = (days.length === 0 ? [] : await measure('a day', days, 0)).flatMap((step, index) =>
       rowsOf(subject, days[index]!, [step]).map((row) => ({ ...row, part: 'day', bins: dayBins(step, row) })),
     );
     const steps = ratesPerSecond.map((perSecond) => openStep(perSecond, parameters));
-    const rateRows = (await measure('offered rates', steps)).flatMap((step, index) =>
-      rowsOf(subject, steps[index]!, [step]).map((row) => ({
+    const reports = steps.map((): StepReport[] => []);
+    for (const round of context.rounds(parameters.rounds)) {
+      // Rates rise in every round: a backlog of a higher one would be the next one's.
+      const measured = await measure(`offered rates, round ${round + 1}`, steps, round);
+      measured.forEach((step, index) => reports[index]!.push(step));
+    }
+    const rateRows = steps.flatMap((step, index) =>
+      rowsOf(subject, step, reports[index]!).map((row) => ({
         ...row,
         part: 'rates',
         ratePerSecond: ratesPerSecond[index]!,

@@ -28,8 +28,9 @@ export class SuiteContext implements ExperimentContext {
   readonly #name: string;
   readonly #clock: SuiteClock;
   readonly #progress: Progress;
-  /** Seconds of the budget that are left when its share is used up. */
+  /** Seconds of the budget that are left when its share is used up, and when it has had twice its share. */
   readonly #untilLeft: number;
+  readonly #leastLeft: number;
   #scratchCount = 0;
   /** Handed out for the case that comes or runs, and for those before it. */
   #scratchInUse: string[] = [];
@@ -48,6 +49,7 @@ export class SuiteContext implements ExperimentContext {
     this.#clock = clock;
     this.#progress = progress;
     this.#untilLeft = clock.secondsLeft() - shareSeconds;
+    this.#leastLeft = clock.secondsLeft() - 2 * shareSeconds;
   }
 
   get signal(): AbortSignal {
@@ -87,6 +89,9 @@ export class SuiteContext implements ExperimentContext {
   async runHere<T>(label: string, seconds: number, work: () => Promise<T>): Promise<T | null> {
     if (this.signal.aborted) return this.#note<T>('missing', label, 'interrupted');
     if (this.#clock.secondsLeft() < seconds) return this.#note<T>('missing', label, 'out of time');
+    // A first round is had in any case, but not at the cost of all that come later.
+    if (this.#clock.secondsLeft() <= this.#leastLeft)
+      return this.#note<T>('missing', label, 'the experiment has had twice its share of the time');
     this.#progress.begin(`${this.#name}: ${label}`);
     try {
       const result = await work();

@@ -45,6 +45,24 @@ test('a round that would not fit is left out, and named; never the first', () =>
   expect(play([60])).toEqual({ rounds: [0], notes: [] });
 });
 
+test('whatever an experiment does, it has no more than twice its share, and what is left out is named', async () => {
+  let left = 100;
+  const clock = { secondsLeft: () => left, signal: new AbortController().signal };
+  const context = new SuiteContext('one', OPTIONS, clock, new Progress(1, clock.secondsLeft), 30);
+  const ran: number[] = [];
+  for (const point of [1, 2, 3, 4, 5]) {
+    await context.runHere(`point ${point}`, 1, async () => {
+      ran.push(point);
+      left -= 25;
+    });
+  }
+  expect(ran).toEqual([1, 2, 3]);
+  expect(context.notes.map(({ what, why }) => `${what}: ${why}`)).toEqual([
+    'point 4: the experiment has had twice its share of the time',
+    'point 5: the experiment has had twice its share of the time',
+  ]);
+});
+
 test('what a case has written is gone when the next one begins, and there while a server of it still stops', async () => {
   const { SuiteContext: Built } = await built<typeof import('../../bench/suite/context.js')>('suite/context');
   const outDirectory = await mkdtemp(join(tmpdir(), 'ringlet-bench-'));
