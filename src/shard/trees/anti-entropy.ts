@@ -48,6 +48,8 @@ interface Peer {
   soon: boolean;
   /** It did not compare when it was asked last: others have their turn before it is asked again. */
   refused: boolean;
+  /** Of the next exchange with it. */
+  breadth: Breadth;
   triedMs: number;
   /** Whether any bucket has both of us among its owners. */
   shares: boolean;
@@ -75,7 +77,6 @@ export class AntiEntropy implements Service {
   private readonly peers: Peer[] = [];
   private exchange: Exchange | undefined;
   private request: number;
-  private breadth: Breadth = BROAD;
   /** Between two exchanges, on average. */
   private readonly everyMs: number;
   private nextMs = 0;
@@ -108,13 +109,14 @@ export class AntiEntropy implements Service {
 
   private meetAll(): void {
     const { env } = this.world;
-    for (const { ordinal } of env.ring.vnodes) {
-      if (ordinal === env.ordinal || this.peers.some(({ vnode }) => vnode === ordinal)) continue;
+    for (const { ordinal: vnode } of env.ring.vnodes) {
+      if (vnode === env.ordinal || this.peers.some((peer) => peer.vnode === vnode)) continue;
       this.peers.push({
-        vnode: ordinal,
+        vnode,
         served: false,
         soon: true,
         refused: false,
+        breadth: BROAD,
         triedMs: 0,
         shares: false,
         inSyncMs: 0,
@@ -231,7 +233,7 @@ export class AntiEntropy implements Service {
       peer.triedMs = nowMs;
       this.peerWasWhole = env.isWhole(peer.vnode);
       this.begunUnder = env.ring;
-      this.exchange = new Exchange(this.world, peer.vnode, roots, this.request, this.breadth, nowMs);
+      this.exchange = new Exchange(this.world, peer.vnode, roots, this.request, peer.breadth, nowMs);
       return;
     }
   }
@@ -242,9 +244,9 @@ export class AntiEntropy implements Service {
     this.request = exchange.lastRequest;
     if (exchange.end === 'failed') env.count(COUNT_EXCHANGES_FAILED, 1);
     else if (exchange.end !== 'refused') env.count(COUNT_EXCHANGES, 1);
-    if (exchange.tooMany) this.breadth = narrower(this.breadth);
-    else if (exchange.end === 'equal') this.breadth = BROAD;
     const peer = this.peers.find(({ vnode }) => vnode === exchange.peer)!;
+    if (exchange.tooMany) peer.breadth = narrower(peer.breadth);
+    else if (exchange.end === 'equal') peer.breadth = BROAD;
     if (exchange.end === 'equal') peer.inSyncMs = nowMs;
     const ended = exchange.end === 'equal' || exchange.end === 'repaired';
     const proves = this.peerWasWhole && env.isWhole(peer.vnode) && env.ring === this.begunUnder;
