@@ -21,7 +21,7 @@ interface Parameters {
 
 const METHODS = ['GET', 'PUT'] as const;
 const START_SECONDS = 0.7;
-const SHOT_SECONDS = 0.15;
+const SHOT_SECONDS = 0.1;
 
 export default defineExperiment<Parameters>({
   name: 'http',
@@ -38,7 +38,7 @@ export default defineExperiment<Parameters>({
   },
   parameters: {
     quick: { rounds: 1, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.1, seconds: 0.3 },
-    default: { rounds: 3, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.2, seconds: 0.45 },
+    default: { rounds: 3, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.4, seconds: 0.45 },
     full: { rounds: 5, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 3, seconds: 30 },
   },
   seconds: (parameters) => parameters.rounds * DOORS.length * caseSeconds(parameters),

@@ -24,7 +24,7 @@ export default defineExperiment({
   },
   parameters: {
     quick: { seconds: 0.05 },
-    default: { seconds: 0.5 },
+    default: { seconds: 0.4 },
     full: { seconds: 5 },
   },
   seconds: ({ seconds }) => 0.7 + TASKS * seconds * 1.4,
