@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { checkFresh, compiled } from './test/compiled.ts';
 import { UnfinishedFiles } from './test/unfinished-files.ts';
 
 /** Whoever has the longest files, in this order: one that began last would leave a core idle. */
@@ -21,10 +22,14 @@ const PURE = ['test/{client,config,ring,scenarios,shard,versions}/**/*.test.ts']
 /** .ci/run has the simulator in a stage of its own. */
 const ELSEWHERE = process.env['RINGLET_SIM'] === 'none' ? ['test/sim/**'] : [];
 
+checkFresh();
+
 export default defineConfig({
+  plugins: [compiled()],
   test: {
     // Native addons can crash in vitest's thread pool; integration tests load dist/, never src/.
     pool: 'forks',
+    server: { deps: { external: [/\/dist\//] } },
     reporters: ['default', new UnfinishedFiles()],
     projects: [
       {

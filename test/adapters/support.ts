@@ -1,18 +1,11 @@
 import { afterAll, beforeAll } from 'vitest';
 import { open } from '../integration/support.js';
+import { KeyvRinglet } from '../../src/adapters/keyv.js';
+import { RingletSessionStore } from '../../src/adapters/session.js';
+import ringletDriver from '../../src/adapters/unstorage.js';
 import type { HostStore } from '../../src/client/api.js';
 
-/** Adapters are loaded compiled, like the store under them. */
-const dist = new URL('../../dist/src/adapters/', import.meta.url).href;
-export const { KeyvRinglet } = (await import(
-  `${dist}keyv.js`
-)) as typeof import('../../src/adapters/keyv.js');
-export const { default: ringletDriver } = (await import(
-  `${dist}unstorage.js`
-)) as typeof import('../../src/adapters/unstorage.js');
-export const { RingletSessionStore } = (await import(
-  `${dist}session.js`
-)) as typeof import('../../src/adapters/session.js');
+export { KeyvRinglet, ringletDriver, RingletSessionStore };
 
 /** One store for a file; each test takes a bucket of its own. */
 export function sharedStore(): { readonly store: HostStore; fresh(): string } {

@@ -6,12 +6,8 @@ import type { HostStore } from '../../src/client/api.js';
 import type { HttpServer } from '../../src/server/http/start.js';
 import { runHere } from '../cli/in-process.js';
 import { run } from '../cli/spawn.js';
-
-const dist = new URL('../../dist/src/', import.meta.url).href;
-const { open } = (await import(`${dist}index.js`)) as typeof import('../../src/index.js');
-const { startHttp } = (await import(
-  `${dist}server/http/start.js`
-)) as typeof import('../../src/server/http/start.js');
+import { open } from '../../src/index.js';
+import { startHttp } from '../../src/server/http/start.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ringlet-backup-'));
 let store: HostStore;

@@ -16,9 +16,7 @@ import {
   texts,
   until,
 } from '../integration/support.js';
-
-const dist = new URL('../../dist/', import.meta.url).href;
-const { restore } = (await import(`${dist}src/index.js`)) as typeof import('../../src/index.js');
+import { restore } from '../../src/index.js';
 
 /** Everything that a user can see of some keys. */
 async function seen(

@@ -7,7 +7,6 @@ import { expect, test } from 'vitest';
 import { SuiteContext } from '../../bench/suite/context.js';
 import { Progress } from '../../bench/suite/progress.js';
 import { parseSla } from '../../bench/suite/sla.js';
-import { built } from './built.js';
 
 const OPTIONS = {
   mode: 'default',
@@ -64,7 +63,6 @@ test('whatever an experiment does, it has no more than twice its share, and what
 });
 
 test('what a case has written is gone when the next one begins, and there while a server of it still stops', async () => {
-  const { SuiteContext: Built } = await built<typeof import('../../bench/suite/context.js')>('suite/context');
   const outDirectory = await mkdtemp(join(tmpdir(), 'ringlet-bench-'));
   const url = join(outDirectory, 'case.mjs');
   await writeFile(
@@ -73,7 +71,7 @@ test('what a case has written is gone when the next one begins, and there while 
      export default async ({ own, other }) => { mkdirSync(own, { recursive: true }); return existsSync(other); };`,
   );
   const clock = { secondsLeft: () => 100, signal: new AbortController().signal };
-  const context = new Built(
+  const context = new SuiteContext(
     'one',
     { ...OPTIONS, outDirectory },
     clock,

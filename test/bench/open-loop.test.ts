@@ -3,11 +3,9 @@ import { LatencyHistogram } from '../../bench/measure/histogram.js';
 import { runOpenLoop, type OpenLoopSpec } from '../../bench/measure/open-loop.js';
 import { Workload } from '../../bench/measure/workload.js';
 import type { Target } from '../../bench/targets/target.js';
-import { built } from './built.js';
 import { VirtualTime } from './virtual-time.js';
-
-const { nowMs } = await built<typeof import('../../bench/measure/clock.js')>('measure/clock');
-const { Pacer } = await built<typeof import('../../bench/measure/pacer.js')>('measure/pacer');
+import { nowMs } from '../../bench/measure/clock.js';
+import { Pacer } from '../../bench/measure/pacer.js';
 
 const SPEC: OpenLoopSpec = {
   putFraction: 1,

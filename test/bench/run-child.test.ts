@@ -3,10 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { built } from './built.js';
 import type { ModuleCaseSpec } from '../../bench/cases/case.js';
-
-const { runChild } = await built<typeof import('../../bench/cases/run-child.js')>('cases/run-child');
+import { runChild } from '../../bench/cases/run-child.js';
 
 const directory = await mkdtemp(join(tmpdir(), 'ringlet-bench-'));
 afterAll(() => rm(directory, { recursive: true }));

@@ -1,10 +1,7 @@
 import { Readable } from 'node:stream';
 import { vi } from 'vitest';
+import { main } from '../../src/main.js';
 import type { Finished, SpawnOptions } from './spawn.js';
-
-const { main } = (await import(new URL('../../dist/src/main.js', import.meta.url).href)) as {
-  main(argv: readonly string[]): Promise<void>;
-};
 
 /**
  * A command as `run` of spawn.ts has it, without a process of its own, whose start takes ten times as long as

@@ -3,12 +3,8 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { HostStore } from '../../src/client/api.js';
 import type { HttpServer } from '../../src/server/http/start.js';
-
-const dist = new URL('../../dist/src/', import.meta.url).href;
-const { open } = (await import(`${dist}index.js`)) as typeof import('../../src/index.js');
-const { startHttp } = (await import(
-  `${dist}server/http/start.js`
-)) as typeof import('../../src/server/http/start.js');
+import { open } from '../../src/index.js';
+import { startHttp } from '../../src/server/http/start.js';
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
 

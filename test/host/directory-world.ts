@@ -3,21 +3,14 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
-import type { DataDirectory } from '../../src/host/data-directory.js';
+import { type DataDirectory, openDataDirectory } from '../../src/host/data-directory.js';
 import type { Topology } from '../../src/host/manifest.js';
 import type { Engine } from '../../src/storage/engine.js';
+import { openLmdbEngine } from '../../src/storage/lmdb-open.js';
 import { commit } from '../storage/engine-suite.js';
 import { keyOf, plainRecord } from '../storage/plain-record.js';
 
-// The verifying process is a compiled file beside the module that starts it. A literal path would
-// make tsc take its own output for input.
 export const compiled = (name: string): string => new URL(`../../dist/src/${name}.js`, import.meta.url).href;
-const { openDataDirectory } = (await import(
-  compiled('host/data-directory')
-)) as typeof import('../../src/host/data-directory.js');
-const { openLmdbEngine } = (await import(
-  compiled('storage/lmdb-open')
-)) as typeof import('../../src/storage/lmdb-open.js');
 
 export const TOPOLOGY: Topology = {
   nodes: [

@@ -2,11 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { failure, openSmall, openWith, PATIENT, temporary, text, until } from './support.js';
-
-const dist = new URL('../../dist/', import.meta.url).href;
-const { discardLost } = (await import(
-  `${dist}src/host/offline.js`
-)) as typeof import('../../src/host/offline.js');
+import { discardLost } from '../../src/host/offline.js';
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 

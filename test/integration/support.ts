@@ -5,19 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { Bucket, OpenOptions } from '../../src/client/api.js';
 import { FaultTable } from '../../src/messaging/fault-table.js';
+import { openWith } from '../../src/host/open.js';
 import type { OpenedStore } from '../../src/host/opened-store.js';
+import { connect, open, restore, RingletError } from '../../src/index.js';
 
-/**
- * The store is loaded compiled, since worker threads cannot load TypeScript; by a variable, so
- * that tsc does not read its own output.
- */
-const dist = new URL('../../dist/', import.meta.url).href;
-export const { open, connect, restore, RingletError } = (await import(
-  `${dist}src/index.js`
-)) as typeof import('../../src/index.js');
-export const { openWith } = (await import(
-  `${dist}src/host/open.js`
-)) as typeof import('../../src/host/open.js');
+export { connect, open, openWith, restore, RingletError };
 
 export const LONG = process.env['RINGLET_LONG'] === '1';
 export const ENGINES = ['lmdb', 'memory'] as const;
@@ -25,7 +17,7 @@ export type Engine = (typeof ENGINES)[number];
 
 /** Compiled from test/integration/fixtures. */
 export function fixture(name: string): string {
-  return fileURLToPath(`${dist}test/integration/fixtures/${name}.js`);
+  return fileURLToPath(new URL(`../../dist/test/integration/fixtures/${name}.js`, import.meta.url));
 }
 
 const leftovers: (() => Promise<void> | void)[] = [];

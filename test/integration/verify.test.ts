@@ -16,11 +16,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { run } from '../cli/spawn.js';
 import { failure, later, openSmall, PACE, temporary, text, until } from './support.js';
+import { verifyStore } from '../../src/host/offline.js';
 
 const dist = new URL('../../dist/', import.meta.url).href;
-const { verifyStore } = (await import(
-  `${dist}src/host/offline.js`
-)) as typeof import('../../src/host/offline.js');
 
 const directory = (data: string, vnode: string, ...rest: string[]): string =>
   join(data, 'nodes', vnode.split('.')[0]!, vnode, ...rest);

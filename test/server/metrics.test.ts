@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import perfHooks from 'node:perf_hooks';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -6,15 +7,13 @@ import type { HostStore } from '../../src/client/api.js';
 import type { HttpServer } from '../../src/server/http/start.js';
 import { StoreRegistry } from '../../src/server/metrics/registry.js';
 import { send } from './raw-client.js';
-
-const dist = new URL('../../dist/src/', import.meta.url).href;
-const { open } = (await import(`${dist}index.js`)) as typeof import('../../src/index.js');
-const { startHttp } = (await import(
-  `${dist}server/http/start.js`
-)) as typeof import('../../src/server/http/start.js');
+import { open } from '../../src/index.js';
+import { startHttp } from '../../src/server/http/start.js';
 
 let store: HostStore;
 let http: HttpServer;
+const watching = vi.spyOn(perfHooks, 'monitorEventLoopDelay');
+syncBuiltinESMExports();
 beforeAll(async () => {
   store = await open({ engine: 'memory', nodes: 3, memoryMiB: 64 });
   http = await startHttp(store, { listen: { host: '127.0.0.1', port: 0 }, valueBytes: 100_000 });
@@ -96,7 +95,6 @@ test('the Grafana dashboard asks only for metrics that exist', async () => {
 });
 
 test('servers that come and go in a thread share what watches it, which cannot be ended', async () => {
-  const watching = vi.spyOn(perfHooks, 'monitorEventLoopDelay');
   const texts = [];
   for (let i = 0; i < 3; i++) texts.push(await new StoreRegistry(store).text());
   expect(watching).toHaveBeenCalledTimes(1);

@@ -13,12 +13,8 @@ import { routesOf } from '../../src/server/http/routes.js';
 import type { HttpServer } from '../../src/server/http/start.js';
 import { FakeStore } from './fake-store.js';
 import { send, type Answer, type Sent } from './raw-client.js';
-
-const dist = new URL('../../dist/src/', import.meta.url).href;
-const { open } = (await import(`${dist}index.js`)) as typeof import('../../src/index.js');
-const { startHttp } = (await import(
-  `${dist}server/http/start.js`
-)) as typeof import('../../src/server/http/start.js');
+import { open } from '../../src/index.js';
+import { startHttp } from '../../src/server/http/start.js';
 
 /** What a parameter may be given. */
 type Given = string | number | boolean | undefined;

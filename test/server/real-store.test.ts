@@ -2,13 +2,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { HostStore } from '../../src/client/api.js';
 import type { HttpServer } from '../../src/server/http/start.js';
 import { send, type Answer, type Sent } from './raw-client.js';
+import { open } from '../../src/index.js';
+import { startHttp } from '../../src/server/http/start.js';
 
 /** Compiled, since worker threads cannot load TypeScript; by a variable, so that tsc does not read its own output. */
-const dist = new URL('../../dist/src/', import.meta.url).href;
-const { open } = (await import(`${dist}index.js`)) as typeof import('../../src/index.js');
-const { startHttp } = (await import(
-  `${dist}server/http/start.js`
-)) as typeof import('../../src/server/http/start.js');
 
 /** The HTTP layer on the real store (compiled, with its threads): what the fake cannot vouch for. */
 let store: HostStore;

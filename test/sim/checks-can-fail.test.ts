@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { built, WHOLE } from './built.js';
-
-const { run } = await built<typeof import('../../src/sim/run.js')>('src/sim/run');
-const { WRONG } = await built<typeof import('./wrong-parts.js')>('test/sim/wrong-parts');
+import { run } from '../../src/sim/run.js';
+import { WHOLE } from './lengths.js';
+import { WRONG } from './wrong-parts.js';
 
 /** Each mistake shows within so many runs of so many minutes. */
 const SEEDS = 40;

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { built, LONG, WHOLE } from './built.js';
-
-const { Coverage } = await built<typeof import('../../src/sim/coverage.js')>('src/sim/coverage');
-const { FAULTS } = await built<typeof import('../../src/sim/faults.js')>('src/sim/faults');
-const { run } = await built<typeof import('../../src/sim/run.js')>('src/sim/run');
+import { Coverage } from '../../src/sim/coverage.js';
+import { FAULTS } from '../../src/sim/faults.js';
+import { run } from '../../src/sim/run.js';
+import { LONG, WHOLE } from './lengths.js';
 
 /**
  * Eighteen runs of so many minutes deal the whole deck of faults and states. In some a state does not come while a

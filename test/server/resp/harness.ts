@@ -6,16 +6,11 @@ import type { RespOptions } from '../../../src/server/resp/server.js';
 import type { TlsFiles } from '../../../src/server/security/access.js';
 import type { RespDoor } from '../../../src/server/resp/start.js';
 import { Client } from './client.js';
+import { open } from '../../../src/index.js';
+import { bindResp } from '../../../src/server/resp/listener.js';
+import { startResp, startRespThreads } from '../../../src/server/resp/start.js';
 
 /** Compiled, since worker threads cannot load TypeScript; by a variable, so that tsc does not read its own output. */
-const dist = new URL('../../../dist/src/', import.meta.url).href;
-const { open } = (await import(`${dist}index.js`)) as typeof import('../../../src/index.js');
-const { bindResp } = (await import(
-  `${dist}server/resp/listener.js`
-)) as typeof import('../../../src/server/resp/listener.js');
-const { startResp, startRespThreads } = (await import(
-  `${dist}server/resp/start.js`
-)) as typeof import('../../../src/server/resp/start.js');
 
 export const VALUE_BYTES = 200_000;
 
