@@ -1,9 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { sleep } from '../measure/clock.js';
 
 /** Two servers that speak the same protocol. */
@@ -16,73 +14,52 @@ export interface RedisServerOptions {
   readonly directory: string;
 }
 
-const SOCKET = 'redis.sock';
 const START_MS = 30_000;
 const STOP_MS = 3_000;
 
-/** A redis-server of our own on a free loopback port and a Unix socket, ended by its own handle. */
+/** A redis-server of our own on a free loopback port, ended by its own handle. */
 export class RedisServer implements AsyncDisposable {
   readonly port: number;
   readonly #child: ChildProcess;
-  readonly #socketDirectory: string;
   readonly #kill = (): void => void this.#child.kill('SIGKILL');
 
-  private constructor(child: ChildProcess, port: number, socketDirectory: string) {
+  private constructor(child: ChildProcess, port: number) {
     this.#child = child;
     this.port = port;
-    this.#socketDirectory = socketDirectory;
     process.once('exit', this.#kill);
   }
 
   static async start({ command, persistence, directory }: RedisServerOptions): Promise<RedisServer> {
     await mkdir(directory, { recursive: true });
     const port = await freePort();
-    // A socket's path is short, which that of the results need not be.
-    const socketDirectory = await mkdtemp(join(tmpdir(), 'ringlet-redis-'));
     const fsync = persistence === 'append-always' ? 'always' : 'everysec';
     const log =
       persistence === 'no-persistence'
         ? ['--appendonly', 'no']
         : ['--appendonly', 'yes', '--appendfsync', fsync, '--auto-aof-rewrite-percentage', '0'];
-    const doors = [
-      '--bind',
-      '127.0.0.1',
-      '--port',
-      String(port),
-      '--unixsocket',
-      join(socketDirectory, SOCKET),
-    ];
-    const child = spawn(command, [...doors, '--dir', directory, '--save', '', ...log], { stdio: 'ignore' });
+    const child = spawn(
+      command,
+      ['--bind', '127.0.0.1', '--port', String(port), '--dir', directory, '--save', '', ...log],
+      { stdio: 'ignore' },
+    );
     const failed = new Promise<never>((_, reject) => {
       child.once('error', reject);
       child.once('exit', (code) => reject(new Error(`${command} ended with exit code ${code}`)));
     });
     failed.catch(() => undefined);
-    const server = new RedisServer(child, port, socketDirectory);
-    try {
-      await Promise.race([listening(port), failed]);
-    } catch (error) {
-      await server[Symbol.asyncDispose]();
-      throw error;
-    }
+    const server = new RedisServer(child, port);
+    await Promise.race([listening(port), failed]);
     return server;
-  }
-
-  get socket(): string {
-    return join(this.#socketDirectory, SOCKET);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     process.removeListener('exit', this.#kill);
-    const { exitCode, signalCode, pid } = this.#child;
-    if (pid !== undefined && exitCode === null && signalCode === null) {
-      const exited = once(this.#child, 'exit');
-      this.#child.kill('SIGTERM');
-      const timer = setTimeout(this.#kill, STOP_MS);
-      await exited;
-      clearTimeout(timer);
-    }
-    await rm(this.#socketDirectory, { recursive: true, force: true });
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(this.#kill, STOP_MS);
+    await exited;
+    clearTimeout(timer);
   }
 }
 

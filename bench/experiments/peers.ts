@@ -20,7 +20,7 @@ export default defineExperiment({
   title: 'Peers: what you would otherwise use',
   explanation: {
     shows:
-      'The same keys and values in Redis (a process of its own, reached by a Unix socket, requests of one turn sent together) and in embedded stores (lmdb-js, classic-level, better-sqlite3), beside this store with one copy (N=1) and with three (N=3).',
+      'The same keys and values in Redis (a process of its own, reached by a socket) and in embedded stores (lmdb-js, classic-level, better-sqlite3), beside this store with one copy (N=1) and with three (N=3).',
     measured:
       'Every system in a fresh process with its best documented settings and its fastest documented calls that leave the value to the caller (lmdb-js also has one that lends it until the next get), interleaved in one run: 100,000 keys, values of 100 bytes. Closed loop with 1 and 64 in flight; Poisson rates at half of Redis’ own peak. Systems that are not installed are named below.',
     paper: null,
@@ -90,7 +90,7 @@ async function available(
   if (valkey !== null) context.skip('valkey', valkey);
   if (sqlite !== null) context.skip('better-sqlite3', sqlite);
   return contestants.filter((contestant) => {
-    const system = contestant.system({ directory: '', redisSocket: '' });
+    const system = contestant.system({ directory: '', redisPort: 0 });
     if (contestant.server === 'valkey-server') return valkey === null;
     if (system.system === 'redis') return redis === null;
     if (system.system === 'better-sqlite3') return sqlite === null;

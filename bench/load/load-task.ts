@@ -37,7 +37,6 @@ export interface StepPart {
 export async function runPart(target: Target, workload: Workload, part: StepPart): Promise<LoopReport> {
   const { step, caller, callers } = part;
   const { valueBytes, seed } = part.workload;
-  target.prepare?.(step.kind === 'open' ? Number.POSITIVE_INFINITY : step.inFlight);
   if (step.kind === 'closed') return await runClosedLoop(target, workload, { ...step, valueBytes });
   if (step.kind === 'mixed') return await runMixedLoop(target, workload, step);
   return await runOpenLoop(target, workload, {

@@ -20,7 +20,7 @@ export class Collector {
     const label = `${contestant.id}, round ${round + 1}`;
     const directory = this.#context.scratch(contestant.id);
     if (contestant.redis === null) {
-      await this.#runCase(contestant, label, round, { directory, redisSocket: '' });
+      await this.#runCase(contestant, label, round, { directory, redisPort: 0 });
       return;
     }
     const { redis: persistence, server: command = 'redis-server' } = contestant;
@@ -29,7 +29,7 @@ export class Collector {
     );
     if (server === null) return;
     try {
-      await this.#runCase(contestant, label, round, { directory, redisSocket: server.socket });
+      await this.#runCase(contestant, label, round, { directory, redisPort: server.port });
     } finally {
       await server[Symbol.asyncDispose]();
     }
@@ -38,7 +38,7 @@ export class Collector {
   /** Rows in the order in which contestants first ran, each with an `id` such as `redis/put64`. */
   rows(): readonly Row[] {
     return [...this.#reports].flatMap(([contestant, reports]) => {
-      const subject = subjectOf(contestant.system({ directory: '', redisSocket: '' }), contestant.setting);
+      const subject = subjectOf(contestant.system({ directory: '', redisPort: 0 }), contestant.setting);
       return contestant.steps.flatMap(({ name, step }, index) => {
         const id = `${contestant.id}/${name}`;
         const rounds = reports[index] ?? [];

@@ -29,13 +29,16 @@ export interface Contestant {
 
 export interface Place {
   readonly directory: string;
-  readonly redisSocket: string;
+  readonly redisPort: number;
 }
 
 /** The systems that Ringlet is compared with, each with its fastest documented way of these calls. */
 export function peers(parameters: PeersParameters, sqlite: boolean): readonly Contestant[] {
   const { get1, get64, put1, put64 } = paths(parameters, 'compared');
-  const redis = ({ redisSocket }: Place): SystemSpec => ({ system: 'redis', socket: redisSocket });
+  const redisWith =
+    (autoPipelining: boolean) =>
+    ({ redisPort }: Place): SystemSpec => ({ system: 'redis', port: redisPort, autoPipelining });
+  const redis = redisWith(false);
   const lmdb =
     (noSync: boolean) =>
     (place: Place): SystemSpec => ({
@@ -72,19 +75,31 @@ export function peers(parameters: PeersParameters, sqlite: boolean): readonly Co
   return [
     {
       id: 'redis',
-      setting: 'ioredis by a Unix socket, no persistence',
+      setting: 'ioredis, no persistence',
       redis: 'no-persistence',
       steps: [get1, get64, put1, put64],
       system: redis,
     },
     {
       id: 'redis-aof',
-      setting: 'ioredis by a Unix socket, appendfsync always',
+      setting: 'ioredis, appendfsync always',
       redis: 'append-always',
       steps: [put1, put64],
       system: redis,
     },
-    ...(parameters.allLevels ? morePeers(redis, [get1, get64, put1, put64]) : []),
+    ...(parameters.allLevels
+      ? [
+          {
+            id: 'redis-pipelined',
+            setting: 'ioredis with automatic pipelining, no persistence',
+            redis: 'no-persistence' as const,
+            // With one in flight there is nothing to send together.
+            steps: [get64, put64],
+            system: redisWith(true),
+          },
+          ...morePeers(redis, [get1, get64, put1, put64]),
+        ]
+      : []),
     embedded('lmdb', 'defaults (fsync)', [get1, put1, put64], lmdb(false)),
     embedded('lmdb-nosync', 'noSync', [get1, put1, put64], lmdb(true)),
     embedded('level', 'getSync, put without sync', [get1, put1, put64], level(false)),
@@ -106,14 +121,14 @@ function morePeers(system: Contestant['system'], steps: readonly NamedStep[]): r
   return [
     {
       id: 'redis-everysec',
-      setting: 'ioredis by a Unix socket, appendfsync everysec',
+      setting: 'ioredis, appendfsync everysec',
       redis: 'append-everysec',
       steps: puts,
       system,
     },
     {
       id: 'valkey',
-      setting: 'Valkey by ioredis and a Unix socket, no persistence',
+      setting: 'Valkey by ioredis, no persistence',
       redis: 'no-persistence',
       server: 'valkey-server',
       steps,

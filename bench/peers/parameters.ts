@@ -40,8 +40,8 @@ export const PEERS_PARAMETERS = {
   default: {
     rounds: 3,
     inFlight: 64,
-    closed: { warmupSeconds: 0.2, seconds: 0.5 },
-    sustained: { warmupSeconds: 0.5, seconds: 2.5 },
+    closed: { warmupSeconds: 0.2, seconds: 0.4 },
+    sustained: { warmupSeconds: 0.5, seconds: 2 },
     sustainedAlone: { warmupSeconds: 5, seconds: 30 },
     compared: { warmupSeconds: 0.2, seconds: 1 },
     open: { warmupSeconds: 0.4, seconds: 1.5 },

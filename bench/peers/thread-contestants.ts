@@ -13,10 +13,10 @@ export interface OfferedRates {
 export function redisOpenLoop(parameters: PeersParameters, rates: OfferedRates): Contestant {
   return {
     id: 'redis-open',
-    setting: 'ioredis by a Unix socket, no persistence, half of its peak',
+    setting: 'ioredis, no persistence, half of its peak',
     redis: 'no-persistence',
     steps: openSteps(parameters, rates),
-    system: ({ redisSocket }) => ({ system: 'redis', socket: redisSocket }),
+    system: ({ redisPort }) => ({ system: 'redis', port: redisPort, autoPipelining: false }),
   };
 }
 

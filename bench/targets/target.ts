@@ -6,8 +6,6 @@ import type { Workload, WorkloadValue } from '../measure/workload.js';
  * a get's result.
  */
 export interface Target {
-  /** Sets the system's client up for so many requests in flight, where its documentation makes a difference. */
-  prepare?(inFlight: number): void;
   /** Calls that finish before they return: measured without `await`. */
   readonly synchronous: { readonly get: boolean; readonly put: boolean };
   get(key: string): unknown;

@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import { runClosedLoop } from '../../bench/measure/closed-loop.js';
 import { nowMs, sleep } from '../../bench/measure/clock.js';
 import { LatencyHistogram } from '../../bench/measure/histogram.js';
-import { runPart } from '../../bench/load/load-task.js';
 import { Workload } from '../../bench/measure/workload.js';
 import type { Target } from '../../bench/targets/target.js';
 
@@ -71,18 +70,6 @@ test('slow operations do not prolong a warm-up: the clock is read after each of 
   await runClosedLoop(target({ put }), new Workload(WORKLOAD), spec);
   // Some 4 lanes × (2 + 2); a batch of 32 each would be 128 before the window.
   expect(puts).toBeLessThan(64);
-});
-
-test('a system is told how many requests it will have in flight, for its client may do better with many', async () => {
-  const told: number[] = [];
-  const prepared = target({ prepare: (inFlight) => told.push(inFlight) });
-  const window = { warmupSeconds: 0, seconds: 0, callers: 1 } as const;
-  const part = { workload: WORKLOAD, caller: 0, callers: 1 };
-  for (const inFlight of [1, 64]) {
-    const step = { kind: 'closed', op: 'put', inFlight, ...window } as const;
-    await runPart(prepared, new Workload(WORKLOAD), { ...part, step });
-  }
-  expect(told).toEqual([1, 64]);
 });
 
 test('a get that finds nothing, or a value of another size, fails the step', async () => {

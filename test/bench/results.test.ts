@@ -17,7 +17,7 @@ const STEP = {
   seconds: 2,
 } as const;
 
-const SUBJECT = subjectOf({ system: 'redis', socket: '' }, 'no persistence');
+const SUBJECT = subjectOf({ system: 'redis', port: 1, autoPipelining: false }, 'no persistence');
 
 function report(getsPerSecond: number, latencyMs: number, eventLoopUtilisation = 0.5): StepReport {
   const histogram = new LatencyHistogram();
