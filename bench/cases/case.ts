@@ -107,6 +107,8 @@ export interface GcPauses {
 /** What the child sends, in order; a case that ends early has sent what it finished. */
 export type ChildMessage =
   | { readonly type: 'ready' }
+  /** Its system is open, filled and warm. */
+  | { readonly type: 'opened' }
   | { readonly type: 'step'; readonly report: StepReport }
   | { readonly type: 'output'; readonly output: unknown }
   | { readonly type: 'done' }

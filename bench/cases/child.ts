@@ -1,18 +1,23 @@
 import type { CaseModule, ChildMessage, ChildSpec, ModuleCaseSpec } from './case.js';
-import { runSteps } from './step-runner.js';
+import { StepRunner } from './step-runner.js';
 
-/** Entry of a case's process: takes one specification, sends reports, exits. */
+/** The system of this process, opened and filled by its first case of steps. */
+let runner: StepRunner | undefined;
+
+/** Entry of a case's process: takes specifications, one at a time, and sends reports until it is killed. */
 async function run(spec: ChildSpec): Promise<void> {
   try {
-    if (spec.kind === 'module') send({ type: 'output', output: await runModule(spec) });
-    else await runSteps(spec, (report) => send({ type: 'step', report }));
+    if (spec.kind === 'module') {
+      send({ type: 'output', output: await runModule(spec) });
+    } else {
+      runner ??= await StepRunner.open(spec);
+      send({ type: 'opened' });
+      await runner.run(spec, (report) => send({ type: 'step', report }));
+    }
     send({ type: 'done' });
   } catch (error) {
     send({ type: 'failed', error: describe(error) });
   }
-  // A large report takes several writes: closing the channel before they are done would cut it off.
-  await Promise.all(sent);
-  process.disconnect();
 }
 
 async function runModule({ url, input }: ModuleCaseSpec): Promise<unknown> {
@@ -29,19 +34,13 @@ function describe(error: unknown): string {
   return [`${error.name}: ${error.message}`, ...extra, frame?.trim() ?? ''].join(' ').trim();
 }
 
-const sent: Promise<void>[] = [];
-
 function send(message: ChildMessage): void {
-  sent.push(
-    new Promise((resolve) => {
-      // An error means that the parent is gone: nobody is left to be told.
-      process.send?.(message, undefined, undefined, () => resolve());
-    }),
-  );
+  // An error means that the parent is gone: nobody is left to be told.
+  process.send?.(message, undefined, undefined, () => undefined);
 }
 
 // The parent decides what Ctrl-C means; without a parent there is nobody to report to.
 process.on('SIGINT', () => undefined);
 process.on('disconnect', () => process.exit(0));
-process.once('message', (spec: ChildSpec) => void run(spec));
+process.on('message', (spec: ChildSpec) => void run(spec));
 send({ type: 'ready' });

@@ -9,20 +9,36 @@ import type { LoopReport } from '../measure/loop.js';
 import { Workload } from '../measure/workload.js';
 import { openSystem, remoteSystem, type OpenSystem } from '../targets/open-target.js';
 
-/** Opens the case's system in this process, fills it, and runs the steps. Its end is that of the process. */
-export async function runSteps(spec: CaseSpec, report: (step: StepReport) => void): Promise<void> {
-  const system = await openSystem(spec.system);
-  const workload = new Workload(spec.workload);
-  await system.target.writeAll(workload);
-  await settle();
-  const threads = new CallingThreads();
-  for (const step of heatingSteps(spec.steps)) await load(spec, system, workload, threads, step);
-  for (const step of spec.steps) {
-    report(
-      step.kind === 'cpu'
-        ? await runCpu(threads, step)
-        : await runLoad(spec, system, workload, threads, step),
-    );
+/** A system that is open in this process, filled and warm. Its end is that of the process. */
+export class StepRunner {
+  readonly #system: OpenSystem;
+  readonly #threads: CallingThreads;
+
+  private constructor(system: OpenSystem, threads: CallingThreads) {
+    this.#system = system;
+    this.#threads = threads;
+  }
+
+  static async open(spec: CaseSpec): Promise<StepRunner> {
+    const system = await openSystem(spec.system);
+    const workload = new Workload(spec.workload);
+    await system.target.writeAll(workload);
+    await settle();
+    const threads = new CallingThreads();
+    for (const step of heatingSteps(spec.steps)) await load(spec, system, workload, threads, step);
+    return new StepRunner(system, threads);
+  }
+
+  /** Runs the steps of a case, of the same system and keys. */
+  async run(spec: CaseSpec, report: (step: StepReport) => void): Promise<void> {
+    const workload = new Workload(spec.workload);
+    for (const step of spec.steps) {
+      report(
+        step.kind === 'cpu'
+          ? await runCpu(this.#threads, step)
+          : await runLoad(spec, this.#system, workload, this.#threads, step),
+      );
+    }
   }
 }
 

@@ -71,7 +71,7 @@ export default defineExperiment({
     },
   },
   seconds: ({ rounds, keys, variants, ratesPerSecond, ...window }) =>
-    rounds * variants.length * caseSeconds(keys, ratesPerSecond.length, window),
+    variants.length * caseSeconds(keys, ratesPerSecond.length, window, rounds),
   async run({ rounds, nodes, variants, ratesPerSecond, threshold, keys, ...window }, context) {
     const { engine, seed } = context.options;
     const steps = ratesPerSecond.map((perSecond) => openStep(perSecond, window, { nodeLoads: true }));
@@ -89,12 +89,12 @@ export default defineExperiment({
     for (const round of context.rounds(rounds)) {
       for (const { variant, reports } of interleaved(results, round)) {
         const { name, distribution } = variant;
-        const report = await context.runCase(`${name}, round ${round + 1}`, {
+        const report = await context.runRound(name, round, (directory) => ({
           kind: 'steps',
-          system: system(variant, context.scratch(distribution)),
+          system: system(variant, directory),
           workload: { ...WORKLOAD, keys, seed: seed + round, distribution },
           steps,
-        });
+        }));
         report?.steps.forEach((step, index) => reports[index]!.push(step));
       }
     }

@@ -43,7 +43,7 @@ export default defineExperiment({
     default: { rounds: 3, perSecond: 6_000, warmupSeconds: 0.3, seconds: 1.2, keys: FEWER_KEYS },
     full: { rounds: 5, perSecond: 6_000, warmupSeconds: 2, seconds: 70, keys: WORKLOAD.keys },
   },
-  seconds: ({ rounds, keys, ...window }) => rounds * WAYS.length * caseSeconds(keys, 1, window),
+  seconds: ({ rounds, keys, ...window }) => WAYS.length * caseSeconds(keys, 1, window, rounds),
   async run({ rounds, perSecond, keys, ...window }, context) {
     const { engine, seed } = context.options;
     const step: OpenStep = openStep(perSecond, window);
@@ -51,12 +51,12 @@ export default defineExperiment({
     const base = { ...DEFAULT_QUORUM, durability: 'buffered', engine } as const;
     for (const round of context.rounds(rounds)) {
       for (const { way, reports } of interleaved(results, round)) {
-        const report = await context.runCase(`${way.name}, round ${round + 1}`, {
+        const report = await context.runRound(way.name, round, (directory) => ({
           kind: 'steps',
-          system: { ...base, ...way.options, directory: context.scratch('ringlet') },
+          system: { ...base, ...way.options, directory },
           workload: { ...WORKLOAD, keys, seed: seed + round },
           steps: [step],
-        });
+        }));
         reports.push(...(report?.steps ?? []));
       }
     }

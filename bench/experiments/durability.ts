@@ -92,9 +92,8 @@ export default defineExperiment<Parameters>({
   seconds: ({ rounds, keys, inFlight, ratesPerSecond, peakPerSecond, kills, closedSeconds, ...window }) =>
     (peakPerSecond === null ? caseSeconds(keys, 1, window) : 0) +
     DURABILITIES.length *
-      (rounds *
-        (caseSeconds(keys, ratesPerSecond.length + 1, window) +
-          inFlight.length * (window.warmupSeconds + closedSeconds)) +
+      (caseSeconds(keys, ratesPerSecond.length + 1, window, rounds) +
+        rounds * inFlight.length * (window.warmupSeconds + closedSeconds) +
         (kills === 0 ? 0 : (kills + 1) * KILL_SECONDS)),
   async run(parameters, context) {
     const levels = DURABILITIES.filter((level) => {
@@ -153,12 +152,12 @@ async function runLevel(
   round: number,
 ): ReturnType<ExperimentContext['runCase']> {
   const { engine, seed } = context.options;
-  return await context.runCase(round < 0 ? `peak of ${durability}` : `${durability}, round ${round + 1}`, {
+  return await context.runRound(durability, round, (directory) => ({
     kind: 'steps',
-    system: { ...DEFAULT_QUORUM, durability, engine, directory: context.scratch(durability) },
+    system: { ...DEFAULT_QUORUM, durability, engine, directory },
     workload: { ...WORKLOAD, keys, seed: seed + round },
     steps,
-  });
+  }));
 }
 
 function levelRows(

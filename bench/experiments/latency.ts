@@ -76,8 +76,7 @@ export default defineExperiment<Parameters>({
     },
   },
   seconds: ({ keys, day, rounds, ratesPerSecond, ...window }) =>
-    (day === null ? 0 : caseSeconds(keys, 1, day)) +
-    rounds * caseSeconds(keys, ratesPerSecond.length, window),
+    (day === null ? 0 : caseSeconds(keys, 1, day)) + caseSeconds(keys, ratesPerSecond.length, window, rounds),
   async run({ keys, ratesPerSecond, ...parameters }, context) {
     const { engine, seed, sla } = context.options;
     const system = { ...DEFAULT_QUORUM, durability: 'buffered', engine } as const;
@@ -87,23 +86,23 @@ export default defineExperiment<Parameters>({
       steps: readonly OpenStep[],
       round: number,
     ): Promise<readonly StepReport[]> => {
-      const report = await context.runCase(name, {
+      const report = await context.runRound(name, round, (directory) => ({
         kind: 'steps',
-        system: { ...system, directory: context.scratch('latency') },
+        system: { ...system, directory },
         workload: { ...WORKLOAD, keys, seed: seed + round },
         steps,
-      });
+      }));
       return report?.steps ?? [];
     };
     const days = parameters.day === null ? [] : [dayStep(parameters.day, parameters)];
-    const dayRows = (days.length === 0 ? [] : await measure('a day', days, 0)).flatMap((step, index) =>
+    const dayRows = (days.length === 0 ? [] : await measure('a day', days, -1)).flatMap((step, index) =>
       rowsOf(subject, days[index]!, [step]).map((row) => ({ ...row, part: 'day', bins: dayBins(step, row) })),
     );
     const steps = ratesPerSecond.map((perSecond) => openStep(perSecond, parameters));
     const reports = steps.map((): StepReport[] => []);
     for (const round of context.rounds(parameters.rounds)) {
       // Rates rise in every round: a backlog of a higher one would be the next one's.
-      const measured = await measure(`offered rates, round ${round + 1}`, steps, round);
+      const measured = await measure('offered rates', steps, round);
       measured.forEach((step, index) => reports[index]!.push(step));
     }
     const rateRows = steps.flatMap((step, index) =>

@@ -35,7 +35,7 @@ export default defineExperiment({
   async run(given, context) {
     const { engine, only } = context.options;
     const parameters = only.length === 0 ? given : { ...given, sustained: given.sustainedAlone };
-    const collector = new Collector(context);
+    await using collector = new Collector(context);
     const memory = await measureMemory(context, parameters.records);
     let contestants = await available(
       [...peers(parameters, true), ...ringletContestants(parameters, engine)],

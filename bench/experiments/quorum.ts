@@ -73,7 +73,7 @@ export default defineExperiment({
     },
   },
   seconds: ({ rounds, quorums, keys, staleSeconds, ...window }) =>
-    quorums.length * (rounds * caseSeconds(keys, 1, window) + staleSeconds + REQUESTS_SECONDS),
+    quorums.length * (caseSeconds(keys, 1, window, rounds) + staleSeconds + REQUESTS_SECONDS),
   async run({ rounds, quorums, perSecond, keys, staleSeconds, delayMs, ...window }, context) {
     const { engine, seed } = context.options;
     const chosen = QUORUMS.filter((quorum) => quorums.includes(nameOf(quorum)));
@@ -95,12 +95,12 @@ export default defineExperiment({
     }
     for (const round of context.rounds(rounds)) {
       for (const { quorum, reports } of interleaved(results, round)) {
-        const report = await context.runCase(`${nameOf(quorum)}, round ${round + 1}`, {
+        const report = await context.runRound(nameOf(quorum), round, (directory) => ({
           kind: 'steps',
-          system: system(quorum, context.scratch('latency')),
+          system: system(quorum, directory),
           workload: { ...WORKLOAD, keys, seed: seed + round },
           steps: [step],
-        });
+        }));
         reports.push(...(report?.steps ?? []));
       }
     }

@@ -84,9 +84,8 @@ export default defineExperiment({
     },
   },
   seconds: ({ rounds, replicas, workloads, keys, ...window }) =>
-    rounds *
     replicas.length *
-    sum(groupsOf(workloads).map(({ members }) => caseSeconds(keys, members.length, window))),
+    sum(groupsOf(workloads).map(({ members }) => caseSeconds(keys, members.length, window, rounds))),
   async run({ rounds, workloads, replicas, inFlight, keys, ...window }, context) {
     const { engine, seed } = context.options;
     const quorums = QUORUMS.filter(({ n }) => replicas.includes(n));
@@ -107,18 +106,18 @@ export default defineExperiment({
     for (const round of context.rounds(rounds)) {
       for (const { quorum, distribution, results } of interleaved(cases, round)) {
         const names = results.map(({ workload }) => workload.name).join(', ');
-        const report = await context.runCase(`${names} with N=${quorum.n}, round ${round + 1}`, {
+        const report = await context.runRound(`${names} with N=${quorum.n}`, round, (directory) => ({
           kind: 'steps',
           system: {
             ...DEFAULT_QUORUM,
             ...quorum,
             durability: 'buffered',
             engine,
-            directory: context.scratch('ringlet'),
+            directory,
           },
           workload: { keys, valueBytes: RECORD_BYTES, seed: seed + round, distribution },
           steps: results.map(({ workload }) => stepOf(workload)),
-        });
+        }));
         report?.steps.forEach((step, index) => results[index]?.reports.push(step));
       }
     }

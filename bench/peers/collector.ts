@@ -8,31 +8,37 @@ import type { ExperimentContext } from '../suite/experiment.js';
 import { WORKLOAD } from '../suite/defaults.js';
 
 /** Runs contestants round by round and keeps every step's reports. */
-export class Collector {
+export class Collector implements AsyncDisposable {
   readonly #context: ExperimentContext;
   readonly #reports = new Map<Contestant, StepReport[][]>();
+  readonly #servers = new Map<Contestant, RedisServer>();
 
   constructor(context: ExperimentContext) {
     this.#context = context;
   }
 
   async run(contestant: Contestant, round: number): Promise<void> {
-    const label = `${contestant.id}, round ${round + 1}`;
-    const directory = this.#context.scratch(contestant.id);
     if (contestant.redis === null) {
-      await this.#runCase(contestant, label, round, { directory, redisPort: 0 });
+      await this.#runRound(contestant, round, 0);
       return;
     }
-    const { redis: persistence, server: command = 'redis-server' } = contestant;
-    const server = await this.#context.runHere(`${label}: start the server`, 0, () =>
-      RedisServer.start({ command, persistence, directory }),
+    const server = this.#servers.get(contestant) ?? (await this.#start(contestant));
+    if (server !== null) await this.#runRound(contestant, round, server.port);
+  }
+
+  /** It runs until the end: without requests it does nothing. */
+  async #start(contestant: Contestant): Promise<RedisServer | null> {
+    const { id, redis, server: command = 'redis-server' } = contestant;
+    const directory = this.#context.lastingScratch(`${id}-server`);
+    const server = await this.#context.runHere(`${id}: start the server`, 0, () =>
+      RedisServer.start({ command, persistence: redis!, directory }),
     );
-    if (server === null) return;
-    try {
-      await this.#runCase(contestant, label, round, { directory, redisPort: server.port });
-    } finally {
-      await server[Symbol.asyncDispose]();
-    }
+    if (server !== null) this.#servers.set(contestant, server);
+    return server;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(Array.from(this.#servers.values(), (server) => server[Symbol.asyncDispose]()));
   }
 
   /** Rows in the order in which contestants first ran, each with an `id` such as `redis/put64`. */
@@ -49,18 +55,13 @@ export class Collector {
     });
   }
 
-  async #runCase(
-    contestant: Contestant,
-    label: string,
-    round: number,
-    place: Parameters<Contestant['system']>[0],
-  ): Promise<void> {
-    const report = await this.#context.runCase(label, {
+  async #runRound(contestant: Contestant, round: number, redisPort: number): Promise<void> {
+    const report = await this.#context.runRound(contestant.id, round, (directory) => ({
       kind: 'steps',
-      system: contestant.system(place),
+      system: contestant.system({ directory, redisPort }),
       workload: { ...WORKLOAD, seed: this.#context.options.seed + round },
       steps: contestant.steps.map(({ step }) => step),
-    });
+    }));
     const reports = this.#reports.get(contestant) ?? contestant.steps.map((): StepReport[] => []);
     this.#reports.set(contestant, reports);
     report?.steps.forEach((step, index) => reports[index]?.push(step));

@@ -2,7 +2,7 @@ import { peers, ringletContestants } from './contestants.js';
 import { redisOpenLoop, ringletThreads } from './thread-contestants.js';
 import { expectedMemorySeconds } from './memory.js';
 import type { PeersParameters } from './parameters.js';
-import { stepSeconds } from '../cases/case.js';
+import { type Step, stepSeconds } from '../cases/case.js';
 import { heatingSteps } from '../cases/heat.js';
 import { WORKLOAD } from '../suite/defaults.js';
 import { startSeconds } from '../suite/load-steps.js';
@@ -21,16 +21,17 @@ export function expectedPeersSeconds(parameters: PeersParameters): number {
     redisOpenLoop(parameters, RATES),
     ringletThreads(parameters, 'lmdb', RATES),
   ];
-  const steps = contestants.flatMap(({ steps: own }) => {
-    const all = own.map(({ step }) => step);
-    return [...heatingSteps(all), ...all];
-  });
+  const steps = contestants.flatMap(({ steps: own }) => own.map(({ step }) => step));
+  const heating = contestants.flatMap(({ steps: own }) => heatingSteps(own.map(({ step }) => step)));
+  const start = sum(
+    contestants.map(({ id }) => (id.startsWith('ringlet') ? startSeconds(WORKLOAD.keys, 0) : PEER_SECONDS)),
+  );
+  return (
+    start + length(heating) + parameters.rounds * length(steps) + expectedMemorySeconds(parameters.records)
+  );
+}
+
+function length(steps: readonly Step[]): number {
   const threads = steps.filter((step) => step.callers !== 'main').length;
-  const round =
-    sum(
-      contestants.map(({ id }) => (id.startsWith('ringlet') ? startSeconds(WORKLOAD.keys, 0) : PEER_SECONDS)),
-    ) +
-    threads * CALLERS_START_SECONDS +
-    sum(steps.map(stepSeconds));
-  return parameters.rounds * round + expectedMemorySeconds(parameters.records);
+  return threads * CALLERS_START_SECONDS + sum(steps.map(stepSeconds));
 }

@@ -2,9 +2,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExperimentContext, SuiteOptions } from './experiment.js';
 import type { Progress } from './progress.js';
-import { stepSeconds, type ChildSpec } from '../cases/case.js';
+import { stepSeconds, type CaseSpec, type ChildSpec } from '../cases/case.js';
 import { heatingSteps } from '../cases/heat.js';
-import { runChild, type ChildReport } from '../cases/run-child.js';
+import { CaseProcess, runChild, type ChildLimits, type ChildReport } from '../cases/case-process.js';
 import type { Note } from '../report/schema.js';
 
 /** Starting a process, opening a system, and filling it. */
@@ -22,7 +22,7 @@ export interface SuiteClock {
 }
 
 /** One experiment's access to processes, directories and the run's time. */
-export class SuiteContext implements ExperimentContext {
+export class SuiteContext implements ExperimentContext, AsyncDisposable {
   readonly options: SuiteOptions;
   readonly notes: Note[] = [];
   readonly #name: string;
@@ -35,6 +35,11 @@ export class SuiteContext implements ExperimentContext {
   /** Handed out for the case that comes or runs, and for those before it. */
   #scratchInUse: string[] = [];
   #scratchDone: string[] = [];
+  /** Between the rounds of a case, by its name. */
+  readonly #kept = new Map<string, { readonly process: CaseProcess; readonly directory: string }>();
+  /** What starting them took. */
+  #startedSeconds = 0;
+  #isLastRound = false;
 
   /** @param shareSeconds what is meant for it of the time that is left now */
   constructor(
@@ -57,9 +62,17 @@ export class SuiteContext implements ExperimentContext {
   }
 
   scratch(name: string): string {
-    const path = join(this.options.outDirectory, 'scratch', this.#name, `${name}-${++this.#scratchCount}`);
+    const path = this.lastingScratch(name);
     this.#scratchInUse.push(path);
     return path;
+  }
+
+  lastingScratch(name: string): string {
+    return join(this.#scratch, `${name}-${++this.#scratchCount}`);
+  }
+
+  get #scratch(): string {
+    return join(this.options.outDirectory, 'scratch', this.#name);
   }
 
   /**
@@ -73,17 +86,55 @@ export class SuiteContext implements ExperimentContext {
   }
 
   async runCase(label: string, spec: ChildSpec): Promise<ChildReport | null> {
-    const seconds = expectedSeconds(spec);
+    return await this.#run(label, expectedSeconds(spec), (limits) => runChild(spec, limits));
+  }
+
+  async runRound(
+    name: string,
+    round: number,
+    specIn: (directory: string) => CaseSpec,
+  ): Promise<ChildReport | null> {
+    const label = round < 0 ? name : `${name}, round ${round + 1}`;
+    if (this.options.mode === 'full') return await this.runCase(label, specIn(this.scratch(name)));
+    const known = this.#kept.get(name);
+    const directory = known?.directory ?? this.lastingScratch(name);
+    const spec = specIn(directory);
+    return await this.#run(label, expectedSeconds(spec), async (limits) => {
+      const child = known?.process ?? new CaseProcess();
+      this.#kept.set(name, { process: child, directory });
+      const report = await child.run(spec, limits);
+      this.#startedSeconds += report.startSeconds;
+      if (report.error === null && !this.#isLastRound) {
+        child.pause();
+      } else {
+        this.#kept.delete(name);
+        await child[Symbol.asyncDispose]();
+      }
+      return report;
+    });
+  }
+
+  async #run(
+    label: string,
+    seconds: number,
+    run: (limits: ChildLimits) => Promise<ChildReport>,
+  ): Promise<ChildReport | null> {
     return await this.runHere(label, seconds, async () => {
       await this.#removeOld();
       const patienceSeconds = Math.min(
         seconds * PATIENCE + PATIENCE_SECONDS[this.options.mode],
         this.#clock.secondsLeft(),
       );
-      const report = await runChild(spec, { timeoutMs: patienceSeconds * 1_000, signal: this.signal });
+      const report = await run({ timeoutMs: patienceSeconds * 1_000, signal: this.signal });
       if (report.error !== null && !this.signal.aborted) throw new PartialReport(report, report.error);
       return report;
     });
+  }
+
+  /** Ends what was kept for further rounds. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(Array.from(this.#kept.values(), ({ process }) => process[Symbol.asyncDispose]()));
+    await rm(this.#scratch, { recursive: true, force: true });
   }
 
   async runHere<T>(label: string, seconds: number, work: () => Promise<T>): Promise<T | null> {
@@ -107,10 +158,12 @@ export class SuiteContext implements ExperimentContext {
 
   *rounds(wanted: number): Generator<number> {
     for (let round = 0; round < wanted; round++) {
-      const before = this.#clock.secondsLeft();
+      const before = this.#clock.secondsLeft() + this.#startedSeconds;
+      this.#isLastRound = round + 1 === wanted;
       yield round;
       const left = this.#clock.secondsLeft();
-      if (round + 1 === wanted || this.signal.aborted || left - (before - left) >= this.#untilLeft) continue;
+      const next = before - (left + this.#startedSeconds);
+      if (this.#isLastRound || this.signal.aborted || left - next >= this.#untilLeft) continue;
       const what = round + 2 === wanted ? `round ${wanted}` : `rounds ${round + 2} to ${wanted}`;
       this.#note('missing', what, 'out of time');
       return;

@@ -1,5 +1,5 @@
-import type { ChildSpec } from '../cases/case.js';
-import type { ChildReport } from '../cases/run-child.js';
+import type { CaseSpec, ChildSpec } from '../cases/case.js';
+import type { ChildReport } from '../cases/case-process.js';
 import type { Figure } from '../figures/figure.js';
 import type { ExperimentResult, Mode, Row, Sla, SummaryLine } from '../report/schema.js';
 
@@ -21,11 +21,19 @@ export interface ExperimentContext {
   readonly signal: AbortSignal;
   /** A directory of its own on the measured file system, removed at the end of the run. */
   scratch(name: string): string;
+  /** One that stays until the experiment ends, for what runs through all of its rounds. */
+  lastingScratch(name: string): string;
   /**
    * Runs a case in a fresh process. Null when it did not run (interrupted, or out of time) or gave
    * nothing; the reason is then in the notes, as is that of a case that ended early.
    */
   runCase(label: string, spec: ChildSpec): Promise<ChildReport | null>;
+  /**
+   * The same for a case of several rounds, by its name: its process stays, stopped, from one round to the next, with
+   * what it filled into its system, which takes longer than most rounds. In a full run each round has a fresh one. A
+   * negative round is what comes before the first.
+   */
+  runRound(name: string, round: number, specIn: (directory: string) => CaseSpec): Promise<ChildReport | null>;
   /** Runs work in this process under the same rules. */
   runHere<T>(label: string, seconds: number, work: () => Promise<T>): Promise<T | null>;
   /**

@@ -35,9 +35,16 @@ export function startSeconds(keys: number, warmupSeconds: number): number {
   return PROCESS_SECONDS + keys / FILLED_PER_SECOND + heatSeconds(warmupSeconds);
 }
 
-/** A fresh process and so many steps. */
-export function caseSeconds(keys: number, steps: number, { warmupSeconds, seconds }: Window): number {
-  return startSeconds(keys, warmupSeconds) + steps * (warmupSeconds + seconds + STEP_OVERHEAD_SECONDS);
+/** A fresh process and so many steps in each of its rounds. */
+export function caseSeconds(
+  keys: number,
+  steps: number,
+  { warmupSeconds, seconds }: Window,
+  rounds = 1,
+): number {
+  return (
+    startSeconds(keys, warmupSeconds) + rounds * steps * (warmupSeconds + seconds + STEP_OVERHEAD_SECONDS)
+  );
 }
 
 export interface BinSummary {

@@ -63,7 +63,7 @@ export async function runSuite(
     for (const { experiment, plan } of planned) {
       // Its part of what is left: on a slow machine each has fewer rounds, instead of some having none.
       const shareSeconds = (clock.secondsLeft() * plan.seconds) / plannedSeconds;
-      const context = new SuiteContext(experiment.name, options, clock, progress, shareSeconds);
+      await using context = new SuiteContext(experiment.name, options, clock, progress, shareSeconds);
       const result = await runExperiment({ experiment, plan }, context);
       finished[experiment.name] = result;
       plannedSeconds -= plan.seconds;

@@ -92,3 +92,41 @@ test('what a case has written is gone when the next one begins, and there while 
     await rm(outDirectory, { recursive: true });
   }
 });
+
+test.each([
+  ['default', 1],
+  ['full', 2],
+] as const)(
+  'in a %s run two rounds of a case fill %i stores; none is left at the end',
+  async (mode, stores) => {
+    const outDirectory = await mkdtemp(join(tmpdir(), 'ringlet-bench-'));
+    const clock = { secondsLeft: () => 100, signal: new AbortController().signal };
+    const options = { ...OPTIONS, mode, outDirectory };
+    const directories: string[] = [];
+    try {
+      {
+        await using context = new SuiteContext('one', options, clock, new Progress(1, clock.secondsLeft), 30);
+        for (const round of [0, 1]) {
+          const report = await context.runRound('a case', round, (directory) => {
+            directories.push(directory);
+            return {
+              kind: 'steps',
+              system: { system: 'lmdb', noSync: true, directory },
+              workload: { keys: 100, valueBytes: 100, seed: round },
+              steps: [
+                { kind: 'closed', op: 'get', inFlight: 1, callers: 'main', warmupSeconds: 0, seconds: 0.05 },
+              ],
+            };
+          });
+          expect(report?.steps).toHaveLength(1);
+          expect(existsSync(directories.at(-1)!)).toBe(true);
+        }
+        expect(context.notes).toEqual([]);
+      }
+      expect(new Set(directories).size).toBe(stores);
+      expect(directories.filter((directory) => existsSync(directory))).toEqual([]);
+    } finally {
+      await rm(outDirectory, { recursive: true });
+    }
+  },
+);

@@ -1,5 +1,5 @@
 import type { LoadStep, NodeLoads, Step, StepReport } from '../../bench/cases/case.js';
-import type { ChildReport } from '../../bench/cases/run-child.js';
+import type { ChildReport } from '../../bench/cases/case-process.js';
 import { LatencyHistogram } from '../../bench/measure/histogram.js';
 import type { MeasuredOperation, OperationReport } from '../../bench/measure/loop.js';
 import { Random } from '../../bench/measure/random.js';
@@ -18,6 +18,8 @@ export function fakeContext(options: SuiteOptions): ExperimentContext {
     options,
     signal: new AbortController().signal,
     scratch: (name) => name,
+    lastingScratch: (name) => name,
+    runRound: async (_name, _round, specIn) => report({ steps: specIn('').steps.map(stepReport) }),
     runCase: async (_label, spec) => {
       if (spec.kind === 'steps') return report({ steps: spec.steps.map(stepReport) });
       const module = spec.url
@@ -36,7 +38,7 @@ export function fakeContext(options: SuiteOptions): ExperimentContext {
 }
 
 function report(given: Partial<ChildReport>): ChildReport {
-  return { steps: [], output: null, error: null, ...given };
+  return { steps: [], output: null, error: null, startSeconds: 0, ...given };
 }
 
 function stepReport(step: Step): StepReport {

@@ -26,7 +26,7 @@ test('together they are planned within 90 seconds in quick mode and some 15 minu
     );
   expect(seconds('quick')).toBeLessThanOrEqual(QUICK_SECONDS);
   // Three rounds of everything; where that is too much, each has fewer, in proportion.
-  expect(seconds('default')).toBeLessThanOrEqual(1.3 * DEFAULT_SECONDS);
+  expect(seconds('default')).toBeLessThanOrEqual(1.15 * DEFAULT_SECONDS);
 });
 
 test('a selection keeps the order of the registry and refuses an unknown name', async () => {

@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import type { ModuleCaseSpec } from '../../bench/cases/case.js';
-import { runChild } from '../../bench/cases/run-child.js';
+import { CaseProcess, runChild } from '../../bench/cases/case-process.js';
 
 const directory = await mkdtemp(join(tmpdir(), 'ringlet-bench-'));
 afterAll(() => rm(directory, { recursive: true }));
@@ -82,3 +82,22 @@ test('a report of several megabytes arrives whole before the process ends', asyn
   expect(error).toBeNull();
   expect((output as string).length).toBe(8_000_000);
 });
+
+test('the rounds of a case run in one process, which stands still between them and is gone at the end', async () => {
+  const spec = await moduleCase('pid', 'export default async () => process.pid;');
+  const limits = { timeoutMs: 20_000, signal: never };
+  const child = new CaseProcess();
+  const { output: pid } = await child.run(spec, limits);
+  child.pause();
+  await expect.poll(() => stateOf(pid)).toBe('T');
+  expect(await child.run(spec, limits)).toMatchObject({ output: pid, error: null });
+  child.pause();
+  await child[Symbol.asyncDispose]();
+  expect(await stateOf(pid)).toBeNull();
+});
+
+/** As the kernel names it: T is stopped; null: there is no such process. */
+async function stateOf(pid: unknown): Promise<string | null> {
+  const line = await readFile(`/proc/${String(pid)}/stat`, 'utf8').catch(() => null);
+  return line === null ? null : line.slice(line.lastIndexOf(')') + 2)[0]!;
+}
