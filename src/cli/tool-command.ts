@@ -20,16 +20,16 @@ export function simCommand(): Command {
 }
 
 /** `ringlet bench`: as `npm run bench`. */
-export function benchCommand(): Command {
+export function benchCommand(entry = BENCH): Command {
   return toolCommand('bench', 'measures this store and its peers on this machine', async (argv) => {
-    if (!existsSync(BENCH)) {
+    if (!existsSync(entry)) {
       throw new RingletError(
         'USAGE',
         'the benchmark is no part of the package: clone the repository and run "npm ci && npm run bench" there',
         {},
       );
     }
-    const { main } = (await import(BENCH.href)) as BenchModule;
+    const { main } = (await import(entry.href)) as BenchModule;
     return await main(argv);
   });
 }

@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { buildProgram } from '../../src/cli/program.js';
+import { benchCommand } from '../../src/cli/tool-command.js';
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -26,9 +27,9 @@ test('the simulator has its own options, help and exit codes', async () => {
   expect(process.exitCode).toBe(2);
 });
 
-// The sources are not where the built ones are, as in the package.
 test('the benchmark, where it is not, says where it is', async () => {
-  await expect(run('bench', '--quick')).rejects.toMatchObject({
+  const absent = benchCommand(new URL('no-such-file.js', import.meta.url));
+  await expect(absent.parseAsync(['--quick'], { from: 'user' })).rejects.toMatchObject({
     code: 'USAGE',
     message: expect.stringMatching(/clone the repository/),
   });
