@@ -72,7 +72,7 @@ export default defineExperiment<Parameters>({
     },
   },
   seconds: (parameters) =>
-    parameters.rounds * (TRANSPORTS.length * caseSeconds(parameters) + directSeconds(parameters)),
+    parameters.rounds * TRANSPORTS.length * caseSeconds(parameters) + directSeconds(parameters),
   async run(parameters, context) {
     const points = pointsOf(parameters);
     const results = TRANSPORTS.map((transport) => ({ transport, rounds: [] as RoundTripsReport[][] }));
@@ -158,12 +158,12 @@ async function directReads(
   bytes: number,
   round: number,
 ): Promise<readonly StepReport[]> {
-  const report = await context.runCase(`direct reads of ${bytesText(bytes)}, round ${round + 1}`, {
+  const report = await context.runRound(`direct reads of ${bytesText(bytes)}`, round, (directory) => ({
     kind: 'steps',
-    system: { ...DIRECT, directory: context.scratch('direct') },
+    system: { ...DIRECT, directory },
     workload: { keys: KEYS, valueBytes: bytes, seed: context.options.seed + round },
     steps: [directStep(parameters)],
-  });
+  }));
   return report?.steps ?? [];
 }
 
@@ -181,9 +181,9 @@ function caseSeconds(parameters: Parameters): number {
   return START_SECONDS + pointsOf(parameters).length * (parameters.warmupSeconds + parameters.seconds + 0.1);
 }
 
-function directSeconds({ bytes, seconds, ...parameters }: Parameters): number {
+function directSeconds({ bytes, seconds, rounds, ...parameters }: Parameters): number {
   const warmupSeconds = directWarmup(parameters);
-  return bytes.length * (startSeconds(KEYS, warmupSeconds) + warmupSeconds + seconds);
+  return bytes.length * (startSeconds(KEYS, warmupSeconds) + rounds * (warmupSeconds + seconds));
 }
 
 function rowOf(
