@@ -23,7 +23,6 @@ export class StepRunner {
     const system = await openSystem(spec.system);
     const workload = new Workload(spec.workload);
     await system.target.writeAll(workload);
-    await settle();
     const threads = new CallingThreads();
     for (const step of heatingSteps(spec.steps)) await load(spec, system, workload, threads, step);
     return new StepRunner(system, threads);
@@ -32,6 +31,8 @@ export class StepRunner {
   /** Runs the steps of a case, of the same system and keys. */
   async run(spec: CaseSpec, report: (step: StepReport) => void): Promise<void> {
     const workload = new Workload(spec.workload);
+    // What was written before, to fill it or in an earlier round, is still on its way to the disk.
+    await settle();
     for (const step of spec.steps) {
       report(
         step.kind === 'cpu'
