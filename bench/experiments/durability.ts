@@ -1,4 +1,4 @@
-import type { ClosedStep, LoadStep, OpenStep, StepReport } from '../cases/case.js';
+import type { CaseSpec, ClosedStep, LoadStep, OpenStep, StepReport } from '../cases/case.js';
 import { type Level, PEAK_IN_FLIGHT } from '../durability/levels.js';
 import { figures, findings, goals } from '../durability/report.js';
 import type { RiskInput, RiskReport } from '../durability/risk.js';
@@ -107,7 +107,9 @@ export default defineExperiment<Parameters>({
     const results = levels.map((level) => ({ level, reports: steps.map((): StepReport[] => []) }));
     for (const round of context.rounds(parameters.rounds)) {
       for (const { level, reports } of interleaved(results, round)) {
-        const report = await runLevel(parameters, context, level, steps, round);
+        const report = await context.runRound(level, round, (directory) =>
+          levelCase(parameters, context, level, steps, round, directory),
+        );
         report?.steps.forEach((step, index) => reports[index]?.push(step));
       }
     }
@@ -139,25 +141,31 @@ async function durablePeak(
   context: ExperimentContext,
   level: Level,
 ): Promise<number | null> {
-  const report = await runLevel(parameters, context, level, [closedStep(parameters, PEAK_IN_FLIGHT)], -1);
+  const steps = [closedStep(parameters, PEAK_IN_FLIGHT)];
+  const directory = context.scratch('peak');
+  const report = await context.runCase(
+    `peak of ${level}`,
+    levelCase(parameters, context, level, steps, 0, directory),
+  );
   const rate = report?.steps[0]?.loops[0]?.operations[0]?.opsPerSecond;
   return rate === undefined ? null : Math.round(rate / 100) * 100;
 }
 
-async function runLevel(
+function levelCase(
   { keys }: Parameters,
   context: ExperimentContext,
   durability: Level,
   steps: readonly LoadStep[],
   round: number,
-): ReturnType<ExperimentContext['runCase']> {
+  directory: string,
+): CaseSpec {
   const { engine, seed } = context.options;
-  return await context.runRound(durability, round, (directory) => ({
+  return {
     kind: 'steps',
     system: { ...DEFAULT_QUORUM, durability, engine, directory },
     workload: { ...WORKLOAD, keys, seed: seed + round },
     steps,
-  }));
+  };
 }
 
 function levelRows(

@@ -1,4 +1,4 @@
-import type { OpenStep, StepReport } from '../cases/case.js';
+import type { CaseSpec, OpenStep, StepReport } from '../cases/case.js';
 import { LATENCY_AXIS, percentileFigure } from '../figures/curves.js';
 import { linesBy, tableOf, type Figure } from '../figures/figure.js';
 import { shortNumber, timeText } from '../figures/ticks.js';
@@ -81,29 +81,26 @@ export default defineExperiment<Parameters>({
     const { engine, seed, sla } = context.options;
     const system = { ...DEFAULT_QUORUM, durability: 'buffered', engine } as const;
     const subject = subjectOf({ ...system, directory: '' }, 'lww bucket, half gets, half puts');
-    const measure = async (
-      name: string,
-      steps: readonly OpenStep[],
-      round: number,
-    ): Promise<readonly StepReport[]> => {
-      const report = await context.runRound(name, round, (directory) => ({
-        kind: 'steps',
-        system: { ...system, directory },
-        workload: { ...WORKLOAD, keys, seed: seed + round },
-        steps,
-      }));
-      return report?.steps ?? [];
-    };
+    const caseOf = (steps: readonly OpenStep[], round: number, directory: string): CaseSpec => ({
+      kind: 'steps',
+      system: { ...system, directory },
+      workload: { ...WORKLOAD, keys, seed: seed + round },
+      steps,
+    });
     const days = parameters.day === null ? [] : [dayStep(parameters.day, parameters)];
-    const dayRows = (days.length === 0 ? [] : await measure('a day', days, -1)).flatMap((step, index) =>
+    const day =
+      days.length === 0 ? null : await context.runCase('a day', caseOf(days, 0, context.scratch('day')));
+    const dayRows = (day?.steps ?? []).flatMap((step, index) =>
       rowsOf(subject, days[index]!, [step]).map((row) => ({ ...row, part: 'day', bins: dayBins(step, row) })),
     );
     const steps = ratesPerSecond.map((perSecond) => openStep(perSecond, parameters));
     const reports = steps.map((): StepReport[] => []);
     for (const round of context.rounds(parameters.rounds)) {
       // Rates rise in every round: a backlog of a higher one would be the next one's.
-      const measured = await measure('offered rates', steps, round);
-      measured.forEach((step, index) => reports[index]!.push(step));
+      const report = await context.runRound('offered rates', round, (directory) =>
+        caseOf(steps, round, directory),
+      );
+      report?.steps.forEach((step, index) => reports[index]!.push(step));
     }
     const rateRows = steps.flatMap((step, index) =>
       rowsOf(subject, step, reports[index]!).map((row) => ({

@@ -94,7 +94,7 @@ export class SuiteContext implements ExperimentContext, AsyncDisposable {
     round: number,
     specIn: (directory: string) => CaseSpec,
   ): Promise<ChildReport | null> {
-    const label = round < 0 ? name : `${name}, round ${round + 1}`;
+    const label = `${name}, round ${round + 1}`;
     if (this.options.mode === 'full') return await this.runCase(label, specIn(this.scratch(name)));
     const known = this.#kept.get(name);
     const directory = known?.directory ?? this.lastingScratch(name);

@@ -30,8 +30,7 @@ export interface ExperimentContext {
   runCase(label: string, spec: ChildSpec): Promise<ChildReport | null>;
   /**
    * The same for a case of several rounds, by its name: its process stays, stopped, from one round to the next, with
-   * what it filled into its system, which takes longer than most rounds. In a full run each round has a fresh one. A
-   * negative round is what comes before the first.
+   * what it filled into its system, which takes longer than most rounds. In a full run each round has a fresh one.
    */
   runRound(name: string, round: number, specIn: (directory: string) => CaseSpec): Promise<ChildReport | null>;
   /** Runs work in this process under the same rules. */

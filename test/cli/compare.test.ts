@@ -162,24 +162,9 @@ describe('verdicts', () => {
   });
 
   test('hits of a cache, memory and the speed of background work are figures, too', () => {
-    const before = results(
-      { id: 'a', hitRatio: 0.8 },
-      { id: 'b', filledRssBytes: 4e8 },
-      {
-        id: 'c',
-        op: 'put',
-        keysPerSecond: [1_000, 1_010, 1_020],
-      },
-    );
-    const after = results(
-      { id: 'a', hitRatio: 0.7 },
-      { id: 'b', filledRssBytes: 6e8 },
-      {
-        id: 'c',
-        op: 'put',
-        keysPerSecond: [400, 410, 420],
-      },
-    );
+    const of = (hitRatio: number, filledRssBytes: number, keysPerSecond: readonly number[]) =>
+      results({ id: 'a', hitRatio }, { id: 'b', filledRssBytes }, { id: 'c', op: 'put', keysPerSecond });
+    const [before, after] = [of(0.8, 4e8, [1_000, 1_010, 1_020]), of(0.7, 6e8, [400, 410, 420])];
     expect(verdicts(before, after)).toEqual(['regressed', 'regressed', 'regressed']);
   });
 
