@@ -2,8 +2,8 @@
 'use strict';
 
 import('../dist/src/sim/main.js')
-  .then(({ main }) => {
-    process.exitCode = main(process.argv.slice(2));
+  .then(async ({ main }) => {
+    process.exitCode = await main(process.argv.slice(2));
   })
   .catch((error) => {
     console.error(error);

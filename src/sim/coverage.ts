@@ -47,8 +47,8 @@ export class Coverage {
       row.set(state, (row.get(state) ?? 0) + 1);
   }
 
-  add(other: Coverage): void {
-    for (const [fault, theirs] of other.cells) {
+  add(cells: Coverage['cells']): void {
+    for (const [fault, theirs] of cells) {
       let row = this.cells.get(fault);
       if (row === undefined) this.cells.set(fault, (row = new Map()));
       for (const [state, count] of theirs) row.set(state, (row.get(state) ?? 0) + count);

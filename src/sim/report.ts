@@ -53,6 +53,11 @@ function heading(verdicts: readonly Verdict[], wallMs: number): string[] {
   ];
 }
 
+/** Where a fault has not met a state in any of these runs, as "fault × state". */
+export function emptyCells(verdicts: readonly Verdict[]): string[] {
+  return together(verdicts).missing(FAULT_NAMES);
+}
+
 /** Violations and the line that shows them again. */
 export function describeFailure(verdict: Verdict, replay: string): string {
   return [

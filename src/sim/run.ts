@@ -42,7 +42,7 @@ export interface Verdict {
   readonly operations: number;
   readonly outcomes: ReadonlyMap<string, number>;
   readonly faults: ReadonlyMap<string, number>;
-  readonly coverage: Coverage;
+  readonly coverage: Coverage['cells'];
   readonly violations: readonly string[];
 }
 
@@ -105,7 +105,7 @@ function simulate(options: RunOptions): Verdict {
     operations: workload.operations,
     outcomes: world.counts,
     faults: new Map([...faults.counts, ...changes.counts]),
-    coverage: faults.coverage,
+    coverage: faults.coverage.cells,
     violations: world.violations,
   };
 }

@@ -1,15 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { Coverage } from '../../src/sim/coverage.js';
-import { FAULTS } from '../../src/sim/faults.js';
 import { run } from '../../src/sim/run.js';
 import { LONG, WHOLE } from './lengths.js';
 
-/**
- * Eighteen runs of so many minutes deal the whole deck of faults and states. In some a state does not come while a
- * fault waits for it: then more runs follow, up to a limit. `npm test` makes do with fewer.
- */
-const SEEDS = LONG ? 150 : WHOLE ? 18 : 2;
-const MOST_SEEDS = Math.max(SEEDS, 30);
+/** .ci/run has forty runs of ten minutes beside these. */
+const SEEDS = LONG ? 150 : 2;
 const MINUTES = WHOLE ? 3 : 1;
 const FAULTS_PER_MINUTE = 16;
 
@@ -31,22 +25,14 @@ describe('the simulator', () => {
     },
   );
 
-  it(
-    `finds no violation in ${SEEDS} seeds${WHOLE ? ', and meets every fault in every state of the protocols' : ''}`,
-    { timeout: 600_000 },
-    () => {
-      const met = new Coverage();
-      const isFull = (): boolean => !WHOLE || met.missing(Object.keys(FAULTS)).length === 0;
-      for (let seed = 1; seed <= SEEDS || (seed <= MOST_SEEDS && !isFull()); seed++) {
-        const verdict = run({ seed, minutes: MINUTES, faultsPerMinute: FAULTS_PER_MINUTE });
-        expect(
-          verdict.violations,
-          `npm run sim -- --seed ${seed} --minutes ${MINUTES} --faults ${FAULTS_PER_MINUTE} --trace`,
-        ).toEqual([]);
-        expect(verdict.operations).toBeGreaterThan(MINUTES * 60 * 40);
-        met.add(verdict.coverage);
-      }
-      if (WHOLE) expect(met.missing(Object.keys(FAULTS))).toEqual([]);
-    },
-  );
+  it(`finds no violation in ${SEEDS} seeds`, { timeout: 600_000 }, () => {
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const verdict = run({ seed, minutes: MINUTES, faultsPerMinute: FAULTS_PER_MINUTE });
+      expect(
+        verdict.violations,
+        `npm run sim -- --seed ${seed} --minutes ${MINUTES} --faults ${FAULTS_PER_MINUTE} --trace`,
+      ).toEqual([]);
+      expect(verdict.operations).toBeGreaterThan(MINUTES * 60 * 40);
+    }
+  });
 });

@@ -1,0 +1,32 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { main } from '../../src/sim/main.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+async function screenOf(...argv: readonly string[]): Promise<{ code: number; text: string }> {
+  const lines: string[] = [];
+  vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
+  const code = await main(argv);
+  return { code, text: lines.join('\n') };
+}
+
+test('runs side by side find what they find one after the other, in the same order', async () => {
+  const { code, text } = await screenOf('--seeds', '1..3', '--minutes', '0.2', '--json', '--jobs', '1');
+  expect(code).toBe(0);
+  const one = JSON.parse(text);
+  expect(one).toMatchObject({ seeds: [1, 2, 3], violations: [], replay: null });
+  const other = JSON.parse(
+    (await screenOf('--seeds', '1..3', '--minutes', '0.2', '--json', '--jobs', '2')).text,
+  );
+  expect({ ...other, wallMs: 0 }).toEqual({ ...one, wallMs: 0 });
+});
+
+test('where every fault shall have met every state, a quarter as many runs follow, and then it fails', async () => {
+  const { code, text } = await screenOf('--seeds', '1..4', '--minutes', '0.01', '--every-cell');
+  expect(code).toBe(1);
+  expect(text).toContain('seed 5: no violation');
+  expect(text).not.toContain('seed 6');
+  expect(text).toContain('never met: thread crash × put under way, ');
+});
