@@ -7,6 +7,7 @@ import {
   FIXED_WORDS,
   KIND_COUNTER,
   KIND_PLAIN,
+  keyWordOf,
   kindAt,
   META_WORDS,
   metasAt,
@@ -18,7 +19,6 @@ import {
   W_KEY_HASH,
   W_LENGTH,
   W_PLACE,
-  W_VALUES,
   wordsFor,
 } from '../storage/record.js';
 import { stagingFor } from '../storage/record-codec.js';
@@ -61,8 +61,7 @@ export function buildSuperseding(
   words[W_LENGTH] = length;
   words[W_KEY_HASH] = request.hash;
   words[W_PLACE] = request.bucket | (request.partition << 16);
-  words[W_KEY] = request.key.length | (entries << 16);
-  words[W_VALUES] = 1 | (KIND_PLAIN << 16);
+  words[W_KEY] = keyWordOf(request.key.length, KIND_PLAIN, entries);
   const meta = FIXED_WORDS + entries * ENTRY_WORDS;
   const deleted = request.operation === OP_DELETE ? VALUE_DELETED : 0;
   const flags = (request.contentTypeCode << 8) | deleted | (expires ? VALUE_EXPIRES : 0);

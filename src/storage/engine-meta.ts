@@ -17,7 +17,7 @@ import type { EngineIdentity, EngineState } from './engine.js';
  *
  * A format that we do not know keeps the first six bytes; nothing behind them is looked at.
  */
-export const ENGINE_FORMAT = 1;
+export const ENGINE_FORMAT = 2;
 const MAGIC = 0x31454c52;
 const CHECK_AT = 36;
 const IDENTITY_AT = 44;

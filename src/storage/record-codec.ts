@@ -8,6 +8,7 @@ import {
   FIXED_WORDS,
   keyAt,
   keyLengthAt,
+  keyWordOf,
   META_WORDS,
   metasAt,
   payloadWordsAt,
@@ -20,7 +21,6 @@ import {
   W_KEY_HASH,
   W_LENGTH,
   W_PLACE,
-  W_VALUES,
   wordsFor,
 } from './record.js';
 
@@ -139,8 +139,7 @@ export function encodeRecord(place: Place, key: Uint8Array, kind: number, clock:
   words[W_LENGTH] = length;
   words[W_KEY_HASH] = place.hash;
   words[W_PLACE] = place.bucket | (place.partition << 16);
-  words[W_KEY] = key.length | (clock.length << 16);
-  words[W_VALUES] = values | (kind << 16);
+  words[W_KEY] = keyWordOf(key.length, kind, clock.length);
   let entry = FIXED_WORDS;
   for (const { actor, n, values: list } of clock) {
     words[entry] = actor | 0;

@@ -1,4 +1,6 @@
+import { assert } from '../base/assert.js';
 import { hashWords } from '../base/hash.js';
+import { LIMITS } from '../base/limits.js';
 import { align, Memory, readDouble } from '../base/memory.js';
 
 /**
@@ -16,10 +18,10 @@ import { align, Memory, readDouble } from '../base/memory.js';
  *         6  content checksum, of words 7…end             - the same on all replicas
  *         7  key hash (second word of the key's SHA-1)
  *         8  bucket | partition <<16
- *         9  key length in bytes | number of clock entries <<16
- *        10  number of values | kind <<16: 0 ordinary, 1 counter, 2 a hint (its bucket is HINT_BUCKET,
- *            see shard/hint-record.ts), 3 the key is removed (neither entries nor values)
- *        11… clock entries by ascending actor: actor, n, number of values       (3 words each)
+ *         9  key length in bytes (12 bits) | kind <<12 | number of clock entries <<16
+ *            kind: 0 ordinary, 1 counter, 2 a hint (its bucket is HINT_BUCKET, see shard/hint-record.ts),
+ *            3 the key is removed (neither entries nor values)
+ *        10… clock entries by ascending actor: actor, n, number of values       (3 words each)
  *         …  values, entry by entry and newest first: length in bytes,
  *            content type length | flags <<16, time (double, 2 words)           (4 words each)
  *         …  key bytes, padded to a word
@@ -28,7 +30,7 @@ import { align, Memory, readDouble } from '../base/memory.js';
  *         …  zeros up to a multiple of 8
  */
 export const HEAD_WORDS = 7;
-export const FIXED_WORDS = 11;
+export const FIXED_WORDS = 10;
 export const ENTRY_WORDS = 3;
 export const META_WORDS = 4;
 
@@ -42,7 +44,8 @@ export const W_CONTENT_CHECK = 6;
 export const W_KEY_HASH = 7;
 export const W_PLACE = 8;
 export const W_KEY = 9;
-export const W_VALUES = 10;
+
+export const KEY_BITS = 12;
 
 export const KIND_PLAIN = 0;
 export const KIND_COUNTER = 1;
@@ -66,6 +69,11 @@ export const CONTENT_TYPES = [
 ] as const;
 export const CONTENT_TYPE_LITERAL = 255;
 
+assert(
+  LIMITS.keyBytes + LIMITS.hintNameBytes < 1 << KEY_BITS,
+  'the length of a key has its bits in a record',
+);
+
 const HEAD_SEED = 0x52494e47;
 const CONTENT_SEED = 0x4c455421;
 
@@ -82,7 +90,7 @@ export function partitionAt(words: Int32Array, at: number): number {
   return words[at + W_PLACE]! >>> 16;
 }
 export function keyLengthAt(words: Int32Array, at: number): number {
-  return words[at + W_KEY]! & 0xffff;
+  return words[at + W_KEY]! & ((1 << KEY_BITS) - 1);
 }
 /** The key's bytes, in place. */
 export function keyBytesAt(words: Int32Array, bytes: Uint8Array, at: number): Uint8Array {
@@ -92,11 +100,19 @@ export function keyBytesAt(words: Int32Array, bytes: Uint8Array, at: number): Ui
 export function entriesAt(words: Int32Array, at: number): number {
   return words[at + W_KEY]! >>> 16;
 }
-export function valuesAt(words: Int32Array, at: number): number {
-  return words[at + W_VALUES]! & 0xffff;
-}
 export function kindAt(words: Int32Array, at: number): number {
-  return words[at + W_VALUES]! >>> 16;
+  return (words[at + W_KEY]! >>> KEY_BITS) & 0xf;
+}
+/** Word {@link W_KEY} of a record. */
+export function keyWordOf(keyBytes: number, kind: number, entries: number): number {
+  return keyBytes | (kind << KEY_BITS) | (entries << 16);
+}
+/** How many values the clock entries list. */
+export function valuesAt(words: Int32Array, at: number): number {
+  const metas = metasAt(words, at);
+  let values = 0;
+  for (let entry = at + FIXED_WORDS; entry < metas; entry += ENTRY_WORDS) values += words[entry + 2]!;
+  return values;
 }
 /** Words of a value behind the key. */
 export function payloadWordsAt(words: Int32Array, meta: number): number {
@@ -201,16 +217,14 @@ export function contentIntact(words: Int32Array, at: number): boolean {
 /** Whether all inner lengths add up to the record's own: checked on whatever comes from outside. */
 export function shapeIntact(words: Int32Array, at: number, end: number): boolean {
   const metas = metasAt(words, at);
-  const key = keyAt(words, at);
-  let word = key + wordsFor(keyLengthAt(words, at));
-  if (word > end || keyLengthAt(words, at) === 0) return false;
-  let listed = 0;
+  if (metas > end || keyLengthAt(words, at) === 0) return false;
   for (let entry = at + FIXED_WORDS; entry < metas; entry += ENTRY_WORDS) {
     // Every value has a dot, so a list is never longer than its counter.
     if (words[entry + 2]! < 0 || words[entry + 2]! > words[entry + 1]! >>> 0) return false;
-    listed += words[entry + 2]!;
   }
-  if (listed !== valuesAt(words, at)) return false;
+  const key = keyAt(words, at);
+  let word = key + wordsFor(keyLengthAt(words, at));
+  if (word > end) return false;
   for (let meta = metas; meta < key; meta += META_WORDS) {
     if (words[meta]! < 0) return false;
     word += payloadWordsAt(words, meta);

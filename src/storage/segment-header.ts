@@ -13,7 +13,7 @@ import { paddedWords } from '../base/memory.js';
  * `serial` counts segments of a virtual node over its whole life; `generation` counts starts of the
  * process on this directory.
  */
-export const SEGMENT_FORMAT = 1;
+export const SEGMENT_FORMAT = 2;
 const MAGIC = 0x474f4c52;
 const WORDS = 16;
 

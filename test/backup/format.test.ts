@@ -58,7 +58,7 @@ const WHOLE = Buffer.concat(backupOf(3));
 
 test('the first bytes do not change without another format', () => {
   expect(WHOLE.subarray(0, 16).toString('hex')).toBe(
-    '5242414b 01000000 a8000000 00000000'.replaceAll(' ', ''),
+    '5242414b 02000000 a8000000 00000000'.replaceAll(' ', ''),
   );
   expect(
     WHOLE.subarray(48, 48 + 0xa8)
@@ -113,8 +113,8 @@ test('sections that are missing, repeated, moved, of another backup or behind th
 
 test('the errors name the file, what is wrong with it, and what to do', () => {
   const newer = Buffer.from(WHOLE);
-  newer.writeUInt32LE(2, 4);
-  expect(() => read(newer)).toThrow('it has format 2, this version reads 1; use the version that wrote it');
+  newer.writeUInt32LE(3, 4);
+  expect(() => read(newer)).toThrow('it has format 3, this version reads 2; use the version that wrote it');
   expect(() => read(Buffer.from('PK\u0003\u0004'.repeat(20)))).toThrow(
     'it is no backup of Ringlet; name another file',
   );

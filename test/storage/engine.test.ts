@@ -78,9 +78,9 @@ describe('lmdb engine', () => {
   it('an unknown format is DATA_FOREIGN', async () => {
     await make();
     const row = encodeMeta(IDENTITY, { generation: 1, confirmedSerial: 1, count: 1, root: 1 });
-    row[4] = 2;
+    row[4] = 3;
     await withRow(META_KEY, row);
-    await expect(openIt()).rejects.toMatchObject({ code: 'DATA_FOREIGN', details: { format: 2 } });
+    await expect(openIt()).rejects.toMatchObject({ code: 'DATA_FOREIGN', details: { format: 3 } });
   });
 
   it('a damaged meta row, and a missing one beside records, are DATA_CORRUPT', async () => {

@@ -1,6 +1,7 @@
 import {
   ENTRY_WORDS,
   FIXED_WORDS,
+  keyWordOf,
   KIND_PLAIN,
   META_WORDS,
   recordBytes,
@@ -9,7 +10,6 @@ import {
   W_KEY,
   W_LENGTH,
   W_PLACE,
-  W_VALUES,
   wordsFor,
 } from '../../src/storage/record.js';
 
@@ -25,8 +25,7 @@ export function plainRecord(partition: number, bucket: number, key: string, valu
   const bytes = new Uint8Array(words.buffer);
   words[W_LENGTH] = bytes.length;
   words[W_PLACE] = bucket | (partition << 16);
-  words[W_KEY] = keyBytes.length | (1 << 16);
-  words[W_VALUES] = 1 | (KIND_PLAIN << 16);
+  words[W_KEY] = keyWordOf(keyBytes.length, KIND_PLAIN, 1);
   words.set([256, 1, 1], FIXED_WORDS);
   words.set([valueBytes.length, 0, 0, 0], FIXED_WORDS + ENTRY_WORDS);
   const keyAt = FIXED_WORDS + ENTRY_WORDS + META_WORDS;

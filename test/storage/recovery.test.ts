@@ -218,11 +218,11 @@ describe('recovery of the journal', () => {
     const existing = files(log(1, 4));
     const bytes = existing[0]!.read().slice();
     const words = new Int32Array(bytes.buffer);
-    words[1] = 2;
+    words[1] = 3;
     words[15] = hashWords(words, 0, 15, words[0]!);
     await expect(recover([image('x', bytes)], true)).rejects.toMatchObject({
       code: 'DATA_FOREIGN',
-      details: { format: 2 },
+      details: { format: 3 },
     });
     await expect(recover([damage(existing[0]!, 9)], true)).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
   });

@@ -24,7 +24,7 @@ import type { Topology } from '../manifest.js';
  * The checksums form a chain: a section that is missing, moved or taken from another backup breaks it.
  * A future format keeps the first eight bytes.
  */
-const BACKUP_FORMAT = 1;
+const BACKUP_FORMAT = 2;
 
 export type SectionKind = 'RBAK' | 'RREC' | 'REND' | 'RERR';
 
