@@ -16,8 +16,17 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** Tests of code that knows no thread, timer or process: nothing of one is left for the next. */
-const PURE = ['test/{client,config,ring,scenarios,shard,versions}/**/*.test.ts'];
+/**
+ * Tests that begin and end processes, whose thread may not survive, that replace modules of Node, or that look at
+ * what their process has done before. The others share one: to start it takes as long as most of these.
+ */
+const ALONE = [
+  'test/{chaos,cli,dashboard,examples,fuzz,integration,package,sim}/**/*.test.ts',
+  'test/host/durable-ring.test.ts',
+  'test/host/thread-meter.test.ts',
+  'test/server/metrics.test.ts',
+  'test/storage/journal-allocation.test.ts',
+];
 
 /** .ci/run has the simulator in a stage of its own. */
 const ELSEWHERE = process.env['RINGLET_SIM'] === 'none' ? ['test/sim/**'] : [];
@@ -32,12 +41,11 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//] } },
     reporters: ['default', new UnfinishedFiles()],
     projects: [
+      { extends: true, test: { name: 'alone', include: ALONE, exclude: ELSEWHERE } },
       {
         extends: true,
-        test: { name: 'stores', include: ['test/**/*.test.ts'], exclude: [...PURE, ...ELSEWHERE] },
+        test: { name: 'sharing', include: ['test/**/*.test.ts'], exclude: ALONE, isolate: false },
       },
-      // A process for each file would take as long as most of these.
-      { extends: true, test: { name: 'pure', include: PURE, isolate: false } },
     ],
     // The default leaves a core idle on a machine of two.
     maxWorkers: 2,

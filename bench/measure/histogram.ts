@@ -34,6 +34,7 @@ export interface LatencySummary {
 export class LatencyHistogram {
   readonly #hdr: Histogram;
   readonly #fast = new Uint32Array(FAST_BUCKETS);
+  #isFlushed = true;
 
   constructor(hdr: Histogram = emptyHistogram()) {
     this.#hdr = hdr;
@@ -45,6 +46,7 @@ export class LatencyHistogram {
       const value = ns < 0 ? 0 : ns | 0;
       const bucket = Math.max(0, 32 - SUB_BUCKET_BITS - Math.clz32(value));
       this.#fast[bucket * HALF + (value >>> bucket)]! += 1;
+      this.#isFlushed = false;
     } else {
       this.#hdr.recordValue(Math.min(HIGHEST_NS, Math.round(ns)));
     }
@@ -108,12 +110,15 @@ export class LatencyHistogram {
   }
 
   #flushed(): Histogram {
-    for (const [index, count] of this.#fast.entries()) {
+    if (this.#isFlushed) return this.#hdr;
+    for (let index = 0; index < FAST_BUCKETS; index++) {
+      const count = this.#fast[index]!;
       if (count === 0) continue;
       const bucket = Math.max(0, Math.floor(index / HALF) - 1);
       this.#hdr.recordValueWithCount((index - bucket * HALF) * 2 ** bucket, count);
       this.#fast[index] = 0;
     }
+    this.#isFlushed = true;
     return this.#hdr;
   }
 }

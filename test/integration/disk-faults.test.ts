@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { RingletError } from '../../src/base/errors.js';
+import type { Context } from '../../src/client/api.js';
 import { failure, openSmall, PACE, temporary, text, until } from './support.js';
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
@@ -16,6 +18,18 @@ const whole = (store: OpenStore): Promise<void> =>
 
 async function fill(store: OpenStore): Promise<void> {
   await Promise.all(Array.from({ length: KEYS }, (_, i) => store.put(`k${i}`, valueOf(i), { w: 'all' })));
+}
+
+/** A thread whose journal has failed ends: of what it coordinates then nobody knows whether it was executed. */
+async function putDurably(store: OpenStore, i: number): Promise<void> {
+  const put = (context?: Context): Promise<unknown> =>
+    store.put(`k${i}`, valueOf(i), { durability: 'durable', ...(context !== undefined && { context }) });
+  try {
+    await put();
+  } catch (error) {
+    if ((error as RingletError).code !== 'COORDINATOR_LOST') throw error;
+    await put((await store.get(`k${i}`)).context);
+  }
 }
 
 /** Every owner has every key, equal. */
@@ -57,7 +71,7 @@ test.each([
     // A journal that could go on for a while, unless the disk is full from the start.
     if ('failSync' in fault) await store.put('probe', 'x', { w: 'all', durability: 'durable' });
     store.faults.inject({ kind: 'disk', at: 'n2', ...fault });
-    for (let i = 0; i < KEYS; i++) await store.put(`k${i}`, valueOf(i), { durability: 'durable' });
+    for (let i = 0; i < KEYS; i++) await putDurably(store, i);
     if ('failSync' in fault)
       await until(
         'it has noticed',
