@@ -41,13 +41,13 @@ export default async function backgroundCase(input: BackgroundInput): Promise<re
   const workload = new Workload(input.workload);
   const fill = (): Promise<void> => target.writeAll(workload);
   await fill();
-  await settle(store);
-  const work = WORKS[input.work];
-  await work.prepare(store, fill);
   const pool = new LoadPool(1);
   const load = (part: LoadStep): Promise<readonly LoopReport[]> =>
     pool.load([remoteSystem(system, { store, target })], part, input.workload);
   for (const heating of heatingSteps([step])) await load(heating);
+  await settle(store);
+  const work = WORKS[input.work];
+  await work.prepare(store, fill);
   const fromMs = nowMs() + LEAD_MS + step.warmupSeconds * 1_000;
   const toMs = fromMs + step.seconds * 1_000;
   const loading = load(step);

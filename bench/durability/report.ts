@@ -34,12 +34,16 @@ export function findings(rows: readonly Row[]): readonly string[] {
   return texts;
 }
 
-export function goals(rows: readonly Row[], risks: readonly Row[]): readonly SummaryLine[] {
+export function goals(
+  rows: readonly Row[],
+  risks: readonly Row[],
+  levels: readonly Level[],
+): readonly SummaryLine[] {
   const p999 = (level: Level): number | null =>
     atPeak(rows).find((row) => row.durability === level)?.p999Us ?? null;
-  const lost = (levels: readonly Level[], field: 'lost' | 'lostUnderWatermark'): number | null => {
-    const chosen = risks.filter((row) => (levels as readonly unknown[]).includes(row.durability));
-    return chosen.length < levels.length ? null : chosen.reduce((sum, row) => sum + Number(row[field]), 0);
+  const lost = (of: readonly Level[], field: 'lost' | 'lostUnderWatermark'): number | null => {
+    const chosen = risks.filter((row) => (of as readonly unknown[]).includes(row.durability));
+    return chosen.length < of.length ? null : chosen.reduce((sum, row) => sum + Number(row[field]), 0);
   };
   const lines = [
     atLeast(
@@ -48,13 +52,17 @@ export function goals(rows: readonly Row[], risks: readonly Row[]): readonly Sum
       ratio(p999('durable'), p999('buffered')),
       '×',
     ),
-    atMost(
-      'one-durable over buffered puts, p99.9 at that rate',
-      GOALS.hybridOverBuffered,
-      ratio(p999('one-durable'), p999('buffered')),
-      '×',
-    ),
   ];
+  if (levels.includes('one-durable')) {
+    lines.push(
+      atMost(
+        'one-durable over buffered puts, p99.9 at that rate',
+        GOALS.hybridOverBuffered,
+        ratio(p999('one-durable'), p999('buffered')),
+        '×',
+      ),
+    );
+  }
   if (risks.length === 0) return lines;
   return [
     ...lines,

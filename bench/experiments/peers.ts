@@ -31,10 +31,10 @@ export default defineExperiment({
   order: 5,
   inQuickRuns: true,
   parameters: PEERS_PARAMETERS,
+  whenChosen: (parameters) => ({ ...parameters, sustained: parameters.sustainedAlone }),
   seconds: expectedPeersSeconds,
-  async run(given, context) {
-    const { engine, only } = context.options;
-    const parameters = only.length === 0 ? given : { ...given, sustained: given.sustainedAlone };
+  async run(parameters, context) {
+    const { engine } = context.options;
     await using collector = new Collector(context);
     const memory = await measureMemory(context, parameters.records);
     let contestants = await available(

@@ -75,7 +75,8 @@ export interface Experiment {
   readonly order: number;
   /** Whether a quick run has it that names no experiments. */
   readonly inQuickRuns: boolean;
-  plan(mode: Mode): ExperimentPlan;
+  /** @param chosen whether the run names its experiments */
+  plan(mode: Mode, chosen?: boolean): ExperimentPlan;
   /** What this machine gave, in sentences with figures. */
   findings(result: ExperimentResult): readonly string[];
   figures(result: ExperimentResult): readonly Figure[];
@@ -87,6 +88,8 @@ interface Definition<P> extends Omit<Experiment, 'plan' | 'order' | 'inQuickRuns
   /** Default: false; only by its name. */
   readonly inQuickRuns?: boolean;
   readonly parameters: Readonly<Record<Mode, P>>;
+  /** What differs where it does not share its time with all others. */
+  whenChosen?(parameters: P): P;
   seconds(parameters: P): number;
   run(parameters: P, context: ExperimentContext): Promise<ExperimentOutput>;
   findings(rows: readonly Row[], parameters: P): readonly string[];
@@ -105,8 +108,9 @@ export function defineExperiment<P extends object>(definition: Definition<P>): E
     explanation,
     order,
     inQuickRuns,
-    plan(mode) {
-      const parameters = definition.parameters[mode];
+    plan(mode, chosen = false) {
+      const given = definition.parameters[mode];
+      const parameters = chosen ? (definition.whenChosen?.(given) ?? given) : given;
       return {
         parameters,
         seconds: definition.seconds(parameters),

@@ -36,7 +36,11 @@ export async function runSuite(
     secondsLeft: () => options.budgetSeconds - RESERVE_SECONDS - secondsSoFar(),
   };
   const scratch = join(options.outDirectory, 'scratch');
-  const planned = experiments.map((experiment) => ({ experiment, plan: experiment.plan(options.mode) }));
+  const isChosen = options.only.length > 0;
+  const planned = experiments.map((experiment) => ({
+    experiment,
+    plan: experiment.plan(options.mode, isChosen),
+  }));
   let plannedSeconds = planned.reduce((total, { plan }) => total + plan.seconds, 0);
   const progress = new Progress(plannedSeconds, clock.secondsLeft, tables);
   const finished: Record<string, ExperimentResult> = {};

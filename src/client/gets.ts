@@ -13,10 +13,10 @@ import {
   lengthAt,
   EXPIRY_WORDS,
   META_WORDS,
+  metasAt,
   timeAt,
   VALUE_DELETED,
   VALUE_EXPIRES,
-  valuesAt,
   wordsFor,
 } from '../storage/record.js';
 import type { GetOptions, GetResult, Key, Resolver, Sibling, TimelineEvent } from './api.js';
@@ -113,11 +113,12 @@ export class Gets {
       if (at < 0) return false;
       const first = this.firstOwner();
       const words = direct.words[first]!;
-      if (!isSingleValue(words, at, this.connection.expiry)) return false;
+      const key = keyOfSingle(words, at, this.connection.expiry);
+      if (key < 0) return false;
       this.countDirect(policy.r);
       if (policy.cache === true) direct.noteRead(first, at);
-      const meta = keyAt(words, at) - META_WORDS;
-      const value = contentTypeAt(words, at) + wordsFor(words[meta + 1]! & 0xffff);
+      const meta = key - META_WORDS;
+      const value = contentTypeAt(words, at, key) + wordsFor(words[meta + 1]! & 0xffff);
       take(words, value, words[meta]!);
       return true;
     } finally {
@@ -314,22 +315,21 @@ function singleValue(
   at: number,
   expiry: ExpiryClock,
 ): GetResult | undefined {
-  if (!isSingleValue(words, at, expiry)) return undefined;
-  const meta = keyAt(words, at) - META_WORDS;
+  const key = keyOfSingle(words, at, expiry);
+  if (key < 0) return undefined;
+  const meta = key - META_WORDS;
   const code = words[meta + 1]! >>> 24;
-  const expiresAtMs = expiryAt(words, at);
-  const typeAt = contentTypeAt(words, at);
+  const typeAt = contentTypeAt(words, at, key);
   const typeBytes = words[meta + 1]! & 0xffff;
   const value = copyValue(words, bytes, typeAt + wordsFor(typeBytes), words[meta]!);
-  const sibling = {
-    value,
-    contentType:
-      code === CONTENT_TYPE_LITERAL
-        ? literalType(bytes, typeAt * 4, typeBytes)
-        : (CONTENT_TYPES[code] ?? CONTENT_TYPES[0]),
-    modifiedAtMs: wallOfHybrid(timeAt(words, meta)),
-    ...(expiresAtMs > 0 ? { expiresAtMs } : {}),
-  };
+  const contentType =
+    code === CONTENT_TYPE_LITERAL
+      ? literalType(bytes, typeAt * 4, typeBytes)
+      : (CONTENT_TYPES[code] ?? CONTENT_TYPES[0]);
+  const modifiedAtMs = wallOfHybrid(timeAt(words, meta));
+  const sibling = expires(words, key)
+    ? { value, contentType, modifiedAtMs, expiresAtMs: expiryAt(words, at, key) }
+    : { value, contentType, modifiedAtMs };
   return {
     found: true,
     value,
@@ -356,24 +356,28 @@ function literalType(bytes: Uint8Array, at: number, length: number): string {
   return lastType;
 }
 
-/** An ordinary record with exactly one live value, whose time is not over: that is as rare as a miss, and the general way answers. */
-function isSingleValue(words: Int32Array, at: number, expiry: ExpiryClock): boolean {
-  if (valuesAt(words, at) !== 1 || kindAt(words, at) !== KIND_PLAIN) return false;
-  const flags = words[keyAt(words, at) - META_WORDS + 1]! >>> 16;
-  if ((flags & VALUE_DELETED) !== 0) return false;
-  return (flags & VALUE_EXPIRES) === 0 || !expiry.isOver(expiryAt(words, at));
+/**
+ * Where the key begins in an ordinary record with exactly one live value, whose time is not over; else −1: that
+ * is as rare as a miss, and the general way answers.
+ */
+function keyOfSingle(words: Int32Array, at: number, expiry: ExpiryClock): number {
+  const metas = metasAt(words, at);
+  const key = keyAt(words, at);
+  if (key - metas !== META_WORDS || kindAt(words, at) !== KIND_PLAIN) return -1;
+  if ((words[metas + 1]! & (VALUE_DELETED << 16)) !== 0) return -1;
+  return expires(words, key) && expiry.isOver(expiryAt(words, at, key)) ? -1 : key;
 }
 
-/** When the only value of a record expires; 0: never. */
-function expiryAt(words: Int32Array, at: number): number {
-  const key = keyAt(words, at);
-  if ((words[key - META_WORDS + 1]! & (VALUE_EXPIRES << 16)) === 0) return 0;
+function expires(words: Int32Array, key: number): boolean {
+  return (words[key - META_WORDS + 1]! & (VALUE_EXPIRES << 16)) !== 0;
+}
+
+/** When the only value of a record expires, if it does. */
+function expiryAt(words: Int32Array, at: number, key: number): number {
   return readDouble(words, key + wordsFor(keyLengthAt(words, at)));
 }
 
 /** First word of the content type of a record's only value. */
-function contentTypeAt(words: Int32Array, at: number): number {
-  const key = keyAt(words, at);
-  const expires = (words[key - META_WORDS + 1]! & (VALUE_EXPIRES << 16)) !== 0;
-  return key + wordsFor(keyLengthAt(words, at)) + (expires ? EXPIRY_WORDS : 0);
+function contentTypeAt(words: Int32Array, at: number, key: number): number {
+  return key + wordsFor(keyLengthAt(words, at)) + (expires(words, key) ? EXPIRY_WORDS : 0);
 }

@@ -68,8 +68,8 @@ export function findIn(
 
 const FULL = 0.7;
 const EXHAUSTED = 0.95;
-/** The shortest record of a key that is not removed has 80 bytes, and there is a slot for each 64. */
-const CROWDED = 0.85;
+/** The shortest record of a key that is not removed has 72 bytes, and there is a slot for each 64. */
+const CROWDED = 0.9;
 const SLICE = 4096;
 
 /** The owner's side. */

@@ -29,6 +29,13 @@ test('together they are planned within 90 seconds in quick mode and some 15 minu
   expect(seconds('default')).toBeLessThanOrEqual(1.15 * DEFAULT_SECONDS);
 });
 
+test('puts that are sustained for longer where experiments are named are planned so', async () => {
+  const [peers] = selectExperiments(await loadExperiments(), ['peers'], 'default');
+  const longer = peers!.plan('default', true).seconds - peers!.plan('default').seconds;
+  // Three rounds of three rows, 35 s instead of 2.5.
+  expect(longer).toBeGreaterThan(9 * 30);
+});
+
 test('a selection keeps the order of the registry and refuses an unknown name', async () => {
   const experiments = await loadExperiments();
   const selected = selectExperiments(experiments, ['http', 'peers', 'latency'], 'quick').map(
