@@ -40,10 +40,20 @@ export interface Recovered {
   readonly lastGeneration: number;
 }
 
+interface Place {
+  readonly memory: Memory;
+  readonly at: number;
+}
+
+/** The newest record of a key. */
+interface Newest extends Place {
+  /** The newest one, this or an earlier one, that says that the key was removed. */
+  readonly removal: Place | undefined;
+}
+
 /** What a journal has that the engine has not confirmed. */
 export interface JournalScan {
-  /** The newest record of each key. */
-  readonly newest: readonly { readonly memory: Memory; readonly at: number }[];
+  readonly newest: readonly Newest[];
   readonly lastSequence: number;
   readonly lastSerial: number;
   readonly lastGeneration: number;
@@ -65,7 +75,7 @@ export function scanJournal(
   owner = 0,
 ): JournalScan {
   const { images, headless } = readImages(files, directory, owner);
-  const newest = new Map<string, { memory: Memory; at: number }>();
+  const newest = new Map<string, Newest>();
   let lastSequence = 0;
   let expected = 0;
   let torn: { name: string; sequence: number } | undefined;
@@ -77,8 +87,10 @@ export function scanJournal(
       const { words, bytes } = memory;
       if (torn !== undefined) refuseHole(words, at, torn, sameBoot, directory);
       const key = keyAt(words, at) * 4;
-      const name = Buffer.from(bytes.buffer, key, keyLengthAt(words, at)).toString('latin1');
-      newest.set(`${bucketAt(words, at)}/${name}`, { memory, at });
+      const bytesOfKey = Buffer.from(bytes.buffer, key, keyLengthAt(words, at));
+      const name = `${bucketAt(words, at)}/${bytesOfKey.toString('latin1')}`;
+      const removal = kindAt(words, at) === KIND_REMOVED ? { memory, at } : newest.get(name)?.removal;
+      newest.set(name, { memory, at, removal });
     });
     visitAfter(image, extent, (memory, at) => {
       // The earliest hole: whatever proves a later one proves it too.
@@ -183,18 +195,18 @@ export function* recoverySteps(
 }
 
 function* replay(
-  newest: readonly { memory: Memory; at: number }[],
+  newest: readonly Newest[],
   engine: Engine,
   end: EngineMark,
 ): Generator<EngineMark, void, void> {
   for (let i = 0; i < newest.length; i++) {
-    replayOne(newest[i]!.memory, newest[i]!.at, engine);
+    replayOne(newest[i]!, engine);
     if (i % COMMIT_EVERY === COMMIT_EVERY - 1) yield engine.state;
   }
   yield end;
 }
 
-function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
+function replayOne({ memory: { words, bytes }, at, removal }: Newest, engine: Engine): void {
   const partition = partitionAt(words, at);
   const bucket = bucketAt(words, at);
   const start = keyAt(words, at) * 4;
@@ -216,6 +228,11 @@ function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
     });
   }
   const { words: old, bytes: oldBytes } = aligned(stored);
+  // What was let go in between is not known to the newer record, and would stand beside it again.
+  if (removal !== undefined && isEarlier(old, 0, removal.memory.words, removal.at)) {
+    engine.put(partition, bucket, key, record);
+    return;
+  }
   const relation = compareClocks(words, at, old, 0);
   // A value that was made a tombstone because its time was over has the same clock.
   const expired = relation === 'equal' && isTombstone(words, at);
@@ -230,4 +247,10 @@ function replayOne({ words, bytes }: Memory, at: number, engine: Engine): void {
   );
   sealHead(merged.words, 0, sequenceAt(words, at), words[at + W_GENERATION]!, words[at + W_SYNCED]!);
   engine.put(partition, bucket, key, merged.bytes.subarray(0, lengthAt(merged.words, 0)));
+}
+
+/** Whether a record was appended before another one of the same virtual node. */
+function isEarlier(a: Int32Array, aAt: number, b: Int32Array, bAt: number): boolean {
+  const [ours, theirs] = [a[aAt + W_GENERATION]!, b[bAt + W_GENERATION]!];
+  return ours === theirs ? sequenceAt(a, aAt) < sequenceAt(b, bAt) : ours < theirs;
 }

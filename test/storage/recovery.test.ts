@@ -6,9 +6,9 @@ import type { ObjectBuffer } from '../../src/storage/object-buffer.js';
 import { decodeVector } from '../../src/storage/record-codec.js';
 import { recoverJournal, type Recovered, scanJournal } from '../../src/storage/recovery.js';
 import { ownerTag } from '../../src/storage/segment-header.js';
-import { aligned, lengthAt } from '../../src/storage/record.js';
+import { aligned, KIND_PLAIN, KIND_REMOVED, lengthAt, sealHead } from '../../src/storage/record.js';
 import { FakeEngine, image, Later } from './fakes.js';
-import { keyBytesOf, shared, version } from './support.js';
+import { keyBytesOf, record, shared, value, version } from './support.js';
 import { CONFIRMED, storeCounter, SYNCED } from '../../src/storage/buffer-layout.js';
 
 /** `segments` log segments of a few records each: record s of the log is version s of key `k(s mod 5)`. */
@@ -108,10 +108,40 @@ describe('recovery of the journal', () => {
     engine.commit({ generation: 4, confirmedSerial: 10 }, () => undefined);
     engine['resolveOldest']();
     const bytes = engine.rows.get('3/1/k1')!;
-    const { sealHead } = await import('../../src/storage/record.js');
     sealHead(new Int32Array(bytes.buffer), 0, 1, 4, 0);
     const { found } = await recover(files(log(3, 4)), true, engine);
     expect(found).toEqual({ ...ALL, k1: 99 });
+  });
+
+  it('a copy that was let go before the newest record does not come back with it', async () => {
+    const engine = new FakeEngine(new Later());
+    const store = (name: string, actor: number, sequence: number, generation: number): void => {
+      const { words } = record(name, [{ actor, n: 1, values: [value('old')] }]);
+      sealHead(words, 0, sequence, generation, 0);
+      engine.put(3, 1, keyBytesOf(name), new Uint8Array(words.buffer));
+    };
+    store('before', 8, 1, 4);
+    store('earlier run', 8, 9, 3);
+    // The engine may be ahead of what a power cut left of the journal.
+    store('behind', 8, 9, 4);
+    engine.commit({ generation: 4, confirmedSerial: 10 }, () => undefined);
+    engine['resolveOldest']();
+
+    const buffer = log(0, 0, { first: 2 });
+    buffer.open(LOG_SEGMENT);
+    const names = ['before', 'earlier run', 'behind'];
+    for (const kind of [KIND_REMOVED, KIND_PLAIN]) {
+      for (const name of names) {
+        const clock = kind === KIND_PLAIN ? [{ actor: 9, n: 1, values: [value('new')] }] : [];
+        const { words, key } = record(name, clock, kind);
+        buffer.append(LOG_SEGMENT, words, 0, key);
+      }
+    }
+    const { engine: after } = await recover(files(buffer), true, engine);
+    const actors = names.map((name) =>
+      decodeVector(aligned(after.rows.get(`3/1/${name}`)!).words, 0).map(({ actor }) => actor),
+    );
+    expect(actors).toEqual([[9], [9], [8, 9]]);
   });
 
   it('a torn last record is a tail (every byte of it, killed process and power cut)', async () => {
