@@ -72,6 +72,8 @@ export class Cleaner {
       const chosen = this.choose();
       if (chosen < 0 || !this.fits(chosen)) return;
       this.victim = chosen;
+      // What a cache keeps would be moved to its own end, and go with it.
+      if (chosen === this.buffer.segment(CACHE_SEGMENT)) this.buffer.seal(CACHE_SEGMENT);
       this.cursor = this.buffer.firstRecord(this.victim);
     }
     const { buffer } = this;

@@ -10,11 +10,12 @@ import {
 import { Cleaner } from '../../src/storage/cleaner.js';
 import { Pipeline } from '../../src/storage/pipeline.js';
 import { decodeVector, encodeRecord } from '../../src/storage/record-codec.js';
-import { verifyRecord } from '../../src/storage/record.js';
+import { keyLengthAt, verifyRecord } from '../../src/storage/record.js';
 import { seeded } from '../versions/model.js';
 import { ACTOR, hashOf, keyBytesOf, record, shared, value, version } from './support.js';
 
 const LONG = process.env['RINGLET_LONG'] !== undefined;
+const LONG_KEY = 'read by a cache';
 const SHAPE = { bytes: 10 * 8_192, segmentBytes: 8_192, segments: 10, maxTableBits: 11 };
 
 describe('compaction in the memory engine', () => {
@@ -144,5 +145,51 @@ describe('eviction with an engine behind', () => {
     });
     const at = buffer.find(hashOf('k100'), 1, version('k100', 1).key, 4);
     expect(buffer.layout.segmentOf(at)).toBe(logs[1]);
+  });
+
+  it('keeps what a cache reads into the segment that is being evicted', () => {
+    const buffer = shared({
+      bytes: 10 * 131_072,
+      segmentBytes: 131_072,
+      segments: 10,
+      maxTableBits: 11,
+    }).open();
+    buffer.startAt(0, 1, 0);
+    const kept = new Set<number>();
+    buffer.watcher = {
+      linked: (before, at) => {
+        if (kept.delete(before) || keyLengthAt(buffer.words, at) === LONG_KEY.length) kept.add(at);
+      },
+      unlinked: (at) => kept.delete(at),
+      keeps: (at) => kept.has(at),
+      get keepsAny() {
+        return kept.size > 0;
+      },
+      keptIn: () => 0,
+    };
+    const cleaner = new Cleaner(buffer, false);
+    // Nothing but the open segment of the cache is clean, and there are more records in it than one turn evicts.
+    for (let i = 0; i < 7; i++) {
+      buffer.seal(LOG_SEGMENT);
+      buffer.open(LOG_SEGMENT);
+    }
+    const cache = buffer.open(CACHE_SEGMENT);
+    for (let i = 0; i < 1_100; i++) {
+      const { words, key } = version(`k${i % 10}`, 1, 0);
+      buffer.append(CACHE_SEGMENT, words, 0, key);
+    }
+    cleaner.step();
+    expect(cleaner.busy).toBe(true);
+    const { words, key, bytes } = version(LONG_KEY, 1, 0);
+    if (!buffer.hasRoom(CACHE_SEGMENT, bytes)) {
+      buffer.seal(CACHE_SEGMENT);
+      buffer.open(CACHE_SEGMENT);
+    }
+    buffer.append(CACHE_SEGMENT, words, 0, key);
+    while (cleaner.busy) cleaner.step();
+    const found = buffer.find(hashOf(LONG_KEY), 1, key, LONG_KEY.length);
+    expect(found).not.toBe(0);
+    expect(buffer.layout.segmentOf(found)).not.toBe(cache);
+    expect(buffer.state(buffer.layout.segmentOf(found))).toBe(SEG_CLEAN);
   });
 });
