@@ -263,6 +263,11 @@ function entriesWithin(entries: number, words: number, from: number, end: number
   return entries >= 0 && entries <= LIMITS.treeNodes && from + entries * words <= end;
 }
 
+/** A record has no room for the length of a longer one, and the engine takes none. */
+function isKeyLength(bytes: number): boolean {
+  return bytes > 0 && bytes <= LIMITS.keyBytes;
+}
+
 function reapKeysWithin(words: Int32Array, at: number, end: number): boolean {
   const keys = words[at + 7]!;
   if (keys < 0 || keys > LIMITS.reapKeys) return false;
@@ -270,7 +275,7 @@ function reapKeysWithin(words: Int32Array, at: number, end: number): boolean {
   for (let i = 0; i < keys; i++) {
     if (word + REAP_KEY_WORDS > end) return false;
     const bytes = words[word + 2]!;
-    if (bytes <= 0 || bytes > LIMITS.keyBytes) return false;
+    if (!isKeyLength(bytes)) return false;
     word += REAP_KEY_WORDS + padded(bytes);
   }
   return word <= end;
@@ -302,15 +307,22 @@ export function frameIntact(words: Int32Array, at: number): boolean {
   if (least === undefined || frameVersion(words, at) !== FRAME_VERSION || have < least) return false;
   switch (type) {
     case PUT: {
-      if (words[at + 12]! < 0 || words[at + 13]! < 0) return false;
+      if (words[at + 12]! < 0 || words[at + 13]! < 0 || words[at + 13]! > LIMITS.contentTypeBytes)
+        return false;
+      const keyBytes = words[at + 9]! & 0xffff;
       const context = (words[at + 9]! >>> 16) * 2;
-      const parts = padded(words[at + 9]! & 0xffff) + padded(words[at + 12]!) + padded(words[at + 13]!);
-      return (words[at + 9]! & 0xffff) > 0 && PUT_FIXED_WORDS + context + parts <= have;
+      const parts = padded(keyBytes) + padded(words[at + 12]!) + padded(words[at + 13]!);
+      return isKeyLength(keyBytes) && PUT_FIXED_WORDS + context + parts <= have;
     }
-    case GET:
-      return (words[at + 9]! & 0xffff) > 0 && GET_FIXED_WORDS + padded(words[at + 9]! & 0xffff) <= have;
-    case SCAN:
-      return words[at + 6]! > 0 && GET_FIXED_WORDS + padded(words[at + 9]! & 0xffff) <= have;
+    case GET: {
+      const keyBytes = words[at + 9]! & 0xffff;
+      return isKeyLength(keyBytes) && GET_FIXED_WORDS + padded(keyBytes) <= have;
+    }
+    case SCAN: {
+      const afterBytes = words[at + 9]! & 0xffff;
+      const isPlace = afterBytes === 0 || isKeyLength(afterBytes);
+      return words[at + 6]! > 0 && isPlace && GET_FIXED_WORDS + padded(afterBytes) <= have;
+    }
     case PUT_REPLY:
       return words[at + 9]! >= 0 && PUT_REPLY_WORDS + words[at + 9]! * 2 <= have;
     case GET_REPLY:

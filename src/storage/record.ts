@@ -217,13 +217,16 @@ export function contentIntact(words: Int32Array, at: number): boolean {
 /** Whether all inner lengths add up to the record's own: checked on whatever comes from outside. */
 export function shapeIntact(words: Int32Array, at: number, end: number): boolean {
   const metas = metasAt(words, at);
-  if (metas > end || keyLengthAt(words, at) === 0) return false;
+  const keyBytes = keyLengthAt(words, at);
+  // The engine takes nothing beyond these, and a record that has come so far stays in its way.
+  if (keyBytes === 0 || keyBytes > LIMITS.keyBytes + LIMITS.hintNameBytes) return false;
+  if (metas > end || partitionAt(words, at) >= LIMITS.partitions) return false;
   for (let entry = at + FIXED_WORDS; entry < metas; entry += ENTRY_WORDS) {
     // Every value has a dot, so a list is never longer than its counter.
     if (words[entry + 2]! < 0 || words[entry + 2]! > words[entry + 1]! >>> 0) return false;
   }
   const key = keyAt(words, at);
-  let word = key + wordsFor(keyLengthAt(words, at));
+  let word = key + wordsFor(keyBytes);
   if (word > end) return false;
   for (let meta = metas; meta < key; meta += META_WORDS) {
     if (words[meta]! < 0) return false;

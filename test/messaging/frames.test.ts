@@ -1,5 +1,6 @@
 import fc from '../properties.js';
 import { describe, expect, test } from 'vitest';
+import { LIMITS } from '../../src/base/limits.js';
 import { writeDouble } from '../../src/base/memory.js';
 import * as F from '../../src/messaging/frames.js';
 import { reach } from './frame-reach.js';
@@ -116,6 +117,26 @@ describe('a damaged frame', () => {
       }
     },
   );
+
+  test.each([
+    ['PUT', F.PUT, 9, LIMITS.keyBytes],
+    ['PUT, content type', F.PUT, 13, LIMITS.contentTypeBytes],
+    ['GET', F.GET, 9, LIMITS.keyBytes],
+    ['SCAN', F.SCAN, 9, LIMITS.keyBytes],
+  ])('%s: longer than any that a record has room for, it is refused', (_name, type, word, most) => {
+    for (const [bytes, intact] of [
+      [most, true],
+      [most + 1, false],
+    ] as const) {
+      const frame = new Int32Array(1_024);
+      frame[0] = 4_096;
+      F.writeHeader(frame, 0, type, 0, 1, 1, 1_000);
+      frame[6] = 1;
+      frame[9] = 3;
+      frame[word] = bytes;
+      expect(F.frameIntact(frame, 0), `${bytes}`).toBe(intact);
+    }
+  });
 
   test('of another version or type is refused', () => {
     for (const sample of FRAME_SAMPLES) {

@@ -1,3 +1,4 @@
+import { LIMITS } from '../../src/base/limits.js';
 import { describe, expect, it } from 'vitest';
 import { Memory } from '../../src/base/memory.js';
 import {
@@ -155,6 +156,23 @@ describe('record', () => {
       }
     }
     expect(passed).toBeGreaterThan(RUNS / 20);
+  });
+
+  it('of a longer key or another partition than an engine takes has no whole shape', () => {
+    const clock = [{ actor: 1, n: 1, values: [value('v')] }];
+    const isWhole = (keyBytes: number, partition: number): boolean => {
+      const { words } = encodeRecord(
+        { hash: 1, partition, bucket: 1 },
+        new Uint8Array(keyBytes).fill(65),
+        0,
+        clock,
+      );
+      return shapeIntact(words, 0, lengthAt(words, 0) >>> 2);
+    };
+    const most = LIMITS.keyBytes + LIMITS.hintNameBytes;
+    expect(isWhole(most, LIMITS.partitions - 1)).toBe(true);
+    expect(isWhole(most + 1, 0)).toBe(false);
+    expect(isWhole(1, LIMITS.partitions)).toBe(false);
   });
 
   it('compares clocks as versions/dvvs.ts covers and equal do', () => {
