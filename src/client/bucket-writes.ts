@@ -125,15 +125,23 @@ export class BucketWrites {
     const startedMs = connection.clock.nowMs();
     const timeline: TimelineEvent[] | undefined = options.timeline === true ? [] : undefined;
     const { signal } = options;
+    const { operation, condition, context, key, value, contentTypeCode, contentType } = wanted;
     return new Promise((resolve, reject) => {
       let slot = -1;
       const abort = (): void => connection.machine.abort(slot, task, aborted);
+      // Field by field: a spread costs as much as the frame of a put.
       const task: PutTask = {
         kind: 'put',
-        ...wanted,
+        operation,
+        condition,
+        context,
+        key,
+        value,
         valueAt: 0,
-        valueBytes: wanted.value.length,
-        by: wanted.operation === OP_INCREMENT ? wanted.by : this.expiryOf(wanted.operation, policy, options),
+        valueBytes: value.length,
+        contentTypeCode,
+        contentType,
+        by: operation === OP_INCREMENT ? wanted.by : this.expiryOf(operation, policy, options),
         policy,
         startedMs,
         deadlineMs: startedMs + timeoutMs,
@@ -144,7 +152,7 @@ export class BucketWrites {
           const tookMs = connection.clock.nowMs() - startedMs;
           connection.latencies.record(
             // A touch counts as a put.
-            wanted.operation === OP_TOUCH ? OP_PUT + 1 : wanted.operation + 1,
+            operation === OP_TOUCH ? OP_PUT + 1 : operation + 1,
             policy.bucket,
             failed ? ERROR : OK,
             tookMs,
@@ -153,8 +161,9 @@ export class BucketWrites {
             reject(outcome);
             return;
           }
-          const context = new VectorContext(outcome.vector);
-          const result = wanted.operation === OP_INCREMENT ? { context, total: outcome.total } : { context };
+          const made = new VectorContext(outcome.vector);
+          const result =
+            operation === OP_INCREMENT ? { context: made, total: outcome.total } : { context: made };
           resolve(
             timeline === undefined
               ? result
