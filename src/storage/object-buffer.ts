@@ -124,6 +124,8 @@ export class ObjectBuffer {
     for (let s = 0; s < layout.shape.segments; s++) {
       if (this.state(s) !== SEG_FREE) continue;
       const at = layout.segmentWord(s);
+      const newest = this.segmentsIn(SEG_LOG).at(-1);
+      const before = newest === undefined ? 0 : this.serial(newest);
       const serial = words[NEXT_SERIAL]! + 1;
       Atomics.store(words, NEXT_SERIAL, serial);
       words[at + SEG_SERIAL] = serial;
@@ -136,6 +138,7 @@ export class ObjectBuffer {
         firstSequence,
         confirmed: loadCounter(words, CONFIRMED),
         owner: this.owner,
+        before,
       });
       Atomics.store(words, at + SEG_USED, SEGMENT_HEADER_BYTES);
       Atomics.store(words, at + SEG_STATE, head === LOG_SEGMENT ? SEG_LOG : SEG_CLEAN);

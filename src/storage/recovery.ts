@@ -80,9 +80,12 @@ export function scanJournal(
   let expected = 0;
   let torn: { name: string; sequence: number } | undefined;
   for (const image of images) {
-    if (image.header.serial <= state.confirmedSerial) continue;
-    if (expected !== 0 && image.header.firstSequence > expected)
-      torn ??= { name: image.name, sequence: expected };
+    const { serial, firstSequence, before } = image.header;
+    if (serial <= state.confirmedSerial) continue;
+    if (expected !== 0 && firstSequence > expected) torn ??= { name: image.name, sequence: expected };
+    // The one before it should stand here: its last record is the hole that is known for certain.
+    if (expected === 0 && before > state.confirmedSerial)
+      torn ??= { name: image.name, sequence: firstSequence - 1 };
     const extent = walk(image, (memory, at) => {
       const { words, bytes } = memory;
       if (torn !== undefined) refuseHole(words, at, torn, sameBoot, directory);

@@ -8,7 +8,8 @@ import { paddedWords } from '../base/memory.js';
  *        4 first sequence number, low     5 the same, high
  *        6 what was in the engine when it was opened: everything up to this sequence number, low
  *        7 the same, high   8 whose it is (ownerTag), 0 if nobody said
- *        9…14 zero          15 checksum of words 0…14
+ *        9 serial of the newest segment that was not in the engine then, 0 if all were or nobody said
+ *       10…14 zero          15 checksum of words 0…14
  *
  * `serial` counts segments of a virtual node over its whole life; `generation` counts starts of the
  * process on this directory.
@@ -25,6 +26,8 @@ export interface SegmentHeader {
   readonly confirmed: number;
   /** Whose segment it is; 0 if nobody said. */
   readonly owner: number;
+  /** Serial of the newest segment that was not in the engine when it was opened; 0 if all were, or nobody said. */
+  readonly before: number;
 }
 
 /** Tells the journals of virtual nodes apart, should their files be mixed up. Never 0. */
@@ -45,6 +48,7 @@ export function writeSegmentHeader(words: Int32Array, at: number, header: Segmen
   words[at + 6] = header.confirmed | 0;
   words[at + 7] = Math.floor(header.confirmed / 0x1_0000_0000);
   words[at + 8] = header.owner;
+  words[at + 9] = header.before;
   words[at + WORDS - 1] = hashWords(words, at, at + WORDS - 1, MAGIC);
 }
 
@@ -63,9 +67,15 @@ export function readSegmentHeader(words: Int32Array): HeaderOutcome {
   if (words[1] !== SEGMENT_FORMAT) return { kind: 'unknown-format', format: words[1]! };
   const firstSequence = (words[4]! >>> 0) + words[5]! * 0x1_0000_0000;
   const confirmed = (words[6]! >>> 0) + words[7]! * 0x1_0000_0000;
-  const owner = words[8]!;
   return {
     kind: 'header',
-    header: { serial: words[2]!, generation: words[3]!, firstSequence, confirmed, owner },
+    header: {
+      serial: words[2]!,
+      generation: words[3]!,
+      firstSequence,
+      confirmed,
+      owner: words[8]!,
+      before: words[9]!,
+    },
   };
 }

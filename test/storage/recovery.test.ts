@@ -202,6 +202,28 @@ describe('recovery of the journal', () => {
     });
   });
 
+  it('so are missing files at its beginning, unless their records are in the engine, or were never synced', async () => {
+    const buffer = log(3, 4);
+    const existing = files(buffer);
+    const missing = { code: 'DATA_CORRUPT', details: { sequence: 4 } };
+    await expect(recover(existing.slice(1), true)).rejects.toMatchObject(missing);
+    await expect(recover(existing.slice(2), true)).rejects.toMatchObject({ details: { sequence: 8 } });
+    await expect(recover(existing.slice(1), false)).resolves.toBeDefined();
+    storeCounter(buffer.words, SYNCED, 4);
+    append(buffer);
+    await expect(recover(files(buffer).slice(1), false)).rejects.toMatchObject(missing);
+
+    const engine = new FakeEngine(new Later());
+    engine.commit({ generation: 4, confirmedSerial: 11 }, () => undefined);
+    engine['resolveOldest']();
+    await expect(recover(existing.slice(1), true, engine)).resolves.toBeDefined();
+    buffer.seal(LOG_SEGMENT);
+    for (const segment of buffer.segmentsIn(SEG_LOG)) buffer.confirm(segment);
+    buffer.open(LOG_SEGMENT);
+    append(buffer);
+    await expect(recover(files(buffer), true)).resolves.toBeDefined();
+  });
+
   it('stale bytes of a recycled file are ignored, also where they line up with the new records', async () => {
     const old = files(log(1, 9, { first: 1, serial: 10 }))[0]!.read();
     const fresh = files(log(1, 4, { first: 20, serial: 14 }))[0]!.read();
