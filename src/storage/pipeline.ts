@@ -209,9 +209,11 @@ export class Pipeline {
 
   /** Calls back with the token when a record has reached the level; false if it has already. */
   awaitLevel(sequence: number, level: Level, token: number): boolean {
+    if (this.backing === undefined) return false;
     const buffered = level === BUFFERED || level === ONE_DURABLE;
-    if (this.backing === undefined || (buffered && this.journalWhole)) return false;
-    if (ownCounter(this.buffer.words, level === DURABLE ? SYNCED : WRITTEN) >= sequence) return false;
+    const position = level === DURABLE ? SYNCED : WRITTEN;
+    // Else what was written may be lost with its file, whatever the positions say.
+    if (this.journalWhole && (buffered || ownCounter(this.buffer.words, position) >= sequence)) return false;
     (level === DURABLE ? this.synced : this.written).add(sequence, token);
     return true;
   }

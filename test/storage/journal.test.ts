@@ -138,8 +138,8 @@ describe('a failing journal', () => {
       expect(world.journal.health).toBe('rehoming');
       const acknowledged = world.acknowledged.length;
       world.begin(25);
-      // A refusal now would be wrong, and so would a busy loop, or word that a buffered copy counts.
-      expect(world.pipeline.awaitLevel(2, BUFFERED, 1e6)).toBe(world.positions().written < 2);
+      // A refusal now would be wrong, and so would a busy loop, or word that a copy counts which stood here before.
+      expect(world.pipeline.awaitLevel(2, BUFFERED, 1e6)).toBe(true);
       world['waiting'].set(1e6, { name: 'b', n: 1, level: BUFFERED });
       expect(world.put('c', BUFFERED)).toBe('wait');
       world.buffer.seal(LOG_SEGMENT);
@@ -162,6 +162,17 @@ describe('a failing journal', () => {
       world.assertHolds(found, world.positions().synced, [DURABLE]);
     },
   );
+
+  it('whose directory is gone says of nothing that it is durable, also not of what was synced', () => {
+    const world = ready();
+    world.begin();
+    world.put('a', DURABLE);
+    world.end();
+    world.settle();
+    expect(world.pipeline.awaitLevel(1, DURABLE, 1e6)).toBe(false);
+    world.pipeline.fence(new Error('gone'));
+    expect(world.pipeline.awaitLevel(1, DURABLE, 1e6)).toBe(true);
+  });
 
   it('that fails a second time is failed for good: writes are refused, reads go on, the thread sleeps', () => {
     const world = ready();
