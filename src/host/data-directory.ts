@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { assert } from '../base/assert.js';
 import { RingletError } from '../base/errors.js';
@@ -269,13 +269,27 @@ export function storedTopology(path: string): StoredTopology | undefined {
 /** Two processes may do this at the same time; the lock then decides. */
 function makeDataDirectory(path: string): string {
   try {
-    // Where the working directory is gone, a recursive mkdir of a relative path never ends.
-    const made = mkdirSync(resolve(path), { recursive: true, mode: 0o700 });
+    const made = makeWithParents(resolve(path));
     if (made !== undefined) syncDirectory(dirname(made));
     return realpathSync(path);
   } catch (error) {
     throw writeError(error, path);
   }
+}
+
+/**
+ * The first directory that had to be made. Node's own recursive mkdir never ends where making a directory in
+ * one that is there meets ENOENT, as in /proc.
+ */
+function makeWithParents(path: string): string | undefined {
+  if (existsSync(path)) return undefined;
+  const first = makeWithParents(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return first ?? path;
 }
 
 /** Everything has passed: the first writes of an open. */

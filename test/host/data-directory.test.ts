@@ -116,17 +116,24 @@ describe('data directory: what is refused stays as it was', () => {
     await expectRefusal('DATA_FOREIGN', { details: { path, entries: 1, example: 'thesis.doc' } });
   });
 
-  it('a relative path in a working directory that is gone ends, one way or the other', async () => {
+  it.each([
+    [
+      'a relative path in a working directory that is gone',
+      './data',
+      'rmSync(process.cwd(), { recursive: true });',
+    ],
+    ['a path where nobody can make a directory', '/proc/none/data', ''],
+  ])('%s ends, one way or the other', async (_, where, before) => {
     const cwd = mkdtempSync(join(tmpdir(), 'ringlet-gone-'));
     const code = `
       import { rmSync } from 'node:fs';
-      rmSync(process.cwd(), { recursive: true });
+      ${before}
       const { openDataDirectory } = await import(${JSON.stringify(compiled('host/data-directory'))});
-      await openDataDirectory('./data', ${JSON.stringify(TOPOLOGY)}, new Map(${JSON.stringify([...VNODES])})).catch(() => undefined);
+      await openDataDirectory('${where}', ${JSON.stringify(TOPOLOGY)}, new Map(${JSON.stringify([...VNODES])})).catch(() => undefined);
       process.exit(7);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
       cwd,
-      timeout: 170_000,
+      timeout: 50_000,
       killSignal: 'SIGKILL',
     });
     try {
