@@ -210,6 +210,15 @@ describe('a part of a value', () => {
     expect((await call(KEY, { method: 'PUT', body: 'xy', headers })).status).toBe(204);
   });
 
+  test('a Content-Type that is no media type is refused by its name, not by a status without a word', async () => {
+    for (const given of ['text', 'bad type', '']) {
+      const headers = { 'Content-Type': given };
+      const answer = await call(KEY, { method: 'PUT', body: 'xy', headers });
+      const { details } = expectProblem(answer, 400, 'BAD_REQUEST');
+      expect(details).toMatchObject({ header: 'Content-Type', given });
+    }
+  });
+
   test('of another version than If-Range names, the whole value', async () => {
     await call(KEY, { method: 'PUT', body: 'abcdef' });
     const etag = (await call(KEY)).headers.etag!;

@@ -1,5 +1,5 @@
 import type { RequestListener, Server } from 'node:http';
-import { fastify, type FastifyInstance } from 'fastify';
+import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { assert } from '../../base/assert.js';
 import type { FaultControl, Store } from '../../client/api.js';
 import type { RingControl } from '../../client/ring-api.js';
@@ -7,6 +7,7 @@ import type { Secret } from '../security/secret.js';
 import { inOriginForm, routedUrl } from './address.js';
 import { adminRoutes } from './admin.js';
 import { backupRoute, type BackupSource } from './backup.js';
+import { badHeader } from './bad-header.js';
 import { Bodies } from './bodies.js';
 import { bucketRoutes } from './buckets.js';
 import { dashboardRoutes } from './dashboard.js';
@@ -68,7 +69,7 @@ export async function buildApp(
   app.setErrorHandler((error, request, reply) => {
     // What is left of the body is not read.
     if (!request.raw.complete) reply.header('Connection', 'close');
-    return sendProblem(reply, problemOf(error, options.report));
+    return sendProblem(reply, problemOf(explained(error, request), options.report));
   });
   app.setNotFoundHandler((request, reply) => {
     const path = request.originalUrl.split('?', 1)[0]!.slice(0, 200);
@@ -90,4 +91,11 @@ export async function buildApp(
   await app.ready();
   assert(handler !== undefined, 'fastify asks for its server while it is made');
   return { app, handler, stop };
+}
+
+/** Fastify refuses a content type that it cannot read before a route is asked, and does not say which header it means. */
+function explained(error: unknown, { headers }: FastifyRequest): unknown {
+  if ((error as { code?: unknown }).code !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return error;
+  const expected = 'a media type such as text/plain, or no such header';
+  return badHeader('Content-Type', headers['content-type'] ?? '', expected);
 }
