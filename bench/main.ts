@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { usageLine } from '../src/base/usage-line.js';
 import type { Experiment, SuiteOptions } from './suite/experiment.js';
 import { loadExperiments, selectExperiments } from './suite/registry.js';
 import { duration } from './suite/progress.js';
@@ -54,6 +55,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     )
     .addHelpText('after', NOTES)
     .allowExcessArguments(false)
+    .configureOutput({ outputError: (text, write) => write(usageLine(text)) })
     .exitOverride();
   try {
     command.parse(argv, { from: 'user' });

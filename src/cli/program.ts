@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { usageLine } from '../base/usage-line.js';
 import { backupCommand } from './backup.js';
 import { compareCommand } from './compare.js';
 import { deleteCommand } from './delete.js';
@@ -67,12 +68,4 @@ export function buildProgram(): Command {
     command.exitOverride().configureOutput({ outputError: (text, write) => write(usageLine(text)) });
   }
   return program;
-}
-
-/** Commander's "error: unknown option '--x'" in the form of all our errors: one line, its suggestion included. */
-function usageLine(text: string): string {
-  return `${text
-    .trimEnd()
-    .replace(/^error: /, 'ringlet: USAGE: ')
-    .replaceAll('\n', ' ')}\n`;
 }

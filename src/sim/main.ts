@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { usageLine } from '../base/usage-line.js';
 import { describe, describeFailure, emptyCells, summary } from './report.js';
 import type { Verdict } from './run.js';
 import { runInOrder, runSideBySide } from './seeds.js';
@@ -44,6 +45,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--trace', 'print the run as a transcript')
     .option('--json', 'one JSON object in the end; a transcript goes to stderr')
     .addHelpText('after', NOTES)
+    .configureOutput({ outputError: (text, write) => write(usageLine(text)) })
     .exitOverride();
   try {
     program.parse(argv, { from: 'user' });
