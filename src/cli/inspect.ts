@@ -22,7 +22,7 @@ Examples:
     });
 }
 
-const ANSWERS = { present: 'has it', absent: 'has nothing', none: 'no answer' } as const;
+const ANSWERS = { present: 'has it', absent: 'has nothing', none: 'not asked, or no answer' } as const;
 
 export function inspectionScreen(key: string, inspected: Inspected): string {
   const { bucket, partition, n, r, preferenceList, siblings, deleted, degraded, timeline } = inspected;
@@ -55,5 +55,5 @@ export function inspectionScreen(key: string, inspected: Inspected): string {
 }
 
 function row(vnode: string, role: string, state: string, copy: string, versions: string): string {
-  return `${vnode.padEnd(14)}${role.padEnd(10)}${state.padEnd(12)}${copy.padEnd(13)}${versions}`.trimEnd();
+  return `${vnode.padEnd(14)}${role.padEnd(10)}${state.padEnd(12)}${copy.padEnd(26)}${versions}`.trimEnd();
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { inspectionScreen } from '../../src/cli/inspect.js';
 import { startScreen } from '../../src/cli/screen.js';
 import type { RingDescription, StartupReport } from '../../src/client/api.js';
 import { resolveSettings } from '../../src/config/resolve.js';
@@ -88,4 +89,28 @@ test.each([
   ],
 ])('%j says how the start went', (startup, words) => {
   expect(screen({}, startup)).toContain(words);
+});
+
+test('a fallback that serves, and that nobody asked about a key, is not said to be silent', () => {
+  const fallback = {
+    vnode: 'n4.0',
+    node: 'n4',
+    state: 'serving',
+    suspectedBy: [],
+    owner: false,
+    answer: 'none',
+    versions: [],
+  } as const;
+  const screen = inspectionScreen('k', {
+    bucket: 'b',
+    partition: 0,
+    n: 3,
+    r: 2,
+    degraded: false,
+    deleted: false,
+    siblings: [],
+    timeline: [],
+    preferenceList: [fallback],
+  });
+  expect(screen).toMatch(/^n4\.0 +fallback +serving +not asked, or no answer$/m);
 });
