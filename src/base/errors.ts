@@ -106,6 +106,11 @@ export function shown(value: unknown): string {
   }
 }
 
+/** For messages: "4" is not 4. */
+export function quoted(value: unknown): string {
+  return typeof value === 'string' ? `"${shown(value)}"` : shown(value);
+}
+
 /** What crosses a thread or a socket: structured clone drops the fields of error classes. */
 export interface ErrorFields {
   readonly code: ErrorCode;

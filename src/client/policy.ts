@@ -1,4 +1,4 @@
-import { RingletError, shown } from '../base/errors.js';
+import { quoted, RingletError, shown } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import { RULE_LWW, RULE_SIBLINGS } from '../messaging/frames.js';
 import { BUFFERED, COMMITTED, DURABLE, ONE_DURABLE } from '../storage/pipeline.js';
@@ -29,7 +29,7 @@ function range(what: string, value: unknown, least: number, most: number): void 
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return;
   throw new RingletError(
     'BAD_REQUEST',
-    `${what} must be a whole number from ${least} to ${most}, not ${shown(value)}`,
+    `${what} must be a whole number from ${least} to ${most}, not ${quoted(value)}`,
     {
       what,
       got: typeof value === 'number' ? value : shown(value),

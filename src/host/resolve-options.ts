@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { RingletError, shown } from '../base/errors.js';
+import { quoted, RingletError, shown } from '../base/errors.js';
 import { CACHE_SHARES, LIMITS } from '../base/limits.js';
 import { checkFlag, checkObject, checkPath, checkResolvers } from '../client/arguments.js';
 import type { BucketProperties, OpenOptions, Resolver } from '../client/api.js';
@@ -225,7 +225,7 @@ function whole(option: string, value: unknown, least: number, most: number): num
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
   throw new RingletError(
     'BAD_REQUEST',
-    `${option} must be a whole number from ${least} to ${most}, not ${shown(value)}`,
+    `${option} must be a whole number from ${least} to ${most}, not ${quoted(value)}`,
     {
       option,
       got: typeof value === 'number' ? value : shown(value),

@@ -41,6 +41,13 @@ describe('arguments of the wrong type', () => {
     expect(await failure(call(fresh()))).toMatchObject(BAD);
   }
 
+  test('text in the place of a number is told with its quotes: "4" is not 4', async () => {
+    const message = expect.stringMatching(/not "4"$/);
+    expect(await failure(open({ engine: 'memory', nodes: '4' as never }))).toMatchObject({ ...BAD, message });
+    const put = fresh().put('k', 'v', { ttlMs: '4' as never });
+    expect(await failure(put)).toMatchObject({ ...BAD, message });
+  });
+
   test('what is no key is refused by every call, also right after other keys were used', async () => {
     const bucket = fresh();
     await bucket.put(new Uint8Array([1, 2, 3]), 'x');
