@@ -36,9 +36,10 @@ object of text, named by the first line or --columns. Without --key the file is 
 written, and keys come back with their values, content types, siblings and remaining lifetimes.
 
 Bad records are reported by number (the line of NDJSON, the element of an array, the line where a row
-begins) and skipped. Of several records with the same key the last one stays; they are counted as
-duplicates by a 53-bit hash, up to 12 million different keys. A bucket that does not exist yet is created
-with the conflict rule lww (siblings for exported keys), so that repeated loads leave one value per key.
+begins) and skipped. Of several records with the same key the last one stays, or all as siblings in a bucket
+that keeps them; they are counted as duplicates by a 53-bit hash, up to 12 million different keys. A bucket
+that does not exist yet is created with the conflict rule lww (siblings for exported keys), so that repeated
+loads leave one value per key.
 
 --resume notes every second in FILE.ringlet-load up to which record all are acknowledged, and begins
 behind it when there is such a file; it goes when the load is complete. Records behind it may be written
