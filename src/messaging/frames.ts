@@ -263,6 +263,11 @@ function entriesWithin(entries: number, words: number, from: number, end: number
   return entries >= 0 && entries <= LIMITS.treeNodes && from + entries * words <= end;
 }
 
+/** The engine has no place for records of another one. */
+function isOfPartition(words: Int32Array, at: number): boolean {
+  return words[at + 8]! >>> 16 < LIMITS.partitions;
+}
+
 /** A record has no room for the length of a longer one, and the engine takes none. */
 function isKeyLength(bytes: number): boolean {
   return bytes > 0 && bytes <= LIMITS.keyBytes;
@@ -312,15 +317,15 @@ export function frameIntact(words: Int32Array, at: number): boolean {
       const keyBytes = words[at + 9]! & 0xffff;
       const context = (words[at + 9]! >>> 16) * 2;
       const parts = padded(keyBytes) + padded(words[at + 12]!) + padded(words[at + 13]!);
-      return isKeyLength(keyBytes) && PUT_FIXED_WORDS + context + parts <= have;
+      return isKeyLength(keyBytes) && isOfPartition(words, at) && PUT_FIXED_WORDS + context + parts <= have;
     }
     case GET: {
       const keyBytes = words[at + 9]! & 0xffff;
-      return isKeyLength(keyBytes) && GET_FIXED_WORDS + padded(keyBytes) <= have;
+      return isKeyLength(keyBytes) && isOfPartition(words, at) && GET_FIXED_WORDS + padded(keyBytes) <= have;
     }
     case SCAN: {
       const afterBytes = words[at + 9]! & 0xffff;
-      const isPlace = afterBytes === 0 || isKeyLength(afterBytes);
+      const isPlace = isOfPartition(words, at) && (afterBytes === 0 || isKeyLength(afterBytes));
       return words[at + 6]! > 0 && isPlace && GET_FIXED_WORDS + padded(afterBytes) <= have;
     }
     case PUT_REPLY:

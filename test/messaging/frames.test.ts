@@ -138,6 +138,22 @@ describe('a damaged frame', () => {
     }
   });
 
+  test.each([
+    ['PUT', F.PUT],
+    ['GET', F.GET],
+    ['SCAN', F.SCAN],
+  ])('%s of a partition that no store has is refused', (_name, type) => {
+    for (const partition of [LIMITS.partitions - 1, LIMITS.partitions, 0xffff]) {
+      const frame = new Int32Array(32);
+      frame[0] = 128;
+      F.writeHeader(frame, 0, type, 0, 1, 1, 1_000);
+      frame[6] = 1;
+      frame[8] = 1 | (partition << 16);
+      frame[9] = 3;
+      expect(F.frameIntact(frame, 0), `${partition}`).toBe(partition < LIMITS.partitions);
+    }
+  });
+
   test('of another version or type is refused', () => {
     for (const sample of FRAME_SAMPLES) {
       const frame = frameOf(sample);
