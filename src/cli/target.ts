@@ -83,14 +83,18 @@ export async function openTarget(command: Command, creates: boolean): Promise<Ta
   const resolved = settingsOf(command);
   const { settings } = resolved;
   if (url !== undefined) return new HttpTarget(checkUrl(url), credentialsOf(settings));
-  if (settings.engine === 'lmdb') {
-    const running = await runningIn(settings);
-    if (running !== undefined) return running;
-    if (!creates && !existsSync(settings.data)) {
-      const directory = resolve(settings.data);
-      const remedy = 'start one with "ringlet serve", or name another with --data DIR or --url URL';
-      throw new RingletError('IO', `there is no store in ${directory}; ${remedy}`, { data: directory });
-    }
+  if (settings.engine === 'memory') {
+    // What a put wrote into one of its own would be gone before anybody could read it.
+    const problem =
+      'a store with the memory engine ends with its process; name the one that runs with --url URL';
+    throw new RingletError('USAGE', problem, { engine: settings.engine });
+  }
+  const running = await runningIn(settings);
+  if (running !== undefined) return running;
+  if (!creates && !existsSync(settings.data)) {
+    const directory = resolve(settings.data);
+    const remedy = 'start one with "ringlet serve", or name another with --data DIR or --url URL';
+    throw new RingletError('IO', `there is no store in ${directory}; ${remedy}`, { data: directory });
   }
   return new StoreTarget(await openStore(resolved));
 }

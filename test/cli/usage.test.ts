@@ -20,6 +20,8 @@ test.each([
   [['frobnicate'], "unknown command 'frobnicate'"],
   [['get'], "missing required argument 'KEY'"],
   [['get', 'k', '--url', 'ftp://x'], 'url (flag --url): got "ftp://x"'],
+  [['put', 'k', 'v', '--engine', 'memory'], 'ends with its process'],
+  [['backup', 'no-such-file', '--engine', 'memory'], 'ends with its process'],
   [['put', 'k', 'v', '--context', 'x', '--concurrent'], 'without --context'],
   [['scan', '--limit', '0'], 'limit (flag --limit): got "0"'],
   [['fault', 'stop', 'n1'], "required option '--for <TIME>' not specified"],
