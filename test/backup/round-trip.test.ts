@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -191,13 +199,17 @@ test('a restore refuses a directory that is not empty, too few nodes, and a back
   expect((await failure(restore(file, { ...options, nodes: 2 }))).message).toContain(
     'bucket default has n = 3',
   );
+  expect(await failure(restore(file, { ...options, data: file }))).toMatchObject({ code: 'IO' });
   const bytes = readFileSync(file);
   bytes[bytes.length >> 1]! ^= 1;
   const damaged = join(directory, 'damaged');
   writeFileSync(damaged, bytes);
   expect(await failure(restore(damaged, options))).toMatchObject({ code: 'DATA_CORRUPT' });
   expect(await failure(restore(join(directory, 'none'), options))).toMatchObject({ code: 'IO' });
-  expect(readdirSync(directory).toSorted()).toEqual(['backup', 'damaged', 'full']);
+  const dangling = join(directory, 'dangling');
+  symlinkSync(join(directory, 'gone'), dangling);
+  expect(await failure(restore(file, { ...options, data: dangling }))).toMatchObject({ code: 'IO' });
+  expect(readdirSync(directory).toSorted()).toEqual(['backup', 'damaged', 'dangling', 'full']);
 });
 
 test('a restore whose file becomes another backup while it is read says so, and leaves nothing', async () => {

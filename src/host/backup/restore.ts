@@ -9,6 +9,7 @@ import type { RestoreSummary } from '../../client/backup-api.js';
 import { firstState } from '../../ring/state.js';
 import { ringOfState } from '../../ring/live-ring.js';
 import { syncDirectory } from '../../storage/data-files.js';
+import { writeError } from '../../storage/disk-errors.js';
 import { assertReplicas } from '../bucket-list.js';
 import { writeClockMark } from '../clock-mark.js';
 import { openDataDirectory } from '../data-directory.js';
@@ -65,19 +66,27 @@ export async function restore(file: string, options: OpenOptions = {}): Promise<
     return { ...backup.summary, data, copies };
   } catch (error) {
     await rm(aside, { recursive: true, force: true });
-    throw error;
+    throw error instanceof RingletError ? error : writeError(error, data);
   }
 }
 
 function assertFree(data: string): void {
-  if (!existsSync(data)) return;
-  const names = readdirSync(data);
+  const names = entriesOf(data);
   if (names.length === 0) return;
   throw new RingletError(
     'BAD_REQUEST',
     `${data} is not empty (${names.length} entries, such as "${names[0]}"); name a new directory to restore into`,
     { path: data, entries: names.length },
   );
+}
+
+function entriesOf(data: string): readonly string[] {
+  if (!existsSync(data)) return [];
+  try {
+    return readdirSync(data);
+  } catch (error) {
+    throw writeError(error, data);
+  }
 }
 
 /** The backup's, unless the options name nodes or partitions. */
