@@ -60,13 +60,21 @@ export async function restore(file: string, options: OpenOptions = {}): Promise<
     // A start verifies what was written, as after any unclean stop; a clean one comes next.
     const { nodes: _nodes, vnodes: _vnodes, capacity: _capacity, partitions: _partitions, ...rest } = options;
     await (await open({ ...rest, data: aside })).close();
-    if (existsSync(data)) await rmdir(data);
-    await rename(aside, data);
-    syncDirectory(dirname(data));
+    await giveName(aside, data);
     return { ...backup.summary, data, copies };
   } catch (error) {
     await rm(aside, { recursive: true, force: true });
-    throw error instanceof RingletError ? error : writeError(error, data);
+    throw error;
+  }
+}
+
+async function giveName(aside: string, data: string): Promise<void> {
+  try {
+    if (existsSync(data)) await rmdir(data);
+    await rename(aside, data);
+    syncDirectory(dirname(data));
+  } catch (error) {
+    throw writeError(error, data);
   }
 }
 
