@@ -6,7 +6,7 @@ import type { EngineIdentity, EngineState } from './engine.js';
  * Little-endian:
  *
  *   bytes  0…3   "RLE1"
- *          4…5   format, 1
+ *          4…5   format, 2
  *          6…7   length of the identity
  *          8…15  generation          (double)
  *         16…23  confirmed serial    (double)
