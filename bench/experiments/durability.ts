@@ -34,6 +34,8 @@ interface Parameters {
 }
 
 const LOAD = { levels: DURABILITIES, ratesPerSecond: [2_000], peakPerSecond: null };
+/** Windows in which a peak is looked for: in the first ones the code is still being compiled, in any a disk may stall. */
+const PEAK_WINDOWS = 3;
 const KILL_SECONDS = 1.2;
 const KILL_LOAD_PER_SECOND = 3_000;
 
@@ -103,7 +105,7 @@ export default defineExperiment<Parameters>({
     closedSeconds,
     ...window
   }) =>
-    (peakPerSecond === null ? caseSeconds(keys, 1, window) : 0) +
+    (peakPerSecond === null ? caseSeconds(keys, PEAK_WINDOWS, window) : 0) +
     levels.length *
       (caseSeconds(keys, ratesPerSecond.length + 1, window, rounds) +
         rounds * inFlight.length * (window.warmupSeconds + closedSeconds) +
@@ -148,20 +150,21 @@ function stepsOf(parameters: Parameters, peak: number | null): readonly LoadStep
   ];
 }
 
-/** The rate that the slowest level reaches with many puts in flight. */
+/** The rate that the slowest level reaches with many puts in flight, at its best. */
 async function durablePeak(
   parameters: Parameters,
   context: ExperimentContext,
   level: Level,
 ): Promise<number | null> {
-  const steps = [closedStep(parameters, PEAK_IN_FLIGHT)];
+  const steps = Array.from({ length: PEAK_WINDOWS }, () => closedStep(parameters, PEAK_IN_FLIGHT));
   const directory = context.scratch('peak');
   const report = await context.runCase(
     `peak of ${level}`,
     levelCase(parameters, context, level, steps, 0, directory),
   );
-  const rate = report?.steps[0]?.loops[0]?.operations[0]?.opsPerSecond;
-  return rate === undefined ? null : Math.round(rate / 100) * 100;
+  const rates = (report?.steps ?? []).map(({ loops }) => loops[0]?.operations[0]?.opsPerSecond ?? 0);
+  const best = Math.max(0, ...rates);
+  return best === 0 ? null : Math.round(best / 100) * 100;
 }
 
 function levelCase(
