@@ -23,7 +23,6 @@ class LongestFirst extends BaseSequencer {
 const ALONE = [
   'test/{chaos,cli,dashboard,examples,fuzz,integration,package,sim}/**/*.test.ts',
   'test/host/durable-ring.test.ts',
-  'test/host/thread-meter.test.ts',
   'test/server/metrics.test.ts',
   'test/storage/journal-allocation.test.ts',
 ];
