@@ -39,7 +39,7 @@ export interface RingletSpec {
 
 /** Puts in flight while the store is filled, and their bytes, which the store bounds. */
 const FILL_LANES = 256;
-const FILL_BYTES = 4 << 20;
+const FILL_BYTES = 2 << 20;
 
 /** `lww`, so that puts without a context do not pile up siblings: what every peer does too. */
 export function bucketProperties({ n, r, w, durability }: RingletSpec): BucketProperties {

@@ -60,10 +60,14 @@ export function errorOfOutcome(outcome: number, got: number, need: number, made:
     case OUT_READ_ONLY:
       return new RingletError('READ_ONLY', 'the virtual node takes no writes: its disk failed');
     case OUT_OVERLOADED:
-      return new RingletError('OVERLOADED', `${got} requests wait, ${need} are allowed`, {
-        got,
-        limit: need,
-      });
+      return new RingletError(
+        'OVERLOADED',
+        `too much waits there: ${got} of at most ${need} requests or bytes`,
+        {
+          got,
+          limit: need,
+        },
+      );
     case OUT_NOT_A_COUNTER:
       return got === 1
         ? new RingletError('BAD_REQUEST', 'the sum would leave the safe integers')

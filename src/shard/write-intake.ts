@@ -153,8 +153,8 @@ export class WriteIntake {
     if (frameType(words, 0) === PUT)
       this.puts.refuse(from, frameRequest(words, 0), {
         outcome: OUT_OVERLOADED,
-        got: this.parked.length,
-        need: LIMITS.coordinations,
+        got: room ? this.parked.length : this.parkedBytes,
+        need: room ? LIMITS.coordinations : LIMITS.outboxBytes,
       });
     else this.copies.refuse(from, words, 0);
   }
