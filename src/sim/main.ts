@@ -60,17 +60,20 @@ async function simulate(flags: Flags): Promise<number> {
   const [from, to] = flags.seeds ?? [flags.seed, flags.seed];
   const startedMs = performance.now();
   const verdicts: Verdict[] = [];
-  const isGood = await judge(flags, from, to, verdicts);
-  let empty = flags.everyCell && isGood ? emptyCells(verdicts) : [];
+  let isGood = await judge(flags, from, to, verdicts);
   // In some runs a state does not come while a fault waits for it.
   const latest = to + Math.ceil((to - from + 1) * FURTHER);
-  for (let next = to + 1; empty.length > 0 && next <= latest;) {
+  for (let next = to + 1; isGood && next <= latest && unmet(flags, verdicts).length > 0;) {
     const last = Math.min(latest, next + jobsOf(flags) - 1);
-    if (!(await judge(flags, next, last, verdicts))) break;
-    empty = emptyCells(verdicts);
+    isGood = await judge(flags, next, last, verdicts);
     next = last + 1;
   }
-  return conclude(flags, verdicts, empty, performance.now() - startedMs);
+  return conclude(flags, verdicts, performance.now() - startedMs);
+}
+
+/** What --every-cell asks for and no run has met. */
+function unmet(flags: Flags, verdicts: readonly Verdict[]): readonly string[] {
+  return flags.everyCell ? emptyCells(verdicts) : [];
 }
 
 /** Runs seeds up to the first violation; whether there was none. */
@@ -85,14 +88,10 @@ async function judge(flags: Flags, from: number, to: number, verdicts: Verdict[]
 }
 
 /** Prints what was found; the exit code. */
-function conclude(
-  flags: Flags,
-  verdicts: readonly Verdict[],
-  empty: readonly string[],
-  wallMs: number,
-): number {
+function conclude(flags: Flags, verdicts: readonly Verdict[], wallMs: number): number {
   const last = verdicts.at(-1)!;
   const isGood = last.violations.length === 0;
+  const empty = unmet(flags, verdicts);
   const faults = flags.faults === 1 ? '' : ` --faults ${flags.faults}`;
   const replay = `npm run sim -- --seed ${last.seed} --minutes ${flags.minutes}${faults} --trace`;
   if (flags.json) console.log(JSON.stringify(summary(verdicts, wallMs, isGood ? undefined : replay)));

@@ -21,8 +21,6 @@ export async function* runSideBySide(
     filename: WORKER,
     minThreads: jobs,
     maxThreads: jobs,
-    // A simulation holds its thread for all of its time: nothing is to be had from a second one.
-    concurrentTasksPerWorker: 1,
   });
   try {
     const verdicts = seeds.map((seed) => pool.run({ ...options, seed }));

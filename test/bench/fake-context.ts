@@ -13,8 +13,8 @@ const histogram = ((): string => {
 })();
 
 /**
- * What an experiment would have measured: any figures, in the shape of real ones. Rows, findings and figures of all
- * experiments are checked with it in seconds; to measure them takes a quarter of an hour.
+ * A context that measures nothing and answers with made-up figures in the shape of real ones: so rows, findings and
+ * figures of all experiments can be checked in seconds, and not only after the quarter of an hour that measuring takes.
  */
 export function fakeContext(options: SuiteOptions): ExperimentContext {
   return {
