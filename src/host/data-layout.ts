@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RingletError } from '../base/errors.js';
-import { isJournalFileName } from '../storage/journal-files.js';
+import { isJournalFileName, isUnfinishedJournalFile } from '../storage/journal-files.js';
 import { dataFileBytes, dataFileOf, syncDirectory } from '../storage/data-files.js';
 import { type CleanMark, readCleanMark } from './clean-mark.js';
 import {
@@ -154,9 +154,13 @@ export function healNodes(storeId: string, nodes: readonly NodePaths[]): void {
 export function trustedCleanMark(vnode: VnodePaths): CleanMark | undefined {
   if (dataFileBytes(vnode.engineDirectory) === undefined) return undefined;
   const unexpected = existsSync(vnode.journalDirectory)
-    ? readdirSync(vnode.journalDirectory).some((name) => !isJournalFileName(name))
+    ? readdirSync(vnode.journalDirectory).some((name) => !isOfJournal(name))
     : true;
   return unexpected ? undefined : readCleanMark(vnode.directory, vnode.engineDirectory);
+}
+
+function isOfJournal(name: string): boolean {
+  return isJournalFileName(name) || isUnfinishedJournalFile(name);
 }
 
 /** A node's directory goes: first what says whose it is, so that half of it is never taken for a whole. */

@@ -77,9 +77,14 @@ export interface JournalDisk {
 const SPARE_FILES = 2;
 const NAME = /^\d{10}\.journal$/;
 
-/** Whether a name in a journal directory is one of ours. */
+/** Whether a name in a journal directory is that of a whole file of ours. */
 export function isJournalFileName(name: string): boolean {
   return NAME.test(name);
+}
+
+/** Whether a file in a journal directory was being made when its thread ended: it holds nothing, and goes at the next open. */
+export function isUnfinishedJournalFile(name: string): boolean {
+  return name.endsWith(UNFINISHED) && NAME.test(name.slice(0, -UNFINISHED.length));
 }
 
 class OpenJournalFile implements JournalFile {
@@ -178,7 +183,7 @@ class DirectoryJournalDisk implements JournalDisk {
     this.#directory = directory;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const found = readdirSync(directory);
-    for (const name of found) if (name.endsWith(UNFINISHED)) unlinkSync(join(directory, name));
+    for (const name of found.filter(isUnfinishedJournalFile)) unlinkSync(join(directory, name));
     const names = found.filter(isJournalFileName).sort();
     this.#existing = names.map((name) => existingFile(directory, name));
     this.#nextNumber = names.length === 0 ? 1 : Number.parseInt(names[names.length - 1]!, 10) + 1;

@@ -70,6 +70,16 @@ describe('data directory', () => {
     await again.release();
   });
 
+  it('a file of the journal that was being made when its thread ended does not make a stop unclean', async () => {
+    await makeStore('clean');
+    writeFileSync(vnodePath('n1.0', 'journal', '0000000007.journal.new'), 'x');
+    writeFileSync(vnodePath('n2.0', 'journal', 'not ours.new'), 'x');
+    const data = await openIt();
+    expect(data.vnodes.get('n1.0')!.clean).toBeDefined();
+    expect(data.vnodes.get('n2.0')!.clean).toBeUndefined();
+    await data.release();
+  });
+
   it('after an unclean stop the environments are verified, and whole ones are opened', async () => {
     await makeStore('unclean');
     const data = await openIt();
