@@ -1,16 +1,18 @@
 import { percentileFigure } from '../figures/curves.js';
 import { spreadText, tableOf, type Figure } from '../figures/figure.js';
 import { shortNumber, timeText } from '../figures/ticks.js';
-import type { HttpInput, HttpReport } from '../http/http-case.js';
+import { METHODS, type HttpInput, type HttpReport } from '../http/http-case.js';
 import { COPIES, DOORS, type Door, ENGINE } from '../http/servers.js';
 import { LatencyHistogram } from '../measure/histogram.js';
-import { interleaved, median, relativeSpread, sum } from '../measure/statistics.js';
+import { median, relativeSpread, sum } from '../measure/statistics.js';
 import { EMPTY_ROW, GENERATOR_BOUND_UTILISATION, TRUSTED_P999_SAMPLES } from '../report/rows.js';
 import type { Row, SummaryLine } from '../report/schema.js';
 import { atLeast, ratio } from '../report/summary.js';
 import { defineExperiment } from '../suite/experiment.js';
 
 interface Parameters {
+  /** Fresh processes, one after the other, and rounds in each. */
+  readonly processes: number;
   readonly rounds: number;
   readonly connections: number;
   readonly valueBytes: number;
@@ -19,7 +21,7 @@ interface Parameters {
   readonly seconds: number;
 }
 
-const METHODS = ['GET', 'PUT'] as const;
+const GIVEN = { connections: 50, valueBytes: 100, keys: 1_000 };
 const START_SECONDS = 0.7;
 const SHOT_SECONDS = 0.1;
 
@@ -31,34 +33,33 @@ export default defineExperiment<Parameters>({
     shows:
       'The same requests against three servers: `node:http` that answers with a constant, fastify with the same constant and path, and the store’s own HTTP door, with three copies of each key (R=W=2) and with one. The difference between fastify and the door is the store with its checks, contexts and headers; that between the last two is the copies.',
     measured:
-      'autocannon with 50 connections and no pipelining, gets and puts of 100-byte values over 1,000 keys, each connection with keys of its own; the server in a thread of its own. Where autocannon’s own thread had no time left (“bound”), the server could have done more. autocannon’s correction for coordinated omission is wrong (it assumes 1 ms between requests whatever the rate), so no rate is set, and each response’s time goes into our own histogram. It is a closed loop: read the latencies as times of a busy server.',
+      'autocannon with 50 connections and no pipelining, gets and puts of 100-byte values over 1,000 keys, each connection with keys of its own; each server in a thread of its own. All are warmed up once and stay for all rounds (fresh ones for each in `--full`), since code that has just been compiled has half of its rate, and the door has more of it than a bare route. Where autocannon’s own thread had no time left (“bound”), the server could have done more. autocannon’s correction for coordinated omission is wrong (it assumes 1 ms between requests whatever the rate), so no rate is set, and each response’s time goes into our own histogram. It is a closed loop: read the latencies as times of a busy server.',
     paper: null,
     follows:
       'HTTP costs tens of microseconds per request before the store is asked anything; from the same program use the library or a handle. The door is for other programs, for operations, and for looking.',
   },
   parameters: {
-    quick: { rounds: 1, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.1, seconds: 0.3 },
-    default: { rounds: 3, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 0.4, seconds: 0.45 },
-    full: { rounds: 5, connections: 50, valueBytes: 100, keys: 1_000, warmupSeconds: 3, seconds: 30 },
+    quick: { processes: 1, rounds: 1, ...GIVEN, warmupSeconds: 0.1, seconds: 0.3 },
+    default: { processes: 1, rounds: 3, ...GIVEN, warmupSeconds: 1.6, seconds: 0.5 },
+    full: { processes: 5, rounds: 1, ...GIVEN, warmupSeconds: 5, seconds: 30 },
   },
-  seconds: (parameters) => parameters.rounds * DOORS.length * caseSeconds(parameters),
+  seconds: (parameters) => parameters.processes * caseSeconds(parameters),
   async run(parameters, context) {
-    const results = DOORS.map((door) => ({ door, rounds: [] as (readonly HttpReport[])[] }));
-    for (const round of context.rounds(parameters.rounds)) {
-      for (const { door, rounds } of interleaved(results, round)) {
-        const input: HttpInput = { ...parameters, door, seed: context.options.seed + round };
-        const report = await context.runCase(`${door}, round ${round + 1}`, {
-          kind: 'module',
-          url: new URL('../http/http-case.js', import.meta.url).href,
-          input,
-          seconds: caseSeconds(parameters),
-        });
-        if (report !== null && report.output !== null) rounds.push(report.output as readonly HttpReport[]);
-      }
+    const reports: HttpReport[] = [];
+    for (const nth of context.rounds(parameters.processes)) {
+      const input: HttpInput = { ...parameters, seed: context.options.seed + nth };
+      const report = await context.runCase(`process ${nth + 1}`, {
+        kind: 'module',
+        url: new URL('../http/http-case.js', import.meta.url).href,
+        input,
+        seconds: caseSeconds(parameters),
+      });
+      if (report !== null && report.output !== null)
+        reports.push(...(report.output as readonly HttpReport[]));
     }
-    const rows = results.flatMap(({ door, rounds }) =>
+    const rows = DOORS.flatMap((door) =>
       METHODS.flatMap((method) => {
-        const own = rounds.flatMap((reports) => reports.filter((report) => report.method === method));
+        const own = reports.filter((report) => report.door === door && report.method === method);
         return own.length === 0 ? [] : [rowOf(door, method, own, parameters)];
       }),
     );
@@ -88,8 +89,9 @@ export default defineExperiment<Parameters>({
         ],
 });
 
-function caseSeconds({ warmupSeconds, seconds }: Parameters): number {
-  return START_SECONDS + METHODS.length * (warmupSeconds + seconds + 2 * SHOT_SECONDS);
+function caseSeconds({ rounds, warmupSeconds, seconds }: Parameters): number {
+  const shots = warmupSeconds + SHOT_SECONDS + rounds * (seconds + SHOT_SECONDS);
+  return DOORS.length * (START_SECONDS + METHODS.length * shots);
 }
 
 type Method = (typeof METHODS)[number];

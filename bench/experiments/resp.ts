@@ -11,20 +11,30 @@ import { WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment, type ExperimentContext } from '../suite/experiment.js';
 
 interface Parameters {
+  /** Fresh processes of both servers, one after the other, and rounds in each. */
+  readonly processes: number;
   readonly rounds: number;
   readonly connections: number;
   readonly valueBytes: number;
   readonly keys: number;
   /** Of one measurement, by the pipeline's depth. */
   readonly requests: Readonly<Record<number, number>>;
-  /** Expected length of one round. */
-  readonly roundSeconds: number;
+  /** Before the first round, as a multiple of them. */
+  readonly warmup: number;
+  /** Expected length of what one process does. */
+  readonly processSeconds: number;
 }
 
 /** What is required, as a share of Redis' rate. */
 const REQUIRED: Readonly<Record<number, number>> = { 16: 0.6, 1: 0.5 };
 const CASES = [16, 1].flatMap((pipeline) => COMMANDS.map((command) => ({ command, pipeline })));
-const GIVEN = { connections: 50, valueBytes: WORKLOAD.valueBytes, keys: WORKLOAD.keys };
+const ONCE = {
+  processes: 1,
+  rounds: 1,
+  connections: 50,
+  valueBytes: WORKLOAD.valueBytes,
+  keys: WORKLOAD.keys,
+};
 
 export default defineExperiment<Parameters>({
   name: 'resp',
@@ -34,17 +44,17 @@ export default defineExperiment<Parameters>({
     shows:
       'redis-benchmark against the store’s Redis door, and against a redis-server without persistence, in turns: GET and SET, one request at a time per connection and sixteen sent together. A single Redis keeps one copy in memory, so the store has n = r = w = 1; it also writes its journal and LMDB.',
     measured:
-      'redis-benchmark with 50 connections, values of 100 bytes and 100,000 keys that are all written before; one burst before each measurement. A round is a fresh process of the store and a fresh Redis; the ratios are medians over the rounds of what was measured within seconds. redis-benchmark is one thread and Redis another, while the store’s door, its virtual nodes and its files share the cores with the same client: on two cores each takes from the others.',
+      'redis-benchmark with 50 connections, values of 100 bytes and 100,000 keys that are all written before. Both servers are warmed up once and stay for all rounds (fresh ones for each in `--full`), since code that has just been compiled has half of its rate; the ratios are medians over the rounds of what was measured within seconds. redis-benchmark is one thread and Redis another, while the store’s door, its virtual nodes and its files share the cores with the same client: on two cores each takes from the others.',
     paper: null,
     follows:
       'Sent one by one, requests cost mostly the kernel’s sockets, and the two are near each other. Sent together, what counts is the work per request: a SET crosses to the virtual node that owns the key and back. From the same program the library or a handle has no socket at all.',
   },
   parameters: {
-    quick: { rounds: 1, ...GIVEN, requests: { 16: 60_000, 1: 8_000 }, roundSeconds: 6 },
-    default: { rounds: 3, ...GIVEN, requests: { 16: 120_000, 1: 12_000 }, roundSeconds: 8 },
-    full: { rounds: 7, ...GIVEN, requests: { 16: 1_000_000, 1: 150_000 }, roundSeconds: 60 },
+    quick: { ...ONCE, requests: { 16: 60_000, 1: 8_000 }, warmup: 0.4, processSeconds: 6 },
+    default: { ...ONCE, rounds: 3, requests: { 16: 100_000, 1: 10_000 }, warmup: 1.5, processSeconds: 24 },
+    full: { ...ONCE, processes: 7, requests: { 16: 1_000_000, 1: 150_000 }, warmup: 0.4, processSeconds: 60 },
   },
-  seconds: ({ rounds, roundSeconds }) => rounds * roundSeconds,
+  seconds: ({ processes, processSeconds }) => processes * processSeconds,
   async run(parameters, context) {
     const { engine } = context.options;
     const missing = await redisBenchmarkProblem();
@@ -55,21 +65,22 @@ export default defineExperiment<Parameters>({
     const noRedis = await redisProblem();
     if (noRedis !== null) context.skip('redis', noRedis);
     const rounds: (readonly RespReport[])[] = [];
-    for (const round of context.rounds(parameters.rounds)) {
-      await using redis = noRedis === null ? await startRedis(context, round) : null;
+    for (const nth of context.rounds(parameters.processes)) {
+      await using redis = noRedis === null ? await startRedis(context, nth) : null;
       if (noRedis === null && redis === null) continue;
       const input: RespInput = {
         ...parameters,
         system: { ...systemOf(engine), directory: context.scratch('ringlet') },
         redisPort: redis?.port ?? null,
       };
-      const report = await context.runCase(`round ${round + 1}`, {
+      const report = await context.runCase(`process ${nth + 1}`, {
         kind: 'module',
         url: new URL('../resp/resp-case.js', import.meta.url).href,
         input,
-        seconds: parameters.roundSeconds,
+        seconds: parameters.processSeconds,
       });
-      if (report !== null && report.output !== null) rounds.push(report.output as readonly RespReport[]);
+      if (report !== null && report.output !== null)
+        rounds.push(...(report.output as readonly (readonly RespReport[])[]));
     }
     const all = rounds.flat();
     return {
@@ -92,9 +103,9 @@ export default defineExperiment<Parameters>({
 });
 
 /** Null, with a note, where it did not start, as when Ctrl-C has ended it: the rounds before stay. */
-async function startRedis(context: ExperimentContext, round: number): Promise<RedisServer | null> {
+async function startRedis(context: ExperimentContext, nth: number): Promise<RedisServer | null> {
   const directory = context.scratch('redis');
-  return await context.runHere(`round ${round + 1}: start the server`, 0, () =>
+  return await context.runHere(`process ${nth + 1}: start the server`, 0, () =>
     RedisServer.start({ command: 'redis-server', persistence: 'no-persistence', directory }),
   );
 }

@@ -1,7 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { HttpInput } from './http-case.js';
-import { openDoor } from './servers.js';
+import { type DoorInput, openDoor } from './servers.js';
 
-const { door, valueBytes, keys } = workerData as HttpInput;
+const { door, valueBytes, keys } = workerData as DoorInput;
 const { address } = await openDoor(door, valueBytes, keys);
 parentPort?.postMessage(address);

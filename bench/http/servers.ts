@@ -15,6 +15,12 @@ export const COPIES: {
   'ringlet N=1': { n: 1, r: 1, w: 1 },
 };
 
+export interface DoorInput {
+  readonly door: Door;
+  readonly valueBytes: number;
+  readonly keys: number;
+}
+
 export interface OpenDoor {
   readonly address: string;
   close(): Promise<void>;

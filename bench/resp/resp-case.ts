@@ -8,9 +8,6 @@ import {
   type ShotReport,
 } from './redis-benchmark.js';
 
-/** A burst before the clock starts: until then neither server has met the connections, nor compiled anything. */
-const WARMUP_SHARE = 0.4;
-
 export const SERVERS = ['redis', 'ringlet'] as const;
 export type Server = (typeof SERVERS)[number];
 
@@ -18,8 +15,11 @@ export interface RespInput extends Pick<Shot, 'connections' | 'keys' | 'valueByt
   readonly system: RingletSpec;
   /** Of a Redis that runs; null without one. */
   readonly redisPort: number | null;
+  readonly rounds: number;
   /** Requests of one shot, by pipeline. */
   readonly requests: Readonly<Record<number, number>>;
+  /** Before the first round, as a multiple of them: until then nothing of the store is compiled. */
+  readonly warmup: number;
 }
 
 export interface RespReport extends ShotReport {
@@ -28,8 +28,13 @@ export interface RespReport extends ShotReport {
   readonly pipeline: number;
 }
 
-/** The store in this process, and redis-benchmark against it and against Redis in turns: a pair is measured within a second or two. */
-export default async function respCase(input: RespInput): Promise<readonly RespReport[]> {
+/**
+ * The store in this process, and redis-benchmark against it and against Redis in turns: a pair is measured within a
+ * second or two.
+ *
+ * @returns by round
+ */
+export default async function respCase(input: RespInput): Promise<readonly (readonly RespReport[])[]> {
   const { bindResp } = await import('../../src/server/resp/listener.js');
   const { startResp } = await import('../../src/server/resp/start.js');
   const store = await openRinglet(input.system);
@@ -45,18 +50,31 @@ export default async function respCase(input: RespInput): Promise<readonly RespR
   const { connections, keys, valueBytes } = input;
   const ports = { redis: input.redisPort, ringlet: listener.port };
   const servers = SERVERS.filter((server) => ports[server] !== null);
-  const pipelines = Object.keys(input.requests).map(Number);
+  const shots = Object.keys(input.requests)
+    .map(Number)
+    .flatMap((pipeline) =>
+      COMMANDS.flatMap((command) => servers.map((server) => ({ server, command, pipeline }))),
+    );
+  const shoot = async (
+    { server, command, pipeline }: (typeof shots)[number],
+    share = 1,
+  ): Promise<ShotReport> =>
+    await redisBenchmark({
+      port: ports[server]!,
+      command,
+      pipeline,
+      requests: Math.ceil(input.requests[pipeline]! * share),
+      connections,
+      keys,
+      valueBytes,
+    });
   for (const server of servers) await fill(ports[server]!, keys, valueBytes);
-  const reports: RespReport[] = [];
-  for (const pipeline of pipelines) {
-    for (const command of COMMANDS) {
-      for (const server of servers) {
-        const requests = input.requests[pipeline]!;
-        const shot = { port: ports[server]!, command, connections, pipeline, keys, valueBytes };
-        await redisBenchmark({ ...shot, requests: Math.ceil(requests * WARMUP_SHARE) });
-        reports.push({ server, command, pipeline, ...(await redisBenchmark({ ...shot, requests })) });
-      }
-    }
+  for (const shot of shots) await shoot(shot, input.warmup);
+  const rounds: RespReport[][] = [];
+  for (let round = 0; round < input.rounds; round++) {
+    const reports: RespReport[] = [];
+    for (const shot of shots) reports.push({ ...shot, ...(await shoot(shot)) });
+    rounds.push(reports);
   }
-  return reports;
+  return rounds;
 }

@@ -1,3 +1,4 @@
+import { DOORS } from '../../bench/http/servers.js';
 import type { LoadStep, NodeLoads, Step, StepReport } from '../../bench/cases/case.js';
 import type { ChildReport } from '../../bench/cases/case-process.js';
 import { LatencyHistogram } from '../../bench/measure/histogram.js';
@@ -117,13 +118,16 @@ const OUTPUTS: Readonly<Record<string, (input: never) => unknown>> = {
   }),
   'hit-ratio': () => ({ hitRatio: 0.7, perSecond: 50_000 }),
   'http-case': () =>
-    ['GET', 'PUT'].map((method) => ({
-      method,
-      perSecond: 9_000,
-      errors: 0,
-      histogram,
-      eventLoopUtilisation: 0.95,
-    })),
+    DOORS.flatMap((door) =>
+      ['GET', 'PUT'].map((method) => ({
+        door,
+        method,
+        perSecond: 9_000,
+        errors: 0,
+        histogram,
+        eventLoopUtilisation: 0.95,
+      })),
+    ),
   'micro-case': () =>
     ['ring', 'versions', 'codec', 'buffer'].map((part) => ({
       name: `a piece of ${part}`,
@@ -135,7 +139,7 @@ const OUTPUTS: Readonly<Record<string, (input: never) => unknown>> = {
       samples: 500,
       marginPercent: 1,
     })),
-  'resp-case': () =>
+  'resp-case': () => [
     ['redis', 'ringlet'].flatMap((server) =>
       ['SET', 'GET'].flatMap((command) =>
         [16, 1].map((pipeline) => ({
@@ -150,6 +154,7 @@ const OUTPUTS: Readonly<Record<string, (input: never) => unknown>> = {
         })),
       ),
     ),
+  ],
   risk: ({ kills }: { kills: number }) => ({
     kills,
     acknowledged: 5_000,
