@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { RingletError } from '../base/errors.js';
 import { oneLine } from './failure.js';
 import { print, targetCommand, withTarget } from './key-command.js';
+import { bucketOf } from './load/bucket.js';
 import { EntryWriter } from './load/entry-writer.js';
 import { type InputFormat, openInput, readRecords } from './load/input.js';
 import { compileKey } from './load/key-template.js';
@@ -17,7 +18,6 @@ interface LoadFlags {
   readonly key?: string;
   readonly format: InputFormat['format'];
   readonly columns?: string[];
-  readonly conflict?: string;
   readonly resume?: true;
   readonly json?: true;
 }
@@ -39,7 +39,8 @@ Bad records are reported by number (the line of NDJSON, the element of an array,
 begins) and skipped. Of several records with the same key the last one stays, or all as siblings in a bucket
 that keeps them; they are counted as duplicates by a 53-bit hash, up to 12 million different keys. A bucket
 that does not exist yet is created with the conflict rule lww (siblings for exported keys), so that repeated
-loads leave one value per key.
+loads leave one value per key. What --conflict, --n, --r, --w and --durability say is the new bucket's; where
+the bucket exists otherwise, the load is refused.
 
 --resume notes every second in FILE.ringlet-load up to which record all are acknowledged, and begins
 behind it when there is such a file; it goes when the load is complete. Records behind it may be written
@@ -69,7 +70,7 @@ export function loadCommand(): Command {
         (names: string) => names.split(','),
       ),
     )
-    .option('--conflict <RULE>', 'of the bucket, if it does not exist yet')
+    .option('--conflict <RULE>', 'of the bucket: lww or siblings')
     .option('--resume', 'go on where an earlier load with --resume was interrupted')
     .addHelpText('after', NOTES)
     .action(async (file: string, flags: LoadFlags, command: Command) => {
@@ -80,8 +81,7 @@ export function loadCommand(): Command {
       const checkpoint = await checkpointOf(file, flags, format);
       const input = await openInput(file);
       const summary = await withTarget(command, { creates: true }, async (target) => {
-        const rule = flags.conflict ?? (exported ? 'siblings' : 'lww');
-        const { n, conflict } = await target.ensureBucket(bucket, { conflict: rule });
+        const { n, conflict } = await bucketOf(target, command, bucket, exported ? 'siblings' : 'lww');
         const tally = new NodeTally(await target.ring(), n);
         const after = checkpoint?.after ?? 0;
         const writer = new EntryWriter(target, { bucket, conflict, supersedes: exported || after > 0 });

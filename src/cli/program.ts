@@ -63,9 +63,26 @@ export function buildProgram(): Command {
   ]) {
     program.addCommand(command);
   }
+  for (const command of [program, ...program.commands]) {
+    if (command.commands.length > 0) addHelpCommand(command);
+  }
   const all = program.commands.flatMap((command) => [command, ...command.commands]);
   for (const command of [program, ...all]) {
     command.exitOverride().configureOutput({ outputError: (text, write) => write(usageLine(text)) });
   }
   return program;
+}
+
+/** In place of commander's, which for a command that is not there prints the whole help and no error. */
+function addHelpCommand(of: Command): void {
+  const help = new Command('help')
+    .description('display help for command')
+    .argument('[command]')
+    .action((name?: string) => {
+      const meant = name === undefined ? of : of.commands.find((command) => command.name() === name);
+      if (meant !== undefined) meant.help();
+      const known = of.commands.map((command) => command.name()).join(', ');
+      of.error(`error: unknown command '${name}'; known are ${known}`);
+    });
+  of.helpCommand(false).addCommand(help);
 }

@@ -16,35 +16,50 @@ interface Flags {
   readonly json?: true;
 }
 
+/** What a change is, where none is taken back. */
+interface Wanted {
+  readonly planned: Readonly<Record<string, unknown>>;
+  readonly begin: (target: HttpTarget) => Promise<RingProgress>;
+}
+
 /** `ringlet join --node n5 --capacity 2`. */
 export function joinCommand(): Command {
   const command = runningCommand('join', 'add a node to a running store')
-    .requiredOption('--node <ID>', 'its name, such as n5')
+    .option('--node <ID>', 'its name, such as n5; --roll-back needs none')
     .option('--capacity <N>', 'relative load (default: 1)', numberOf('capacity'))
     .option('--vnodes <COUNT>', 'virtual nodes, each a thread (default: 1)', numberOf('vnodes'));
   return changeCommand(
     command,
     'Examples:\n  ringlet join --node n5 --capacity 2 --plan\n  ringlet join --node n5',
-  ).action((flags: Flags & { node: string; capacity?: number; vnodes?: number }, self: Command) => {
+  ).action((flags: Flags & { node?: string; capacity?: number; vnodes?: number }, self: Command) => {
     const { node, capacity, vnodes } = flags;
+    if (node === undefined) return takeBack(self, flags, "required option '--node <ID>' not specified");
     const request = {
       node,
       ...(capacity === undefined ? {} : { capacity }),
       ...(vnodes === undefined ? {} : { vnodes }),
     };
-    return change(self, flags, { change: 'join', ...request }, (target) => target.join(request));
+    return change(self, flags, {
+      planned: { change: 'join', ...request },
+      begin: (target) => target.join(request),
+    });
   });
 }
 
 /** `ringlet leave n2`. */
 export function leaveCommand(): Command {
   const command = runningCommand('leave', 'take a node out of a running store').argument(
-    '<NODE>',
-    'such as n2',
+    '[NODE]',
+    'such as n2; --roll-back needs none',
   );
   return changeCommand(command, 'Examples:\n  ringlet leave n2 --plan\n  ringlet leave n2').action(
-    (node: string, flags: Flags, self: Command) =>
-      change(self, flags, { change: 'leave', node }, (target) => target.leave(node)),
+    (node: string | undefined, flags: Flags, self: Command) => {
+      if (node === undefined) return takeBack(self, flags, "missing required argument 'NODE'");
+      return change(self, flags, {
+        planned: { change: 'leave', node },
+        begin: (target) => target.leave(node),
+      });
+    },
   );
 }
 
@@ -60,19 +75,20 @@ function changeCommand(command: Command, examples: string): Command {
     );
 }
 
-async function change(
-  self: Command,
-  flags: Flags,
-  planned: Readonly<Record<string, unknown>>,
-  begin: (target: HttpTarget) => Promise<RingProgress>,
-): Promise<void> {
+/** Of a command without a node: one change is under way at a time, and needs no name to be taken back. */
+function takeBack(self: Command, flags: Flags, missing: string): Promise<void> {
+  return takesBack(flags) ? change(self, flags) : self.error(`error: ${missing}`);
+}
+
+async function change(self: Command, flags: Flags, wanted?: Wanted): Promise<void> {
+  const begin = takesBack(flags) || wanted === undefined ? undefined : wanted.begin;
   await withRunning(self, async (target) => {
-    if (flags.plan === true) {
-      const plan = await target.plan(planned);
+    if (flags.plan === true && wanted !== undefined) {
+      const plan = await target.plan(wanted.planned);
       await print(flags.json === true ? `${JSON.stringify(plan)}\n` : planText(plan));
       return;
     }
-    let progress = takesBack(flags) ? await target.rollBack(flags.abandon === true) : await begin(target);
+    let progress = begin === undefined ? await target.rollBack(flags.abandon === true) : await begin(target);
     let shown = '';
     for (;;) {
       const line = flags.json === true ? JSON.stringify(progress) : progressLine(progress);
@@ -87,7 +103,10 @@ async function change(
   });
 }
 
-function takesBack({ rollBack, abandon }: Flags): boolean {
+function takesBack({ rollBack, abandon, plan }: Flags): boolean {
+  if (rollBack === true && plan === true) {
+    throw new RingletError('USAGE', 'plan (flag --plan): not with --roll-back', { option: 'plan' });
+  }
   if (rollBack === true || abandon !== true) return rollBack === true;
   throw new RingletError('USAGE', 'abandon (flag --abandon): only with --roll-back', { option: 'abandon' });
 }

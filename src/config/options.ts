@@ -227,7 +227,7 @@ export const OPTIONS: { readonly [K in OptionKey]: Option<Settings[K]> } = {
   durability: {
     flag: 'durability',
     placeholder: 'LEVEL',
-    help: 'how far a write has come on w replicas when it is acknowledged: buffered, one-durable, committed, durable',
+    help: 'how far a write has come on w replicas when it is acknowledged, of new buckets: buffered, one-durable, committed, durable',
     expects: 'buffered, one-durable, committed or durable',
     parse: oneOf([...DURABILITIES]),
     fallback: () => 'buffered',

@@ -97,7 +97,11 @@ export function capacities(max: number): (given: unknown) => Capacities | undefi
 }
 
 function capacityPairs(given: unknown): [string, unknown][] | undefined {
-  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return Object.entries(given);
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) {
+    const pairs = Object.entries(given);
+    // As in open(), where text is no number.
+    return pairs.every(([, capacity]) => typeof capacity === 'number') ? pairs : undefined;
+  }
   if (typeof given !== 'string') return undefined;
   return given.split(',').map((pair) => {
     const at = pair.indexOf('=');

@@ -30,6 +30,8 @@ export function merge(sources: readonly Source[]): Resolved {
       const option: Option<unknown> = OPTIONS[key] as Option<unknown>;
       const value = option.parse(given);
       if (value === undefined) throw misuse(key, source.place(key), given, option.expects);
+      if (source.typed && isQuoted(given, value))
+        throw misuse(key, source.place(key), given, `${option.expects}, without quotes`);
       values.set(key, value);
       winners.set(key, source);
     }
@@ -37,6 +39,12 @@ export function merge(sources: readonly Source[]): Resolved {
   const settings = Object.freeze(withDefaults(values));
   for (const key of OPTION_KEYS) checkAgainstOthers(key, settings, winners.get(key));
   return { settings, asked: new Set(values.keys()) };
+}
+
+/** "4" for 4, or "true" for true: open() takes neither. "64KiB" is text, and data may be a directory of the name 4. */
+function isQuoted(given: unknown, value: unknown): boolean {
+  if (typeof given !== 'string') return false;
+  return typeof value === 'boolean' || (typeof value === 'number' && /^\d+$/.test(given));
 }
 
 function withDefaults(values: ReadonlyMap<OptionKey, unknown>): Settings {
@@ -54,9 +62,11 @@ function checkAgainstOthers(key: OptionKey, settings: Settings, source: Source |
 }
 
 function misuse(key: OptionKey, place: string, given: unknown, expected: string): RingletError {
-  const shown = typeof given === 'string' ? given : (JSON.stringify(given) ?? 'nothing');
+  const isText = typeof given === 'string';
+  const shown = isText ? given : (JSON.stringify(given) ?? 'nothing');
   const short = shown.length > 100 ? `${shown.slice(0, 100)}…` : shown;
-  return new RingletError('USAGE', `${key} (${place}): got "${short}", expected ${expected}`, {
+  const got = isText ? `"${short}"` : short;
+  return new RingletError('USAGE', `${key} (${place}): got ${got}, expected ${expected}`, {
     option: key,
     source: place,
     given: short,

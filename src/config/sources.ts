@@ -7,6 +7,8 @@ export interface Source {
   /** How an error names the place of this option, such as "flag --nodes". */
   readonly place: (key: OptionKey) => string;
   readonly given: ReadonlyMap<OptionKey, unknown>;
+  /** The place has numbers and truth values of its own: text is not taken for one. */
+  readonly typed: boolean;
 }
 
 export function isOptionKey(name: string): name is OptionKey {
@@ -18,6 +20,7 @@ export function fromFlags(flags: Readonly<Record<string, unknown>>): Source {
   return {
     place: (key) => `flag --${OPTIONS[key].flag}`,
     given: new Map(OPTION_KEYS.filter((key) => flags[key] !== undefined).map((key) => [key, flags[key]])),
+    typed: false,
   };
 }
 
@@ -28,7 +31,7 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
     const value = env[variableName(key)];
     if (value !== undefined && value !== '') given.set(key, value);
   }
-  return { place: (key) => `environment variable ${variableName(key)}`, given };
+  return { place: (key) => `environment variable ${variableName(key)}`, given, typed: false };
 }
 
 /** A JSON object with the keys of the option table. An unknown key is an error: it is a typing mistake. */
@@ -47,7 +50,7 @@ export function fromFile(file: string): Source {
     }
     given.set(name, value);
   }
-  return { place: (key) => `"${key}" in file ${file}`, given };
+  return { place: (key) => `"${key}" in file ${file}`, given, typed: true };
 }
 
 function readObject(file: string): object {

@@ -98,15 +98,11 @@ export function readSealed<T extends Sealable>(path: string, format: number): Se
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { kind: 'missing' };
     const reason = error instanceof Error ? error.message : String(error);
-    const details = { path, reason };
-    throw new RingletError(
-      'IO',
-      `${path} cannot be read: ${reason}; check its permissions and the disk`,
-      details,
-      {
-        cause: error,
-      },
-    );
+    const isNoDirectory = error instanceof Error && 'code' in error && error.code === 'ENOTDIR';
+    const message = isNoDirectory
+      ? `${dirname(path)} is a file, or below one, where a directory belongs; name another directory, or move that file away`
+      : `${path} cannot be read: ${reason}; check its permissions and the disk`;
+    throw new RingletError('IO', message, { path, reason }, { cause: error });
   }
   const fields = parseObject(text);
   if (fields === undefined) return { kind: 'damaged' };

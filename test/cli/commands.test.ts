@@ -233,6 +233,31 @@ describe('load', () => {
     expect((await store.bucket('made').get('y/2')).found).toBe(true);
   });
 
+  test('what flags say of the bucket is what a new one has; one that exists otherwise is refused', async () => {
+    const load = (bucket: string, ...flags: string[]) =>
+      call(['load', '-', '--bucket', bucket, '--key', 'id', ...flags], '{"id":"a"}\n');
+    expect((await load('asked', '--durability', 'durable', '--conflict', 'siblings')).code).toBe(0);
+    expect(await store.bucket('asked').properties()).toMatchObject({
+      durability: 'durable',
+      conflict: 'siblings',
+    });
+    expect((await load('asked', '--durability', 'durable', '--conflict', 'siblings')).code).toBe(0);
+    for (const [flag, value, got] of [
+      ['conflict', 'lww', 'siblings'],
+      ['durability', 'committed', 'durable'],
+      ['n', '2', '3'],
+    ]) {
+      expect(await load('asked', `--${flag}`, value!)).toMatchObject({
+        code: 1,
+        stdout: '',
+        stderr: `ringlet: BUCKET_MISMATCH: bucket asked has ${flag} = ${got}, not ${value}; leave --${flag} out, or load into another bucket\n`,
+      });
+    }
+    const input = { cwd: dir, stdin: '{"id":"a"}\n', env: { RINGLET_DURABILITY: 'committed' } };
+    const args = ['load', '-', '--bucket', 'asked', '--key', 'id', '--url', http.address];
+    expect((await runHere(args, input)).code).toBe(0);
+  });
+
   test('a record that cannot be written is exit code 1; so is an input that breaks off', async () => {
     const value = 'x'.repeat((1 << 20) + 1);
     const large = await call(['load', '-', '--bucket', 'load', '--key', 'id'], `{"id":"l","v":"${value}"}\n`);

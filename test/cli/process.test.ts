@@ -147,6 +147,25 @@ describe('serve', () => {
   });
 });
 
+test('a file where the data directory belongs is told as that, to every command that would open it', async () => {
+  const file = join(dir, 'a-file');
+  writeFileSync(file, '');
+  for (const data of [file, join(file, 'below')]) {
+    for (const args of [
+      ['serve', '--http', '127.0.0.1:0', '--resp', 'off'],
+      ['put', 'k', 'v'],
+      ['get', 'k'],
+    ]) {
+      expect(await runHere([...args, '--data', data])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^ringlet: IO: \S+ is a file, or below one, [^\n]*another[^\n]*\n$/,
+        ) as string,
+      });
+    }
+  }
+});
+
 test('memory that is too small for the values is wrong use: exit code 2', async () => {
   const { code, stderr } = await serve('unused', '--engine', 'memory', '--memory', '16').finished;
   expect([code, stderr]).toEqual([2, expect.stringMatching(/^ringlet: USAGE: [^\n]*give at least[^\n]*\n$/)]);

@@ -68,6 +68,9 @@ test('what cannot be done is one line and exit code 2', async () => {
   expect((await ringlet('join', '--node', 'n5', '--roll-back')).stderr).toMatch(
     /no ring change is under way/,
   );
+  for (const command of ['join', 'leave']) {
+    expect((await ringlet(command, '--roll-back')).stderr).toMatch(/no ring change is under way/);
+  }
   const bad = await fetch(`${url}/admin/ring/join`, { method: 'POST', body: '{"node":"n5","weight":2}' });
   expect([bad.status, await bad.json()]).toMatchObject([400, { code: 'BAD_REQUEST' }]);
 });

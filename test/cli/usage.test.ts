@@ -18,6 +18,12 @@ test.each([
   [['serve', '--config', 'none.json'], 'cannot use configuration file none.json'],
   [['serve', 'extra'], 'too many arguments'],
   [['frobnicate'], "unknown command 'frobnicate'"],
+  [['help', 'frobnicate'], "unknown command 'frobnicate'; known are serve, load, export"],
+  [['fault', 'help', 'freeze'], "unknown command 'freeze'; known are crash, hang"],
+  [['help', 'get', 'k'], 'too many arguments'],
+  [['join'], "required option '--node <ID>' not specified"],
+  [['leave'], "missing required argument 'NODE'"],
+  [['join', '--node', 'n5', '--plan', '--roll-back'], 'plan (flag --plan): not with --roll-back'],
   [['get'], "missing required argument 'KEY'"],
   [['get', 'k', '--url', 'ftp://x'], 'url (flag --url): got "ftp://x"'],
   [['put', 'k', 'v', '--engine', 'memory'], 'ends with its process'],
@@ -50,12 +56,29 @@ test('an error that is not ours is one line without a stack', () => {
   });
 });
 
+test.each([
+  [['help'], 'Usage: ringlet [options] [command]'],
+  [['help', 'get'], 'Usage: ringlet get [options] <KEY>'],
+  [['fault', 'help', 'cut'], 'Usage: ringlet fault cut [options] <FROM> <TO>'],
+])('%j is the help, on standard output and with exit code 0', async (args, first) => {
+  let stdout = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    stdout += String(text);
+    return true;
+  });
+  const failure = await buildProgram()
+    .parseAsync(args, { from: 'user' })
+    .then(() => undefined, failureOf);
+  expect([failure?.exitCode ?? 0, stderr]).toEqual([0, '']);
+  expect(stdout).toContain(first);
+});
+
 test('every command shows how it is used and has output for programs', () => {
   // The benchmark and the simulator are programs of their own: json.test.ts.
   const own = buildProgram().commands.filter((command) => !['bench', 'sim'].includes(command.name()));
-  const all = own.flatMap((command) =>
-    command.commands.length === 0 ? [command] : [command, ...command.commands],
-  );
+  const all = own
+    .flatMap((command) => [command, ...command.commands])
+    .filter((command) => command.name() !== 'help');
   expect(all.length).toBeGreaterThan(20);
   for (const command of all) {
     let help = '';

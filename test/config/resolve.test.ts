@@ -163,13 +163,39 @@ describe('every wrong value is a USAGE error with option, place, what was given,
   test.each([
     ['{"node": 3}', 'unknown option "node"'],
     ['{"__proto__": 3}', 'unknown option "__proto__"'],
-    ['{"nodes": null}', 'got "null"'],
-    ['{"nodes": true}', 'got "true"'],
-    ['{"capacity": [2]}', 'got "[2]"'],
+    ['{"nodes": null}', 'got null'],
+    ['{"nodes": true}', 'got true'],
+    ['{"capacity": [2]}', 'got [2]'],
+    ['{"capacity": {"n1": "2"}}', 'got {"n1":"2"}'],
     ['[]', 'does not hold a JSON object'],
     ['{', 'cannot use configuration file'],
   ])('file %s', (content, message) => {
     expect(failure({ config: file(content) }).message).toContain(message);
+  });
+
+  test.each([
+    ['nodes', '4', 'a whole number from 1 to 64, without quotes'],
+    ['nodes', '04', 'a whole number from 1 to 64, without quotes'],
+    ['partitions', '128', 'a power of two up to 4096, without quotes'],
+    ['foregroundP99Ms', '5', 'to 10000, without quotes'],
+    ['valueBytes', '65536', '(64MiB), without quotes'],
+    ['allowFaults', 'true', 'true or false, without quotes'],
+  ])('text where a file has a type of its own: "%s": "%s"', (option, given, expected) => {
+    const config = file(JSON.stringify({ [option]: given }));
+    const { code, message } = failure({ config });
+    expect(code).toBe('USAGE');
+    expect(message).toContain(`${option} ("${option}" in file ${config}): got "${given}", expected `);
+    expect(message).toContain(expected);
+  });
+
+  test('text where a file has text, whatever it looks like', () => {
+    const config = file('{"data": "4", "foregroundP99Ms": "off", "capacity": "n1=2", "valueBytes": "1 MiB"}');
+    expect(resolveSettings({ config }, {}).settings).toMatchObject({
+      data: '4',
+      foregroundP99Ms: 'off',
+      capacity: { n1: 2 },
+      valueBytes: 1 << 20,
+    });
   });
 
   test('a file that is not there', () => {
