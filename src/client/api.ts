@@ -238,6 +238,10 @@ export interface Bucket {
   get(key: Key, options?: GetOptions): Promise<GetResult>;
   /** A byte value is not copied: leave it unchanged until the promise has settled. */
   put(key: Key, value: Value, options?: PutOptions): Promise<PutResult>;
+  /**
+   * Deletes what the context has seen. Without one it is concurrent to what is there: with siblings it removes
+   * nothing, in an `lww` bucket what its coordinator knows. It makes no bucket where there is none.
+   */
   delete(key: Key, options?: DeleteOptions): Promise<PutResult>;
   /** Adds `by` (a safe integer) and returns the sum that the coordinator knows. */
   increment(key: Key, by?: number, options?: IncrementOptions): Promise<number>;

@@ -97,6 +97,11 @@ export class BucketWrites {
       const definition = this.bucket.find();
       if (definition !== undefined) return this.submit(wanted, definition, timeoutMs, options);
       policyOf(this.bucket.unmade, connection.view, options);
+      // There is nothing to delete, and a bucket is for good: a mistyped name should not make one.
+      if (operation === OP_DELETE && wanted.condition === IF_NOTHING) {
+        const context = new VectorContext(wanted.context);
+        return Promise.resolve(options.timeline === true ? { context, timeline: [] } : { context });
+      }
       const { clock } = connection;
       const startedMs = clock.nowMs();
       const tookMs = (): number => clock.nowMs() - startedMs;

@@ -176,7 +176,8 @@ export class ConnectedBucket implements Bucket {
   /** Of a write that was acknowledged with this context: how many nodes have it. */
   watchCopies(key: Key, context: ContextLike): CopyWatch {
     const { connection } = this;
-    const policy = policyOf(this.named.find()!, connection.view, {});
+    // Of a deletion there may be no bucket.
+    const policy = policyOf(this.named.find() ?? this.named.unmade, connection.view, {});
     return new CopyWatch(connection, this.gets, locateKey(connection, key), policy, vectorOf(context));
   }
 

@@ -99,7 +99,7 @@ async function withLocked<T>(
 ): Promise<T> {
   const manifest = existsSync(path) ? readManifest(path) : undefined;
   if (manifest === undefined)
-    throw new RingletError('DATA_FOREIGN', `${path} is no data directory`, { path });
+    throw new RingletError('DATA_FOREIGN', `${path} is no data directory; name another`, { path });
   const topology = topologyToOpen(manifest);
   const ids = new Map(
     topology.nodes.map(({ id, vnodes }) => [id, Array.from({ length: vnodes }, (_, i) => `${id}.${i}`)]),

@@ -150,19 +150,18 @@ describe('serve', () => {
 test('a file where the data directory belongs is told as that, to every command that would open it', async () => {
   const file = join(dir, 'a-file');
   writeFileSync(file, '');
-  for (const data of [file, join(file, 'below')]) {
-    for (const args of [
-      ['serve', '--http', '127.0.0.1:0', '--resp', 'off'],
-      ['put', 'k', 'v'],
-      ['get', 'k'],
-    ]) {
-      expect(await runHere([...args, '--data', data])).toMatchObject({
-        code: 1,
-        stderr: expect.stringMatching(
-          /^ringlet: IO: \S+ is a file, or below one, [^\n]*another[^\n]*\n$/,
-        ) as string,
-      });
-    }
+  const serving = ['serve', '--http', '127.0.0.1:0', '--resp', 'off', '--data'];
+  for (const args of [
+    [...serving, file],
+    [...serving, join(file, 'below')],
+    ['get', 'k', '--data', file],
+    ['verify', '--data', file],
+  ]) {
+    const { code, stderr } = await runHere(args);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^ringlet: IO: \S+ is a file, or below one, [^\n]*another[^\n]*\n$/),
+    ]);
   }
 });
 

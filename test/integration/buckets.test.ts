@@ -137,6 +137,23 @@ describe.each(ENGINES)('buckets (%s)', (engine) => {
     }
   });
 
+  test('a deletion makes no bucket: there is nothing to delete, and the context that it returns has seen as much', async () => {
+    const store = await openSmall(engine);
+    const bucket = store.bucket('mistyped');
+    const { context, timeline } = await bucket.delete('k', { timeline: true });
+    expect(timeline).toEqual([]);
+    expect(await failure(bucket.delete('', {}))).toMatchObject({ code: 'BAD_REQUEST' });
+    expect(await failure(bucket.delete('k', { w: 4 }))).toMatchObject({ code: 'BAD_REQUEST' });
+    expect(await store.buckets()).toEqual([]);
+    const put = await bucket.put('k', 'v', { context: context.toString() });
+    await bucket.delete('k', { context });
+    expect(texts(await bucket.get('k', { r: 'all' }))).toEqual(['v']);
+    // What a context has seen stays seen.
+    const again = await store.bucket('another').delete('k', { context: put.context });
+    expect(again.context.toString()).toBe(put.context.toString());
+    expect((await store.buckets()).map(({ name }) => name)).toEqual(['mistyped']);
+  });
+
   test('in an lww bucket the last of many writers remains, without siblings', async () => {
     const store = await openSmall(engine);
     const bucket = store.bucket('lww', { conflict: 'lww' });

@@ -23,7 +23,7 @@ export async function bucketOf(
   const flags = command.opts<Partial<Record<(typeof OF_BUCKETS)[number] | 'conflict', string>>>();
   const { settings } = settingsOf(command);
   const asked: Partial<BucketProperties> = {
-    ...(flags.conflict === undefined ? {} : { conflict: flags.conflict as BucketProperties['conflict'] }),
+    ...(flags.conflict === undefined ? {} : { conflict: flags.conflict }),
     ...Object.fromEntries(
       OF_BUCKETS.filter((key) => flags[key] !== undefined).map((key) => [key, settings[key]]),
     ),

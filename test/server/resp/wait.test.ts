@@ -57,6 +57,7 @@ describe('three nodes in memory', () => {
     ['MSET', (c: Client) => c.call('MSET', 'a', '1', 'b', '2', 'c', '3')],
     ['DEL', (c: Client) => c.call('DEL', 'w')],
     ['EXPIRE', async (c: Client) => [await c.call('SET', 'e', 1), await c.call('EXPIRE', 'e', 1_000)]],
+    ['KV.DEL where there is no bucket', (c: Client) => c.call('KV.DEL', 'k', 'BUCKET', 'nowhere')],
     ['KV.PUT', (c: Client) => c.call('KV.PUT', 'k', 'v', 'BUCKET', 'other')],
     ['FLUSHDB', (c: Client) => c.call('FLUSHDB')],
   ])('all three copies of a %s', async (_, write) => {

@@ -114,7 +114,8 @@ export const touchKey: Operation = {
 
 export const deleteKey: Operation = {
   id: 'deleteKey',
-  summary: 'Delete a key; a tombstone stays, whose context creating it again needs',
+  summary:
+    'Delete what the context has seen, without one nothing that siblings are kept of; a tombstone stays, whose context creating the key again needs',
   query: DELETE_QUERY,
   headers: ['context', 'ifMatch'],
   answers: { 204: WRITTEN, 409: CONFLICT, 412: FAILED, 507: FULL },
