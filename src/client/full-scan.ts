@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.js';
 import { RingletError } from '../base/errors.js';
 import { compareBytes } from '../shard/key-list.js';
 import { compareClocks, decodeClock, encodeRecord, type StoredValue } from '../storage/record-codec.js';
@@ -203,7 +204,9 @@ class Source {
     const place = { vnode, bucket, partition: this.#partition, after, limit: PAGE_RECORDS };
     const wanted = { ...place, settled, every: true, timeoutMs: settled ? PAGE_MS : FIRST_PAGE_MS };
     try {
-      return await askPage(connection, wanted, signal, backupAborted);
+      const page = await askPage(connection, wanted, signal, backupAborted);
+      assert(page !== 'elsewhere', 'a page for a backup is of one virtual node');
+      return page;
     } catch (error) {
       const isLate = error instanceof RingletError && error.code === 'TIMEOUT';
       throw isLate ? unanswered(connection, vnode, error) : error;

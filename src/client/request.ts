@@ -87,7 +87,8 @@ export interface ScanTask {
   readonly every?: boolean;
   readonly startedMs: number;
   readonly deadlineMs: number;
-  readonly done: (outcome: ScanPage | RingletError) => void;
+  /** `elsewhere`: its virtual node has gone, or owns the partition no more; nothing was read. Not of one for a backup. */
+  readonly done: (outcome: ScanPage | 'elsewhere' | RingletError) => void;
 }
 
 export type Task = GetTask | PutTask | ScanTask;

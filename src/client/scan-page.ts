@@ -19,7 +19,7 @@ export function askPage(
   { timeoutMs, ...wanted }: WantedScanPage,
   signal: AbortSignal | undefined,
   aborted: () => RingletError,
-): Promise<ScanPage> {
+): Promise<ScanPage | 'elsewhere'> {
   const startedMs = connection.clock.nowMs();
   return new Promise((resolve, reject) => {
     let slot = -1;

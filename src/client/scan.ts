@@ -55,8 +55,8 @@ export async function* scanBucket(
   const policy = policyOf(bucket, connection.view, {});
   for (let partition = start?.partition ?? 0; partition < ring.partitions && left > 0; partition++) {
     let after = partition === start?.partition ? start.after : beforePrefix(prefix);
-    let settled = false;
-    for (let more = true; more && left > 0; settled = true) {
+    const settled = new Set<number>();
+    for (let more = true; more && left > 0;) {
       if (signal?.aborted === true) throw scanAborted();
       connection.assertOpen();
       const limit = Math.min(LIMITS.scanPage, prefix.length > 0 ? LIMITS.scanPage : left);
@@ -106,16 +106,31 @@ interface KeyPage {
 
 interface WantedPage extends Position {
   readonly limit: number;
-  /** An earlier page of this partition has already waited for the engine. */
-  readonly settled: boolean;
+  /** Of whom an earlier page of this partition has already waited for the engine. */
+  readonly settled: Set<number>;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Pages of R owners, cut at the first key up to which all of them are complete, and merged. */
+/** Pages of R owners; of others if one of them goes, or the ring changes. */
 async function readPage(connection: Connection, policy: Policy, wanted: WantedPage): Promise<KeyPage> {
+  const untilMs = connection.clock.nowMs() + wanted.timeoutMs;
+  for (;;) {
+    const timeoutMs = Math.max(1, untilMs - connection.clock.nowMs());
+    const page = await readOwners(connection, policy, { ...wanted, timeoutMs });
+    if (page !== undefined) return page;
+    connection.assertOpen();
+  }
+}
+
+/** Cut at the first key up to which all of them are complete, and merged; undefined: they are to be chosen anew. */
+async function readOwners(
+  connection: Connection,
+  policy: Policy,
+  wanted: WantedPage,
+): Promise<KeyPage | undefined> {
   const { ring } = connection.view;
-  const { partition } = wanted;
+  const { partition, settled } = wanted;
   const list = ring.preference.subarray(
     partition * ring.preferenceLength,
     partition * ring.preferenceLength + policy.n,
@@ -128,8 +143,10 @@ async function readPage(connection: Connection, policy: Policy, wanted: WantedPa
   const pages = await Promise.all(
     owners.map((vnode) => requestPage(connection, vnode, policy.bucket, wanted)),
   );
-  if (pages.length === 1) return pages[0]!;
-  return mergePages(pages, owners, policy.rule);
+  const whole = pages.filter((page) => page !== undefined);
+  if (whole.length < pages.length) return undefined;
+  for (const vnode of owners) settled.add(vnode);
+  return whole.length === 1 ? whole[0] : mergePages(whole, owners, policy.rule);
 }
 
 function mergePages(pages: readonly KeyPage[], owners: readonly number[], rule: number): KeyPage {
@@ -161,9 +178,11 @@ async function requestPage(
   connection: Connection,
   vnode: number,
   bucket: number,
-  { signal, ...wanted }: WantedPage,
-): Promise<KeyPage> {
-  return decoded(await askPage(connection, { vnode, bucket, ...wanted }, signal, scanAborted));
+  { signal, settled, ...wanted }: WantedPage,
+): Promise<KeyPage | undefined> {
+  const asked = { vnode, bucket, ...wanted, settled: settled.has(vnode) };
+  const page = await askPage(connection, asked, signal, scanAborted);
+  return page === 'elsewhere' ? undefined : decoded(page);
 }
 
 function scanAborted(): RingletError {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Bucket as FullBucket, ScanItem, ScanOptions } from '../../src/client/api.js';
-import { ENGINES, failure, freshBuckets, openSmall, text } from './support.js';
+import { ENGINES, failure, freshBuckets, openSmall, PACE, text } from './support.js';
 
 /** The store itself scans its default bucket. */
 type Bucket = Pick<FullBucket, 'scan' | 'putMany'>;
@@ -166,4 +166,19 @@ test('a signal ends a scan at once, also while the nodes do not answer', async (
   expect(await failure(collect(store, { signal }))).toMatchObject({ code: 'ABORTED', maybeApplied: false });
   expect(answered, 'they do not answer yet').toBe(false);
   await get;
+});
+
+test('a scan that goes on at another owner has that one bring to its engine what it has, too (lmdb, N=3, R=1)', async () => {
+  const pace = { ...PACE, checkpointMs: 2 ** 40 };
+  const store = await openSmall('lmdb', { partitions: 1, allowFaults: true }, { pace });
+  const bucket = store.bucket('all', { n: 3, r: 1, w: 3 });
+  const keys = numbered(2_500);
+  await fill(bucket, keys);
+  const [first] = store.ring().preferenceLists[0]!;
+  const seen: string[] = [];
+  for await (const { key } of bucket.scan()) {
+    if (seen.push(Buffer.from(key).toString()) === 1)
+      store.faults.inject({ kind: 'stop', at: first!, forMs: 120_000 });
+  }
+  expect(seen.toSorted()).toEqual(keys.toSorted());
 });
