@@ -150,6 +150,8 @@ export class PutRequests {
       }
       const why = made ? undefined : DISK_REFUSALS.get(outcome);
       if (why !== undefined && this.tryElsewhere(active, task, from, why)) return;
+      // Another copy of the frame may still be decided, or be executed by now: its answer counts.
+      if (outcome === OUT_CONDITION_UNAVAILABLE && !this.slots.cancelled(active)) return;
       // Overloaded it is mostly before the claim; if it was claimed, by whatever copy, nobody knows.
       const maybe = made || (outcome === OUT_OVERLOADED && !this.slots.cancelled(active));
       this.slots.finish(active, refusalOf(task, words, at, maybe));

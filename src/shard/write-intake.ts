@@ -9,7 +9,6 @@ import {
   IF_NOTHING,
   NO_CALLER,
   OK,
-  OUT_CONDITION_UNAVAILABLE,
   OUT_FULL,
   OUT_OVERLOADED,
   PUT,
@@ -107,8 +106,8 @@ export class WriteIntake {
       }
       if (!this.claim(request.caller, id)) return true;
     } else if (request.condition !== IF_NOTHING && !this.conditional.decides(request)) {
-      // It has waited for room, and the ring has changed: another one decides.
-      this.puts.refuse(from, id, refuse(OUT_CONDITION_UNAVAILABLE, 0, 1));
+      // It has waited for room, and the ring has changed: another one decides, and is asked after this answer.
+      this.puts.refuse(from, id, refuse(OUT_FULL));
       return true;
     }
     return this.puts.execute(from, request, id, deadlineMs) === 'done';
@@ -166,8 +165,9 @@ export class WriteIntake {
       const bytes = bytesOf(words);
       const isPut = frameType(words, 0) === PUT;
       if (deadlineMs < nowMs) {
-        // Claimed or not, it was not executed: say so, the caller need not wonder.
-        if (isPut) this.puts.refuse(from, frameRequest(words, 0), { outcome: OUT_FULL, got: 0, need: 0 });
+        // It was not executed, and the caller need not wonder; but another copy of one that is not claimed here may have been.
+        if (isPut && (claimed || this.claim(words[6]!, frameRequest(words, 0))))
+          this.puts.refuse(from, frameRequest(words, 0), { outcome: OUT_FULL, got: 0, need: 0 });
         this.unpark();
         continue;
       }

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { KeyRouter } from '../../src/client/key-router.js';
 import { RequestMachine } from '../../src/client/request-machine.js';
-import type { GetTask, PutTask } from '../../src/client/request.js';
+import type { GetTask, PutTask, ScanTask } from '../../src/client/request.js';
 import { Claims } from '../../src/messaging/claims.js';
 import {
   ABSENT,
@@ -9,7 +9,9 @@ import {
   frameType,
   GET,
   GET_REPLY,
+  IF_ABSENT,
   OK,
+  OUT_CONDITION_UNAVAILABLE,
   OUT_FULL,
   OUT_QUORUM,
   OUT_STALE_RING,
@@ -20,6 +22,9 @@ import {
   PUT_REPLY,
   PUT_REPLY_WORDS,
   RECORD_AT,
+  SCAN,
+  SCAN_RECORDS_AT,
+  SCAN_REPLY,
   writeHeader,
 } from '../../src/messaging/frames.js';
 import { allocateShared, SharedLayout } from '../../src/messaging/layout.js';
@@ -29,6 +34,13 @@ import { fixedRings } from './fixed-rings.js';
 
 const nodes = [1, 2, 3].map((i) => ({ id: `n${i}`, capacity: 1, vnodes: 1 }));
 const ring = buildRing({ nodes, partitions: 8, spacing: 3 });
+
+/** Of frames that have more than a record would stand behind. */
+const FIXED_WORDS = new Map([
+  [PUT_REPLY, PUT_REPLY_WORDS],
+  [PONG, PING_WORDS],
+  [SCAN_REPLY, SCAN_RECORDS_AT],
+]);
 
 /** A caller's machine over real rings and claims; what virtual nodes do with its frames is up to the test. */
 class World {
@@ -57,6 +69,9 @@ class World {
   /** What happens to a frame: PING is answered by all that are not cut. */
   onPut: (vnode: number, request: number) => void = () => undefined;
   onGet: (vnode: number, request: number) => void = () => undefined;
+  onScan: (vnode: number, request: number) => void = () => undefined;
+  /** Threads that there were in its place before. */
+  readonly replaced = [0, 0, 0];
 
   constructor() {
     this.claims = new Claims(new Int32Array(this.shared.control), new SharedLayout(this.shared.shape));
@@ -70,7 +85,7 @@ class World {
       claims: this.claims,
       isServing: () => true,
       isWhole: (vnode) => !this.broken.has(vnode),
-      incarnation: () => 1,
+      incarnation: (vnode) => 1 + this.replaced[vnode]!,
       publishSuspicion: () => undefined,
       holdsHintsFor: (holder, owner) => this.hinted.get(owner) === holder,
     });
@@ -83,7 +98,7 @@ class World {
   }
 
   reply(from: number, type: number, request: number, outcome: number, more: readonly number[] = []): void {
-    const fixed = type === PUT_REPLY ? PUT_REPLY_WORDS : type === PONG ? PING_WORDS : RECORD_AT;
+    const fixed = FIXED_WORDS.get(type) ?? RECORD_AT;
     const outbox = this.vnodes[from]!.to(3);
     const at = outbox.begin((fixed + more.length) * 4);
     outbox.words.fill(0, at + 1, at + fixed);
@@ -111,6 +126,7 @@ class World {
           if (frameType(words, at) === PING) this.reply(v, PONG, 0, 0);
           else if (frameType(words, at) === PUT) this.onPut(v, request);
           else if (frameType(words, at) === GET) this.onGet(v, request);
+          else if (frameType(words, at) === SCAN) this.onScan(v, request);
         });
         vnode.flush();
       });
@@ -128,14 +144,14 @@ class World {
     };
   }
 
-  put(name: string): { outcome: unknown; tookMs: number } {
+  put(name: string, condition = 0): { outcome: unknown; tookMs: number } {
     const result = { outcome: undefined as unknown, tookMs: -1 };
     const startedMs = this.nowMs;
     const task: PutTask = {
       kind: 'put',
       ...this.common(name),
       operation: 0,
-      condition: 0,
+      condition,
       context: [],
       value: new Uint8Array(3),
       valueAt: 0,
@@ -169,6 +185,48 @@ class World {
     return result;
   }
 }
+
+describe('a page of a scan', () => {
+  const page = (world: World, more: Partial<ScanTask> = {}): { outcome: unknown } => {
+    const result: { outcome: unknown } = { outcome: undefined };
+    const place = { vnode: 1, bucket: 1, partition: 0, after: new Uint8Array(0), limit: 10 };
+    world.machine.submit(
+      {
+        kind: 'scan',
+        ...place,
+        settled: true,
+        startedMs: world.nowMs,
+        deadlineMs: world.nowMs + 5_000,
+        done: (outcome) =>
+          (result.outcome = typeof outcome === 'object' && 'records' in outcome ? 'read' : outcome),
+        ...more,
+      },
+      world.nowMs,
+    );
+    return result;
+  };
+
+  test('is asked of somebody else when the virtual node owns the partition no more', () => {
+    const world = new World();
+    world.onScan = (vnode, request) => world.reply(vnode, SCAN_REPLY, request, OUT_STALE_RING);
+    const scan = page(world);
+    world.run(20);
+    expect(scan.outcome).toBe('elsewhere');
+    expect(world.machine.pending).toBe(0);
+  });
+
+  test('is asked of somebody else when the thread that was asked is gone; for a backup of the next one', () => {
+    const world = new World();
+    const scan = page(world);
+    const backup = page(world, { every: true });
+    world.run(20);
+    expect(scan.outcome).toBeUndefined();
+    world.replaced[1]!++;
+    world.onScan = (vnode, request) => world.reply(vnode, SCAN_REPLY, request, OK);
+    world.run(40);
+    expect([scan.outcome, backup.outcome]).toEqual(['elsewhere', 'read']);
+  });
+});
 
 describe('requests of a caller when a virtual node is silent (N=3)', () => {
   let world: World;
@@ -394,6 +452,35 @@ describe('a put that is refused while links duplicate', () => {
     expect(sent.length).toBeGreaterThan(3);
     expect(new Set(sent).size).toBe(sent.length);
     expect(sent.slice(0, -1).filter((request) => world.claims.claim(0, request))).toEqual([]);
+  });
+});
+
+describe('a conditional put that is refused while links duplicate', () => {
+  const refused = (claims: boolean): { world: World; sent: number[]; result: { outcome: unknown } } => {
+    const world = new World();
+    const sent: number[] = [];
+    world.onPut = (vnode, request) => {
+      sent.push(request);
+      if (claims) world.claims.claim(0, request);
+      world.reply(vnode, PUT_REPLY, request, OUT_CONDITION_UNAVAILABLE);
+    };
+    const result = world.put('k', IF_ABSENT);
+    world.run(200);
+    return { world, sent, result };
+  };
+
+  test('is executed by no copy of it that is still being decided', () => {
+    const { world, sent, result } = refused(false);
+    expect(result.outcome).toEqual(['CONDITION_UNAVAILABLE', false]);
+    expect(sent.map((request) => world.claims.claim(0, request))).toEqual([false]);
+  });
+
+  test('and was claimed from a second copy meanwhile has not failed: that answer counts', () => {
+    const { world, sent, result } = refused(true);
+    expect(result.outcome).toBeUndefined();
+    world.reply(world.owners('k')[0]!, PUT_REPLY, sent[0]!, OK, [7, 1]);
+    world.run(20);
+    expect(result.outcome).toBe('ok');
   });
 });
 

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { LIMITS } from '../../src/base/limits.js';
 import {
+  frameType,
   IF_ABSENT,
   IF_MATCH,
   OK,
@@ -13,6 +14,7 @@ import {
   OUT_QUORUM,
   OUT_SIBLINGS,
   OUT_STALE_RING,
+  PUT,
   RECORD_AT,
   REPLICATE_ACK,
   writeHeader,
@@ -120,6 +122,41 @@ describe('W at the coordinator', () => {
 });
 
 describe('refusals', () => {
+  it('a second copy of a put that was executed is not told to have found no room (links that duplicate)', () => {
+    const cluster = new Cluster(3, 3);
+    const [first, ...others] = cluster.owners('key') as [number, number, number];
+    const endpoint = cluster.endpoints[first]!;
+    const drain = endpoint.drain.bind(endpoint);
+    let before: Int32Array | undefined;
+    endpoint.drain = (budget, handle) =>
+      drain(budget, (from, words, bytes, at) => {
+        const frame = words.slice(at, at + (words[at]! >>> 2));
+        handle(from, words, bytes, at);
+        if (before !== undefined) handle(from, before, new Uint8Array(before.buffer), 0);
+        if (frameType(frame, 0) === PUT) before = frame;
+      });
+    const outcomes: Record<string, unknown> = {};
+    const put = (name: string): void => {
+      cluster.put(
+        name,
+        { value: name, to: first, timeoutMs: 300 },
+        ({ outcome }) => (outcomes[name] = outcome),
+      );
+      cluster.pollCaller();
+      cluster.poll(first);
+    };
+    put('key');
+    const room = vi.spyOn(cluster.vnodes[first]!.pipeline, 'room').mockReturnValue('wait');
+    put('waits');
+    expect(room).toHaveBeenCalled();
+    cluster.nowMs += 310;
+    cluster.poll(first);
+    cluster.pollCaller();
+    // Made here, and by nobody else in time.
+    expect(outcomes).toEqual({ waits: OUT_FULL, key: OUT_QUORUM });
+    for (const other of others) expect(cluster.clockAt(other, 'key')).toEqual([]);
+  });
+
   it('the sibling cap holds at the coordinator, and a context that has seen them all resolves them', () => {
     const cluster = new Cluster(3, 3);
     for (let i = 0; i < LIMITS.siblings; i++) expect(ask(cluster, 'key', { value: `${i}` }).outcome).toBe(OK);

@@ -4,7 +4,7 @@ import {
   HANDOFF,
   IF_ABSENT,
   OK,
-  OUT_CONDITION_UNAVAILABLE,
+  OUT_FULL,
   OUT_OVERLOADED,
   OUT_STALE_RING,
   RANGE_ANSWER,
@@ -315,7 +315,7 @@ it('a condition that was claimed and waits for room is not decided by who is the
   for (let i = 0; i < 20; i++) cluster.round(false);
   room.mockRestore();
   cluster.until('both are answered', () => outcomes.length === 2, false);
-  expect(new Set(outcomes)).toEqual(new Set([OK, OUT_CONDITION_UNAVAILABLE]));
+  expect(new Set(outcomes)).toEqual(new Set([OK, OUT_FULL]));
 });
 
 describe('a fallback that was about to own what it coordinated', () => {
