@@ -33,18 +33,23 @@ const FORMAT = 1;
 interface BucketsFile {
   readonly format: number;
   readonly storeId: string;
+  /** Counts the lists; missing in those of earlier versions: 0. */
+  readonly revision?: number;
   readonly buckets: readonly StoredBucket[];
 }
 
 /**
- * The buckets of a store, one copy in the data directory and one with every node. A bucket's
- * newest version in any readable copy counts; without a readable copy the store is not opened,
- * since the numbers in its keys would mean nothing.
+ * The buckets of a store, one copy in the data directory and one with every node. The newest list in any
+ * readable copy counts: what only older ones have was refused, when not all copies could be written, and its
+ * number may be another bucket's by now. Without a readable copy the store is not opened, since the numbers
+ * in its keys would mean nothing.
  */
 export class BucketList {
   #paths: string[];
   readonly #storeId: string;
   #buckets: readonly StoredBucket[];
+  /** Of the list that was written last, be it to one copy. */
+  #revision: number;
   /** Whether all copies hold exactly this list. */
   #even: boolean;
 
@@ -52,11 +57,13 @@ export class BucketList {
     paths: readonly string[],
     storeId: string,
     buckets: readonly StoredBucket[],
+    revision: number,
     even: boolean,
   ) {
     this.#paths = [...paths];
     this.#storeId = storeId;
     this.#buckets = buckets;
+    this.#revision = revision;
     this.#even = even;
   }
 
@@ -67,10 +74,10 @@ export class BucketList {
    */
   static open(directories: readonly string[], storeId: string, mayCreate: boolean): BucketList {
     const paths = directories.map((directory) => join(directory, BUCKETS_FILE));
-    const copies: (readonly StoredBucket[])[] = [];
+    const copies: BucketsFile[] = [];
     for (const path of paths) {
       const file = readSealed<BucketsFile>(path, FORMAT);
-      if (file.kind === 'ok' && file.value.storeId === storeId) copies.push(file.value.buckets);
+      if (file.kind === 'ok' && file.value.storeId === storeId) copies.push(file.value);
     }
     if (copies.length === 0 && !mayCreate) {
       throw new RingletError(
@@ -79,10 +86,13 @@ export class BucketList {
         { path: paths[0] ?? '', copies: paths.length },
       );
     }
-    const merged = mergeBuckets(copies, paths[0] ?? '');
+    const revision = Math.max(0, ...copies.map(revisionOf));
+    const newest = copies.filter((copy) => revisionOf(copy) === revision);
+    const merged = mergeBuckets(newest, paths[0] ?? '');
     const text = JSON.stringify(merged);
-    const even = copies.length === paths.length && copies.every((copy) => JSON.stringify(copy) === text);
-    return new BucketList(paths, storeId, merged, even);
+    const even =
+      newest.length === paths.length && newest.every(({ buckets }) => JSON.stringify(buckets) === text);
+    return new BucketList(paths, storeId, merged, revision, even);
   }
 
   load(): readonly StoredBucket[] {
@@ -93,7 +103,9 @@ export class BucketList {
   save(buckets: readonly StoredBucket[]): void {
     this.#even = false;
     this.#buckets = [...buckets].sort((a, b) => a.number - b.number);
-    const file: BucketsFile = { format: FORMAT, storeId: this.#storeId, buckets: this.#buckets };
+    // Also after a failure: no two lists have the same.
+    const revision = ++this.#revision;
+    const file: BucketsFile = { format: FORMAT, storeId: this.#storeId, revision, buckets: this.#buckets };
     for (const path of this.#paths) writeSealed(path, file);
     this.#even = true;
   }
@@ -115,9 +127,14 @@ export class BucketList {
   }
 }
 
-function mergeBuckets(copies: readonly (readonly StoredBucket[])[], path: string): readonly StoredBucket[] {
+function revisionOf({ revision = 0 }: BucketsFile): number {
+  return revision;
+}
+
+/** Those of earlier versions, which do not count their lists, may differ: each bucket's newest version counts. */
+function mergeBuckets(copies: readonly BucketsFile[], path: string): readonly StoredBucket[] {
   const newest = new Map<number, StoredBucket>();
-  for (const bucket of copies.flat()) {
+  for (const bucket of copies.flatMap(({ buckets }) => buckets)) {
     const other = newest.get(bucket.number);
     if (other !== undefined && other.name !== bucket.name) {
       throw new RingletError(

@@ -272,6 +272,31 @@ describe('data directory: buckets', () => {
     expect(new Set(copies).size).toBe(1);
   });
 
+  it('what not all copies could take was refused: neither it nor its number stands in the way of the next', async () => {
+    await makeStore('clean');
+    const copyOf = (place: string): string => join(path, place, 'buckets.json');
+    const data = await openIt();
+    /** The list reaches the copies before `place`. */
+    const refused = (place: string, name: string): void => {
+      const before = readFileSync(copyOf(place));
+      rmSync(copyOf(place));
+      mkdirSync(copyOf(place));
+      expect(() => data.saveBuckets([BUCKET, { ...BUCKET, number: 2, name }])).toThrow(/EISDIR|directory/);
+      rmSync(copyOf(place), { recursive: true });
+      writeFileSync(copyOf(place), before);
+    };
+    refused('nodes/n2', 'a');
+    refused('nodes/n1', 'b');
+    await data.release();
+    const again = await openIt();
+    expect(again.loadBuckets().map(({ name }) => name)).toEqual(['default', 'b']);
+    again.saveBuckets([BUCKET, { ...BUCKET, number: 2, name: 'c' }]);
+    await again.release();
+    const last = await openIt();
+    expect(last.loadBuckets().map(({ name }) => name)).toEqual(['default', 'c']);
+    await last.release();
+  });
+
   it('without a readable copy the store is not opened', async () => {
     await makeStore('clean');
     for (const place of ['.', 'nodes/n1', 'nodes/n2']) writeFileSync(join(path, place, 'buckets.json'), '');
