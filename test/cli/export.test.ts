@@ -158,6 +158,7 @@ describe('CSV of other programs', () => {
   test('a head that names a column twice or not at all is wrong use', async () => {
     await expect(rows('a,a\n')).rejects.toThrow('columns (line 1): got "a,a"');
     await expect(rows('a,,b\n')).rejects.toThrow('columns (line 1)');
+    await expect(rows('a,b\r1,2\r3,4\r')).rejects.toThrow('ends in LF or CR LF');
     await expect(rows('a,"b\n1,2\n')).rejects.toThrow('columns (line 1, Quote Not Closed');
   });
 });

@@ -40,7 +40,7 @@ describe('keys', () => {
     ['{country}/{name}/{pos.lat},{pos.lng}', 'CH/Zürich/47.4,8.5'],
     ['{country}-{#line}', 'CH-7'],
   ])('%s', (spec, key) => {
-    expect(compileKey(spec)(city, 7)).toBe(key);
+    expect(compileKey(spec)(city, 7, JSON.stringify(city))).toBe(key);
   });
 
   test.each([
@@ -52,12 +52,12 @@ describe('keys', () => {
     ['none', 'is null'],
     ['pos', 'an object or array'],
   ])('a record without a usable %s is a bad one', (spec, message) => {
-    expect(() => compileKey(spec)(city, 1)).toThrow(message);
+    expect(() => compileKey(spec)(city, 1, JSON.stringify(city))).toThrow(message);
   });
 
   test('a record that is no object has no fields, but a number', () => {
-    expect(() => compileKey('id')(null, 1)).toThrow('no field id');
-    expect(compileKey('#line')(null, 1)).toBe('1');
+    expect(() => compileKey('id')(null, 1, 'null')).toThrow('no field id');
+    expect(compileKey('#line')(null, 1, 'null')).toBe('1');
   });
 
   test.each(['', '{', '{a', 'a}', '{}', '{a{b}}', '{{a}}'])('%j is wrong use', (spec) => {

@@ -53,6 +53,21 @@ test('bad lines are told by number and skipped, good ones are stored compact', a
   ]);
 });
 
+test('numbers beyond 53 bits are keys as they stand in the record: rounded, two of them would be one', async () => {
+  const lines = [
+    '{"id": 1788888888888888901, "n": [ {"x": -9007199254740993 }]}',
+    '{"id": 1788888888888888902, "n": [ {"x": 1e400} ]}',
+    '{"id": 9007199254740991, "n": [ {"x": 2.50} ]}',
+  ];
+  const outcome = await load([lines.join('\n')], '{id}/{n.0.x}');
+  expect(outcome).toMatchObject({ written: 3, duplicates: 0 });
+  expect([...outcome.stored.keys()]).toEqual([
+    '1788888888888888901/-9007199254740993',
+    '1788888888888888902/1e400',
+    '9007199254740991/2.5',
+  ]);
+});
+
 test('a record of a hundred thousand levels is stored as it is, a key that has no UTF-8 is told', async () => {
   const deep = `{"id":1,"v":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
   const outcome = await load([`${deep}\n${deep.replace('1', ' 2')}\n{"id":"\\ud800"}\n{"id":3}\n`], 'id');

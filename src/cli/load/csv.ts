@@ -113,9 +113,12 @@ export class CsvRows {
     const given = columns.join(',').slice(0, 200);
     const expected = this.#exported
       ? `columns among ${CSV_COLUMNS.join(',')}; other data needs --key`
-      : `1 to ${MAX_COLUMNS} names of columns, each once and none empty`;
+      : `1 to ${MAX_COLUMNS} names of columns, each once and none empty, in a line that ends in LF or CR LF`;
+    // A carriage return in a name: all lines end in it, as on old Macs, and the whole file would be the names.
     const known = (name: string): boolean =>
-      this.#exported ? (CSV_COLUMNS as readonly string[]).includes(name) : name !== '';
+      this.#exported
+        ? (CSV_COLUMNS as readonly string[]).includes(name)
+        : name !== '' && !/\r(?!\n)/.test(name);
     if (
       columns.length > 0 &&
       columns.length <= MAX_COLUMNS &&

@@ -1,8 +1,10 @@
 import { RingletError } from '../../base/errors.js';
+import { compactJson } from '../entries/compact.js';
 import { RecordError } from '../entries/entry.js';
+import { elementsOf, membersOf } from '../entries/json-parts.js';
 
 /** Makes the key of a record, or throws {@link RecordError} when the record has not what it takes. */
-export type KeyOf = (record: unknown, number: number) => string;
+export type KeyOf = (record: unknown, number: number, text: string) => string;
 
 const NUMBER = '#line';
 
@@ -13,10 +15,10 @@ const NUMBER = '#line';
 export function compileKey(spec: string): KeyOf {
   const parts = spec.includes('{') || spec.includes('}') ? templateParts(spec) : [{ field: spec }];
   if (spec === '' || parts.some((part) => part.field === '')) throw misuse(spec);
-  return (record, number) => {
+  return (record, number, text) => {
     let key = '';
     for (const { literal, field } of parts) {
-      key += literal ?? (field === NUMBER ? String(number) : fieldText(record, field!));
+      key += literal ?? (field === NUMBER ? String(number) : fieldText(record, field!, text));
     }
     return key;
   };
@@ -35,7 +37,7 @@ function templateParts(spec: string): Part[] {
   return parts;
 }
 
-function fieldText(record: unknown, path: string): string {
+function fieldText(record: unknown, path: string, text: string): string {
   let value = record;
   for (const name of path.split('.')) {
     const inside: unknown =
@@ -44,10 +46,21 @@ function fieldText(record: unknown, path: string): string {
     value = (inside as Record<string, unknown>)[name];
   }
   if (typeof value === 'string') return value;
+  // Rounded to 53 bits, several numbers would be one key.
+  if (typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER) return textAt(text, path);
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   throw new RecordError(
     `its field ${path} is ${value === null ? 'null' : 'an object or array'}, not a string or number`,
   );
+}
+
+/** What stands at a path where there is something. */
+function textAt(text: string, path: string): string {
+  let part = compactJson(text);
+  for (const name of path.split('.')) {
+    part = part.startsWith('[') ? elementsOf(part)[Number(name)]! : membersOf(part).get(name)!;
+  }
+  return part;
 }
 
 function misuse(spec: string): RingletError {

@@ -12,7 +12,7 @@ export function keyedEntries(keyOf: KeyOf): Prepare {
   return (record) => {
     const { text, parsed } = parse(record);
     const value = { bytes: Buffer.from(compactJson(text)), contentType: JSON_TYPE };
-    return { key: keyOf(parsed, record.number), values: [value] };
+    return { key: keyOf(parsed, record.number, text), values: [value] };
   };
 }
 
