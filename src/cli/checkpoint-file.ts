@@ -43,6 +43,7 @@ export class CheckpointFile<T extends object> {
       await writeFile(aside, `${JSON.stringify(content)}\n`, { mode: 0o600 });
       await rename(aside, this.path);
     } catch (error) {
+      await rm(aside, { force: true });
       throw unusable(this.path, error);
     }
   }

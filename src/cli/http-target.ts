@@ -108,7 +108,10 @@ export class HttpTarget implements Target {
     if (response.statusCode !== 200) throw await failure(response);
     let broken: Error | undefined;
     response.on('error', (error) => (broken = error));
-    for await (const text of createInterface({ input: response, crlfDelay: Infinity })) {
+    const lines = createInterface({ input: response, crlfDelay: Infinity });
+    // Also of a list that nobody goes on with, which close() breaks off.
+    lines.on('error', (error: Error) => (broken = error));
+    for await (const text of lines) {
       const line = JSON.parse(text) as KeyLine;
       if (line.error !== undefined) throw problemError(JSON.stringify(line.error), 500);
       const key =

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { RingletError } from '../base/errors.js';
 import type { Sibling } from '../client/api.js';
 import { printable } from './failure.js';
 import { addStoreOptions } from './store-options.js';
@@ -87,9 +88,13 @@ export function jsonLine(value: object): string {
   return `${JSON.stringify(value).replaceAll(/[\x7f-\x9f]/g, escaped)}\n`;
 }
 
+function unwritten(cause: Error): RingletError {
+  return new RingletError('IO', `cannot write to standard output (${cause.message})`, {}, { cause });
+}
+
 /** Resolves when the reader has taken it: a pipe that is slow holds up the command, one that is closed ends it. */
 export function print(content: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(content, (error) => (error ? reject(error) : resolve()));
+    process.stdout.write(content, (error) => (error ? reject(unwritten(error)) : resolve()));
   });
 }

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -8,7 +10,7 @@ import { bindHttp } from '../../src/server/http/listener.js';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
 import { FakeStore } from '../server/fake-store.js';
 import { runHere } from './in-process.js';
-import { run, start } from './spawn.js';
+import { BIN, run, start } from './spawn.js';
 
 /** The commands against a fake store behind real HTTP: what they say and how they exit. */
 const dir = mkdtempSync(join(tmpdir(), 'ringlet-cli-'));
@@ -192,6 +194,38 @@ describe('load', () => {
       expect(stderr).toMatch(/^ringlet: [A-Z_]+: .*a \\x1b\[2Jb\\x9b.*\n$/);
     }
   });
+
+  test.runIf(existsSync('/dev/full'))(
+    'an output that takes nothing more, such as a full disk, is one line; messages that get nowhere stop nothing',
+    async () => {
+      await call(['put', 'whole', 'x']);
+      const finish = async (args: string[], stdout: 'pipe' | number, stderr: 'pipe' | number) => {
+        const child = spawn(process.execPath, [BIN, ...args, '--url', http.address], {
+          stdio: ['ignore', stdout, stderr],
+        });
+        let said = '';
+        child.stderr?.on('data', (data) => (said += String(data)));
+        const [code] = (await once(child, 'close')) as [number];
+        return { code, said };
+      };
+      const full = openSync('/dev/full', 'w');
+      try {
+        for (const args of [['get', 'whole'], ['scan'], ['status', '--json'], ['export']]) {
+          const { code, said } = await finish(args, full, 'pipe');
+          expect([code, said]).toEqual([
+            1,
+            expect.stringMatching(/^ringlet: IO: cannot write to standard output \(ENOSPC[^\n]*\n$/),
+          ]);
+        }
+        writeFileSync(file, '{oops\n{"id":"unheard"}\n');
+        const load = ['load', file, '--bucket', 'load', '--key', 'id'];
+        expect((await finish(load, 'pipe', full)).code).toBe(0);
+        expect((await store.bucket('load').get('unheard')).found).toBe(true);
+      } finally {
+        closeSync(full);
+      }
+    },
+  );
 
   test('a load whose messages nobody reads any more writes all the same', async () => {
     const good = Array.from({ length: 500 }, (_, i) => `{oops\n{"id":"m${i}"}\n`);

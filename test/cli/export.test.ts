@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from '../properties.js';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Entry } from '../../src/cli/entries/entry.js';
 import { readEntry } from '../../src/cli/entries/read.js';
 import { exportHead, exportLine, type ExportFormat } from '../../src/cli/entries/write.js';
@@ -179,6 +180,45 @@ describe('an export that is interrupted goes on', () => {
     expect(readFileSync(out, 'utf8')).toBe('one\ntwo\n');
     await expect(ExportFile.open(out, purpose, true)).rejects.toThrow('it is complete');
     await expect(ExportFile.open(out, purpose, false)).rejects.toThrow('exists');
+  });
+
+  test('before the keys that could not be written, when the disk was full or failed', async () => {
+    const out = join(dir, 'failing.ndjson');
+    const first = await ExportFile.open(out, purpose, false);
+    const line = `${'x'.repeat(70_000)}\n`;
+    await first.write(line, 'cursor-1');
+    const probe = await open(out);
+    const full = vi
+      .spyOn(Object.getPrototypeOf(probe) as FileHandle, 'write')
+      .mockRejectedValue(Object.assign(new Error('EIO: i/o error, write'), { code: 'EIO' }));
+    await probe.close();
+    try {
+      await expect(first.write(line, 'cursor-2')).rejects.toMatchObject({ code: 'IO' });
+      await first.interrupted();
+    } finally {
+      full.mockRestore();
+    }
+    const second = await ExportFile.open(out, purpose, true);
+    expect(second.cursor).toBe('cursor-1');
+    await second.write('two\n', 'cursor-2');
+    await second.complete();
+    expect(readFileSync(out, 'utf8')).toBe(`${line}two\n`);
+    expect(readdirSync(dir).filter((name) => name.startsWith('failing.ndjson.'))).toEqual([]);
+  });
+
+  test('from its beginning, when it was killed before anything was noted', async () => {
+    const running = join(dir, 'running.ndjson');
+    const out = join(dir, 'killed.ndjson');
+    const first = await ExportFile.open(running, purpose, false);
+    // What a kill would leave.
+    copyFileSync(`${running}.ringlet-export`, `${out}.ringlet-export`);
+    writeFileSync(out, 'half a li');
+    await first.interrupted();
+    const second = await ExportFile.open(out, purpose, true);
+    expect(second.cursor).toBeUndefined();
+    await second.write('one\n', 'cursor-1');
+    await second.complete();
+    expect(readFileSync(out, 'utf8')).toBe('one\n');
   });
 
   test('only with the same options', async () => {

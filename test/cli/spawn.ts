@@ -1,7 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const BIN = fileURLToPath(new URL('../../bin/ringlet.cjs', import.meta.url));
+export const BIN = fileURLToPath(new URL('../../bin/ringlet.cjs', import.meta.url));
 
 export interface Finished {
   /** Null when a signal ended it. */

@@ -42,15 +42,19 @@ export class StandardOutput implements ExportSink {
     await print(this.#block.take());
   }
   interrupted(): Promise<void> {
-    return this.complete();
+    // Where it is what interrupted the export, it fails again.
+    return this.complete().catch(() => undefined);
   }
 }
 
 interface Reached {
   /** So much of the file belongs to keys up to the cursor. */
   readonly bytes: number;
-  readonly cursor: string;
+  /** Null: there is nothing yet. */
+  readonly cursor: string | null;
 }
+
+const NOTHING: Reached = { bytes: 0, cursor: null };
 
 /** A file, with a checkpoint beside it until it is complete. */
 export class ExportFile implements ExportSink {
@@ -59,21 +63,19 @@ export class ExportFile implements ExportSink {
   readonly #file: FileHandle;
   readonly #checkpoint: CheckpointFile<Reached>;
   readonly #block = new Block();
-  #bytes: number;
-  #reached: string | undefined;
+  /** What is in the file; the block is not. */
+  #written: Reached;
+  /** Of the last line in the block. */
+  #cursor: string | null;
   #notedMs = performance.now();
 
-  private constructor(
-    path: string,
-    file: FileHandle,
-    checkpoint: CheckpointFile<Reached>,
-    reached: Reached | undefined,
-  ) {
+  private constructor(path: string, file: FileHandle, checkpoint: CheckpointFile<Reached>, reached: Reached) {
     this.#path = path;
     this.#file = file;
     this.#checkpoint = checkpoint;
-    this.#bytes = reached?.bytes ?? 0;
-    this.cursor = reached?.cursor;
+    this.#written = reached;
+    this.#cursor = reached.cursor;
+    this.cursor = reached.cursor ?? undefined;
   }
 
   /** @throws RingletError USAGE where the file exists and is not to be resumed, or cannot be; IO */
@@ -89,42 +91,46 @@ export class ExportFile implements ExportSink {
         throw cause.code === 'EEXIST' ? existing(path, resume) : failed(path, cause);
       },
     );
-    if (reached !== undefined) {
-      const { size } = await file.stat();
-      if (size < reached.bytes) {
-        await file.close();
-        const message = `${path} has ${size} bytes, and ${checkpoint.path} speaks of ${reached.bytes}; remove both to begin anew`;
-        throw new RingletError('USAGE', message, { path, size, expected: reached.bytes });
-      }
-      await file.truncate(reached.bytes);
+    try {
+      // At once: a file without a checkpoint is complete.
+      if (reached === undefined) await checkpoint.write(NOTHING);
+      else await cut(file, path, reached, checkpoint.path);
+    } catch (error) {
+      await file.close();
+      if (reached === undefined) await rm(path, { force: true });
+      throw error;
     }
-    return new ExportFile(path, file, checkpoint, reached);
+    return new ExportFile(path, file, checkpoint, reached ?? NOTHING);
   }
 
   async write(text: string, cursor?: string): Promise<void> {
-    this.#reached = cursor ?? this.#reached;
+    this.#cursor = cursor ?? this.#cursor;
     if (this.#block.add(text)) await this.#flush();
   }
 
   async #flush(): Promise<void> {
-    const bytes = Buffer.from(this.#block.take());
+    const text = this.#block.take();
+    const bytes = Buffer.from(text);
+    const end = this.#written.bytes + bytes.length;
     try {
-      for (let at = 0; at < bytes.length;) {
-        at += (await this.#file.write(bytes, at, bytes.length - at, this.#bytes + at)).bytesWritten;
+      for (let at = this.#written.bytes; at < end;) {
+        const { length } = bytes;
+        at += (await this.#file.write(bytes, length - (end - at), end - at, at)).bytesWritten;
       }
     } catch (cause) {
+      // Who resumes gets these keys once more, instead of going on behind them.
+      this.#block.add(text);
       throw failed(this.#path, cause as Error);
     }
-    this.#bytes += bytes.length;
+    this.#written = { bytes: end, cursor: this.#cursor };
     if (performance.now() - this.#notedMs >= EVERY_MS) await this.#note();
   }
 
   async #note(): Promise<void> {
     this.#notedMs = performance.now();
-    if (this.#reached === undefined) return;
     // A checkpoint never speaks of bytes that a power cut could take.
     await this.#file.datasync();
-    await this.#checkpoint.write({ bytes: this.#bytes, cursor: this.#reached });
+    await this.#checkpoint.write(this.#written);
   }
 
   async complete(): Promise<void> {
@@ -137,14 +143,27 @@ export class ExportFile implements ExportSink {
   async interrupted(): Promise<void> {
     try {
       await this.#flush();
-      await this.#note();
     } catch {
-      // The error that interrupted it is the one to tell; what was noted before still holds.
+      // The error that interrupted it is the one to tell.
     }
+    // What was noted before still holds where this fails.
+    if (this.#written.cursor !== null) await this.#note().catch(() => undefined);
     await this.#file.close();
+    if (this.#written.cursor !== null) return;
     // Nothing to go on from: it would only be in the way.
-    if (this.#reached === undefined && this.cursor === undefined) await rm(this.#path, { force: true });
+    await rm(this.#path, { force: true });
+    await this.#checkpoint.remove();
   }
+}
+
+/** What is behind the place where an export goes on is written again. */
+async function cut(file: FileHandle, path: string, { bytes }: Reached, noted: string): Promise<void> {
+  const { size } = await file.stat();
+  if (size < bytes) {
+    const message = `${path} has ${size} bytes, and ${noted} speaks of ${bytes}; remove both to begin anew`;
+    throw new RingletError('USAGE', message, { path, size, expected: bytes });
+  }
+  await file.truncate(bytes);
 }
 
 function existing(path: string, resume: boolean): RingletError {
