@@ -76,7 +76,7 @@ export interface PutOptions extends RequestOptions {
   readonly ifAbsent?: boolean;
   /** Write only if the key's context is exactly this one, which is superseded then; `context` is the same or left out. */
   readonly ifMatch?: ContextLike;
-  /** Stored and returned with the value; up to 255 printable ASCII characters. Strings default to text/plain;charset=utf-8. */
+  /** Stored and returned with the value; a media type of up to 255 printable ASCII characters. Strings default to text/plain;charset=utf-8. */
   readonly contentType?: string;
   readonly w?: Quorum;
   readonly durability?: Durability;

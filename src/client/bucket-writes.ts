@@ -1,4 +1,4 @@
-import { RingletError, shown } from '../base/errors.js';
+import { quoted, RingletError, shown } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import {
   IF_ABSENT,
@@ -30,8 +30,8 @@ import type { BucketDefinition } from './view.js';
 const NO_CONTEXT: Clock<never> = [];
 const TEXT = 'text/plain;charset=utf-8';
 const NO_TYPE = { code: 0, bytes: undefined };
-/** It goes into a header as it is. */
-const PRINTABLE = /^[\x20-\x7e]+$/;
+/** A media type (RFC 9110 §8.3.1), since it goes into a header as it is; its parameters are the application's own. */
+const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+ *(?:;[\x20-\x7e]*)?$/;
 const PRESENT = { code: IF_PRESENT, context: undefined };
 const encoder = new TextEncoder();
 
@@ -222,9 +222,11 @@ export function contentTypeOf(
   contentType = typeof value === 'string' ? TEXT : '',
 ): { code: number; bytes: Uint8Array | undefined } {
   if (contentType === '') return NO_TYPE;
-  if (typeof contentType !== 'string' || !PRINTABLE.test(contentType)) {
-    throw new RingletError('BAD_REQUEST', 'a content type is a string of printable ASCII characters', {
+  if (typeof contentType !== 'string' || !MEDIA_TYPE.test(contentType)) {
+    const expected = 'a media type in printable ASCII such as text/plain or text/plain;charset=utf-8';
+    throw new RingletError('BAD_REQUEST', `contentType: got ${quoted(contentType)}, expected ${expected}`, {
       contentType: shown(contentType),
+      expected,
     });
   }
   const type = encodeContentType(contentType);

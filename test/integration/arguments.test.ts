@@ -288,7 +288,18 @@ describe('arguments of the wrong type', () => {
 
   test('content types go into headers: only what may stand in one is taken', async () => {
     const bucket = fresh();
-    for (const contentType of ['a\r\nb: c', 'text/ä', '\0', '→'])
+    for (const contentType of [
+      'a/b\r\nb: c',
+      'text/ä',
+      '\0',
+      '→',
+      'text',
+      'bad type/x',
+      'a/b/c',
+      '/x',
+      'x/',
+      ' a/b',
+    ])
       expect(await failure(bucket.put('k', 'v', { contentType }))).toMatchObject(BAD);
   });
 

@@ -66,6 +66,46 @@ describe('errors', () => {
     expectProblem(await call('/ring', { method: 'DELETE' }), 405, 'METHOD_NOT_ALLOWED');
   });
 
+  test('a method that no path here has is 405 where there is something, 404 where there is nothing', async () => {
+    for (const method of ['TRACE', 'PROPFIND', 'PURGE', 'MOVE', 'QUERY', 'M-SEARCH']) {
+      for (const [path, allow] of [
+        [`${KEY}%2F..?r=1`, 'GET, HEAD, PUT, DELETE, PATCH'],
+        ['/buckets/b/keys', 'GET, POST'],
+        ['/dashboard/app.js', 'GET, HEAD'],
+        ['/', 'GET, HEAD'],
+      ] as const) {
+        const answer = await call(path, { method });
+        expectProblem(answer, 405, 'METHOD_NOT_ALLOWED');
+        expect([method, path, answer.headers.allow]).toEqual([method, path, allow]);
+      }
+      const nothing = await call('/buckets/b', { method, headers: { 'Content-Type': 'text/plain' } });
+      expectProblem(nothing, 404, 'ROUTE_NOT_FOUND');
+    }
+    const foreign = await call(KEY, { method: 'TRACE', headers: { Host: 'evil.example' } });
+    expectProblem(foreign, 403, 'HOST_NOT_ALLOWED');
+  });
+
+  test('what Node would refuse without a word is a problem like any other', async () => {
+    const { port } = new URL(fake.http.address);
+    for (const [head, status] of [
+      ['GET /ring HTTP/1.1', 400],
+      [`PUT ${KEY} HTTP/1.1\r\nHost: localhost\r\nExpect: wonders\r\nContent-Length: 0`, 417],
+    ] as const) {
+      const answer = await new Promise<string>((resolve, reject) => {
+        let text = '';
+        const socket = connect(Number(port), '127.0.0.1', () =>
+          socket.write(`${head}\r\nConnection: close\r\n\r\n`),
+        );
+        socket.on('data', (data) => (text += String(data)));
+        socket.on('close', () => resolve(text));
+        socket.on('error', reject);
+      });
+      expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      expect(answer.toLowerCase()).toContain('content-type: application/problem+json');
+      expect(answer).toContain('"code":"BAD_REQUEST"');
+    }
+  });
+
   test.each([
     '/',
     '/ring',

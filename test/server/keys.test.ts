@@ -208,6 +208,13 @@ describe('a part of a value', () => {
     }
     const headers = { 'Content-Encoding': 'Identity' };
     expect((await call(KEY, { method: 'PUT', body: 'xy', headers })).status).toBe(204);
+    // A coding of the way is none of the value either, but for the one that Node takes off.
+    const gzip = { method: 'PUT', headers: { 'Transfer-Encoding': 'gzip, chunked' }, chunks: ['xy'] };
+    expectProblem(await call(`${KEY}2`, gzip), 400, 'BAD_REQUEST');
+    expectProblem(await call(`${KEY}2`), 404, 'NOT_FOUND');
+    const chunked = { method: 'PUT', headers: { 'Transfer-Encoding': 'Chunked' }, chunks: ['x', 'y'] };
+    expect((await call(`${KEY}2`, chunked)).status).toBe(204);
+    expect((await call(`${KEY}2`)).text).toBe('xy');
   });
 
   test('a Content-Type that is no media type is refused by its name, not by a status without a word', async () => {

@@ -45,6 +45,37 @@ test('a value of any bytes and type comes back as it was put, under a key of any
   }
 });
 
+test('what the library takes for a content type HTTP takes, and what the one refuses the other does', async () => {
+  const takes = async (type: string): Promise<[boolean, boolean]> => {
+    const headers = { 'Content-Type': type };
+    const { status } = await call('/buckets/types/keys/k', { method: 'PUT', body: 'v', headers });
+    const put = store.bucket('types').put('k', 'v', { contentType: type });
+    return [
+      status === 204,
+      await put.then(
+        () => true,
+        () => false,
+      ),
+    ];
+  };
+  for (const type of ['a/b', 'a/b;', 'a/b ; c="d/e"', 'A/vnd.b+c;d', '*/*', 'a/b;c=/'])
+    expect([type, await takes(type)]).toEqual([type, [true, true]]);
+  for (const type of [
+    'text',
+    'a b/c',
+    'a/b/c',
+    '/b',
+    'a/',
+    'a/b, c/d',
+    'a;b/c',
+    ';a/b',
+    'a/b c',
+    'a:/b',
+    '<a>/b',
+  ])
+    expect([type, await takes(type)]).toEqual([type, [false, false]]);
+});
+
 test('the largest value fits, an empty one too', async () => {
   for (const body of [new Uint8Array(100_000).fill(7), new Uint8Array(0)]) {
     expect(
@@ -162,4 +193,15 @@ test('ring, stats, health and the timeline of a request', async () => {
   expect((await call('/healthz')).json()).toMatchObject({ status: 'serving', vnodes: 3 });
   const put = await call('/buckets/b/keys/t?timeline=true', { method: 'PUT', body: '' });
   expect(put.headers['server-timing']).toMatch(/;dur=\d+\.\d{3}/);
+});
+
+test('a prefix longer than any key is refused; the longest one lists the longest key', async () => {
+  const longest = 'p'.repeat(1_900);
+  await call(`/buckets/prefixes/keys/${longest}`, { method: 'PUT', body: 'v' });
+  const { text } = await call(`/buckets/prefixes/keys?prefix=${longest}`);
+  expect(JSON.parse(text)).toMatchObject({ key: longest });
+  for (const prefix of ['p'.repeat(1_901), 'p'.repeat(20_000)]) {
+    const answer = await call(`/buckets/prefixes/keys?prefix=${prefix}`);
+    expect([answer.status, answer.json()]).toMatchObject([400, { code: 'BAD_REQUEST' }]);
+  }
 });

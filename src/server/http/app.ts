@@ -16,6 +16,7 @@ import { guard } from './guard.js';
 import { memberRoutes } from './members.js';
 import { keyRoutes } from './keys.js';
 import { metricsRoute } from './metrics.js';
+import { allowedAt, refuseMethod } from './routes.js';
 import { openapiRoute } from './openapi/route.js';
 import { answerClientError, problem, problemOf, sendProblem } from './problem.js';
 
@@ -66,6 +67,12 @@ export async function buildApp(
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', new Bodies().read);
   app.addHook('onRequest', guard(options.host, options.secret));
+  app.addHook('onRequest', (request, reply, next) => {
+    if (!request.is404) return next();
+    const allow = allowedAt(app, request.url.split('?', 1)[0]!);
+    if (allow === undefined) return next();
+    void refuseMethod(request, reply, allow);
+  });
   app.setErrorHandler((error, request, reply) => {
     // What is left of the body is not read.
     if (!request.raw.complete) reply.header('Connection', 'close');

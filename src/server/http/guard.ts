@@ -14,8 +14,9 @@ export function guard(boundHost: string, secret: Secret | undefined): onRequestH
   const onLoopback = isLoopback(bound);
   return (request, reply, next) => {
     // Whoever is before this server may have gone by the other one (RFC 9112 §3.2).
-    if (hasTwoHosts(request.raw.rawHeaders))
-      return turnAway(reply, problem('BAD_REQUEST', 400, 'a request has one Host header, not several'));
+    const hosts = hostsIn(request.raw.rawHeaders);
+    if (hosts > 1 || (hosts === 0 && request.raw.httpVersion === '1.1'))
+      return turnAway(reply, problem('BAD_REQUEST', 400, `a request has one Host header, not ${hosts}`));
     const { host = '', origin, authorization, 'sec-fetch-site': site } = request.headers;
     if (onLoopback && !isOurs(host, bound)) {
       refuse(reply, 'Host', host, 'a loopback name or address, or the host that the store was told to bind');
@@ -38,13 +39,13 @@ export function guard(boundHost: string, secret: Secret | undefined): onRequestH
 const OPEN_ROUTE = '/healthz';
 
 /** @param headers names and values in turn */
-function hasTwoHosts(headers: readonly string[]): boolean {
+function hostsIn(headers: readonly string[]): number {
   let hosts = 0;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!;
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
   }
-  return hosts > 1;
+  return hosts;
 }
 
 /** Requests on one connection mostly have the same host; the pattern need not be matched each time. */

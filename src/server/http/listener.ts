@@ -11,7 +11,7 @@ import { RingletError } from '../../base/errors.js';
 import { LIMITS } from '../../base/limits.js';
 import { printHostPort, type HostPort } from '../../config/parse.js';
 import type { TlsFiles } from '../security/access.js';
-import { problem, problemHeaders } from './problem.js';
+import { problem, problemHeaders, type Problem } from './problem.js';
 import { Turns } from './turns.js';
 
 /** How long a slow client may take: Node has generous limits on time, and none for who does not read. */
@@ -63,6 +63,8 @@ export async function bindHttp(
     keepAliveTimeout: patience.idleMs,
     connectionsCheckingInterval: Math.ceil(patience.headersMs / 4),
     maxHeaderSize: LIMITS.httpHeaderBytes,
+    // The guard says what is missing; Node would say nothing.
+    requireHostHeader: false,
   };
   const begin: RequestListener = (request, response) => {
     if (closing !== undefined) last(server, response);
@@ -73,6 +75,7 @@ export async function bindHttp(
   const server: Server =
     tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
   server.maxConnections = LIMITS.httpConnections;
+  server.on('checkExpectation', answerExpectation);
   server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     connections.set(socket, new Turns(socket, begin));
     socket.once('close', () => connections.delete(socket));
@@ -168,7 +171,16 @@ function last(server: Server, response: ServerResponse): void {
 }
 
 const answerStarting: RequestListener = (_request, response) => {
-  const body = problem('STARTING', 503, 'the store is opening', { retryable: true });
-  response.writeHead(503, { ...problemHeaders(body), Connection: 'close' });
-  response.end(JSON.stringify(body));
+  endWith(response, problem('STARTING', 503, 'the store is opening', { retryable: true }));
 };
+
+const answerExpectation: RequestListener = ({ headers }, response) => {
+  const detail = `header Expect: got "${(headers.expect ?? '').slice(0, 100)}", expected 100-continue`;
+  endWith(response, problem('BAD_REQUEST', 417, detail));
+};
+
+/** Past fastify, and the last one of its connection. */
+function endWith(response: ServerResponse, body: Problem): void {
+  response.writeHead(body.status, { ...problemHeaders(body), Connection: 'close' });
+  response.end(JSON.stringify(body));
+}

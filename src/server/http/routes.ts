@@ -15,6 +15,13 @@ export interface KnownRoute {
 
 const routes = new WeakMap<FastifyInstance, KnownRoute[]>();
 
+interface Resource {
+  readonly path: RegExp;
+  readonly allow: string;
+}
+
+const resources = new WeakMap<FastifyInstance, Resource[]>();
+
 /** What was given to {@link resource}, for the description of the interface. */
 export function routesOf(app: FastifyInstance): readonly KnownRoute[] {
   return routes.get(app) ?? [];
@@ -25,6 +32,23 @@ interface ResourceOptions {
   readonly operations?: { readonly [M in Method]?: Operation };
   /** Whether HEAD is answered as GET is, without the body (RFC 9110 §9.3.2): not where that is made as it is sent. */
   readonly head?: boolean;
+}
+
+/**
+ * The methods of what is at a path, for one that no resource has, such as TRACE; undefined where nothing is.
+ * Not routes of their own: with all of Node's methods there would be more than a thousand.
+ */
+export function allowedAt(app: FastifyInstance, path: string): string | undefined {
+  return resources.get(app)?.find((one) => one.path.test(path))?.allow;
+}
+
+/** The answer to a method that a resource does not have. */
+export function refuseMethod(request: FastifyRequest, reply: FastifyReply, allow: string): FastifyReply {
+  const detail = `${request.method} is not a method of this resource; it has ${allow}`;
+  return sendProblem(
+    reply.header('Allow', allow),
+    problem('METHOD_NOT_ALLOWED', 405, detail, { details: { allow } }),
+  );
 }
 
 /** All methods of one path; those without a handler answer 405 and say which there are. */
@@ -38,6 +62,8 @@ export function resource(
   routes.set(app, known);
   const handlers = head && given.GET !== undefined ? { HEAD: given.GET, ...given } : given;
   const allow = METHODS.filter((method) => handlers[method] !== undefined).join(', ');
+  const path = new RegExp(`^${url.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]*')}$`);
+  resources.set(app, [...(resources.get(app) ?? []), { path, allow }]);
   for (const method of METHODS) {
     const handler = handlers[method];
     if (handler !== undefined) {
@@ -49,13 +75,7 @@ export function resource(
       method,
       url,
       // Not in the handler: that would run only after the body had been read.
-      onRequest: async (request, reply) => {
-        const detail = `${request.method} is not a method of this resource; it has ${allow}`;
-        return sendProblem(
-          reply.header('Allow', allow),
-          problem('METHOD_NOT_ALLOWED', 405, detail, { details: { allow } }),
-        );
-      },
+      onRequest: async (request, reply) => refuseMethod(request, reply, allow),
       handler: (_request, reply) => reply,
     });
   }

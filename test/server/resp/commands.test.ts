@@ -173,6 +173,19 @@ describe('keys', () => {
     expect(await client.call('COMMAND', 'help')).toContain('INFO [name ...]');
   });
 
+  test('a pattern that begins with more bytes than a key can have matches none, and the longest key the longest one', async () => {
+    const client = await door.connect();
+    await client.call('FLUSHDB');
+    const longest = 'p'.repeat(1_900);
+    await client.call('SET', longest, 'v');
+    expect(await client.call('KEYS', `${longest}*`)).toEqual([longest]);
+    for (const pattern of [`${longest}p`, `${longest}p*`, `${'p'.repeat(20_000)}*`]) {
+      expect(await client.call('KEYS', pattern)).toEqual([]);
+      expect(await client.call('SCAN', 0, 'MATCH', pattern)).toEqual(['0', []]);
+    }
+    await client.call('FLUSHDB');
+  });
+
   test('SCAN meets every key at least once; DBSIZE, KEYS and RANDOMKEY know them; FLUSHDB deletes them', async () => {
     await client.call('SELECT', 9);
     const all = Array.from({ length: 500 }, (_, i) => `${i % 2 === 0 ? 'even' : 'odd'}:${i}`);
