@@ -160,6 +160,9 @@ export const LIMITS = {
   /** Bytes of bodies above `httpSmallBody` that are held at a time. */
   httpBodyBytes: 256 << 20,
   httpSmallBody: 64 << 10,
+  /** Of answers above `httpLargeAnswer` that clients have not taken yet. */
+  httpAnswerBytes: 512 << 20,
+  httpLargeAnswer: 512 << 10,
 } as const;
 
 /** Of the object buffers, for caches. With an engine the rest is also the way of everything that is written. */

@@ -2,9 +2,10 @@ import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { bindHttp, type HttpListener, type Patience } from '../../src/server/http/listener.js';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
+import { LIMITS } from '../../src/base/limits.js';
 import { FakeStore } from './fake-store.js';
 import { KEY } from './harness.js';
-import { send } from './raw-client.js';
+import { send, type Answer } from './raw-client.js';
 
 /** Raw sockets against a server that is less patient than usual, in what a test is about and in nothing else. */
 const VALUE_BYTES = 24 << 20;
@@ -103,6 +104,40 @@ describe('the server gives up', () => {
     await gone;
     expect(deaf.bytesRead).toBeLessThan(VALUE_BYTES);
   });
+});
+
+test('large answers that nobody reads are bounded together: one more is told to come again, until they are gone', async () => {
+  await serve();
+  const body = Buffer.alloc(VALUE_BYTES, 'v');
+  const several = '/buckets/b/keys/several';
+  await send(http.address, KEY, { method: 'PUT', body });
+  for (let i = 0; i < 2; i++) await send(http.address, several, { method: 'PUT', body });
+  const deaf = async (path: string): Promise<Socket> => {
+    const { socket } = await client('');
+    socket.pause();
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nRange: bytes=1-\r\n\r\n`);
+    return socket;
+  };
+  const fits = Math.floor(LIMITS.httpAnswerBytes / VALUE_BYTES);
+  for (let i = 0; i < fits; i++) await deaf(KEY);
+  const get = (path: string): Promise<Answer> => send(http.address, path);
+  await expect.poll(async () => (await get(KEY)).status).toBe(429);
+  const refused = await get(several);
+  expect([refused.status, refused.headers['retry-after'], refused.json()]).toMatchObject([
+    429,
+    '1',
+    { code: 'OVERLOADED', retryable: true, maybeApplied: false },
+  ]);
+  const listed = await send(http.address, '/buckets/b/keys?values=true').catch((error: unknown) => error);
+  expect(listed).toBeInstanceOf(Error);
+  const put = await send(http.address, `${KEY}2?returnbody=true`, { method: 'PUT', body });
+  expect([put.status, put.json()]).toMatchObject([429, { code: 'OVERLOADED', maybeApplied: true }]);
+  // Who asks for no large bytes is served.
+  expect((await send(http.address, KEY, { method: 'HEAD' })).status).toBe(200);
+  expect((await get('/ring')).status).toBe(200);
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await expect.poll(async () => (await get(several)).status).toBe(300);
+  expect((await get(KEY)).body).toHaveLength(VALUE_BYTES);
 });
 
 test('of an endless chunked body no more is taken than the largest value', async () => {

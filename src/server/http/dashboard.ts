@@ -3,6 +3,7 @@ import { RingletError } from '../../base/errors.js';
 import type { Store } from '../../client/api.js';
 import { DASHBOARD_FILES, dashboardFile } from '../dashboard/files.js';
 import { Feed } from '../dashboard/feed.js';
+import { heldAnswers } from './held-answers.js';
 import { disconnectSignal } from './disconnect.js';
 import {
   getDashboard,
@@ -13,7 +14,7 @@ import {
 } from './openapi/operations.js';
 import { Query } from './query.js';
 import { resource, type Handler } from './routes.js';
-import { siblingJson } from './siblings.js';
+import { jsonBytes, siblingJson } from './siblings.js';
 
 /** Its own files and its own server, nothing else, and in no other page. */
 const POLICY = [
@@ -57,6 +58,7 @@ export function dashboardRoutes(app: FastifyInstance, store: Store): () => void 
     const bucket = query.text('bucket') ?? 'default';
     const { result, ...where } = await store.bucket(bucket).inspect(key);
     const { found, degraded, siblings, context, timeline } = result;
+    heldAnswers.hold(reply.raw, jsonBytes(siblings));
     return guarded(reply).send({
       bucket,
       ...where,

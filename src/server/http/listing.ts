@@ -1,9 +1,11 @@
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { ScanItem, ScanOptions, Store } from '../../client/api.js';
 import { LIST_QUERY } from './openapi/operations.js';
 import { problemOf } from './problem.js';
 import { defined, Query } from './query.js';
 import { disconnectSignal } from './disconnect.js';
+import { heldAnswers } from './held-answers.js';
 import { bucketParameter, type Handler } from './routes.js';
 import { siblingJson } from './siblings.js';
 
@@ -28,7 +30,7 @@ export function listHandler(store: Store, report: (error: unknown) => void): Han
     const items = store.bucket(bucketParameter(request)).scan(options);
     // The first item tells whether the request is sound, while a status can still be sent.
     const first = await items.next();
-    const lines = blocks(first, items, withValues, report);
+    const lines = blocks(first, items, withValues, reply.raw, report);
     const stream = Readable.from(lines, { objectMode: false });
     return reply.header('Content-Type', 'application/x-ndjson').send(stream);
   };
@@ -38,6 +40,7 @@ async function* blocks(
   first: IteratorResult<ScanItem, unknown>,
   items: AsyncIterableIterator<ScanItem>,
   withValues: boolean,
+  response: ServerResponse,
   report: (error: unknown) => void,
 ): AsyncGenerator<string> {
   let block = '';
@@ -45,8 +48,10 @@ async function* blocks(
     for (let item = first; item.done !== true; item = await items.next()) {
       block += `${JSON.stringify(lineOf(item.value, withValues))}\n`;
       if (block.length < BLOCK_CHARACTERS) continue;
-      yield block;
+      const ready = block;
       block = '';
+      heldAnswers.hold(response, ready.length);
+      yield ready;
     }
   } catch (error) {
     yield `${block}${JSON.stringify({ error: problemOf(error, report) })}\n`;

@@ -26,6 +26,12 @@ export function siblingJson(sibling: Sibling): SiblingJson {
   };
 }
 
+/** About so many bytes in JSON: those of the values in base64. */
+export function jsonBytes(siblings: readonly Sibling[]): number {
+  const valueBytes = siblings.reduce((sum, { value }) => sum + value.byteLength, 0);
+  return Math.ceil((valueBytes * 4) / 3);
+}
+
 export function siblingTag({ value, contentType, modifiedAtMs }: Sibling): string {
   const hash = createHash('sha1').update(`${contentType}\0${modifiedAtMs}\0`).update(value);
   return `"${hash.digest('base64url')}"`;

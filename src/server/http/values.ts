@@ -2,10 +2,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GetResult, Sibling, TimelineEvent } from '../../client/api.js';
 import { answer, httpDate } from './answer.js';
 import { clientHas, clientTakes, etagOf } from './conditions.js';
+import { heldAnswers } from './held-answers.js';
 import { multipartOf, prefersMultipart } from './multipart.js';
 import { problem, sendProblem } from './problem.js';
 import { rangeOf } from './range.js';
-import { safeContentType, siblingJson } from './siblings.js';
+import { jsonBytes, safeContentType, siblingJson } from './siblings.js';
 
 /** A stored page must not run scripts with the origin of this server. */
 const SANDBOX = [
@@ -57,6 +58,8 @@ function sendValue(
     const detail = `the value has ${value.byteLength} bytes, none of them in the range that was asked for`;
     return sendProblem(reply, problem('RANGE_NOT_SATISFIABLE', 416, detail));
   }
+  // For a part of it too: that keeps the whole.
+  if (request.method !== 'HEAD') heldAnswers.hold(reply.raw, value.byteLength);
   headers.push('Content-Type', safeContentType(contentType), ...SANDBOX);
   if (range === undefined) return answer(reply, reply.statusCode, headers, value);
   const { start, end } = range;
@@ -83,6 +86,7 @@ function sendSiblings(
   const etag = `W/${etagOf(context ?? '')}`;
   reply.header('ETag', etag).header('Vary', 'Accept');
   if (request.method !== 'PUT' && clientHas(request, etag)) return reply.code(304).send();
+  if (request.method !== 'HEAD') heldAnswers.hold(reply.raw, jsonBytes(siblings));
   if (prefersMultipart(request.headers.accept)) {
     const { contentType, body } = multipartOf(siblings);
     return reply.code(300).header('Content-Type', contentType).send(body);
