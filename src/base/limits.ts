@@ -21,8 +21,9 @@ export const LIMITS = {
   /** Siblings per key: a warning is counted at the first, a put refused at the second. */
   siblingsWarn: 25,
   siblings: 100,
-  /** Entries (actors) of one clock. */
+  /** Entries (actors) of one clock: no write makes more but a deletion, with which they go, and which a context still carries. */
   clockEntries: 1_024,
+  contextEntries: 1_600,
   contextBytes: 16 << 10,
   /** Callers: the main thread and handles of other threads. */
   callers: 16,
@@ -178,6 +179,8 @@ assert(
 assert(LIMITS.buckets < 0xffff, 'the highest bucket number is the one of hints');
 assert(LIMITS.valueBytes <= LIMITS.maxValueBytes, 'the default value limit is within its range');
 assert(LIMITS.timeoutMs <= LIMITS.replicaFrameMs, 'a put of default length need not send its copies twice');
+assert(LIMITS.clockEntries < LIMITS.contextEntries, 'a key whose clock is full can be deleted');
+assert(5 + LIMITS.contextEntries * 10 <= LIMITS.contextBytes, 'the longest context is within its bytes');
 assert(LIMITS.siblingsWarn < LIMITS.siblings, 'siblings warn before they refuse');
 assert((LIMITS.partitions & (LIMITS.partitions - 1)) === 0, 'partitions are a power of two');
 assert(LIMITS.keyBytes + 64 < LIMITS.callerRingBytes / 8, 'a key fits into one ring frame');

@@ -77,10 +77,14 @@ export function errorOfOutcome(outcome: number, got: number, need: number, made:
     case OUT_CORRUPT:
       return new RingletError('DATA_CORRUPT', 'the stored record does not match its checksum');
     case OUT_CONTEXT:
-      return new RingletError('BAD_CONTEXT', `a context has at most ${need} entries, this one has ${got}`, {
-        entries: got,
-        limit: need,
-      });
+      return got === 0
+        ? new RingletError('BAD_CONTEXT', 'the context leaves no further version: no get has returned it')
+        : new RingletError(
+            'BAD_CONTEXT',
+            `the clock of the key would have ${got} entries, at most ${need} are kept: delete the key with the ` +
+              'context of a get; once that is cleared away, within a minute or so, it can be written again',
+            { entries: got, limit: need },
+          );
     case OUT_STALE_RING:
       return new RingletError('CONDITION_UNAVAILABLE', 'the ring has changed; try again');
     default:

@@ -155,9 +155,13 @@ export function unmetCondition(
   return undefined;
 }
 
-/** More entries than a context can carry back would make the key unreadable. */
-export function tooManyEntries(entries: number): Refusal | undefined {
-  return entries > LIMITS.clockEntries ? refuse(OUT_CONTEXT, entries, LIMITS.clockEntries) : undefined;
+/**
+ * More entries than a context can carry back would make the key unreadable. A deletion may have more than
+ * others: they go only with a tombstone that is reaped (versions.md, trap 4).
+ */
+export function tooManyEntries(entries: number, operation = OP_DELETE): Refusal | undefined {
+  const most = operation === OP_DELETE ? LIMITS.contextEntries : LIMITS.clockEntries;
+  return entries > most ? refuse(OUT_CONTEXT, entries, most) : undefined;
 }
 
 /** Siblings are capped at the coordinator only: a merge may exceed the cap (versions.md, trap 4). */

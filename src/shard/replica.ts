@@ -1,5 +1,4 @@
 import { RingletError } from '../base/errors.js';
-import { LIMITS } from '../base/limits.js';
 import { paddedWords } from '../base/memory.js';
 import {
   IF_NOTHING,
@@ -144,7 +143,7 @@ export class Replica {
     } catch (error) {
       // A forged context can leave an actor without a dot: the client's fault, never a reason to stop.
       if (error instanceof RingletError && error.code === 'BAD_CONTEXT') {
-        return refuse(OUT_CONTEXT, request.context.length, LIMITS.clockEntries);
+        return refuse(OUT_CONTEXT);
       }
       throw error;
     }
@@ -165,7 +164,7 @@ export class Replica {
       const quick = buildSuperseding(request, words, current, actor, this.tick(), this.floorOf(actor));
       if (quick !== undefined) {
         return (
-          tooManyEntries(entriesAt(quick.words, 0)) ??
+          tooManyEntries(entriesAt(quick.words, 0), request.operation) ??
           this.append(quick.words, 0, request.keyWords, words, current)
         );
       }
@@ -176,7 +175,7 @@ export class Replica {
     if ('outcome' in next) return next;
     const { clock, kind, total } = next;
     const applied =
-      tooManyEntries(clock.length) ??
+      tooManyEntries(clock.length, request.operation) ??
       (isPut ? this.tooManySiblings(clock) : undefined) ??
       this.store(request, kind, clock, words, current);
     return total !== 0 && wasApplied(applied) ? { ...applied, total } : applied;

@@ -25,14 +25,14 @@ const MAX_U32 = 0xffff_ffff;
 /**
  * The context of everything that the clock knows; live values are left out.
  *
- * @throws RingletError INTERNAL when the clock has more than LIMITS.clockEntries entries:
+ * @throws RingletError INTERNAL when the clock has more than LIMITS.contextEntries entries:
  * coordinators keep below that, and a context that could not be passed back would be a trap.
  */
 export function encodeContext(clock: Clock<unknown>): Uint8Array {
-  if (clock.length > LIMITS.clockEntries) {
+  if (clock.length > LIMITS.contextEntries) {
     throw new RingletError('INTERNAL', 'The clock has too many entries for a context', {
       entries: clock.length,
-      limit: LIMITS.clockEntries,
+      limit: LIMITS.contextEntries,
     });
   }
   const bytes = new Uint8Array(HEADER_BYTES + clock.length * 10);
@@ -64,7 +64,7 @@ export function decodeContext(bytes: Uint8Array): Clock<never> {
   const reader = { at: HEADER_BYTES };
   let previous = -1;
   while (reader.at < length) {
-    if (clock.length === LIMITS.clockEntries) throw bad('too large', { limit: LIMITS.clockEntries });
+    if (clock.length === LIMITS.contextEntries) throw bad('too large', { limit: LIMITS.contextEntries });
     const actor = previous + 1 + readVarint(bytes, reader);
     if (actor > MAX_U32) throw bad('out of range', { actor, limit: MAX_U32 });
     const n = readVarint(bytes, reader);

@@ -19,7 +19,10 @@ import {
   REPLICATE_ACK,
   writeHeader,
 } from '../../src/messaging/frames.js';
+import { KIND_COUNTER } from '../../src/storage/record.js';
+import { decodeContext, encodeContext } from '../../src/versions/context.js';
 import { join, values } from '../../src/versions/dvvs.js';
+import { keyBytesOf } from '../storage/support.js';
 import { seeded } from '../versions/model.js';
 import { Cluster } from './cluster.js';
 import { type PutOptions, type PutResult, textOf } from './cluster-caller.js';
@@ -184,6 +187,32 @@ describe('refusals', () => {
     }));
     expect(ask(cluster, 'key', { value: 'v', context })).toMatchObject({ outcome: OUT_CONTEXT, vector: [] });
     expect(ask(cluster, 'key', { value: 'v', context: context.slice(1) })).toMatchObject({ outcome: OK });
+  });
+
+  it('a key whose clock has no room for another actor can be deleted, and begins anew once that is reaped', () => {
+    const cluster = new Cluster(3, 3);
+    const value = {
+      bytes: keyBytesOf('7'),
+      contentType: 'text/plain;charset=utf-8',
+      time: 1,
+      deleted: false,
+    };
+    const clock = Array.from({ length: LIMITS.clockEntries }, (_, i) => ({
+      actor: 1_000 + i,
+      n: 1,
+      values: i === 0 ? [value] : [],
+    }));
+    for (const v of [0, 1, 2]) cluster.tell(v, cluster.record('key', clock, KIND_COUNTER));
+    const full = { outcome: OUT_CONTEXT, got: LIMITS.clockEntries + 1, need: LIMITS.clockEntries };
+    expect(ask(cluster, 'key', { operation: OP_INCREMENT, by: 1 })).toMatchObject(full);
+    const context = join(clock);
+    expect(ask(cluster, 'key', { value: 'v', context })).toMatchObject(full);
+    const { outcome, vector } = ask(cluster, 'key', { operation: OP_DELETE, context });
+    expect(outcome).toBe(OK);
+    expect(decodeContext(encodeContext(vector))).toEqual(vector);
+    cluster.advance(45_000);
+    for (const v of [0, 1, 2]) expect(cluster.clockAt(v, 'key')).toEqual([]);
+    expect(ask(cluster, 'key', { operation: OP_INCREMENT, by: 8 })).toMatchObject({ outcome: OK, total: 8 });
   });
 
   it('conditions: ifAbsent after a delete, ifMatch with the context and with an older one, at the first owner only', () => {

@@ -110,18 +110,18 @@ test('malformed contexts are refused even with a true checksum', () => {
 test('limits: bytes before anything is read, entries while they are', () => {
   refused(new Uint8Array(LIMITS.contextBytes + 1), 'too long');
   const pairs = (entries: number): number[] => Array.from({ length: entries * 2 }, (_, i) => i % 2);
-  expect(decodeContext(forge(pairs(LIMITS.clockEntries)))).toHaveLength(LIMITS.clockEntries);
-  refused(forge(pairs(LIMITS.clockEntries + 1)), 'too large');
+  expect(decodeContext(forge(pairs(LIMITS.contextEntries)))).toHaveLength(LIMITS.contextEntries);
+  refused(forge(pairs(LIMITS.contextEntries + 1)), 'too large');
 });
 
 test('the largest clock within the limits fits a context; a larger one is an error', () => {
   const largest = (entries: number): Clock<never> =>
-    Array.from({ length: entries }, (_, i) => ({ actor: i * 4_000_000, n: 0xffff_ffff, values: [] }));
-  const bytes = encodeContext(largest(LIMITS.clockEntries));
+    Array.from({ length: entries }, (_, i) => ({ actor: i * 2_600_000, n: 0xffff_ffff, values: [] }));
+  const bytes = encodeContext(largest(LIMITS.contextEntries));
   expect(bytes.length).toBeLessThanOrEqual(LIMITS.contextBytes);
-  expect(decodeContext(bytes)).toEqual(largest(LIMITS.clockEntries));
-  expect(() => encodeContext(largest(LIMITS.clockEntries + 1))).toThrowError(
-    expect.objectContaining({ code: 'INTERNAL', details: { entries: 1_025, limit: 1_024 } }),
+  expect(decodeContext(bytes)).toEqual(largest(LIMITS.contextEntries));
+  expect(() => encodeContext(largest(LIMITS.contextEntries + 1))).toThrowError(
+    expect.objectContaining({ code: 'INTERNAL', details: { entries: 1_601, limit: 1_600 } }),
   );
 });
 
