@@ -1,4 +1,4 @@
-import { isLive, type StoredValue } from '../storage/record-codec.js';
+import { isLive, isSubtotal, type StoredValue } from '../storage/record-codec.js';
 import { KIND_COUNTER, KIND_PLAIN } from '../storage/record.js';
 import { mergeClocks } from '../shard/merge-clocks.js';
 import { total } from '../versions/counter.js';
@@ -60,7 +60,7 @@ export function resultOf(
   const live = values(clock).filter(
     ({ deleted, expiresAtMs }) => !deleted && (expiresAtMs === undefined || !expiry.isOver(expiresAtMs)),
   );
-  const siblings = kind === KIND_COUNTER ? counterSibling(live) : live.map(siblingOf);
+  const siblings = kind === KIND_COUNTER ? counterSibling(live.filter(isSubtotal)) : live.map(siblingOf);
   if (siblings.length === 1) return { found: true, value: siblings[0]!.value, siblings, context, degraded };
   if (siblings.length > 0) return { found: true, siblings, context, degraded };
   const absentUntilMs = absenceOf(clock, expiry);

@@ -13,7 +13,7 @@ import {
   OUT_SIBLINGS,
   OUT_TOO_LARGE,
 } from '../messaging/frames.js';
-import { decodeClock, decodeVector, isOver, type StoredValue } from '../storage/record-codec.js';
+import { decodeClock, decodeVector, isOver, isSubtotal, type StoredValue } from '../storage/record-codec.js';
 import { KIND_COUNTER, KIND_PLAIN } from '../storage/record.js';
 import { increment } from '../versions/counter.js';
 import { type Clock, discard, equal, event, join, update, values } from '../versions/dvvs.js';
@@ -99,7 +99,7 @@ function afterIncrement(
     actor,
     by,
     (subtotal) => textValue(String(subtotal), time()),
-    (value) => (isOver(value, nowMs) ? 0 : Number(Buffer.from(value.bytes).toString('latin1'))),
+    (value) => (isSubtotal(value) ? Number(Buffer.from(value.bytes).toString('latin1')) : 0),
     floor,
   );
   if (!outcome.ok) return refuse(OUT_NOT_A_COUNTER, outcome.reason === 'overflow' ? 1 : 0, 0);

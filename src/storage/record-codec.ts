@@ -217,6 +217,14 @@ export function isLive(value: StoredValue): boolean {
   return !value.deleted;
 }
 
+/**
+ * Of a counter's values, those that count. None of them expires: one that does was over when the counter began, and
+ * stays out of it also when the time of day goes back with a restart.
+ */
+export function isSubtotal(value: StoredValue): boolean {
+  return !value.deleted && value.expiresAtMs === undefined;
+}
+
 /** Whether a value's time was over; for a reader that is as if it were deleted. */
 export function isOver(value: StoredValue, nowMs: number): boolean {
   return value.deleted || (value.expiresAtMs !== undefined && value.expiresAtMs <= nowMs);
