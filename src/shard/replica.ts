@@ -10,6 +10,7 @@ import {
   OUT_READ_ONLY,
   OUT_TOO_LARGE,
 } from '../messaging/frames.js';
+import { SEGMENT_HEADER_BYTES } from '../storage/buffer-layout.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import { compareClocks, decodeClock, encodeRecord, type StoredValue } from '../storage/record-codec.js';
 import {
@@ -73,7 +74,9 @@ const NO_VERSIONS: Versions = { clock: [], kind: undefined };
 export class Replica {
   private readonly pipeline: Pipeline;
   private readonly tick: () => number;
+  /** Of what a put leaves; what replicas merge may be as long as there is room for (versions.md, trap 4). */
   private readonly maxRecordBytes: number;
+  private readonly maxMergedBytes: number;
   private readonly witness: Witness | undefined;
   private readonly own: OwnActor | undefined;
   /** The time by which values expire; see VnodeEnvironment. */
@@ -104,6 +107,7 @@ export class Replica {
     this.pipeline = pipeline;
     this.tick = tick;
     this.maxRecordBytes = maxRecordBytes;
+    this.maxMergedBytes = pipeline.buffer.layout.shape.segmentBytes - SEGMENT_HEADER_BYTES;
     this.witness = witness;
   }
 
@@ -165,7 +169,7 @@ export class Replica {
       if (quick !== undefined) {
         return (
           tooManyEntries(entriesAt(quick.words, 0), request.operation) ??
-          this.append(quick.words, 0, request.keyWords, words, current)
+          this.append(quick.words, 0, request.keyWords, words, current, this.maxRecordBytes)
         );
       }
     }
@@ -177,7 +181,7 @@ export class Replica {
     const applied =
       tooManyEntries(clock.length, request.operation) ??
       (isPut ? this.tooManySiblings(clock) : undefined) ??
-      this.store(request, kind, clock, words, current);
+      this.store(request, kind, clock, words, current, this.maxRecordBytes);
     return total !== 0 && wasApplied(applied) ? { ...applied, total } : applied;
   }
 
@@ -276,10 +280,11 @@ export class Replica {
     clock: Clock<StoredValue>,
     before: Int32Array | undefined,
     beforeAt: number,
+    most = this.maxMergedBytes,
   ): ApplyOutcome {
     if (clock.length > this.actorsMax) this.actorsMax = clock.length;
     const { words } = encodeRecord(place, place.key, kind, clock);
-    return this.append(words, 0, place.keyWords, before, beforeAt);
+    return this.append(words, 0, place.keyWords, before, beforeAt, most);
   }
 
   /** @param before the record that this one replaces, if there is one */
@@ -289,9 +294,10 @@ export class Replica {
     keyWords: Int32Array,
     before: Int32Array | undefined,
     beforeAt: number,
+    most = this.maxMergedBytes,
   ): ApplyOutcome {
     const bytes = lengthAt(from, at);
-    if (bytes > this.maxRecordBytes) return refuse(OUT_TOO_LARGE, bytes, this.maxRecordBytes);
+    if (bytes > most) return refuse(OUT_TOO_LARGE, bytes, most);
     const shrinks = before !== undefined && bytes < lengthAt(before, beforeAt);
     switch (this.pipeline.room(bytes, shrinks)) {
       case 'wait':

@@ -63,6 +63,8 @@ export class Cluster implements CallerWorld {
   private readonly chance = seeded(1);
   /** Conflict rule of the bucket. */
   rule = 0;
+  /** Of threads that start from now on; default: as a segment has room for. */
+  maxRecordBytes: number | undefined;
   /** Whether a frame is lost on its way; nobody hears of it. */
   loses: (from: number, to: number, type: number) => boolean = () => false;
   /** Virtual nodes that lost their data and are not whole yet. */
@@ -240,7 +242,7 @@ export class Cluster implements CallerWorld {
       completions,
       engine: undefined,
       actor: this.nextActor++,
-      maxRecordBytes: this.shape.segmentBytes - 64,
+      maxRecordBytes: this.maxRecordBytes ?? this.shape.segmentBytes - 64,
       loss: lost,
       onWhole: () => this.rebuilding.delete(v),
     });

@@ -8,6 +8,7 @@ import {
   OP_DELETE,
   OUT_NO_TREES,
   OUT_STALE_RING,
+  OUT_TOO_LARGE,
   TREE_COMPARE,
   TREE_DIFFER,
   TREE_FETCH,
@@ -236,6 +237,28 @@ describe('replicas become equal without a read', () => {
     // Each keeps its own, and nobody takes the exchange for one that brought everything.
     expect(unequal(world, ['large'])).toEqual(['large']);
     expect(sum(world, COUNT_EXCHANGES_FAILED)).toBeGreaterThan(0);
+    // A get merges what they have, and a put with its context takes the place of all of it.
+    const context = [0, 1].flatMap((v) => join(world.clockAt(v, 'large')));
+    const outcomes: unknown[] = [];
+    world.put('large', { value: 'one', context }, ({ outcome }) => outcomes.push(outcome));
+    world.advance(CONVERGED_MS);
+    expect(outcomes).toEqual([OK]);
+    expect(unequal(world, ['large'])).toEqual([]);
+    expect(values(world.clockAt(0, 'large')).map(textOf)).toEqual(['one']);
+  });
+
+  it('siblings of the two sides of a partition, which together are more than a put may leave', () => {
+    const world = cluster(2, 2);
+    world.maxRecordBytes = 40_000;
+    for (const v of [0, 1]) world.start(v);
+    for (const v of [0, 1]) world.tell(v, world.record('key', one('x'.repeat(30_000), 1, 1 + v)));
+    world.advance(CONVERGED_MS);
+    expect(unequal(world, ['key'])).toEqual([]);
+    expect(values(world.clockAt(0, 'key'))).toHaveLength(2);
+    const outcomes: unknown[] = [];
+    world.put('key', { value: 'another' }, ({ outcome }) => outcomes.push(outcome));
+    world.advance(CONVERGED_MS);
+    expect(outcomes).toEqual([OUT_TOO_LARGE]);
   });
 
   it('in any divergence: random dots, siblings, tombstones, counters, each known to a random owner', () => {
