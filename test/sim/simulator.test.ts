@@ -25,7 +25,7 @@ describe('the simulator', () => {
     },
   );
 
-  it(`finds no violation in ${SEEDS} seeds`, { timeout: 600_000 }, () => {
+  it(`finds no violation in ${SEEDS} seeds`, { timeout: LONG ? 3_600_000 : 600_000 }, () => {
     for (let seed = 1; seed <= SEEDS; seed++) {
       const verdict = run({ seed, minutes: MINUTES, faultsPerMinute: FAULTS_PER_MINUTE });
       expect(
