@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { BackupSummary } from '../client/backup-api.js';
 import { print, storeCommand, withTarget } from './key-command.js';
+import { interruptible } from './stop-signal.js';
 
 interface BackupFlags {
   readonly without?: string[];
@@ -30,8 +31,10 @@ export function backupCommand(): Command {
     .action(async (file: string, { without = [], json }: BackupFlags, command: Command) => {
       const startMs = performance.now();
       const { writeBackup } = await import('../host/backup/file.js');
-      const summary = await withTarget(command, { creates: false }, (target) =>
-        writeBackup(file, target.backup(without)),
+      const summary = await interruptible((signal) =>
+        withTarget(command, { creates: false }, (target) =>
+          writeBackup(file, target.backup(without), signal),
+        ),
       );
       const seconds = (performance.now() - startMs) / 1_000;
       const text = `${backupText(summary)} in ${file} (${seconds.toFixed(1)} s)\n`;

@@ -1,11 +1,12 @@
 import { Command, Option } from 'commander';
 import { backupText } from './backup.js';
 import { print } from './key-command.js';
+import { interruptible } from './stop-signal.js';
 import { addStoreOptions, openOptions, settingsOf } from './store-options.js';
 
 const NOTES = `
 The backup is verified first. The directory must be missing or empty; it is filled under another name, and
-gets its own when all is in it, so a command that fails leaves nothing. Nodes, capacities and partitions are
+gets its own when all is in it, so a command that fails or is stopped leaves nothing. Nodes, capacities and partitions are
 those of the backup unless flags name others; buckets and their properties come with it.
 
 The new store has an id and actor numbers of its own: it may run beside the original, and the two go
@@ -40,7 +41,7 @@ export function restoreCommand(): Command {
       const startMs = performance.now();
       const options = openOptions(settingsOf(self));
       const { restore } = await import('../host/backup/restore.js');
-      const restored = await restore(file, options);
+      const restored = await interruptible((signal) => restore(file, options, { signal }));
       const seconds = (performance.now() - startMs) / 1_000;
       const copies = restored.copies.toLocaleString('en');
       const text = `${backupText(restored)}, ${copies} copies in ${restored.data} (${seconds.toFixed(1)} s)\n`;

@@ -61,7 +61,7 @@ export class OpenedStore extends ConnectedStore implements HostStore {
   readonly supervisor: FaultySupervisor;
 
   async backup(file: string, options?: BackupOptions): Promise<BackupSummary> {
-    return await writeBackup(file, this.backupStream(options));
+    return await writeBackup(file, this.backupStream(options), options?.signal);
   }
 
   backupStream(options?: BackupOptions): AsyncIterableIterator<Uint8Array> {

@@ -149,6 +149,18 @@ test('a file gets its name only when it was read back whole; else nothing is lef
   await expect(writeBackup(join(directory, 'short'), stream(3))).rejects.toThrow('breaks off before its end');
   await expect(writeBackup(join(directory, 'broken'), stream(2, new Error('gone')))).rejects.toThrow('gone');
   await expect(writeBackup(file, stream(4))).rejects.toThrow('exists');
+  for (const at of [2, 4]) {
+    const ends = new AbortController();
+    async function* interrupted(): AsyncGenerator<Buffer> {
+      for (const [i, piece] of pieces.entries()) {
+        if (i === at) ends.abort();
+        yield piece;
+      }
+      ends.abort();
+    }
+    const written = writeBackup(join(directory, 'interrupted'), interrupted(), ends.signal);
+    await expect(written).rejects.toMatchObject({ code: 'ABORTED' });
+  }
   const other = join(directory, 'other');
   async function* overtaken(): AsyncGenerator<Buffer> {
     yield* pieces;
@@ -156,6 +168,7 @@ test('a file gets its name only when it was read back whole; else nothing is lef
   }
   await expect(writeBackup(other, overtaken())).rejects.toThrow('exists');
   expect(readFileSync(other, 'utf8')).toBe('of somebody else');
+  expect(readdirSync(directory).toSorted()).toEqual(['other', 'whole']);
   writeFileSync(join(directory, 'empty'), '');
   await expect(readBackup(join(directory, 'empty'))).rejects.toThrow('has no head');
   expect(readdirSync(directory).toSorted()).toEqual(['empty', 'other', 'whole']);

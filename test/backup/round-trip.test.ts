@@ -239,6 +239,34 @@ test('a restore whose file becomes another backup while it is read says so, and 
   expect(readdirSync(directory)).toEqual(['backup']);
 });
 
+test('a restore that is aborted, while it verifies or while it fills the directory, leaves nothing', async () => {
+  const store = await openSmall('memory');
+  await store.put('a', 'value');
+  const directory = temporary();
+  const file = join(directory, 'backup');
+  await store.backup(file);
+  const ends = new AbortController();
+  const options = {
+    data: join(directory, 'data'),
+    memoryMiB: 96,
+    // The restore looks at this between the verification and the reading.
+    get partitions(): number {
+      if (verified) ends.abort();
+      return 64;
+    },
+  };
+  let verified = false;
+  const restoring = restore(file, options, ends);
+  verified = true;
+  expect(await failure(restoring)).toMatchObject({ code: 'ABORTED' });
+  const { partitions: _partitions, ...rest } = options;
+  expect(await failure(restore(file, rest, ends))).toMatchObject({ code: 'ABORTED' });
+  expect(await failure(restore(file, rest, { signal: 'now' as never }))).toMatchObject({
+    code: 'BAD_REQUEST',
+  });
+  expect(readdirSync(directory)).toEqual(['backup']);
+});
+
 test('a backup that waits for a virtual node ends when it is aborted, and lets copies and ring go', async () => {
   const store = await openSmall('memory', { nodes: 2, allowFaults: true });
   await store.put('k', 'v', { w: 'all' });

@@ -1,9 +1,20 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { SectionWriter } from '../../src/host/backup/format.js';
 import { runHere } from './in-process.js';
 import { run, start, type Running } from './spawn.js';
 
@@ -254,4 +265,27 @@ describe('who may come in', () => {
     expect(printed).not.toContain(token);
     await stop(running);
   });
+});
+
+test('a backup that Ctrl-C ends leaves nothing behind', async () => {
+  const bytes = new SectionWriter().json('RBAK', { storeId: 'x'.repeat(2_000) });
+  const server = createServer((_, response) => {
+    // Never whole: a byte at a time, until the command goes away.
+    let at = 0;
+    const sending = setInterval(() => response.write(bytes.subarray(at, ++at)), 20);
+    response.once('close', () => clearInterval(sending));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const target = newDirectory();
+  mkdirSync(target);
+  const running = start(['backup', 'monday.ringlet', '--url', `http://127.0.0.1:${port}`], { cwd: target });
+  await vi.waitFor(() => expect(readdirSync(target)).toHaveLength(1), { timeout: 20_000 });
+  running.child.kill('SIGINT');
+  const { code, stderr } = await running.finished;
+  server.closeAllConnections();
+  server.close();
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/^ringlet: ABORTED: [^\n]*nothing[^\n]*\n$/)]);
+  expect(readdirSync(target)).toEqual([]);
 });

@@ -7,22 +7,26 @@ import { checkPath } from '../../client/arguments.js';
 import type { BackupSummary } from '../../client/backup-api.js';
 import { syncDirectory } from '../../storage/data-files.js';
 import { writeError } from '../../storage/disk-errors.js';
-import { BackupReader, readBackup } from './reader.js';
+import { assertWanted, BackupReader, readBackup } from './reader.js';
 
 /**
  * Keeps a stream of a backup in a new file. What is written is synced and read again, with every checksum,
  * before the file gets its name: a file of that name is a whole backup. Otherwise nothing is left.
  *
- * @throws RingletError BAD_REQUEST (there is such a file), STORE_FULL, IO, or what the backup failed with
+ * @throws RingletError BAD_REQUEST (there is such a file), STORE_FULL, IO, ABORTED, or what the backup failed with
  */
-export async function writeBackup(path: string, pieces: AsyncIterable<Uint8Array>): Promise<BackupSummary> {
+export async function writeBackup(
+  path: string,
+  pieces: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<BackupSummary> {
   checkPath('a backup is written to the path of a new file', path);
   const target = resolve(path);
   assertNew(target);
   const aside = `${target}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    const written = await writeSynced(aside, path, pieces);
-    const { summary } = await readBackup(aside);
+    const written = await writeSynced(aside, path, pieces, signal);
+    const { summary } = await readBackup(aside, undefined, signal);
     if (summary.records !== written.records || summary.bytes !== written.bytes) {
       throw new RingletError(
         'IO',
@@ -54,12 +58,14 @@ async function writeSynced(
   aside: string,
   name: string,
   pieces: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
 ): Promise<BackupSummary> {
   const file = await open(aside, 'wx', 0o600);
   try {
     // What the stream says of itself is heard while it comes: its failure is the error to tell.
     const reader = new BackupReader(name);
     for await (const piece of pieces) {
+      assertWanted(signal);
       reader.push(piece);
       for (let at = 0; at < piece.length;) at += (await file.write(piece, at)).bytesWritten;
     }

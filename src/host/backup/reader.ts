@@ -127,20 +127,28 @@ function failureOf({ code, message }: BackupFailure, name: string): RingletError
   });
 }
 
+/** @throws RingletError ABORTED */
+export function assertWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new RingletError('ABORTED', 'it was interrupted, and nothing is left of it', {});
+}
+
 /**
  * Reads a backup from a file, whole.
  * @param onRecords is waited for before more is read
- * @throws RingletError DATA_CORRUPT, DATA_FOREIGN, IO
+ * @throws RingletError DATA_CORRUPT, DATA_FOREIGN, IO, ABORTED
  */
 export async function readBackup(
   path: string,
   onRecords: (records: readonly Int32Array[], head: BackupHead) => Promise<void> | void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<ReadBackup> {
   checkPath('a backup is read from the path of its file', path);
   const reader = new BackupReader(path);
   try {
     const stream = createReadStream(path, { highWaterMark: 1 << 20 });
     for await (const chunk of stream as AsyncIterable<Buffer>) {
+      assertWanted(signal);
       const records = reader.push(chunk);
       if (records.length > 0) await onRecords(records, reader.head);
     }

@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { RingletError } from '../../base/errors.js';
 import { TICKS_PER_MS } from '../../base/time.js';
 import type { OpenOptions } from '../../client/api.js';
+import { checkSignal } from '../../client/arguments.js';
 import type { RestoreSummary } from '../../client/backup-api.js';
 import { firstState } from '../../ring/state.js';
 import { ringOfState } from '../../ring/live-ring.js';
@@ -18,7 +19,7 @@ import { open } from '../open.js';
 import { checkOptions, DATA, resolveOptions } from '../resolve-options.js';
 import type { BackupEnd, BackupHead } from './format.js';
 import { Placement } from './placement.js';
-import { readBackup, type ReadBackup } from './reader.js';
+import { assertWanted, readBackup, type ReadBackup } from './reader.js';
 
 /**
  * Numbers above those that the backup knows of which the restored store leaves out, at least: the original
@@ -36,10 +37,16 @@ const ACTORS = 2 ** 32;
  * then gets its name; after a failure nothing is left.
  *
  * @param options as for `open`; `data` (default `./data`) must be missing or empty
- * @throws RingletError DATA_CORRUPT, DATA_FOREIGN (the backup), BAD_REQUEST (the directory, the options), IO, STORE_FULL
+ * @param ends.signal ends it early
+ * @throws RingletError DATA_CORRUPT, DATA_FOREIGN (the backup), BAD_REQUEST (the directory, the options), IO, STORE_FULL, ABORTED
  */
-export async function restore(file: string, options: OpenOptions = {}): Promise<RestoreSummary> {
+export async function restore(
+  file: string,
+  options: OpenOptions = {},
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<RestoreSummary> {
   checkOptions(options);
+  checkSignal(signal);
   const data = resolve(options.data ?? DATA);
   assertFree(data);
   if (options.engine === 'memory') {
@@ -51,15 +58,16 @@ export async function restore(file: string, options: OpenOptions = {}): Promise<
       },
     );
   }
-  const backup = await readBackup(file);
+  const backup = await readBackup(file, undefined, signal);
   const topology = topologyFor(backup.head, options);
   assertReplicas(backup.head.buckets, topology.nodes.length);
   const aside = `${data}.${randomBytes(6).toString('hex')}.restoring`;
   try {
-    const copies = await fill(aside, file, topology, backup);
+    const copies = await fill(aside, file, topology, backup, signal);
     // A start verifies what was written, as after any unclean stop; a clean one comes next.
     const { nodes: _nodes, vnodes: _vnodes, capacity: _capacity, partitions: _partitions, ...rest } = options;
     await (await open({ ...rest, data: aside })).close();
+    assertWanted(signal);
     await giveName(aside, data);
     return { ...backup.summary, data, copies };
   } catch (error) {
@@ -115,7 +123,13 @@ function topologyFor({ topology }: BackupHead, options: OpenOptions): Topology {
 }
 
 /** Makes the directory, with every record at all of its owners. Returns how many copies these are. */
-async function fill(path: string, file: string, topology: Topology, backup: ReadBackup): Promise<number> {
+async function fill(
+  path: string,
+  file: string,
+  topology: Topology,
+  backup: ReadBackup,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   const { head, end } = backup;
   const ids = new Map(
     topology.nodes.map(({ id, vnodes }) => [id, Array.from({ length: vnodes }, (_, i) => `${id}.${i}`)]),
@@ -128,7 +142,7 @@ async function fill(path: string, file: string, topology: Topology, backup: Read
     const ring = ringOfState(firstState({ ...topology, nodes: [...topology.nodes] }));
     const placement = await Placement.open(directory, ring, head.buckets, head.topology.partitions);
     try {
-      assertSame(file, backup, await readBackup(file, (records) => placement.add(records)));
+      assertSame(file, backup, await readBackup(file, (records) => placement.add(records), signal));
     } finally {
       await placement.close();
     }
