@@ -3,6 +3,7 @@ import { RingletError } from '../base/errors.js';
 import { type ExportFormat, exportHead, exportLine } from './entries/write.js';
 import { ExportFile, type ExportSink, StandardOutput } from './export/sink.js';
 import { print, targetCommand, withTarget } from './key-command.js';
+import { storeOf } from './target.js';
 
 interface ExportFlags {
   readonly bucket: string;
@@ -38,7 +39,7 @@ export function exportCommand(): Command {
     .addHelpText('after', NOTES)
     .action(async (flags: ExportFlags, command: Command) => {
       const { bucket, prefix, format, out } = flags;
-      const sink = await sinkOf(flags);
+      const sink = await sinkOf(flags, storeOf(command));
       let keys = 0;
       try {
         await withTarget(command, { creates: false }, async (target) => {
@@ -66,9 +67,12 @@ export function exportCommand(): Command {
     });
 }
 
-async function sinkOf({ bucket, prefix, format, out, resume }: ExportFlags): Promise<ExportSink> {
+async function sinkOf(
+  { bucket, prefix, format, out, resume }: ExportFlags,
+  store: string,
+): Promise<ExportSink> {
   if (out !== undefined) {
-    const purpose = { bucket, prefix: prefix ?? null, format };
+    const purpose = { store, bucket, prefix: prefix ?? null, format };
     return ExportFile.open(out, purpose, resume === true);
   }
   if (resume !== true) return new StandardOutput();

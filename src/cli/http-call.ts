@@ -43,7 +43,18 @@ export class HttpCaller {
   }
 
   /** The response with its body unread. A connection that cannot be made or breaks is IO. */
-  send({ method, path, headers = {}, body }: Call): Promise<IncomingMessage> {
+  async send(call: Call): Promise<IncomingMessage> {
+    try {
+      return await this.#send(call);
+    } catch (error) {
+      // Of a content type or a context that somebody gave; the store itself would refuse it as well.
+      if (!(error instanceof TypeError) || !('code' in error) || error.code !== 'ERR_INVALID_CHAR')
+        throw error;
+      throw new RingletError('BAD_REQUEST', error.message, {}, { cause: error });
+    }
+  }
+
+  #send({ method, path, headers = {}, body }: Call): Promise<IncomingMessage> {
     const { protocol, hostname, port, pathname } = this.#base;
     return new Promise((resolve, reject) => {
       const request = this.#request(

@@ -12,6 +12,7 @@ import { exportedEntries, keyedEntries } from './load/prepare.js';
 import { startProgress, type Progress } from './load/progress.js';
 import { LoadCheckpoint } from './load/resume.js';
 import { LoadRun, TOLD, type LoadCounts } from './load/run.js';
+import { storeOf } from './target.js';
 
 interface LoadFlags {
   readonly bucket: string;
@@ -78,7 +79,7 @@ export function loadCommand(): Command {
       const exported = key === undefined;
       const prepare = exported ? exportedEntries : keyedEntries(compileKey(key));
       const format = formatOf(file, flags);
-      const checkpoint = await checkpointOf(file, flags, format);
+      const checkpoint = await checkpointOf(file, flags, format, storeOf(command));
       const input = await openInput(file);
       const summary = await withTarget(command, { creates: true }, async (target) => {
         const { n, conflict } = await bucketOf(target, command, bucket, exported ? 'siblings' : 'lww');
@@ -133,6 +134,7 @@ async function checkpointOf(
   file: string,
   { bucket, key, columns, resume }: LoadFlags,
   format: string,
+  store: string,
 ): Promise<LoadCheckpoint | undefined> {
   if (resume !== true) return undefined;
   if (file === '-') {
@@ -140,7 +142,7 @@ async function checkpointOf(
       option: 'resume',
     });
   }
-  return LoadCheckpoint.open(file, { bucket, key: key ?? null, format, columns: columns ?? null });
+  return LoadCheckpoint.open(file, { store, bucket, key: key ?? null, format, columns: columns ?? null });
 }
 
 function describe(summary: LoadSummary): string {

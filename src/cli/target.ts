@@ -99,6 +99,11 @@ export async function openTarget(command: Command, creates: boolean): Promise<Ta
   return new StoreTarget(await openStore(resolved));
 }
 
+/** Which store a command means, for a checkpoint: what one has got so far, another has not. */
+export function storeOf(command: Command): string {
+  return command.opts<{ url?: string }>().url ?? resolve(settingsOf(command).settings.data);
+}
+
 /** The store that runs in a data directory; undefined if none does. */
 async function runningIn(settings: Settings): Promise<HttpTarget | undefined> {
   const endpoint = await readEndpoint(settings.data);

@@ -106,6 +106,20 @@ describe('one key', () => {
     expect((await call(['get', 'k'])).stdout).toBe('c');
   });
 
+  test('a content type or context that no header can have is wrong use', async () => {
+    for (const flags of [
+      ['--content-type', 'text/plain\nX: y'],
+      ['--content-type', 'text/\u2713'],
+      ['--context', 'a\nb'],
+    ]) {
+      const { code, stderr } = await call(['put', 'k', 'v', ...flags]);
+      expect([code, stderr]).toEqual([
+        2,
+        expect.stringMatching(/^ringlet: BAD_REQUEST: [^\n]*header[^\n]*\n$/),
+      ]);
+    }
+  });
+
   test('--if-absent refuses what is there', async () => {
     const refused = await call(['put', 'k', 'd', '--if-absent']);
     expect(refused).toMatchObject({

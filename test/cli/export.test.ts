@@ -267,10 +267,16 @@ describe('the commands', () => {
   test('load --resume begins behind what is acknowledged, and only with the same file and options', async () => {
     const file = join(dir, 'ids.ndjson');
     writeFileSync(file, '{"id":1}\n{"id":2}\n{"id":3}\n');
-    const purpose = { bucket: 'ids', key: 'id', format: 'auto', columns: null };
+    const purpose = { store: http.address, bucket: 'ids', key: 'id', format: 'auto', columns: null };
     await (await LoadCheckpoint.open(file, purpose)).end(2, false);
     await expect(LoadCheckpoint.open(file, { ...purpose, key: '#line' })).rejects.toThrow('has key "id"');
     const args = ['load', file, '--bucket', 'ids', '--key', 'id', '--json', '--resume'] as const;
+    // What one store has, another has not.
+    const elsewhere = await runHere([...args, '--data', join(dir, 'elsewhere')], { cwd: dir });
+    expect(elsewhere).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`has store "${http.address}", and this command "${dir}`) as string,
+    });
     const resumed = await call(...args);
     expect(JSON.parse(resumed.stdout)).toMatchObject({ records: 3, skipped: 2, written: 1, failed: 0 });
     expect((await store.bucket('ids').get('2')).found).toBe(false);

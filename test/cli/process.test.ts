@@ -268,7 +268,9 @@ describe('who may come in', () => {
 });
 
 test('a backup that Ctrl-C ends leaves nothing behind', async () => {
-  const bytes = new SectionWriter().json('RBAK', { storeId: 'x'.repeat(2_000) });
+  const topology = { partitions: 1, spacing: 1, nodes: [{ id: 'n1', capacity: 1, vnodes: 1 }] };
+  const head = { storeId: 'x'.repeat(2_000), createdAt: '', topology, buckets: [], without: [] };
+  const bytes = new SectionWriter().json('RBAK', head);
   const server = createServer((_, response) => {
     // Never whole: a byte at a time, until the command goes away.
     let at = 0;
