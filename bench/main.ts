@@ -93,7 +93,7 @@ async function run(flags: Flags): Promise<number> {
   try {
     experiments = selectExperiments(all, only, mode);
   } catch (error) {
-    process.stderr.write(`error: ${(error as Error).message}\n`);
+    process.stderr.write(usageLine(`error: ${(error as Error).message}`));
     return 2;
   }
   const results = await runSuite(

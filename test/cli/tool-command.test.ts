@@ -27,6 +27,13 @@ test('the simulator has its own options, help and exit codes', async () => {
   expect(process.exitCode).toBe(2);
 });
 
+test('the benchmark, where it is, has the same form of wrong use', async () => {
+  expect(await run('bench', '--only', 'nothing')).toMatch(
+    /^ringlet: USAGE: no experiment is named nothing; there are [^\n]*\n$/,
+  );
+  expect(process.exitCode).toBe(2);
+});
+
 test('the benchmark, where it is not, says where it is', async () => {
   const absent = benchCommand(new URL('no-such-file.js', import.meta.url));
   await expect(absent.parseAsync(['--quick'], { from: 'user' })).rejects.toMatchObject({
