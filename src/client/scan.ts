@@ -1,5 +1,6 @@
 import { RingletError, shown } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
+import { OUT_CORRUPT } from '../messaging/frames.js';
 import { compareBytes } from '../shard/key-list.js';
 import { keyAt, keyLengthAt, KIND_PLAIN, kindAt } from '../storage/record.js';
 import { decodeClock, type StoredValue } from '../storage/record-codec.js';
@@ -8,6 +9,7 @@ import { checkRequest, checkText } from './arguments.js';
 import type { Key, ScanItem, ScanOptions } from './api.js';
 import type { Connection } from './connection.js';
 import { mergeContributions, resultOf } from './merge.js';
+import { errorOfOutcome } from './outcomes.js';
 import { SCAN_OPTIONS } from './known-options.js';
 import { policyOf, timeoutOf } from './policy.js';
 import type { Policy, ScanPage } from './request.js';
@@ -112,12 +114,13 @@ interface WantedPage extends Position {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Pages of R owners; of others if one of them goes, or the ring changes. */
+/** Pages of R owners; of others if one of them goes or has damaged records there, or the ring changes. */
 async function readPage(connection: Connection, policy: Policy, wanted: WantedPage): Promise<KeyPage> {
   const untilMs = connection.clock.nowMs() + wanted.timeoutMs;
+  const damaged = new Set<number>();
   for (;;) {
     const timeoutMs = Math.max(1, untilMs - connection.clock.nowMs());
-    const page = await readOwners(connection, policy, { ...wanted, timeoutMs });
+    const page = await readOwners(connection, policy, { ...wanted, timeoutMs }, damaged);
     if (page !== undefined) return page;
     connection.assertOpen();
   }
@@ -128,6 +131,7 @@ async function readOwners(
   connection: Connection,
   policy: Policy,
   wanted: WantedPage,
+  damaged: Set<number>,
 ): Promise<KeyPage | undefined> {
   const { ring } = connection.view;
   const { partition, settled } = wanted;
@@ -135,18 +139,20 @@ async function readOwners(
     partition * ring.preferenceLength,
     partition * ring.preferenceLength + policy.n,
   );
-  const serving = [...list].filter(
+  const whole = [...list].filter((vnode) => !damaged.has(vnode));
+  const serving = whole.filter(
     (vnode) => connection.direct.isServing(vnode) && !connection.machine.suspects(vnode),
   );
   // With too few of them the page waits, as a get does, until others serve or its deadline is over.
-  const owners = [...serving, ...[...list].filter((vnode) => !serving.includes(vnode))].slice(0, policy.r);
+  const owners = [...serving, ...whole.filter((vnode) => !serving.includes(vnode))].slice(0, policy.r);
   const pages = await Promise.all(
-    owners.map((vnode) => requestPage(connection, vnode, policy.bucket, wanted)),
+    owners.map((vnode) => requestPage(connection, vnode, policy.bucket, wanted, damaged)),
   );
-  const whole = pages.filter((page) => page !== undefined);
-  if (whole.length < pages.length) return undefined;
+  const read = pages.filter((page) => page !== undefined);
+  if (damaged.size > policy.n - policy.r) throw errorOfOutcome(OUT_CORRUPT, 0, 0, false);
+  if (read.length < pages.length) return undefined;
   for (const vnode of owners) settled.add(vnode);
-  return whole.length === 1 ? whole[0] : mergePages(whole, owners, policy.rule);
+  return read.length === 1 ? read[0] : mergePages(read, owners, policy.rule);
 }
 
 function mergePages(pages: readonly KeyPage[], owners: readonly number[], rule: number): KeyPage {
@@ -179,10 +185,17 @@ async function requestPage(
   vnode: number,
   bucket: number,
   { signal, settled, ...wanted }: WantedPage,
+  damaged: Set<number>,
 ): Promise<KeyPage | undefined> {
   const asked = { vnode, bucket, ...wanted, settled: settled.has(vnode) };
-  const page = await askPage(connection, asked, signal, scanAborted);
-  return page === 'elsewhere' ? undefined : decoded(page);
+  try {
+    const page = await askPage(connection, asked, signal, scanAborted);
+    return page === 'elsewhere' ? undefined : decoded(page);
+  } catch (error) {
+    if (!(error instanceof RingletError) || error.code !== 'DATA_CORRUPT') throw error;
+    damaged.add(vnode);
+    return undefined;
+  }
 }
 
 function scanAborted(): RingletError {

@@ -8,7 +8,6 @@ import {
   HINT_BUCKET,
   keyAt,
   keyBytesAt,
-  keyLengthAt,
   KIND_REMOVED,
   kindAt,
   lengthAt,
@@ -17,7 +16,8 @@ import {
   W_KEY_HASH,
 } from '../storage/record.js';
 import type { VnodeEnvironment } from './environment.js';
-import { KeyList, type Named, upperBound } from './key-list.js';
+import { hashOfKey } from './key-name.js';
+import { KeyList, type KeyPlace, type Named, upperBound } from './key-list.js';
 
 export interface ScanRequest {
   readonly from: number;
@@ -45,6 +45,7 @@ interface Walk {
 interface EnginePage {
   readonly records: Int32Array[];
   next: Uint8Array | undefined;
+  /** A record that cannot be read has no other copy here. */
   corrupt: boolean;
 }
 
@@ -63,9 +64,17 @@ export class Scanner {
   /** Pages for a backup that wait until requests leave time for them. */
   private readonly pages: ScanRequest[] = [];
   private last: { readonly request: ScanRequest; readonly keys: KeyList } | undefined;
+  private readonly onUnreadable: (bucket: number, key: Uint8Array) => void;
 
-  constructor(env: VnodeEnvironment, pipeline: Pipeline, engine: Engine | undefined) {
+  /** @param onUnreadable the engine has a damaged record of a key */
+  constructor(
+    env: VnodeEnvironment,
+    pipeline: Pipeline,
+    engine: Engine | undefined,
+    onUnreadable: (bucket: number, key: Uint8Array) => void,
+  ) {
     this.env = env;
+    this.onUnreadable = onUnreadable;
     this.pipeline = pipeline;
     this.engine = engine;
   }
@@ -167,19 +176,23 @@ export class Scanner {
 
   private enginePage({ partition, bucket, after, limit, maxBytes }: ScanRequest, engine: Engine): EnginePage {
     const page: EnginePage = { records: [], next: undefined, corrupt: false };
+    const unreadable: Uint8Array[] = [];
     let bytes = 0;
     let seen = 0;
     engine.scan(partition, bucket, after.length === 0 ? undefined : after, limit, (key, record) => {
       seen++;
       if (page.corrupt || bytes >= maxBytes) return;
-      page.corrupt = !verifyRecord(record);
-      if (page.corrupt) return;
+      const whole = wholeRecord(record);
+      if (whole === undefined) unreadable.push(key.slice());
+      const newest = this.newest(bucket, key, whole);
+      page.corrupt = newest === undefined;
+      if (newest === undefined) return;
       page.next = key.slice();
-      const newest = this.newest(aligned(record).words);
       if (kindAt(newest, 0) === KIND_REMOVED) return;
       page.records.push(newest);
       bytes += record.length;
     });
+    for (const key of unreadable) this.onUnreadable(bucket, key);
     const isLast = page.corrupt || (seen < limit && bytes < maxBytes);
     return { ...page, next: isLast ? undefined : page.next };
   }
@@ -191,30 +204,37 @@ export class Scanner {
     let damaged = 0;
     let more = false;
     const behind = { partition, bucket, key: after.length === 0 ? undefined : after };
-    engine.walk(behind, partition + 1, (_partition, found, _key, record) => {
+    const unreadable: KeyPlace[] = [];
+    engine.walk(behind, partition + 1, (_partition, found, key, record) => {
       // Hints come last.
       if (found === HINT_BUCKET) return false;
       more = page.length >= request.limit || bytes >= request.maxBytes;
       if (more) return false;
-      if (!verifyRecord(record)) {
+      const whole = wholeRecord(record);
+      if (whole === undefined) unreadable.push({ bucket: found, key: key.slice() });
+      const newest = this.newest(found, key, whole);
+      if (newest === undefined) {
         damaged++;
         return true;
       }
-      const newest = this.newest(aligned(record).words);
       if (kindAt(newest, 0) === KIND_REMOVED) return true;
       page.push(newest);
       bytes += newest.byteLength;
       return true;
     });
+    for (const one of unreadable) this.onUnreadable(one.bucket, one.key);
     this.reply(request, page, !more, OK, damaged);
   }
 
-  /** The buffer may hold a newer version than the engine. */
-  private newest(words: Int32Array): Int32Array {
+  /** The buffer may hold a newer version than the engine, or one of a key whose record there is damaged. */
+  private newest(bucket: number, key: Uint8Array, whole: Int32Array | undefined): Int32Array | undefined {
     const { buffer } = this.pipeline;
-    const key = words.subarray(keyAt(words, 0));
-    const byte = buffer.find(words[W_KEY_HASH]!, bucketAt(words, 0), key, keyLengthAt(words, 0));
-    return byte === 0 ? copyRecord(words, 0) : copyRecord(buffer.words, byte >>> 2);
+    const byte =
+      whole === undefined
+        ? buffer.find(hashOfKey(key), bucket, paddedWords(key), key.length)
+        : buffer.find(whole[W_KEY_HASH]!, bucket, whole.subarray(keyAt(whole, 0)), key.length);
+    if (byte !== 0) return copyRecord(buffer.words, byte >>> 2);
+    return whole && copyRecord(whole, 0);
   }
 
   refuse(from: number, id: number, outcome: number): void {
@@ -244,6 +264,11 @@ export class Scanner {
     }
     outbox.end();
   }
+}
+
+/** A record of the engine, valid until the next one is read; undefined if it is damaged. */
+function wholeRecord(record: Uint8Array): Int32Array | undefined {
+  return verifyRecord(record) ? aligned(record).words : undefined;
 }
 
 function copyRecord(words: Int32Array, at: number): Int32Array {

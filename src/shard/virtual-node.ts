@@ -139,7 +139,10 @@ export class VirtualNode {
     });
     this.conditional = new ConditionalPuts(env, this.puts, actor, () => this.rebuilding.partial);
     this.served = new ServedRequests(env, replica, this.puts, actor, () => this.rebuilding.partial);
-    const scanner = new Scanner(env, pipeline, engine);
+    const { damage } = trees;
+    const mend = (bucket: number, key: Uint8Array): boolean =>
+      replica.rewrite(bucket, key) || damage.found(bucket, key);
+    const scanner = new Scanner(env, pipeline, engine, mend);
     this.scanner = scanner;
     if (engine === undefined) replica.onNew = (words, at) => scanner.noteNew(words, at);
     const copies = new CopyReceiver({ env, pipeline, completions, replica, hints });
@@ -197,7 +200,6 @@ export class VirtualNode {
     }
     if (engine !== undefined) {
       const onPass = (): void => trees.doubt();
-      const { damage } = trees;
       services.push(new Scrub({ env, pipeline, engine, damage, replica, hints, pace: parts.scrub, onPass }));
     }
     this.services = services;

@@ -83,6 +83,14 @@ test('a damaged record that is read is repaired too; nobody is given it (N=3)', 
   );
 });
 
+test('a scan reads from others what one owner has damaged records of (N=3, R=2)', async () => {
+  const { data, store } = await stored(1_000_000);
+  expect(damage(directory(data, 'n1.0', 'engine', 'data.mdb'), 'value number ')).toBeGreaterThan(KEYS / 2);
+  const seen: string[] = [];
+  for await (const { value } of store.scan({ timeoutMs: 30_000 })) seen.push(text(value)!);
+  expect(seen.toSorted()).toEqual(Array.from({ length: KEYS }, (_, i) => valueOf(i)).toSorted());
+});
+
 test('a journal that is damaged on the disk is written anew from memory before a start could need it', async () => {
   const data = join(temporary(), 'data');
   const pace = { ...PACE, checkpointMs: 2 ** 40, scrub: { pauseMs: 5, everyMs: 50 } };

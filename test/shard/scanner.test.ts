@@ -1,18 +1,25 @@
 import { expect, it } from 'vitest';
-import { SCAN_RECORDS_AT } from '../../src/messaging/frames.js';
+import { paddedWords } from '../../src/base/memory.js';
+import { OK, OUT_CORRUPT, SCAN_RECORDS_AT } from '../../src/messaging/frames.js';
+import { hashOfKey } from '../../src/shard/key-name.js';
 import { Scanner } from '../../src/shard/scanner.js';
 import { Journal } from '../../src/storage/journal.js';
 import { Pipeline } from '../../src/storage/pipeline.js';
-import { keyBytesAt, lengthAt, sealHead } from '../../src/storage/record.js';
+import { encodeRecord } from '../../src/storage/record-codec.js';
+import { keyBytesAt, KIND_PLAIN, lengthAt, sealHead } from '../../src/storage/record.js';
 import { FakeDisk, FakeEngine, Later } from '../storage/fakes.js';
-import { hashOf, keyBytesOf, shared, version } from '../storage/support.js';
+import { hashOf, keyBytesOf, shared, value, version } from '../storage/support.js';
 
 /** The keys of a reply, and whether they are the last. */
-type Page = { readonly keys: readonly string[]; readonly done: boolean };
+type Page = { readonly keys: readonly string[]; readonly done: boolean; readonly outcome: number };
 
 /** A virtual node that has these keys in its engine and nothing in its buffer. */
-function world(names: readonly string[]): {
+function world(
+  names: readonly string[],
+  damaged: readonly string[] = [],
+): {
   pipeline: Pipeline;
+  unreadable: string[];
   page: (after: string, limit: number) => Page;
 } {
   const later = new Later();
@@ -25,6 +32,7 @@ function world(names: readonly string[]): {
   for (const name of names) {
     const { words } = version(name, 1);
     sealHead(words, 0, 1, 1, 0);
+    if (damaged.includes(name)) words[words.length - 1]! ^= 1;
     engine.put(3, 1, keyBytesOf(name), new Uint8Array(words.buffer));
   }
   engine.commit({ generation: 1, confirmedSerial: 0 }, () => undefined);
@@ -34,16 +42,19 @@ function world(names: readonly string[]): {
   const words = new Int32Array(16_384);
   const outbox = { words, begin: () => 0, end: () => undefined };
   const env = { ring: { epoch: 1 }, endpoint: { to: () => outbox } };
-  const scanner = new Scanner(env as never, pipeline, engine);
+  const unreadable: string[] = [];
+  const scanner = new Scanner(env as never, pipeline, engine, (bucket, key) =>
+    unreadable.push(`${bucket}/${Buffer.from(key).toString()}`),
+  );
   const page = (after: string, limit: number): Page => {
     const place = { partition: 3, bucket: 1, after: keyBytesOf(after) };
     scanner.begin({ from: 0, id: 1, ...place, limit, maxBytes: 4_096, deadlineMs: 1_000, every: false });
     const keys: string[] = [];
     for (let at = SCAN_RECORDS_AT; keys.length < words[7]!; at += lengthAt(words, at) >>> 2)
       keys.push(Buffer.from(keyBytesAt(words, new Uint8Array(words.buffer), at)).toString());
-    return { keys, done: words[8] === 1 };
+    return { keys, done: words[8] === 1, outcome: words[6]! };
   };
-  return { pipeline, page };
+  return { pipeline, page, unreadable };
 }
 
 it('a page of an engine goes on behind keys that have just gone, however many: an empty one would end the scan', () => {
@@ -53,7 +64,20 @@ it('a page of an engine goes on behind keys that have just gone, however many: a
     const place = { hash: hashOf(name), partition: 3, bucket: 1 };
     expect(pipeline.remove(place, version(name, 1).key, keyBytesOf(name))).toBe('ready');
   }
-  expect(page('', 10)).toEqual({ keys: names.slice(25), done: false });
-  expect(page(names[29]!, 10)).toEqual({ keys: [], done: true });
-  expect(page(names[2]!, 4)).toEqual({ keys: names.slice(25, 27), done: false });
+  expect(page('', 10)).toEqual({ keys: names.slice(25), done: false, outcome: OK });
+  expect(page(names[29]!, 10)).toEqual({ keys: [], done: true, outcome: OK });
+  expect(page(names[2]!, 4)).toEqual({ keys: names.slice(25, 27), done: false, outcome: OK });
+});
+
+it('a damaged record of the engine is reported for repair; what the buffer has of its key is told instead', () => {
+  const { pipeline, page, unreadable } = world(['a', 'b', 'c'], ['b']);
+  expect(page('', 10)).toEqual({ keys: [], done: true, outcome: OUT_CORRUPT });
+  expect(unreadable).toEqual(['1/b']);
+  const key = keyBytesOf('b');
+  const place = { hash: hashOfKey(key), partition: 3, bucket: 1 };
+  const clock = [{ actor: 1, n: 2, values: [value('new')] }];
+  expect(pipeline.room(200)).toBe('ready');
+  pipeline.append(encodeRecord(place, key, KIND_PLAIN, clock).words, 0, paddedWords(key));
+  expect(page('', 10)).toEqual({ keys: ['a', 'b', 'c'], done: true, outcome: OK });
+  expect(unreadable).toEqual(['1/b', '1/b']);
 });
