@@ -58,3 +58,19 @@ function tagOf(bucket: string): number {
   }
   return lastTag;
 }
+
+/**
+ * The last key that is below all keys with a prefix, for pages that start after it; empty: there is none.
+ * Whatever stood between it and them would be fetched for nothing: all of `user:1…` for `user:2`.
+ *
+ * @param prefix no longer than a key
+ */
+export function beforePrefix(prefix: Uint8Array): Uint8Array {
+  const last = prefix.at(-1);
+  if (last === undefined) return prefix;
+  if (last === 0) return prefix.subarray(0, prefix.length - 1);
+  const key = new Uint8Array(LIMITS.keyBytes).fill(0xff);
+  key.set(prefix);
+  key[prefix.length - 1] = last - 1;
+  return key;
+}

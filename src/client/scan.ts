@@ -13,7 +13,7 @@ import { errorOfOutcome } from './outcomes.js';
 import { SCAN_OPTIONS } from './known-options.js';
 import { policyOf, timeoutOf } from './policy.js';
 import type { Policy, ScanPage } from './request.js';
-import { decodeCursor, encodeCursor, type Position } from './scan-cursor.js';
+import { beforePrefix, decodeCursor, encodeCursor, type Position } from './scan-cursor.js';
 import { askPage } from './scan-page.js';
 import { bufferOf } from './value-pool.js';
 import type { BucketDefinition } from './view.js';
@@ -52,6 +52,8 @@ export async function* scanBucket(
   bucket: BucketDefinition,
   { prefix, start, limit: most, timeoutMs, signal }: ScanPlan,
 ): AsyncGenerator<ScanItem, void> {
+  // No key begins so.
+  if (prefix.length > LIMITS.keyBytes) return;
   const { ring } = connection.view;
   let left = most;
   const policy = policyOf(bucket, connection.view, {});
@@ -233,9 +235,4 @@ function bytesOf(prefix: Key): Uint8Array {
 
 function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
   return key.length >= prefix.length && compareBytes(key.subarray(0, prefix.length), prefix) === 0;
-}
-
-/** The greatest key that is certainly below every key with the prefix, for pages that start after it. */
-function beforePrefix(prefix: Uint8Array): Uint8Array {
-  return prefix.length <= 1 ? NO_BYTES : prefix.subarray(0, prefix.length - 1);
 }

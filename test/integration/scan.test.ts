@@ -49,6 +49,7 @@ describe.each(ENGINES)('scan (%s)', (engine) => {
       'aa\xff',
     ].map((key) => Buffer.from(key, 'latin1'));
     for (const key of keys) await store.put(key, 'v');
+    expect(await collect(store, { prefix: 'a'.repeat(1_902), timeoutMs: 500 })).toEqual([]);
     for (const prefix of ['', 'a', 'ab', 'ab\0', 'ab\xff', 'abb', 'b', 'c', `ab${'x'.repeat(1_898)}`]) {
       const bytes = Buffer.from(prefix, 'latin1');
       const found = (await collect(store, { prefix: bytes })).map(({ key }) =>
