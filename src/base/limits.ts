@@ -156,6 +156,8 @@ export const LIMITS = {
   httpIdleMs: 65_000,
   /** A client that takes nothing of its answer for about so long is cut off. */
   httpStalledMs: 30_000,
+  /** A connection that is closed for bytes that are no request, after the answer. */
+  httpLingerMs: 1_000,
   /** Requests that wait for their turn on one connection before nothing more is read from it. */
   httpWaiting: 64,
   /** Bytes of bodies above `httpSmallBody` that are held at a time. */

@@ -195,6 +195,24 @@ test('ring, stats, health and the timeline of a request', async () => {
   expect(put.headers['server-timing']).toMatch(/;dur=\d+\.\d{3}/);
 });
 
+test('a put whose value could not be read back as asked is refused before it is written', async () => {
+  const path = '/buckets/back/keys/k';
+  for (const r of ['4', '99']) {
+    const answer = await call(`${path}?returnbody=true&r=${r}`, { method: 'PUT', body: 'v' });
+    expect([answer.status, answer.json()]).toMatchObject([
+      400,
+      { code: 'BAD_REQUEST', maybeApplied: false, details: { what: 'r', least: 1, most: 3 } },
+    ]);
+  }
+  expect((await call(path)).json()).toMatchObject({ code: 'NOT_FOUND', details: { tombstone: false } });
+  for (const r of ['3', 'all', 'default']) {
+    const context = (await call(path)).headers['ringlet-context'];
+    const headers = context === undefined ? {} : { 'Ringlet-Context': String(context) };
+    const answer = await call(`${path}?returnbody=true&r=${r}`, { method: 'PUT', body: r, headers });
+    expect([answer.status, answer.text]).toEqual([200, r]);
+  }
+});
+
 test('a prefix longer than any key is refused; the longest one lists the longest key', async () => {
   const longest = 'p'.repeat(1_900);
   await call(`/buckets/prefixes/keys/${longest}`, { method: 'PUT', body: 'v' });

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { bindHttp, type HttpListener, type Patience } from '../../src/server/http/listener.js';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
@@ -53,6 +56,34 @@ describe('the server gives up', () => {
     await (
       await client('')
     ).ended;
+  });
+
+  test('a client that connects over TLS and says nothing', async () => {
+    const file = (name: string): Buffer => readFileSync(join(import.meta.dirname, 'fixtures', name));
+    const tls = { cert: file('tls-cert.pem'), key: file('tls-key.pem') };
+    listener = await bindHttp({ host: '127.0.0.1', port: 0 }, tls, { ...PATIENT, headersMs: 300 });
+    http = await startHttp(new FakeStore(), { listen: listener, valueBytes: VALUE_BYTES, graceMs: 100 });
+    await (
+      await client('')
+    ).ended;
+    // Nor one that has begun to shake hands.
+    await (
+      await client('\x16\x03\x01\x02\x00\x01')
+    ).ended;
+  });
+
+  test('a client that sends no HTTP, and leaves its side open after the answer', async () => {
+    await serve();
+    const connections = (): Promise<number> =>
+      new Promise((resolve) => listener.server.getConnections((_error, count) => resolve(count)));
+    const { port } = new URL(http.address);
+    const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.write('no request\r\n\r\n');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 400 /);
+    await expect.poll(connections, { timeout: 5_000 }).toBe(0);
   });
 
   test('headers that come a byte at a time', async () => {

@@ -102,6 +102,7 @@ async function put(
   checkContent(request);
   const readBack = readOptions(query, request);
   const returnBody = query.flag('returnbody');
+  if (returnBody) await checkReadBack(bucket, readBack);
   const body = request.body as Buffer | undefined;
   const written = bucket.put(key, body ?? new Uint8Array(0), {
     ...writeOptions(query, request),
@@ -119,6 +120,15 @@ async function put(
   } catch (error) {
     throw afterWrite(error);
   }
+}
+
+/** Before anything is written: who is told that a request is bad takes it for not executed. */
+async function checkReadBack(bucket: Bucket, { r }: GetOptions): Promise<void> {
+  if (typeof r !== 'number') return;
+  const { n } = await bucket.properties();
+  if (r <= n) return;
+  const details = { what: 'r', got: r, least: 1, most: n };
+  throw new RingletError('BAD_REQUEST', `r must be a whole number from 1 to ${n}, not ${r}`, details);
 }
 
 /** The put succeeded and only the read behind it failed; the client must not take the write for undone. */

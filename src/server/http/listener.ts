@@ -73,7 +73,9 @@ export async function bindHttp(
   const listener: RequestListener = (request, response) =>
     connections.get(request.socket)?.take(request, response);
   const server: Server =
-    tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
+    tls === undefined
+      ? createServer(options, listener)
+      : createTlsServer({ ...options, ...tls, handshakeTimeout: patience.headersMs }, listener);
   server.maxConnections = LIMITS.httpConnections;
   server.on('checkExpectation', answerExpectation);
   server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {

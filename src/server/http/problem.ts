@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
+import { LIMITS } from '../../base/limits.js';
 import { ERROR_CODES, RingletError, type ErrorCode, type ErrorDetails } from '../../base/errors.js';
 
 /** Codes that only HTTP knows; the store's own are in base/errors.ts. */
@@ -93,15 +94,20 @@ const CLIENT_ERROR_STATUS: Readonly<Record<string, number>> = {
 
 /** Bytes that never became a request: there is no response object, so that the answer is written by hand. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  const code = error.code ?? '';
+  // Of a connection that broke nobody hears, nor over TLS before hands are shaken: what is written waits for that for ever.
+  const isRequest = code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  if (!socket.writable || !isRequest) {
     socket.destroy();
     return;
   }
-  const status = CLIENT_ERROR_STATUS[error.code ?? ''] ?? 400;
+  const status = CLIENT_ERROR_STATUS[code] ?? 400;
   const title = STATUS_CODES[status] ?? 'Bad Request';
   const body = JSON.stringify(problem('BAD_REQUEST', status, `the request cannot be read: ${title}`));
   socket.end(
     `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
+  // At once it might not read the answer; one that never closes would keep its place among the connections.
+  setTimeout(() => socket.destroy(), LIMITS.httpLingerMs).unref();
 }

@@ -38,6 +38,8 @@ export interface Command {
   readonly note?: string;
   /** Executed at once while a transaction is open. */
   readonly immediate?: true;
+  /** What is wrong with its arguments besides their number, as the error says it: known before it is executed, or queued. */
+  readonly refusal?: (args: readonly Buffer[]) => string | undefined;
   /** Writes exactly one reply, or throws; a handler that waits writes it at its end. */
   readonly handler: (call: Call) => Promise<void> | void;
 }

@@ -251,6 +251,8 @@ export class Session {
     if (command === undefined) return unknownCommand(args);
     const { arity, name, flags } = command;
     if (arity > 0 ? args.length !== arity : args.length < -arity) return wrongArity(name);
+    const refused = command.refusal?.(args);
+    if (refused !== undefined) return refused;
     if (!this.authenticated && !flags.includes('no_auth')) return 'NOAUTH Authentication required.';
     return undefined;
   }

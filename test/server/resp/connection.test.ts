@@ -291,6 +291,22 @@ describe('MULTI', () => {
     expect(await client.call('SET', 'spoilt', 1)).toBe('QUEUED');
     expect(await client.call('DISCARD')).toBe('OK');
     expect(await client.call('EXISTS', 'spoilt')).toBe(0);
+    for (const [words, error] of [
+      [['CONFIG', 'BOGUS'], "ERR unknown subcommand 'BOGUS'. Try CONFIG HELP."],
+      [['client', 'SetName'], "ERR wrong number of arguments for 'client|setname' command"],
+      [['OBJECT', 'ENCODING'], "ERR wrong number of arguments for 'object|encoding' command"],
+      [['COMMAND', 'COUNT', 'x'], "ERR wrong number of arguments for 'command|count' command"],
+    ] as const) {
+      await client.call('MULTI');
+      expect(await client.error(...words)).toBe(error);
+      expect(await client.call('SET', 'spoilt', 1)).toBe('QUEUED');
+      expect(await client.error('EXEC')).toMatch(/^EXECABORT /);
+    }
+    expect(await client.call('EXISTS', 'spoilt')).toBe(0);
+    await client.call('MULTI');
+    for (const words of [['COMMAND'], ['CLIENT', 'HELP'], ['CLIENT', 'ID']])
+      expect(await client.call(...words)).toBe('QUEUED');
+    expect(await client.call('EXEC')).toHaveLength(3);
   });
 });
 

@@ -121,7 +121,7 @@ export const connectionCommands: readonly Command[] = [
       'ID | GETNAME | SETNAME name | SETINFO attribute value | INFO | LIST | NO-EVICT ON|OFF | NO-TOUCH ON|OFF',
     summary: 'The connection itself',
     since: '2.4.0',
-    handler: subcommands('client', {
+    ...subcommands('client', {
       id: [2, ({ session, reply }) => reply.integer(session.id)],
       getname: [
         2,

@@ -69,7 +69,7 @@ export const keyCommands: readonly Command[] = [
     usage: 'ENCODING key',
     summary: '`int`, `embstr` or `raw`, as Redis would keep the value',
     since: '2.2.3',
-    handler: subcommands('object', {
+    ...subcommands('object', {
       encoding: [
         3,
         async ({ args, reply, keyspace }) => {

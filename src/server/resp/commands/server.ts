@@ -48,7 +48,7 @@ export const serverCommands: readonly Command[] = [
     summary: 'The few parameters that clients ask for',
     since: '2.0.0',
     note: 'Nothing can be set.',
-    handler: subcommands('config', { get: [-3, configGet] }),
+    ...subcommands('config', { get: [-3, configGet] }),
   },
   {
     name: 'command',
@@ -59,8 +59,9 @@ export const serverCommands: readonly Command[] = [
     usage: '[COUNT | LIST | INFO [name …] | DOCS [name …]]',
     summary: 'This table',
     since: '2.8.13',
+    refusal: (args) => (args.length > 1 ? COMMAND.refusal(args) : undefined),
     handler(call) {
-      if (call.args.length > 1) return COMMAND(call);
+      if (call.args.length > 1) return COMMAND.handler(call);
       describeAll(call, [...call.server.commands.keys()]);
     },
   },

@@ -1,25 +1,29 @@
-import type { Call } from '../command.js';
-import { ReplyError, unknownSubcommand, wrongArity } from '../errors.js';
+import type { Call, Command } from '../command.js';
+import { unknownSubcommand, wrongArity } from '../errors.js';
 
-type Handler = (call: Call) => Promise<void> | void;
+type Handler = Command['handler'];
 
-/** A handler that looks at the second word. Arity as in the table: both words count. */
+/** A command that looks at the second word. Arity as in the table: both words count. */
 export function subcommands(
   name: string,
   rows: Readonly<Record<string, readonly [arity: number, handler: Handler]>>,
-): Handler {
+): Required<Pick<Command, 'refusal' | 'handler'>> {
   const table = new Map(Object.entries(rows));
-  return (call) => {
-    const { args } = call;
-    const word = args[1]!.toString('latin1').toLowerCase();
-    const row = table.get(word);
-    if (word === 'help' && args.length === 2) return help(call);
-    if (row === undefined) throw new ReplyError(unknownSubcommand(name, args[1]!));
-    const [arity, handler] = row;
-    if (arity > 0 ? args.length !== arity : args.length < -arity) {
-      throw new ReplyError(wrongArity(`${name}|${word}`));
-    }
-    return handler(call);
+  const wordOf = (args: readonly Buffer[]): string => args[1]!.toString('latin1').toLowerCase();
+  return {
+    refusal(args) {
+      const word = wordOf(args);
+      const row = table.get(word);
+      if (row === undefined)
+        return word === 'help' && args.length === 2 ? undefined : unknownSubcommand(name, args[1]!);
+      const [arity] = row;
+      const fits = arity > 0 ? args.length === arity : args.length >= -arity;
+      return fits ? undefined : wrongArity(`${name}|${word}`);
+    },
+    handler(call) {
+      const [, handler] = table.get(wordOf(call.args)) ?? [2, help];
+      return handler(call);
+    },
   };
 }
 
