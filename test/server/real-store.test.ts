@@ -213,13 +213,13 @@ test('a put whose value could not be read back as asked is refused before it is 
   }
 });
 
-test('a prefix longer than any key is refused; the longest one lists the longest key', async () => {
+test('a prefix longer than any key lists nothing, at once; the longest one lists the longest key', async () => {
   const longest = 'p'.repeat(1_900);
   await call(`/buckets/prefixes/keys/${longest}`, { method: 'PUT', body: 'v' });
   const { text } = await call(`/buckets/prefixes/keys?prefix=${longest}`);
   expect(JSON.parse(text)).toMatchObject({ key: longest });
   for (const prefix of ['p'.repeat(1_901), 'p'.repeat(20_000)]) {
     const answer = await call(`/buckets/prefixes/keys?prefix=${prefix}`);
-    expect([answer.status, answer.json()]).toMatchObject([400, { code: 'BAD_REQUEST' }]);
+    expect([answer.status, answer.text]).toEqual([200, '']);
   }
 });

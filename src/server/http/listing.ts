@@ -21,7 +21,7 @@ export function listHandler(store: Store, report: (error: unknown) => void): Han
     const query = new Query(request.originalUrl, LIST_QUERY);
     const withValues = query.flag('values');
     const options = defined<ScanOptions>({
-      prefix: query.prefix('prefix'),
+      prefix: query.bytes('prefix'),
       cursor: query.text('cursor'),
       limit: query.wholeNumber('limit', Number.MAX_SAFE_INTEGER),
       timeoutMs: query.timeoutMs(),

@@ -44,17 +44,6 @@ export class Query {
     return this.#values.get(name);
   }
 
-  /** Of keys, and so as long as a key at most. */
-  prefix(name: string): Uint8Array | undefined {
-    const given = this.#values.get(name);
-    if (given === undefined || given.length <= LIMITS.keyBytes) return given;
-    throw bad(
-      name,
-      Buffer.from(given).toString(),
-      `at most ${LIMITS.keyBytes} bytes, which is the longest key`,
-    );
-  }
-
   text(name: string): string | undefined {
     const value = this.#values.get(name);
     return value === undefined ? undefined : Buffer.from(value).toString();

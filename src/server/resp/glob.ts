@@ -1,5 +1,3 @@
-import { LIMITS } from '../../base/limits.js';
-
 const STAR = 42;
 const QUESTION = 63;
 const OPEN = 91;
@@ -18,15 +16,14 @@ type Step = 'any' | 'star' | number | Uint8Array;
  */
 export class Glob {
   private readonly steps: readonly Step[];
-  /** Bytes that every match begins with: no more than a key can have, or no page of a scan could be asked for. */
+  /** The bytes that every match begins with. */
   readonly prefix: Buffer;
   readonly isLiteral: boolean;
 
   constructor(pattern: Uint8Array) {
     this.steps = compile(pattern);
     const literal = this.steps.findIndex((step) => typeof step !== 'number');
-    const all = (literal < 0 ? this.steps : this.steps.slice(0, literal)) as number[];
-    this.prefix = Buffer.from(all.slice(0, LIMITS.keyBytes));
+    this.prefix = Buffer.from((literal < 0 ? this.steps : this.steps.slice(0, literal)) as number[]);
     this.isLiteral = literal < 0;
   }
 

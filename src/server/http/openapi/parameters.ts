@@ -40,7 +40,7 @@ export const QUERY = {
     description: 'milliseconds from now until the value expires, 0: never; default is what the bucket says',
     schema: { type: 'integer', minimum: 0, maximum: LIMITS.maxTtlMs },
   },
-  prefix: { description: 'only keys that begin with these bytes, 1,900 at most', schema: { type: 'string' } },
+  prefix: { description: 'only keys that begin with these bytes', schema: { type: 'string' } },
   cursor: {
     description: 'go on after the line that carried this cursor',
     schema: { type: 'string' },
