@@ -66,7 +66,7 @@ export interface RequestOptions {
 
 export interface GetOptions extends RequestOptions {
   readonly r?: Quorum;
-  /** Wait for R owners and fail with QUORUM_NOT_MET rather than return a degraded answer. */
+  /** Wait for R owners that lack nothing that others keep for them, and fail with QUORUM_NOT_MET rather than return a degraded answer. */
   readonly strict?: boolean;
 }
 

@@ -239,7 +239,7 @@ export class ConnectedBucket implements Bucket {
     const nothing = { contributions: [], degraded: true };
     // An owner that hangs is no reason to show nothing.
     const copies = policy && (await this.gets.copies(located, policy, INSPECT_MS).catch(() => undefined));
-    const unmade = { bucket: 0, n, r, w, level: 0, rule: 0, strict: false };
+    const unmade = { bucket: 0, n, r, w, level: 0, rule: 0, strict: false, sloppyPuts: true };
     return inspectionOf(this.connection, located, policy ?? unmade, copies ?? nothing, result);
   }
 

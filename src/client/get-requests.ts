@@ -12,7 +12,7 @@ import { withHolders } from '../ring/live-ring.js';
 import { decodeClock } from '../storage/record-codec.js';
 import { kindAt, lengthAt } from '../storage/record.js';
 import { errorOfOutcome } from './outcomes.js';
-import type { ReadPlan, ReadView, Standing } from './read-plan.js';
+import { answeredOwners, type ReadPlan, type ReadView, type Standing } from './read-plan.js';
 import { writeGet } from './request-frames.js';
 import { type Active, NOTHING_UNHEARD, type RequestSlots } from './request-slots.js';
 import type { GetTask } from './request.js';
@@ -93,7 +93,7 @@ export class GetRequests {
 
   private viewOf(active: Active, task: GetTask): ReadView {
     const { world } = this.slots;
-    const { n, r, strict } = task.policy;
+    const { n, r, strict, sloppyPuts } = task.policy;
     const { preference, preferenceLength } = world.rings.current;
     const first = task.key.partition * preferenceLength;
     const holdsHintsFor = (holder: number, owner: number): boolean => world.holdsHintsFor(holder, owner);
@@ -101,6 +101,7 @@ export class GetRequests {
       n,
       r,
       strict,
+      sloppyPuts,
       list: withHolders(
         world.rings.current,
         preference.subarray(first, first + preferenceLength),
@@ -171,9 +172,9 @@ export class GetRequests {
       this.slots.finish(active, refused);
       return;
     }
-    const { n, r, strict, list, versions } = this.viewOf(active, task);
-    let owners = 0;
-    for (let i = 0; i < n; i++) if (this.standing(active, list[i]!) === 'answered') owners++;
+    const view = this.viewOf(active, task);
+    const { r, strict, versions } = view;
+    const owners = answeredOwners(view);
     if (owners >= r) this.answer(active, task, false);
     else if (!strict && (owners > 0 || versions)) this.answer(active, task, true);
     else this.slots.finish(active, errorOfOutcome(OUT_QUORUM, owners, r, false));

@@ -167,6 +167,7 @@ export function policyOf(
     level: LEVELS[asked.durability ?? durability],
     rule: conflict === 'lww' ? RULE_LWW : RULE_SIBLINGS,
     strict: asked.strict ?? strict,
+    sloppyPuts: !strict,
     ttlMs: ttlMs ?? 0,
     cache: bucket.properties.cache === true,
   };

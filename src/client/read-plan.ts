@@ -18,6 +18,8 @@ export interface ReadView {
   readonly r: number;
   /** Only owners may answer. */
   readonly strict: boolean;
+  /** What was put may be at a fallback, and at fewer than W owners. */
+  readonly sloppyPuts: boolean;
   /** The preference list: n owners, then the fallbacks. */
   readonly list: ArrayLike<number>;
   /** Whether any answer so far, an owner's or a fallback's, has versions. */
@@ -59,6 +61,9 @@ export interface ReadPlan {
  * never missed. A holder that cannot be asked, or is too slow, makes the answer a degraded one, even if it
  * has let its hints go by then: the owner may have answered before it was handed them.
  *
+ * A strict get is never degraded: an owner that may lack what a holder has does not count for it, and others are
+ * asked. Where fallbacks stand in for nobody's puts, no holder has what R owners lack.
+ *
  * Where fewer than R owners can answer, all fallbacks that serve are asked, and owners that are
  * being rebuilt: they contribute versions, never an absence nor a count towards R, and the answer
  * is a degraded one. While nothing
@@ -74,7 +79,7 @@ export function planRead(view: ReadView): ReadPlan {
   let slow = 0;
   for (let i = 0; i < n; i++) {
     const standing = view.standing(list[i]!);
-    if (standing === 'answered') answered++;
+    if (standing === 'answered') answered += counts(view, list[i]!) ? 1 : 0;
     else if (standing === 'asked') hopeful++;
     else if (standing === 'slow') slow++;
   }
@@ -90,7 +95,7 @@ export function planRead(view: ReadView): ReadPlan {
         if (view.standing(holder) !== 'answered') unheard.push({ holder, owner });
     }
   }
-  if (answered >= r) return { ask, unheard, end: !strict && doubtful(view) ? 'degraded' : 'complete' };
+  if (answered >= r) return { ask, unheard, end: !strict && isDoubtful(view) ? 'degraded' : 'complete' };
   if (answered + hopeful + slow >= r || strict) return { ask, unheard, end: 'wait' };
   const fallbacks = askServing(view, ask, (vnode) => !isOwner(view, vnode) || !view.isWhole(vnode));
   if (hopeful + slow > 0 || fallbacks) return { ask, unheard, end: 'wait' };
@@ -118,16 +123,33 @@ function askServing(view: ReadView, ask: number[], meant: (vnode: number) => boo
   return open;
 }
 
-/** Whether an owner has answered without what may wait for it at somebody who has not. */
-function doubtful(view: ReadView): boolean {
-  const { n, list, standing } = view;
-  for (let i = 0; i < n; i++) {
-    const owner = list[i]!;
-    if (standing(owner) !== 'answered') continue;
-    for (const holder of holdersFor(view, owner)) if (standing(holder) !== 'answered') return true;
+/** How many owners count towards R by now. */
+export function answeredOwners(view: ReadView): number {
+  let answered = 0;
+  for (let i = 0; i < view.n; i++) {
+    const owner = view.list[i]!;
+    if (view.standing(owner) === 'answered' && counts(view, owner)) answered++;
   }
-  return view.unheard.some(
-    ({ holder, owner }) => standing(owner) === 'answered' && !view.hasVersions(holder),
+  return answered;
+}
+
+/** Whether the answer of an owner counts. */
+function counts(view: ReadView, owner: number): boolean {
+  return !(view.strict && view.sloppyPuts && mayLack(view, owner));
+}
+
+/** Whether any owner has answered without what may wait for it. */
+function isDoubtful(view: ReadView): boolean {
+  for (let i = 0; i < view.n; i++)
+    if (view.standing(view.list[i]!) === 'answered' && mayLack(view, view.list[i]!)) return true;
+  return false;
+}
+
+/** Whether an owner has answered, or will, without what may wait for it at somebody who has not. */
+function mayLack(view: ReadView, owner: number): boolean {
+  return (
+    holdersFor(view, owner).some((holder) => view.standing(holder) !== 'answered') ||
+    view.unheard.some((one) => one.owner === owner && !view.hasVersions(one.holder))
   );
 }
 

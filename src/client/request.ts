@@ -21,6 +21,8 @@ export interface Policy {
   readonly rule: number;
   /** Only owners count; no fallback stands in for one. */
   readonly strict: boolean;
+  /** Fallbacks stand in for owners in puts of the bucket, whatever this request asks for. */
+  readonly sloppyPuts: boolean;
   /** Of values that are put without another one; 0 or missing: for ever. */
   readonly ttlMs?: number;
   /** Reads are noted, for the owner to know what to keep. */

@@ -18,6 +18,8 @@ export function drawBuckets(random: Random, nodes: number): SimBucket[] {
       i < 3 ? ([BUFFERED, COMMITTED, DURABLE] as const)[i]! : random.pick([BUFFERED, COMMITTED, DURABLE]);
     // What is promised is the same as of buffered; the disk is asked for more.
     const level = drawn === BUFFERED && i >= 3 ? ONE_DURABLE : drawn;
+    const rule = i === 3 || (i > 4 && random.chance(0.3)) ? RULE_LWW : RULE_SIBLINGS;
+    const strict = random.chance(0.35);
     return {
       number: i + 1,
       bucket: i + 1,
@@ -25,9 +27,10 @@ export function drawBuckets(random: Random, nodes: number): SimBucket[] {
       r,
       w,
       level,
-      rule: i === 3 || (i > 4 && random.chance(0.3)) ? RULE_LWW : RULE_SIBLINGS,
+      rule,
       counter: i === 4,
-      strict: random.chance(0.35),
+      strict,
+      sloppyPuts: !strict,
     };
   });
 }

@@ -137,7 +137,7 @@ class World {
     this.router.locate(name);
     return {
       key: { source: name, hash: this.router.hash, partition: this.router.partition },
-      policy: { bucket: 1, n: 3, r: 2, w: 2, level: 0, rule: 0, strict: false },
+      policy: { bucket: 1, n: 3, r: 2, w: 2, level: 0, rule: 0, strict: false, sloppyPuts: true },
       startedMs: this.nowMs,
       deadlineMs: this.nowMs + 5_000,
       timeline: undefined,

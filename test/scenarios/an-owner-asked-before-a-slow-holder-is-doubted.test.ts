@@ -48,7 +48,7 @@ it('two absences around a handing over are a degraded answer (N=1, R=1)', () => 
   const task: GetTask = {
     kind: 'get',
     key: { source: 'key', hash: router.hash, partition: router.partition },
-    policy: { bucket: 1, n: 1, r: 1, w: 1, level: 0, rule: 0, strict: false },
+    policy: { bucket: 1, n: 1, r: 1, w: 1, level: 0, rule: 0, strict: false, sloppyPuts: true },
     startedMs: 0,
     deadlineMs: 1_000,
     timeline: undefined,

@@ -47,7 +47,7 @@ it('an owner whose thread is replaced while it is asked counts once towards R', 
   const task: GetTask = {
     kind: 'get',
     key: { source: 'key', hash: router.hash, partition: router.partition },
-    policy: { bucket: 1, n: 3, r: 2, w: 2, level: 0, rule: 0, strict: false },
+    policy: { bucket: 1, n: 3, r: 2, w: 2, level: 0, rule: 0, strict: false, sloppyPuts: true },
     startedMs: 0,
     deadlineMs: 1_000,
     timeline: undefined,
