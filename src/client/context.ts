@@ -1,7 +1,7 @@
 import { RingletError } from '../base/errors.js';
 import { decodeVector } from '../storage/record-codec.js';
 import { entriesAt, FIXED_WORDS } from '../storage/record.js';
-import { contextFromString, contextToString, decodeContext, encodeContext } from '../versions/context.js';
+import { contextFromString, decodeContext, encodeContext, encodeContextText } from '../versions/context.js';
 import type { Clock } from '../versions/dvvs.js';
 import type { Context, ContextLike } from './api.js';
 
@@ -25,7 +25,7 @@ export class VectorContext implements Context {
     return encodeContext(this.vector);
   }
   toString(): string {
-    return contextToString(this.bytes);
+    return encodeContextText(this.vector);
   }
   toJSON(): string {
     return this.toString();

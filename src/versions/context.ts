@@ -21,6 +21,8 @@ import type { Clock, Entry } from './dvvs.js';
 const VERSION = 1;
 const HEADER_BYTES = 5;
 const MAX_U32 = 0xffff_ffff;
+/** Contexts are made here, since most of them are asked for as text: a typed array of its own costs more than all of it. */
+const scratch = Buffer.alloc(HEADER_BYTES + LIMITS.contextEntries * 10);
 
 /**
  * The context of everything that the clock knows; live values are left out.
@@ -29,25 +31,34 @@ const MAX_U32 = 0xffff_ffff;
  * coordinators keep below that, and a context that could not be passed back would be a trap.
  */
 export function encodeContext(clock: Clock<unknown>): Uint8Array {
+  return new Uint8Array(scratch.subarray(0, encode(clock)));
+}
+
+/** The same as base64url without padding. */
+export function encodeContextText(clock: Clock<unknown>): string {
+  return scratch.toString('base64url', 0, encode(clock));
+}
+
+/** Into `scratch`; returns its length. */
+function encode(clock: Clock<unknown>): number {
   if (clock.length > LIMITS.contextEntries) {
     throw new RingletError('INTERNAL', 'The clock has too many entries for a context', {
       entries: clock.length,
       limit: LIMITS.contextEntries,
     });
   }
-  const bytes = new Uint8Array(HEADER_BYTES + clock.length * 10);
-  bytes[0] = VERSION;
+  scratch[0] = VERSION;
   let at = HEADER_BYTES;
   let previous = -1;
   for (const { actor, n } of clock) {
     if (n === 0) continue;
-    at = writeVarint(bytes, at, actor - previous - 1);
-    at = writeVarint(bytes, at, n);
+    at = writeVarint(scratch, at, actor - previous - 1);
+    at = writeVarint(scratch, at, n);
     previous = actor;
   }
-  const context = bytes.slice(0, at);
-  new DataView(context.buffer).setUint32(1, checksumOf(context), true);
-  return context;
+  const checksum = checksumOf(scratch, at);
+  for (let byte = 0; byte < 4; byte++) scratch[1 + byte] = checksum >>> (8 * byte);
+  return at;
 }
 
 /** The version vector in a context. @throws RingletError BAD_CONTEXT, whatever the bytes are. */
@@ -57,7 +68,7 @@ export function decodeContext(bytes: Uint8Array): Clock<never> {
   if (length < HEADER_BYTES) throw bad('too short', { bytes: length, least: HEADER_BYTES });
   if (bytes[0] !== VERSION) throw bad('of another version', { version: bytes[0]!, supported: VERSION });
   const stored = (bytes[1]! | (bytes[2]! << 8) | (bytes[3]! << 16) | (bytes[4]! << 24)) >>> 0;
-  const computed = checksumOf(bytes);
+  const computed = checksumOf(bytes, length);
   if (stored !== computed) throw bad('damaged', { checksum: stored, expected: computed });
 
   const clock: Entry<never>[] = [];
@@ -75,15 +86,10 @@ export function decodeContext(bytes: Uint8Array): Clock<never> {
   return clock;
 }
 
-/** A context's bytes as base64url without padding. */
-export function contextToString(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
-}
-
 /**
- * The bytes behind {@link contextToString}; decodeContext then checks them.
+ * The bytes behind {@link encodeContextText}; decodeContext then checks them.
  *
- * @throws RingletError BAD_CONTEXT for anything that contextToString does not return: other
+ * @throws RingletError BAD_CONTEXT for anything that encodeContextText does not return: other
  * alphabets, padding, white space, stray bits.
  */
 export function contextFromString(text: string): Uint8Array {
@@ -95,8 +101,8 @@ export function contextFromString(text: string): Uint8Array {
 }
 
 /** Over everything but the checksum's own four bytes. */
-function checksumOf(bytes: Uint8Array): number {
-  return fnv1a(bytes, HEADER_BYTES, bytes.length, fnv1a(bytes, 0, 1));
+function checksumOf(bytes: Uint8Array, length: number): number {
+  return fnv1a(bytes, HEADER_BYTES, length, fnv1a(bytes, 0, 1));
 }
 
 function writeVarint(bytes: Uint8Array, start: number, value: number): number {

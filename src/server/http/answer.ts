@@ -51,15 +51,18 @@ function send({ response, status, headers, body }: Ready): void {
   else response.end(bytes);
 }
 
-let lastSecond = -1;
-let lastDate = '';
+/** By the last bits of the second: many values are of the same few minutes. */
+const DATES = 512;
+const seconds: number[] = Array.from({ length: DATES }, () => -1);
+const dates: string[] = Array.from({ length: DATES }, () => '');
 
-/** A time in the form of HTTP; many in a row are of the same second. */
+/** A time in the form of HTTP. */
 export function httpDate(ms: number): string {
   const second = Math.floor(ms / 1000);
-  if (second !== lastSecond) {
-    lastDate = new Date(ms).toUTCString();
-    lastSecond = second;
+  const place = second % DATES;
+  if (seconds[place] !== second) {
+    dates[place] = new Date(ms).toUTCString();
+    seconds[place] = second;
   }
-  return lastDate;
+  return dates[place]!;
 }

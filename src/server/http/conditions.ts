@@ -54,18 +54,18 @@ export function putConditions(request: FastifyRequest): Pick<PutOptions, 'contex
   const ifNoneMatch = request.headers['if-none-match'];
   if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*')
     throw badHeader('If-None-Match', ifNoneMatch, '*');
-  return {
-    ...contextHeader(request),
-    ...ifMatch(request),
-    ...(ifNoneMatch === undefined ? {} : { ifAbsent: true }),
-  };
+  const context = contextHeader(request);
+  const match = ifMatch(request);
+  if (ifNoneMatch !== undefined) return { ...context, ...match, ifAbsent: true };
+  return context === NO_CONDITIONS ? match : { ...context, ...match };
 }
 
-const NONE = {} as const;
+/** What {@link putConditions} returns of most requests. */
+export const NO_CONDITIONS = {} as const;
 
 function contextHeader(request: FastifyRequest): { context?: string } {
   const given = request.headers['ringlet-context'];
-  if (given === undefined) return NONE;
+  if (given === undefined) return NO_CONDITIONS;
   return defined<{ context?: string }>({ context: Array.isArray(given) ? given.join(',') : given });
 }
 
@@ -73,7 +73,7 @@ function ifMatch(request: FastifyRequest): { ifMatch?: string } {
   const { 'if-match': given, 'if-unmodified-since': since } = request.headers;
   if (given === undefined) {
     if (since !== undefined) throw badHeader('If-Unmodified-Since', since, 'If-Match, which is exact');
-    return NONE;
+    return NO_CONDITIONS;
   }
   const tag = /^"([^"]+)"$/.exec(given.trim());
   if (tag === null) throw badHeader('If-Match', given, 'one entity tag: a context in double quotes');
