@@ -37,9 +37,16 @@ export function checkPath(what: string, value: unknown): asserts value is string
 
 /** @throws RingletError BAD_REQUEST */
 export function checkSignal(signal: unknown): void {
-  // Not `instanceof`: there are signals of other realms.
-  const given = signal as Partial<AbortSignal> | null | undefined;
-  if (given === undefined || (typeof given?.aborted === 'boolean' && 'removeEventListener' in given)) return;
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  // There are signals of other realms.
+  const isObject = typeof signal === 'object' && signal !== null;
+  if (
+    isObject &&
+    'removeEventListener' in signal &&
+    'aborted' in signal &&
+    typeof signal.aborted === 'boolean'
+  )
+    return;
   throw new RingletError('BAD_REQUEST', `signal is an AbortSignal, not ${shown(signal)}`, {
     type: typeof signal,
   });

@@ -71,18 +71,23 @@ export class Gets {
     connection.router.locate(key);
     if (options.signal?.aborted === true) throw aborted(false);
     const timeoutMs = timeoutOf(options.timeoutMs);
-    if (options.timeline !== true && connection.view.directReads) {
-      const timed = connection.latencies.wanted();
-      const startedMs = timed ? connection.clock.nowMs() : 0;
-      const quick = this.readDirectly(policy);
-      if (quick !== undefined) {
-        if (timed) connection.latencies.direct(policy.bucket, connection.clock.nowMs() - startedMs);
-        else connection.latencies.untimed++;
-        return this.immediately(quick);
-      }
-    }
+    const found = options.timeline === true ? undefined : this.look(policy);
+    if (found !== undefined) return this.immediately(found);
     connection.assertOpen();
     return this.ask(bucket, locateKey(connection, key), policy, timeoutMs, options);
+  }
+
+  /** The answer for the located key, if it is to be had without a message. */
+  look(policy: Policy): GetResult | undefined {
+    const { clock, latencies, view } = this.connection;
+    if (!view.directReads) return undefined;
+    const timed = latencies.wanted();
+    const startedMs = timed ? clock.nowMs() : 0;
+    const found = this.readDirectly(policy);
+    if (found === undefined) return undefined;
+    if (timed) latencies.direct(policy.bucket, clock.nowMs() - startedMs);
+    else latencies.untimed++;
+    return found;
   }
 
   /** The answer when the first R owners have equal copies with one value in their buffers. */

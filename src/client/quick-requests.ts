@@ -1,6 +1,7 @@
 import { RingletError } from '../base/errors.js';
 import { IF_NOTHING, OP_PUT } from '../messaging/frames.js';
 import type { Clock } from '../versions/dvvs.js';
+import type { GetResult, Key } from './api.js';
 import type { Connection } from './connection.js';
 import type { Gets } from './gets.js';
 import { ERROR, OK } from './latencies.js';
@@ -131,6 +132,14 @@ export class QuickRequests {
     const { router } = this.connection;
     router.locatePart(bytes, start, end);
     return router.hash;
+  }
+
+  /** What a get without options finds, if that takes no more than a look. @throws RingletError CLOSED, BAD_REQUEST */
+  look(key: Key): GetResult | undefined {
+    this.connection.assertUsable();
+    if (this.bucket.find() === undefined) return undefined;
+    this.connection.router.locate(key);
+    return this.gets.look(this.bucket.policy!);
   }
 
   /**
