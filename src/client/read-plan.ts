@@ -74,13 +74,12 @@ export function planRead(view: ReadView): ReadPlan {
   const { n, r, strict, list } = view;
   const ask: number[] = [];
   const unheard: Unheard[] = [];
-  let answered = 0;
+  const answered = answeredOwners(view);
   let hopeful = 0;
   let slow = 0;
   for (let i = 0; i < n; i++) {
     const standing = view.standing(list[i]!);
-    if (standing === 'answered') answered += counts(view, list[i]!) ? 1 : 0;
-    else if (standing === 'asked') hopeful++;
+    if (standing === 'asked') hopeful++;
     else if (standing === 'slow') slow++;
   }
   for (const trust of TRUST) {
@@ -128,14 +127,11 @@ export function answeredOwners(view: ReadView): number {
   let answered = 0;
   for (let i = 0; i < view.n; i++) {
     const owner = view.list[i]!;
-    if (view.standing(owner) === 'answered' && counts(view, owner)) answered++;
+    if (view.standing(owner) !== 'answered') continue;
+    if (view.strict && view.sloppyPuts && mayLack(view, owner)) continue;
+    answered++;
   }
   return answered;
-}
-
-/** Whether the answer of an owner counts. */
-function counts(view: ReadView, owner: number): boolean {
-  return !(view.strict && view.sloppyPuts && mayLack(view, owner));
 }
 
 /** Whether any owner has answered without what may wait for it. */

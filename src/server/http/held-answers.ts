@@ -22,6 +22,8 @@ export class HeldAnswers {
    */
   hold(response: ServerResponse, bytes: number): void {
     const large = bytes > LIMITS.httpLargeAnswer ? bytes : 0;
+    // Mostly: nothing to count, and nothing that was counted before.
+    if (large === 0 && this.#heldBytes === 0) return;
     const before = this.#held.get(response);
     // One that is closed would never be heard of again.
     if (response.closed || large === (before ?? 0)) return;
