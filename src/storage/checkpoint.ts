@@ -94,7 +94,12 @@ export class Checkpoint {
 
   start(): void {
     const segments = this.sealed;
-    if (!this.idle || this.error !== undefined || segments.length === 0) return;
+    if (!this.idle || this.error !== undefined) return;
+    if (segments.length === 0) {
+      // A predecessor may have ended between the last segment that it confirmed and saying so.
+      this.publishConfirmed();
+      return;
+    }
     this.places.clear();
     this.phase = { kind: 'collecting', segments, at: 0, cursor: this.buffer.firstRecord(segments[0]!) };
   }
