@@ -32,6 +32,8 @@ export const LIMITS = {
   inFlight: 4_096,
   /** Puts that one virtual node coordinates at the same time. */
   coordinations: 8_192,
+  /** Bytes of the conditional puts that wait there for owners' copies; one alone may be longer. */
+  conditionalBytes: 32 << 20,
   /** Hints that one virtual node keeps; a longer absence is left to repair. */
   hints: 1 << 18,
   /** Handing over: hints on their way, and bytes given to the transport per turn (one record may be longer). */

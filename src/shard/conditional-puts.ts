@@ -49,6 +49,8 @@ export class ConditionalPuts {
   private readonly env: VnodeEnvironment;
   private readonly puts: PutCoordinator;
   private readonly readings = new Map<number, Reading>();
+  /** Of their frames. */
+  private bytes = 0;
   /** Travels with every question and back: answers meant for an earlier thread count for nothing. */
   private readonly actor: number;
   private next = 1;
@@ -83,9 +85,13 @@ export class ConditionalPuts {
     if (this.readings.size >= LIMITS.coordinations) {
       return refuse(OUT_OVERLOADED, this.readings.size, LIMITS.coordinations);
     }
+    const frameBytes = frame[at]!;
+    if (this.readings.size > 0 && this.bytes + frameBytes > LIMITS.conditionalBytes) {
+      return refuse(OUT_OVERLOADED, this.bytes, LIMITS.conditionalBytes);
+    }
     const reading: Reading = {
       from,
-      words: frame.slice(at, at + (frame[at]! >>> 2)),
+      words: frame.slice(at, at + (frameBytes >>> 2)),
       deadlineMs,
       listed: puts.listOf(request.partition).slice(0, request.n),
       answersUntilMs: env.clock.nowMs() + LIMITS.replicaFrameMs,
@@ -132,10 +138,16 @@ export class ConditionalPuts {
     // A word of the frame carries it: it counts round.
     this.next = (id + 1) >>> 0;
     this.readings.set(id, reading);
+    this.bytes += reading.words.byteLength;
     reading.open = vnodes;
     reading.missing = need;
     const request = readPut(reading.words, bytesOf(reading.words), 0);
     for (const vnode of vnodes) this.ask(vnode, id, request, reading.deadlineMs);
+  }
+
+  private end(id: number, reading: Reading): void {
+    this.readings.delete(id);
+    this.bytes -= reading.words.byteLength;
   }
 
   private ask(vnode: number, id: number, request: PutRequest, deadlineMs: number): void {
@@ -166,7 +178,7 @@ export class ConditionalPuts {
     reading.open = reading.open.filter((vnode) => vnode !== from);
     const counts = good && !(partial && reading.rest === undefined);
     if (!counts || --reading.missing > 0) return undefined;
-    this.readings.delete(id);
+    this.end(id, reading);
     if (reading.rest === undefined || reading.rest.need <= 0) return reading;
     this.askOwners(reading);
     return undefined;
@@ -180,10 +192,11 @@ export class ConditionalPuts {
 
   /** Others decide by now, or what was asked of owners would be told by who is none: the caller begins anew. */
   ringChanged(): void {
-    for (const [id, { from, words, listed }] of this.readings) {
+    for (const [id, reading] of this.readings) {
+      const { from, words, listed } = reading;
       const list = this.puts.listOf(readPut(words, bytesOf(words), 0).partition);
       if (listed.every((owner, i) => owner === list[i])) continue;
-      this.readings.delete(id);
+      this.end(id, reading);
       this.puts.refuse(from, frameRequest(words, 0), refuse(OUT_STALE_RING));
     }
   }
@@ -191,7 +204,7 @@ export class ConditionalPuts {
   sweep(nowMs: number): void {
     for (const [id, reading] of this.readings) {
       if (nowMs < reading.deadlineMs) continue;
-      this.readings.delete(id);
+      this.end(id, reading);
       this.puts.refuse(reading.from, frameRequest(reading.words, 0), refuse(OUT_CONDITION_UNAVAILABLE, 0, 1));
     }
   }
