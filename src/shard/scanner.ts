@@ -1,4 +1,5 @@
 import { copyWords, paddedWords } from '../base/memory.js';
+import { LIMITS } from '../base/limits.js';
 import { OK, OUT_CORRUPT, SCAN_RECORDS_AT, SCAN_REPLY, writeHeader } from '../messaging/frames.js';
 import type { Engine } from '../storage/engine.js';
 import type { Pipeline } from '../storage/pipeline.js';
@@ -63,6 +64,8 @@ export class Scanner {
   private readonly walks: Walk[] = [];
   /** Pages for a backup that wait until requests leave time for them. */
   private readonly pages: ScanRequest[] = [];
+  /** Of askers who have not taken what they were sent: their pages are read when they have. */
+  private readonly held: ScanRequest[] = [];
   private last: { readonly request: ScanRequest; readonly keys: KeyList } | undefined;
   private readonly onUnreadable: (bucket: number, key: Uint8Array) => void;
 
@@ -82,12 +85,15 @@ export class Scanner {
   /** When {@link step} is to be called next. */
   nextMs(nowMs: number): number {
     if (this.walks.length > 0) return nowMs;
-    if (this.pages.length === 0) return Number.POSITIVE_INFINITY;
-    return Math.max(nowMs, this.pipeline.admission.nextMs);
+    const heldMs = this.held.length > 0 ? nowMs + 1 : Number.POSITIVE_INFINITY;
+    if (this.pages.length === 0) return heldMs;
+    return Math.min(heldMs, Math.max(nowMs, this.pipeline.admission.nextMs));
   }
 
   begin(request: ScanRequest): void {
-    if (this.engine !== undefined) {
+    if (this.isClogged(request)) {
+      this.held.push(request);
+    } else if (this.engine !== undefined) {
       if (request.every) this.pages.push(request);
       else this.scanEngine(request, this.engine);
     } else if (this.last !== undefined && goesOn(request, this.last.request)) {
@@ -97,8 +103,18 @@ export class Scanner {
     }
   }
 
+  private isClogged({ from }: ScanRequest): boolean {
+    return this.env.endpoint.to(from).waitingBytes > LIMITS.outboxBytes;
+  }
+
+  /** Goes on with those whose askers have taken what they were sent. */
+  private unhold(nowMs: number): void {
+    for (const request of this.held.splice(0)) if (nowMs <= request.deadlineMs) this.begin(request);
+  }
+
   /** Answers a page that waits, or moves the oldest walk on by a slice. */
   step(nowMs: number): void {
+    if (this.held.length > 0) this.unhold(nowMs);
     const { engine, pages } = this;
     if (engine !== undefined && pages.length > 0) {
       const read = (): boolean => {
@@ -113,6 +129,12 @@ export class Scanner {
     const { request } = walk;
     if (nowMs > request.deadlineMs) {
       this.walks.shift();
+      return;
+    }
+    // Many may have begun before the first was answered.
+    if (walk.cursor === 0 && this.isClogged(request)) {
+      this.walks.shift();
+      this.held.push(request);
       return;
     }
     const { index, words } = this.pipeline.buffer;

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { LIMITS } from '../../src/base/limits.js';
 import { paddedWords } from '../../src/base/memory.js';
 import { OK, OUT_CORRUPT, SCAN_RECORDS_AT } from '../../src/messaging/frames.js';
 import { hashOfKey } from '../../src/shard/key-name.js';
@@ -80,4 +81,50 @@ it('a damaged record of the engine is reported for repair; what the buffer has o
   pipeline.append(encodeRecord(place, key, KIND_PLAIN, clock).words, 0, paddedWords(key));
   expect(page('', 10)).toEqual({ keys: ['a', 'b', 'c'], done: true, outcome: OK });
   expect(unreadable).toEqual(['1/b', '1/b']);
+});
+
+it.each([
+  ['an engine', true],
+  ['the index', false],
+])('no page of %s is made for who has not taken earlier ones, however many are asked for', (_, hasEngine) => {
+  const later = new Later();
+  const buffer = shared().open();
+  buffer.startAt(0, 1, 0);
+  const backing = hasEngine
+    ? { engine: new FakeEngine(later), journal: new Journal(buffer, new FakeDisk(later), () => undefined) }
+    : undefined;
+  const options = { flushMs: 20, checkpointMs: 1_000, onProgress: () => undefined };
+  const pipeline = new Pipeline(buffer, backing, options, () => undefined);
+  const answered: number[] = [];
+  const words = new Int32Array(64);
+  const outbox = {
+    words,
+    waitingBytes: 0,
+    begin: () => 0,
+    end: () => {
+      answered.push(words[2]!);
+      outbox.waitingBytes = LIMITS.outboxBytes + 1;
+    },
+  };
+  const env = { ring: { epoch: 1 }, endpoint: { to: () => outbox } };
+  const scanner = new Scanner(env as never, pipeline, backing?.engine, () => undefined);
+  const place = { partition: 3, bucket: 1, after: new Uint8Array(0) };
+  for (let id = 1; id <= 4; id++) {
+    const deadlineMs = id === 3 ? 500 : 1_000;
+    scanner.begin({ from: 0, id, ...place, limit: 10, maxBytes: 4_096, deadlineMs, every: false });
+  }
+  const turns = (nowMs: number): void => {
+    for (let i = 0; i < 10; i++) scanner.step(nowMs);
+  };
+  turns(100);
+  expect(answered).toEqual([1]);
+  expect(scanner.nextMs(100)).toBe(101);
+  outbox.waitingBytes = 0;
+  turns(200);
+  expect(answered).toEqual([1, 2]);
+  turns(600);
+  outbox.waitingBytes = 0;
+  turns(600);
+  expect(answered).toEqual([1, 2, 4]);
+  expect(scanner.nextMs(600)).toBe(Number.POSITIVE_INFINITY);
 });
