@@ -71,6 +71,8 @@ export const LIMITS = {
   respClogBytes: 1 << 20,
   /** Then it is closed. */
   respSlowReaderMs: 60_000,
+  /** How long a connection may go without the password that it needs: there are only so many of them. */
+  respLoginMs: 60_000,
   /** Of requests that have not come whole, transactions and unread replies above `respLargeBytes` each, in one thread. */
   respDoorBytes: 512 << 20,
   respLargeBytes: 512 << 10,

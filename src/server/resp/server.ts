@@ -24,6 +24,8 @@ export interface RespOptions {
   readonly report: (error: unknown) => void;
   /** How long a client may leave its replies unread; default {@link LIMITS.respSlowReaderMs}. */
   readonly slowReaderMs?: number;
+  /** How long a client may take until it has authenticated; default {@link LIMITS.respLoginMs}. */
+  readonly loginMs?: number;
   /** What connections may hold of large requests and replies together; default {@link LIMITS.respDoorBytes}. */
   readonly heldBytes?: number;
   /** Shared by the threads of one door; default: it has this thread alone. */
@@ -43,6 +45,7 @@ export class RespServer {
   readonly cursors = new ScanCursors();
   readonly startedMs = Date.now();
   readonly slowReaderMs: number;
+  readonly loginMs: number;
   readonly sessions = new Set<Session>();
   readonly counts: DoorCounts;
   readonly memory: DoorMemory;
@@ -58,6 +61,7 @@ export class RespServer {
     this.counts = options.counts ?? DoorCounts.create(1);
     this.memory = new DoorMemory(options.heldBytes);
     this.slowReaderMs = options.slowReaderMs ?? LIMITS.respSlowReaderMs;
+    this.loginMs = options.loginMs ?? LIMITS.respLoginMs;
     this.limits = {
       bulkBytes: Math.max(options.valueBytes, LIMITS.respLeastBulkBytes),
       arguments: LIMITS.respArguments,

@@ -49,6 +49,7 @@ export class Session {
   private inputEnded = false;
   private closing = false;
   private slowTimer: NodeJS.Timeout | undefined;
+  private loginTimer: NodeJS.Timeout | undefined;
 
   constructor(server: RespServer, socket: Socket, id: number) {
     this.server = server;
@@ -83,6 +84,13 @@ export class Session {
   private setLimits(): void {
     this.parser.authenticated = this.authenticated;
     this.parser.limits = this.authenticated ? this.server.limits : this.server.limitsBefore;
+    if (this.authenticated) {
+      clearTimeout(this.loginTimer);
+      this.loginTimer = undefined;
+    } else {
+      // Whatever it sends meanwhile.
+      this.loginTimer ??= setTimeout(() => this.destroy(), this.server.loginMs).unref();
+    }
   }
 
   authenticate(): void {
@@ -353,6 +361,7 @@ export class Session {
   private closed(): void {
     this.closing = true;
     clearTimeout(this.slowTimer);
+    clearTimeout(this.loginTimer);
     this.charge();
     this.goOn();
     this.server.forget(this);

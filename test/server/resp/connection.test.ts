@@ -370,6 +370,18 @@ describe('a password', () => {
   });
 });
 
+test('a client without the password is let go in the end, whatever it sends; one that had it stays', async () => {
+  const port = await door.another({ secret: new Secret('secret'), loginMs: 1_000 });
+  const [silent, busy, known] = await Promise.all([1, 2, 3].map(() => Client.connect(port)));
+  expect(await known!.call('AUTH', 'secret')).toBe('OK');
+  const chatter = setInterval(() => busy!.send(request('RESET')), 50);
+  await Promise.all([silent!.closed, busy!.closed]);
+  clearInterval(chatter);
+  expect(await known!.call('PING')).toBe('PONG');
+  await known!.call('RESET');
+  await known!.closed;
+});
+
 test('a client that does not read its replies is not read from, and closed in the end', async () => {
   const port = await door.another({ slowReaderMs: 200 });
   const client = await Client.connect(port);
