@@ -13,6 +13,8 @@ export interface Image {
   readonly name: string;
   readonly header: SegmentHeader;
   readonly copies: Memory[];
+  /** A file of it that is shorter than it was made. */
+  cut: string | undefined;
 }
 
 /** Where the records of an image end, and the last sequence number in it. */
@@ -53,6 +55,8 @@ export function readImages(
         },
       );
     }
+    // Files get their names when they are whole.
+    if (bytes.length < SEGMENT_HEADER_BYTES) throw cutShort(directory, file.name, 0);
     if (outcome.kind !== 'header') {
       headless.push({ name: file.name, memory });
       continue;
@@ -65,10 +69,14 @@ export function readImages(
         { file: file.name },
       );
     }
+    const cut = bytes.length < header.bytes ? file.name : undefined;
     const same = images.find((image) => image.header.serial === header.serial);
-    if (same === undefined) images.push({ name: file.name, header, copies: [memory] });
-    else if (isSame(same.header, header)) same.copies.push(memory);
-    else
+    if (same === undefined) {
+      images.push({ name: file.name, header, copies: [memory], cut });
+    } else if (isSame(same.header, header)) {
+      same.copies.push(memory);
+      same.cut ??= cut;
+    } else
       throw corrupt(
         directory,
         file.name,
@@ -146,6 +154,10 @@ export function refuseHole(
       `record ${hole.sequence} is damaged although later ones are whole`,
     );
   }
+}
+
+export function cutShort(directory: string, file: string, sequence: number): RingletError {
+  return corrupt(directory, file, sequence, 'shorter than it was made');
 }
 
 export function corrupt(directory: string, file: string, sequence: number, reason: string): RingletError {

@@ -139,6 +139,7 @@ export class ObjectBuffer {
         confirmed: loadCounter(words, CONFIRMED),
         owner: this.owner,
         before,
+        bytes: layout.shape.segmentBytes,
       });
       Atomics.store(words, at + SEG_USED, SEGMENT_HEADER_BYTES);
       Atomics.store(words, at + SEG_STATE, head === LOG_SEGMENT ? SEG_LOG : SEG_CLEAN);

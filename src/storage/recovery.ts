@@ -4,6 +4,7 @@ import { sync } from '../versions/dvvs.js';
 import type { Engine, EngineMark } from './engine.js';
 import type { ExistingJournalFile } from './journal-files.js';
 import {
+  cutShort,
   type Headless,
   type Image,
   readImages,
@@ -82,6 +83,8 @@ export function scanJournal(
   for (const image of images) {
     const { serial, firstSequence, before } = image.header;
     if (serial <= state.confirmedSerial) continue;
+    // Whatever it had behind its end would be missed by nobody.
+    if (image.cut !== undefined) throw cutShort(directory, image.cut, firstSequence);
     if (expected !== 0 && firstSequence > expected) torn ??= { name: image.name, sequence: expected };
     // The one before it should stand here: its last record is the hole that is known for certain.
     if (expected === 0 && before > state.confirmedSerial)

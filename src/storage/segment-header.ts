@@ -9,7 +9,8 @@ import { paddedWords } from '../base/memory.js';
  *        6 what was in the engine when it was opened: everything up to this sequence number, low
  *        7 the same, high   8 whose it is (ownerTag), 0 if nobody said
  *        9 serial of the newest segment that was not in the engine then, 0 if all were or nobody said
- *       10…14 zero          15 checksum of words 0…14
+ *       10 bytes of the segment, and so of its file; 0 if nobody said
+ *       11…14 zero          15 checksum of words 0…14
  *
  * `serial` counts segments of a virtual node over its whole life; `generation` counts starts of the
  * process on this directory.
@@ -28,6 +29,8 @@ export interface SegmentHeader {
   readonly owner: number;
   /** Serial of the newest segment that was not in the engine when it was opened; 0 if all were, or nobody said. */
   readonly before: number;
+  /** Of the segment, and so of its file; 0 if nobody said. */
+  readonly bytes: number;
 }
 
 /** Tells the journals of virtual nodes apart, should their files be mixed up. Never 0. */
@@ -49,6 +52,7 @@ export function writeSegmentHeader(words: Int32Array, at: number, header: Segmen
   words[at + 7] = Math.floor(header.confirmed / 0x1_0000_0000);
   words[at + 8] = header.owner;
   words[at + 9] = header.before;
+  words[at + 10] = header.bytes;
   words[at + WORDS - 1] = hashWords(words, at, at + WORDS - 1, MAGIC);
 }
 
@@ -76,6 +80,7 @@ export function readSegmentHeader(words: Int32Array): HeaderOutcome {
       confirmed,
       owner: words[8]!,
       before: words[9]!,
+      bytes: words[10]!,
     },
   };
 }

@@ -280,6 +280,42 @@ describe('recovery of the journal', () => {
   });
 });
 
+describe('a journal file that is shorter than it was made', () => {
+  const cut = (file: ExistingJournalFile, bytes: number): ExistingJournalFile =>
+    image(file.name, file.read().slice(0, bytes));
+
+  it('is damage wherever it is cut (every byte up to the end of its records): what was behind would be missed by nobody', async () => {
+    const existing = files(log(3, 4));
+    const end = recordAt(existing[2]!, 4);
+    for (let bytes = 0; bytes <= end; bytes++) {
+      const journal = [...existing.slice(0, 2), cut(existing[2]!, bytes)];
+      for (const sameBoot of [true, false])
+        await expect(recover(journal, sameBoot), `${bytes} bytes`).rejects.toMatchObject({
+          code: 'DATA_CORRUPT',
+          details: { file: existing[2]!.name },
+        });
+    }
+    await expect(recover([cut(existing[0]!, 4_088)], true)).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
+  });
+
+  it('is nothing once its records are in the engine', async () => {
+    const existing = files(log(2, 4));
+    const engine = new FakeEngine(new Later());
+    engine.state = { ...engine.state, generation: 4, confirmedSerial: 11 };
+    const { recovered } = await recover([cut(existing[0]!, 1_000), existing[1]!], true, engine);
+    expect(recovered.lastSequence).toBe(8);
+  });
+
+  it('may be as short as it likes if it is of a time when that was not written down', async () => {
+    const [file] = files(log(1, 4));
+    const bytes = file!.read().slice(0, 2_000);
+    const words = new Int32Array(bytes.buffer);
+    words[10] = 0;
+    words[15] = hashWords(words, 0, 15, words[0]!);
+    expect((await recover([image('old', bytes)], true)).recovered.lastSequence).toBe(4);
+  });
+});
+
 describe('a journal file without a header that can be read', () => {
   /** Its first so many bytes are of another time. */
   const broken = (file: ExistingJournalFile, bytes: number, fill: number): ExistingJournalFile =>
