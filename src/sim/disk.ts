@@ -102,6 +102,10 @@ export class SimDisk implements JournalDisk {
     this.used.delete(file);
   }
 
+  delete(file: JournalFile): void {
+    this.directory.delete((file as OpenFile).file);
+  }
+
   existing(): readonly ExistingJournalFile[] {
     return this.old;
   }

@@ -211,5 +211,6 @@ export class Checkpoint {
     const oldest = buffer.segmentsIn(SEG_LOG).find((segment) => buffer.used(segment) > SEGMENT_HEADER_BYTES);
     const position = oldest === undefined ? buffer.lastSequence : buffer.firstSequence(oldest) - 1;
     storeCounter(buffer.words, CONFIRMED, position);
+    this.journal.confirmed(position);
   }
 }

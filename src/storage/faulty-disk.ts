@@ -91,6 +91,9 @@ export class FaultyJournalDisk implements JournalDisk {
   abandon(file: JournalFile): void {
     this.disk.abandon((file as FaultyFile).file);
   }
+  delete(file: JournalFile): void {
+    this.disk.delete((file as FaultyFile).file);
+  }
   existing(): readonly ExistingJournalFile[] {
     return this.disk.existing();
   }

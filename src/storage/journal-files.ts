@@ -66,6 +66,8 @@ export interface JournalDisk {
   release(file: JournalFile): void;
   /** Gives up a file after a failed sync. It stays: what was synced before may be the only copy. */
   abandon(file: JournalFile): void;
+  /** Deletes a file that was given up, after the engine has confirmed what it holds. */
+  delete(file: JournalFile): void;
   /** The files that were there at open, by age. */
   existing(): readonly ExistingJournalFile[];
   /** Deletes them, after the engine has confirmed what they hold. */
@@ -222,9 +224,13 @@ class DirectoryJournalDisk implements JournalDisk {
       return;
     }
     this.abandon(file);
+    this.delete(file);
+  }
+
+  delete({ name }: JournalFile): void {
     // Not waited for and without a sync of the directory: should the file come back, or stay, its
     // contents are confirmed ones.
-    unlink(known.path, () => {});
+    unlink(join(this.#directory, name), () => {});
   }
 
   abandon(file: JournalFile): void {

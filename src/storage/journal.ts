@@ -51,6 +51,8 @@ export class Journal {
   /** Set when the files of an earlier thread or failed attempt can go once rehoming succeeds. */
   private stale: JournalFile[] = [];
   private dropExisting = false;
+  /** Files that were given up, and the last record that may stand in them. */
+  private readonly givenUp: { readonly files: readonly JournalFile[]; readonly until: number }[] = [];
 
   private readonly onProgress: () => void;
 
@@ -103,6 +105,12 @@ export class Journal {
     this.homes.delete(segment);
     this.unsynced.delete(home);
     this.disk.release(home.file);
+  }
+
+  /** Everything up to a record is in the engine. */
+  confirmed(sequence: number): void {
+    while (this.givenUp.length > 0 && this.givenUp[0]!.until <= sequence)
+      for (const file of this.givenUp.shift()!.files) this.disk.delete(file);
   }
 
   /** Writes everything appended so far (to the operating system; no sync). */
@@ -292,7 +300,9 @@ export class Journal {
     storeCounter(words, SYNCED_BYTES, bytes);
     storeCounter(words, SYNCED, target);
     Atomics.store(words, UNWRITTEN_SINCE, 0);
-    for (const file of this.stale.splice(0)) this.disk.abandon(file);
+    const files = this.stale.splice(0);
+    for (const file of files) this.disk.abandon(file);
+    if (files.length > 0) this.givenUp.push({ files, until: target });
     if (this.dropExisting) this.disk.removeExisting();
     this.dropExisting = false;
     this.health = 'healthy';

@@ -135,6 +135,9 @@ export class FakeDisk implements JournalDisk {
     this.spare.add(file as FakeFile);
   }
   abandon(): void {}
+  delete(file: JournalFile): void {
+    if (!this.live.delete(file as FakeFile)) throw new Error('deleted twice');
+  }
   existing(): readonly ExistingJournalFile[] {
     return this.old.map((file) => image(file.name, file.cached));
   }
