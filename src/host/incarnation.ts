@@ -40,6 +40,8 @@ export class Incarnation {
   /** The thread has ended; nothing of it writes any more. */
   readonly gone: Promise<void>;
   isReady = false;
+  /** It has ended in good order, and left in memory nothing that belongs on the disk and could get there. */
+  hasStopped = false;
   mark: CleanState | undefined;
   error: RingletError | undefined;
   /** Why its data counts as lost, although it has its files open. */
@@ -102,6 +104,7 @@ export class Incarnation {
         this.rejectReady(this.error);
         return;
       case 'stopped':
+        this.hasStopped = true;
         this.mark = message.mark;
         return;
     }

@@ -103,6 +103,8 @@ export class Supervisor {
   private readonly layout: SharedLayout;
   /** By slot. */
   private readonly current = new Map<number, Incarnation>();
+  /** By slot: what puts a lost directory aside at the moment. */
+  private readonly losing = new Map<number, Promise<void>>();
   private readonly hung: HungThreads;
   private readonly watch: NodeJS.Timeout;
   protected closing = false;
@@ -206,6 +208,10 @@ export class Supervisor {
   /** @throws RingletError CLOSED: whoever stops the threads knows of no later ones */
   private launch(ordinal: number, count: number): Incarnation {
     if (this.closing) throw new RingletError('CLOSED', 'the store is closed');
+    return this.begin(ordinal, count);
+  }
+
+  private begin(ordinal: number, count: number): Incarnation {
     const { base, firstActor } = this.assignments[ordinal]!;
     const disk = this.disks[ordinal];
     const words = this.layout.vnodeWord(ordinal);
@@ -277,7 +283,7 @@ export class Supervisor {
     }
     const loss = incarnation.loss ?? this.hopelessAfter(ordinal, incarnation);
     if (loss !== undefined && this.caretaker !== undefined) {
-      void this.replaceLost(ordinal, loss, count);
+      this.losing.set(ordinal, this.replaceLost(ordinal, loss, count));
       return;
     }
     this.launchAfter(ordinal, wasReady, count);
@@ -360,11 +366,24 @@ export class Supervisor {
   async stop(): Promise<readonly (CleanState | undefined)[]> {
     this.closing = true;
     clearInterval(this.watch);
-    await Promise.all(Array.from(this.current.values(), (incarnation) => incarnation.stop()));
+    await Promise.all(Array.from(this.current, ([ordinal, last]) => this.stopOne(ordinal, last)));
     await this.pool.destroy();
     const marks: (CleanState | undefined)[] = [];
     this.current.forEach(({ mark }, ordinal) => (marks[ordinal] = mark));
     return marks;
+  }
+
+  /**
+   * What a thread that did not end in good order has left in its object buffer, acknowledged writes among it, a
+   * successor takes to the disk. One only: where that one fails too, nothing can be done any more.
+   */
+  private async stopOne(ordinal: number, last: Incarnation): Promise<void> {
+    await last.stop();
+    await this.losing.get(ordinal);
+    const leavesWork = this.disks[ordinal]?.restarted === true && last.loss === undefined;
+    if (last.hasStopped || !leavesWork || this.retired.has(ordinal)) return;
+    const count = Atomics.load(this.control, this.layout.vnodeWord(ordinal) + VNODE_INCARNATION);
+    await this.begin(ordinal, count + 1).stop();
   }
 }
 

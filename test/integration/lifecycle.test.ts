@@ -116,6 +116,26 @@ test('closed in good order and opened again: everything is there, with propertie
   }
 });
 
+test.each(['terminate', 'hold'] as const)(
+  'close() right after a thread has ended takes to the disk what that thread had only in memory (%s)',
+  async (how) => {
+    const options = { data: join(temporary(), 'data'), nodes: 2, n: 1, memoryMiB: 64 };
+    // Nothing is written before the threads end.
+    const store = await openSmall('lmdb', { ...options, flushMs: 10_000, allowFaults: true });
+    const keys = Array.from({ length: 40 }, (_, i) => `k${i}`);
+    await store.putMany(keys.map((key) => ({ key, value: `of ${key}` })));
+    for (const vnode of [0, 1])
+      expect(how === 'hold' ? store.supervisor.hold(vnode, 60_000) : store.supervisor.terminate(vnode)).toBe(
+        true,
+      );
+    await store.close();
+    const again = await openSmall('lmdb', options);
+    expect(again.startup).toMatchObject({ cleanShutdown: true });
+    const got = await again.getMany(keys);
+    expect(got.map(({ value }) => text(value))).toEqual(keys.map((key) => `of ${key}`));
+  },
+);
+
 test('one process owns a directory: a second open, here or elsewhere, is DATA_LOCKED and harms nothing', async () => {
   const data = join(temporary(), 'data');
   const store = await openSmall('lmdb', { ...small, data });
