@@ -10,14 +10,7 @@ import type { ActorBlocks } from './actor-blocks.js';
 import { assertReplicas, type BucketList, type StoredBucket } from './bucket-list.js';
 import { type CleanMark, removeCleanMark, writeCleanMark } from './clean-mark.js';
 import { assess, type Found, look } from './data-assessment.js';
-import {
-  healNodes,
-  layOut,
-  makeDirectories,
-  type NodePaths,
-  removeNodeDirectory,
-  type VnodePaths,
-} from './data-layout.js';
+import { healNodes, layOut, makeDirectories, type NodePaths, type VnodePaths } from './data-layout.js';
 import { type DirectoryLock, lockDirectory } from './directory-lock.js';
 import type { Lives } from './lives.js';
 import type { Finding, Losses } from './losses.js';
@@ -31,6 +24,7 @@ import {
   withRing,
   writeManifest,
 } from './manifest.js';
+import { removeNodeDirectory } from './node-removal.js';
 import { putAside } from './put-aside.js';
 import { removeQuarantines } from './quarantine.js';
 import { type RebuildMark, removeRebuildMark } from './rebuild-mark.js';
@@ -98,7 +92,13 @@ export class DataDirectory {
   /** Makes the directories of a node that joins, empty. @throws RingletError IO, STORE_FULL */
   addNode(nodeId: string, vnodeIds: readonly string[]): readonly VnodeDirectory[] {
     const [node] = layOut(this.path, new Map([[nodeId, vnodeIds]]));
-    makeDirectories(this.path, this.storeId, [node!]);
+    try {
+      // Of one that has left and could not be removed: its records would bring back what was deleted since.
+      removeNodeDirectory(node!.directory);
+      makeDirectories(this.path, this.storeId, [node!]);
+    } catch (error) {
+      throw error instanceof RingletError ? error : writeError(error, node!.directory);
+    }
     this.#lives.renew(node!.vnodes);
     this.#buckets.addCopy(node!.directory);
     return node!.vnodes.map((vnode) => {
@@ -109,7 +109,10 @@ export class DataDirectory {
     });
   }
 
-  /** Removes a node that has left, or was not to join after all, with all its data. */
+  /**
+   * Removes a node that has left, or was not to join after all, with all its data.
+   * @throws RingletError IO: something of its directory is left, which is nobody's any more
+   */
   removeNode(nodeId: string): void {
     for (const [vnodeId, vnode] of this.vnodes) {
       if (vnode.nodeId !== nodeId) continue;

@@ -1,16 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RingletError } from '../base/errors.js';
 import { isJournalFileName, isUnfinishedJournalFile } from '../storage/journal-files.js';
 import { dataFileBytes, dataFileOf, syncDirectory } from '../storage/data-files.js';
 import { type CleanMark, readCleanMark } from './clean-mark.js';
-import {
-  type Manifest,
-  NODE_FILE,
-  type NodeManifest,
-  readNodeManifest,
-  writeNodeManifest,
-} from './manifest.js';
+import { type Manifest, type NodeManifest, readNodeManifest, writeNodeManifest } from './manifest.js';
 import { readRebuildMark } from './rebuild-mark.js';
 
 /**
@@ -163,16 +157,7 @@ function isOfJournal(name: string): boolean {
   return isJournalFileName(name) || isUnfinishedJournalFile(name);
 }
 
-/** A node's directory goes: first what says whose it is, so that half of it is never taken for a whole. */
-export function removeNodeDirectory(directory: string): void {
-  if (!existsSync(directory)) return;
-  rmSync(join(directory, NODE_FILE), { force: true });
-  syncDirectory(directory);
-  rmSync(directory, { recursive: true, force: true });
-  syncDirectory(dirname(directory));
-}
-
-/** Makes what is not there yet, durably. Only for a store that has never served. */
+/** Makes what is not there yet, durably. Only for what has never served. @throws RingletError IO, STORE_FULL */
 export function makeDirectories(data: string, storeId: string, nodes: readonly NodePaths[]): void {
   const make = (directory: string): void => {
     mkdirSync(directory, { recursive: true, mode: 0o700 });

@@ -188,11 +188,20 @@ async function stateOf(options: ResolvedOptions, directory: DataDirectory | unde
   // Nobody was handed anything to: it is as if it had never been asked to join.
   const state = stored.change?.phase === 'starting' ? rollBack(stored) : stored;
   for (const { id, gone } of state.nodes) {
-    if (gone === true && !nodes.some((node) => node.id === id)) directory.removeNode(id);
+    if (gone === true && !nodes.some((node) => node.id === id)) removeLeft(directory, id);
   }
   const opened = renumbered(state);
   await directory.saveRing(opened);
   return opened;
+}
+
+/** What is left of it is in nobody's way: a node that joins begins with an empty directory. */
+function removeLeft(directory: DataDirectory, node: string): void {
+  try {
+    directory.removeNode(node);
+  } catch (error) {
+    if (!(error instanceof RingletError)) throw error;
+  }
 }
 
 function keeperOf(directory: DataDirectory): ConstructorParameters<typeof HostBuckets>[0] {

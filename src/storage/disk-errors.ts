@@ -68,7 +68,7 @@ export function isAround(error: unknown): boolean {
   return AROUND_CODES.has(codeOf(error));
 }
 
-function codeOf(error: unknown): string | number | undefined {
+export function codeOf(error: unknown): string | number | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' || typeof error.code === 'number' ? error.code : undefined;
 }

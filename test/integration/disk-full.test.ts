@@ -1,27 +1,8 @@
-import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { failure, later, openSmall, PACE, temporary, text, until } from './support.js';
-
-/** A file system of our own, so that filling it harms nobody; undefined where we may not mount. */
-function mountSmall(megabytes: number): string | undefined {
-  const path = temporary();
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);
-  if (mounted.status !== 0) return undefined;
-  later(() => void spawnSync('umount', ['-l', path]));
-  return path;
-}
-
-/** Mounting needs root with CAP_SYS_ADMIN; without it the tests below are skipped. */
-function mayMount(): boolean {
-  const path = mkdtempSync(join(tmpdir(), 'ringlet-mount-'));
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', path]);
-  if (status === 0) spawnSync('umount', [path]);
-  rmSync(path, { recursive: true });
-  return status === 0;
-}
+import { mayMount, mountSmall } from './mounts.js';
+import { failure, openSmall, PACE, text, until } from './support.js';
 
 function fillUp(path: string): void {
   const fd = openSync(path, 'w');

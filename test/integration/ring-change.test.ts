@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { mayMount, mountSmall } from './mounts.js';
 import {
   ENGINES,
   failure,
@@ -239,5 +240,40 @@ test.each([0, 5, 30])(
     const startedMs = performance.now();
     expect(await joining).toMatchObject({ code: 'CLOSED' });
     expect(performance.now() - startedMs).toBeLessThan(10_000);
+  },
+);
+
+test('a node that joins begins with nothing, whatever is left of one of its name that could not be removed', async () => {
+  const data = join(temporary(), 'data');
+  const store = await openSmall('lmdb', { data, nodes: 3, memoryMiB: 64 });
+  await store.put('k', 'v');
+  const left = join(data, 'nodes', 'n4', 'n4.0', 'journal');
+  mkdirSync(left, { recursive: true });
+  writeFileSync(join(left, 'left'), 'of the last n4');
+  await store.members.join({ node: 'n4' });
+  expect(readdirSync(left)).not.toContain('left');
+  await store.members.finished();
+  expect(text((await store.get('k')).value)).toBe('v');
+});
+
+test.skipIf(!mayMount())(
+  'a node whose directory is a mount point leaves, and the store opens without it; its data is gone',
+  async () => {
+    const data = join(temporary(), 'data');
+    const options = { data, memoryMiB: 64 };
+    const first = await openSmall('lmdb', { ...options, nodes: 4 });
+    await first.put('k', 'v', { w: 'all' });
+    await first.close();
+    const directory = join(data, 'nodes', 'n4');
+    renameSync(directory, join(data, 'moved'));
+    mkdirSync(directory);
+    mountSmall(96, directory);
+    cpSync(join(data, 'moved'), directory, { recursive: true, preserveTimestamps: true });
+    const store = await openSmall('lmdb', { ...options, nodes: 3 });
+    await store.members.finished();
+    await until('its data is gone', () => readdirSync(directory).length === 0);
+    await store.close();
+    const again = await openSmall('lmdb', options);
+    expect(text((await again.get('k')).value)).toBe('v');
   },
 );
