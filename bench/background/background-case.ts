@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
-import type { LoadStep, OpenStep, StepReport } from '../cases/case.js';
-import { heatingSteps } from '../cases/heat.js';
+import type { HeatLimits, OpenStep, StepReport } from '../cases/case.js';
+import { heatingSteps, heatInTurn } from '../cases/heat.js';
 import { LoadPool } from '../load/load-pool.js';
 import { nowMs, sleepUntil } from '../measure/clock.js';
 import { LatencyHistogram } from '../measure/histogram.js';
 import type { LoopReport } from '../measure/loop.js';
 import { Workload, type WorkloadSpec } from '../measure/workload.js';
-import { remoteSystem } from '../targets/open-target.js';
+import { remoteSystem, type RemoteSystem } from '../targets/open-target.js';
 import { bucketProperties, openRinglet, ringletTarget, type RingletSpec } from '../targets/ringlet.js';
 import { type Stretch, WORKS, type WorkName } from './works.js';
 import type { HostStore } from '../../src/index.js';
@@ -17,6 +17,7 @@ export interface BackgroundInput {
   /** With bins: those count for a kind of work in which it was under way all the time. */
   readonly step: OpenStep;
   readonly work: WorkName;
+  readonly heating: HeatLimits;
 }
 
 /** What requests met while a kind of work was under way, and how fast that was. */
@@ -42,15 +43,16 @@ export default async function backgroundCase(input: BackgroundInput): Promise<re
   const fill = (): Promise<void> => target.writeAll(workload);
   await fill();
   const pool = new LoadPool(1);
-  const load = (part: LoadStep): Promise<readonly LoopReport[]> =>
-    pool.load([remoteSystem(system, { store, target })], part, input.workload);
-  for (const heating of heatingSteps([step])) await load(heating);
+  const connections = (): readonly RemoteSystem[] => [remoteSystem(system, { store, target })];
+  const heating = await heatInTurn(heatingSteps([step], input.heating), (heat) =>
+    pool.run(connections(), heat, input.workload),
+  );
   await settle(store);
   const work = WORKS[input.work];
   await work.prepare(store, fill);
   const fromMs = nowMs() + LEAD_MS + step.warmupSeconds * 1_000;
   const toMs = fromMs + step.seconds * 1_000;
-  const loading = load(step);
+  const loading = pool.run(connections(), step, input.workload);
   await sleepUntil(fromMs);
   const stretches: Stretch[] = [];
   do stretches.push(...(await work.run(store)));
@@ -66,7 +68,7 @@ export default async function backgroundCase(input: BackgroundInput): Promise<re
     const binMs = (step.seconds * 1_000) / (step.bins ?? 1);
     const within = (bin: number): boolean =>
       of.some((s) => s.fromMs <= measuredMs + bin * binMs && measuredMs + (bin + 1) * binMs <= s.toMs);
-    const none = { lag: null, loads: null, cpuPerSecond: null, resources: null };
+    const none = { lag: null, loads: null, cpuPerSecond: null, resources: null, heating };
     return {
       part: of[0]!.part,
       step: { loops: loops.map((loop) => only(loop, within)), ...none },

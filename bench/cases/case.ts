@@ -10,6 +10,8 @@ export interface CaseSpec {
   readonly system: SystemSpec;
   readonly workload: WorkloadSpec;
   readonly steps: readonly Step[];
+  /** Added by the suite, which knows how much time there is; without it the process is not heated. */
+  readonly heating?: HeatLimits;
 }
 
 /** Work of its own in a fresh process: a module whose default export is a {@link CaseModule}. */
@@ -68,6 +70,19 @@ export interface CpuStep {
   readonly callers: number;
   readonly seconds: number;
 }
+/** What a fresh process does before its first step: load until its rate stops rising. */
+export interface HeatStep extends HeatLimits {
+  readonly kind: 'heat';
+  readonly mix: Mix;
+  readonly inFlight: number;
+  readonly callers: LoadStep['callers'];
+}
+export interface HeatLimits {
+  /** No verdict before. */
+  readonly leastSeconds: number;
+  /** Nor later; for all kinds of callers of a process together. */
+  readonly mostSeconds: number;
+}
 export type LoadStep = ClosedStep | MixedStep | OpenStep;
 export type Step = LoadStep | CpuStep;
 
@@ -75,6 +90,13 @@ export type Step = LoadStep | CpuStep;
 export interface NodeLoads {
   readonly nodes: readonly { readonly id: string; readonly capacity: number }[];
   readonly bins: readonly (readonly number[])[];
+}
+
+/** How the process of a step was heated, by all kinds of callers together. */
+export interface HeatReport {
+  readonly seconds: number;
+  /** False: the time was over while the rate still rose. */
+  readonly steady: boolean;
 }
 
 export interface StepReport {
@@ -88,6 +110,8 @@ export interface StepReport {
   readonly cpuPerSecond: number | null;
   /** Of the whole process, from the start of the step's warm-up to its end. */
   readonly resources: StepResources | null;
+  /** Null where the process was not heated. */
+  readonly heating: HeatReport | null;
 }
 
 export interface StepResources {

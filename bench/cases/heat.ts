@@ -1,33 +1,73 @@
-import type { LoadStep, Mix, MixedStep, Step } from './case.js';
+import type { HeatLimits, HeatReport, HeatStep, LoadStep, Mix, Step } from './case.js';
+import type { Mode } from '../report/schema.js';
 
-/** So much longer than a step's own warm-up, and no longer than this. */
-const TIMES = 4;
-const LONGEST_SECONDS = 1;
-const IN_FLIGHT = 32;
+/**
+ * A store takes seconds of load until its code is compiled: each of its threads compiles it for itself, and they share
+ * the cores with the requests. A whole default run has some seventy processes, a quick one seventeen in 90 s. The rule is
+ * the same for all systems (see {@link hasStoppedRising}); those without threads of their own stop early.
+ */
+const LIMITS: Readonly<Record<Mode, Record<'shared' | 'chosen', HeatLimits>>> = {
+  quick: {
+    shared: { leastSeconds: 0.5, mostSeconds: 1 },
+    chosen: { leastSeconds: 0.5, mostSeconds: 3 },
+  },
+  default: {
+    shared: { leastSeconds: 1, mostSeconds: 4 },
+    chosen: { leastSeconds: 2, mostSeconds: 15 },
+  },
+  full: {
+    shared: { leastSeconds: 2, mostSeconds: 30 },
+    chosen: { leastSeconds: 2, mostSeconds: 30 },
+  },
+};
 
-/** How long a fresh process is under load before its first step, for steps that warm up for so long. */
-export function heatSeconds(warmupSeconds: number): number {
-  return Math.min(LONGEST_SECONDS, TIMES * warmupSeconds);
+/** @param chosen whether the run names its experiments, which then need not share the time with all others */
+export function heatLimits(mode: Mode, chosen: boolean): HeatLimits {
+  return LIMITS[mode][chosen ? 'chosen' : 'shared'];
 }
+
+const IN_FLIGHT = 32;
 
 /**
  * What a fresh process does before its first step: its own operations, for as many kinds of callers as it has. Neither
  * the system's code nor the client's is compiled yet, and a step's own warm-up is too short for that: the first
  * steps of a process had rates of a third to a half, and at offered rates a backlog that lasted for all of their window.
  */
-export function heatingSteps(steps: readonly Step[]): readonly MixedStep[] {
+export function heatingSteps(steps: readonly Step[], limits: HeatLimits): readonly HeatStep[] {
   const loads = steps.filter((step) => step.kind !== 'cpu');
   return [...new Set(loads.map(({ callers }) => callers))].map((callers) => {
     const own = loads.filter((step) => step.callers === callers);
     return {
-      kind: 'mixed',
+      kind: 'heat',
       mix: mixOf(own),
       inFlight: Math.min(IN_FLIGHT, Math.max(...own.map(inFlightOf))),
       callers,
-      warmupSeconds: 0,
-      seconds: heatSeconds(Math.max(...own.map(({ warmupSeconds }) => warmupSeconds))),
+      ...limits,
     };
   });
+}
+
+/** The system is warm after the first kind of callers; further ones have only their own code to compile. */
+export function expectedHeatSeconds(steps: readonly Step[], limits: HeatLimits, isRinglet: boolean): number {
+  const { leastSeconds, mostSeconds } = limits;
+  const kinds = heatingSteps(steps, limits).length;
+  if (kinds === 0) return 0;
+  return (isRinglet ? mostSeconds : leastSeconds) + (kinds - 1) * leastSeconds;
+}
+
+/** Heats by the steps in turn; the most seconds are for all of them together, the least for each. */
+export async function heatInTurn(
+  steps: readonly HeatStep[],
+  heat: (step: HeatStep) => Promise<readonly HeatReport[]>,
+): Promise<HeatReport | null> {
+  let [total, steady] = [0, true];
+  for (const step of steps) {
+    const left = step.mostSeconds - total;
+    const reports = await heat({ ...step, mostSeconds: Math.max(step.leastSeconds, left) });
+    total += Math.max(...reports.map(({ seconds }) => seconds));
+    steady &&= reports.every((report) => report.steady);
+  }
+  return steps.length === 0 ? null : { seconds: total, steady };
 }
 
 function mixOf(steps: readonly LoadStep[]): Mix {

@@ -1,11 +1,19 @@
-import type { CaseSpec, CpuStep, LoadStep, StepReport, StepResources } from './case.js';
-import { heatingSteps } from './heat.js';
+import type {
+  CaseSpec,
+  CpuStep,
+  HeatReport,
+  HeatStep,
+  LoadStep,
+  Step,
+  StepReport,
+  StepResources,
+} from './case.js';
+import { heatingSteps, heatInTurn } from './heat.js';
 import { NodeLoadSampler } from './node-loads.js';
 import { settle } from './settle.js';
 import { LoadPool } from '../load/load-pool.js';
-import { runPart } from '../load/load-task.js';
+import { runPart, type PartReport } from '../load/load-task.js';
 import { LagSampler, lagOf } from '../measure/lag.js';
-import type { LoopReport } from '../measure/loop.js';
 import { Workload } from '../measure/workload.js';
 import { openSystem, remoteSystem, type OpenSystem } from '../targets/open-target.js';
 
@@ -13,10 +21,12 @@ import { openSystem, remoteSystem, type OpenSystem } from '../targets/open-targe
 export class StepRunner {
   readonly #system: OpenSystem;
   readonly #threads: CallingThreads;
+  readonly #heating: HeatReport | null;
 
-  private constructor(system: OpenSystem, threads: CallingThreads) {
+  private constructor(system: OpenSystem, threads: CallingThreads, heating: HeatReport | null) {
     this.#system = system;
     this.#threads = threads;
+    this.#heating = heating;
   }
 
   static async open(spec: CaseSpec): Promise<StepRunner> {
@@ -24,8 +34,9 @@ export class StepRunner {
     const workload = new Workload(spec.workload);
     await system.target.writeAll(workload);
     const threads = new CallingThreads();
-    for (const step of heatingSteps(spec.steps)) await load(spec, system, workload, threads, step);
-    return new StepRunner(system, threads);
+    const steps = spec.heating === undefined ? [] : heatingSteps(spec.steps, spec.heating);
+    const heating = await heatInTurn(steps, (step) => load(spec, system, workload, threads, step));
+    return new StepRunner(system, threads, heating);
   }
 
   /** Runs the steps of a case, of the same system and keys. */
@@ -34,16 +45,19 @@ export class StepRunner {
     // What was written before, to fill it or in an earlier round, is still on its way to the disk.
     await settle();
     for (const step of spec.steps) {
-      report(
-        step.kind === 'cpu'
-          ? await runCpu(this.#threads, step)
-          : await runLoad(spec, this.#system, workload, this.#threads, step),
-      );
+      report({ ...(await this.#run(spec, workload, step)), heating: this.#heating });
     }
+  }
+
+  async #run(spec: CaseSpec, workload: Workload, step: Step): Promise<ColdReport> {
+    if (step.kind === 'cpu') return await runCpu(this.#threads, step);
+    return await runLoad(spec, this.#system, workload, this.#threads, step);
   }
 }
 
-async function runCpu(threads: CallingThreads, step: CpuStep): Promise<StepReport> {
+type ColdReport = Omit<StepReport, 'heating'>;
+
+async function runCpu(threads: CallingThreads, step: CpuStep): Promise<ColdReport> {
   const cpuPerSecond = await threads.of(step.callers).cpu(step.seconds);
   return { loops: [], lag: null, loads: null, cpuPerSecond, resources: null };
 }
@@ -54,7 +68,7 @@ async function runLoad(
   workload: Workload,
   threads: CallingThreads,
   step: LoadStep,
-): Promise<StepReport> {
+): Promise<ColdReport> {
   const { store } = system;
   // The memory engine has no journal and no engine to lag behind.
   const disk = store !== null && spec.system.system === 'ringlet' && spec.system.engine === 'lmdb';
@@ -84,20 +98,20 @@ function resourcesSince(before: NodeJS.ResourceUsage): StepResources {
   };
 }
 
-async function load(
+async function load<S extends LoadStep | HeatStep>(
   spec: CaseSpec,
   system: OpenSystem,
   workload: Workload,
   threads: CallingThreads,
-  step: LoadStep,
-): Promise<readonly LoopReport[]> {
+  step: S,
+): Promise<readonly PartReport<S>[]> {
   if (step.callers === 'main') {
     const part = { step, workload: spec.workload, caller: 0, callers: 1 };
     return [await runPart(system.target, workload, part)];
   }
   const pool = threads.of(step.callers);
   const connections = Array.from({ length: pool.threads }, () => remoteSystem(spec.system, system));
-  return await pool.load(connections, step, spec.workload);
+  return await pool.run(connections, step, spec.workload);
 }
 
 /**

@@ -7,7 +7,7 @@ import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row, SummaryLine } from '../report/schema.js';
 import { atLeast, atMost, ratio } from '../report/summary.js';
 import { DEFAULT_QUORUM, NEEDS_DISK, FEWER_KEYS, WORKLOAD } from '../suite/defaults.js';
-import { defineExperiment } from '../suite/experiment.js';
+import { defineExperiment, type ProcessPlan } from '../suite/experiment.js';
 import { openStep, startSeconds, type Window } from '../suite/load-steps.js';
 
 interface Setting {
@@ -68,7 +68,7 @@ export default defineExperiment({
       seconds: 60,
     },
   },
-  seconds: ({ rounds, ...window }) => rounds * SETTINGS.length * caseSeconds(window),
+  seconds: ({ rounds, ...window }, processes) => rounds * SETTINGS.length * caseSeconds(window, processes),
   async run({ rounds, keys, perSecond, warmupSeconds, seconds }, context) {
     const { engine, seed } = context.options;
     const onDisk = engine === 'lmdb';
@@ -98,12 +98,13 @@ export default defineExperiment({
           workload: { ...WORKLOAD, keys, seed: seed + round },
           step,
           work,
+          heating: context.processes.heating,
         };
         const report = await context.runCase(`${work}, admission ${admission}, round ${round + 1}`, {
           kind: 'module',
           url: new URL('../background/background-case.js', import.meta.url).href,
           input,
-          seconds: caseSeconds({ keys, warmupSeconds, seconds }),
+          seconds: caseSeconds({ keys, warmupSeconds, seconds }, context.processes),
         });
         parts.push(...((report?.output ?? []) as readonly PartReport[]));
       }
@@ -152,8 +153,11 @@ export default defineExperiment({
   figures: (rows) => (rows.length === 0 ? [] : [tailFigure(rows), speedFigure(rows)]),
 });
 
-function caseSeconds({ keys, warmupSeconds, seconds }: Window & { readonly keys: number }): number {
-  return startSeconds(keys, warmupSeconds) + warmupSeconds + seconds + 0.5;
+function caseSeconds(
+  { keys, warmupSeconds, seconds }: Window & { readonly keys: number },
+  processes: ProcessPlan,
+): number {
+  return startSeconds(keys, processes) + warmupSeconds + seconds + 0.5;
 }
 
 function summaryOf(rows: readonly Row[]): SummaryLine[] {

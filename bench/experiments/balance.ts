@@ -70,8 +70,8 @@ export default defineExperiment({
       threshold: IMBALANCE_THRESHOLD,
     },
   },
-  seconds: ({ rounds, keys, variants, ratesPerSecond, ...window }) =>
-    variants.length * caseSeconds(keys, ratesPerSecond.length, window, rounds),
+  seconds: ({ rounds, keys, variants, ratesPerSecond, ...window }, processes) =>
+    variants.length * caseSeconds(processes, keys, ratesPerSecond.length, window, rounds),
   async run({ rounds, nodes, variants, ratesPerSecond, threshold, keys, ...window }, context) {
     const { engine, seed } = context.options;
     const steps = ratesPerSecond.map((perSecond) => openStep(perSecond, window, { nodeLoads: true }));

@@ -43,7 +43,8 @@ export default defineExperiment({
     default: { rounds: 3, perSecond: 6_000, warmupSeconds: 0.3, seconds: 1.2, keys: FEWER_KEYS },
     full: { rounds: 5, perSecond: 6_000, warmupSeconds: 2, seconds: 70, keys: WORKLOAD.keys },
   },
-  seconds: ({ rounds, keys, ...window }) => WAYS.length * caseSeconds(keys, 1, window, rounds),
+  seconds: ({ rounds, keys, ...window }, processes) =>
+    WAYS.length * caseSeconds(processes, keys, 1, window, rounds),
   async run({ rounds, perSecond, keys, ...window }, context) {
     const { engine, seed } = context.options;
     const step: OpenStep = openStep(perSecond, window);

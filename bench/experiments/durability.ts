@@ -94,20 +94,13 @@ export default defineExperiment<Parameters>({
       kills: 200,
     },
   },
-  seconds: ({
-    levels,
-    rounds,
-    keys,
-    inFlight,
-    ratesPerSecond,
-    peakPerSecond,
-    kills,
-    closedSeconds,
-    ...window
-  }) =>
-    (peakPerSecond === null ? caseSeconds(keys, PEAK_WINDOWS, window) : 0) +
+  seconds: (
+    { levels, rounds, keys, inFlight, ratesPerSecond, peakPerSecond, kills, closedSeconds, ...window },
+    processes,
+  ) =>
+    (peakPerSecond === null ? caseSeconds(processes, keys, PEAK_WINDOWS, window) : 0) +
     levels.length *
-      (caseSeconds(keys, ratesPerSecond.length + 1, window, rounds) +
+      (caseSeconds(processes, keys, ratesPerSecond.length + 1, window, rounds) +
         rounds * inFlight.length * (window.warmupSeconds + closedSeconds) +
         (kills === 0 ? 0 : (kills + 1) * KILL_SECONDS)),
   async run(parameters, context) {

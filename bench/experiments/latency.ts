@@ -75,8 +75,9 @@ export default defineExperiment<Parameters>({
       seconds: 120,
     },
   },
-  seconds: ({ keys, day, rounds, ratesPerSecond, ...window }) =>
-    (day === null ? 0 : caseSeconds(keys, 1, day)) + caseSeconds(keys, ratesPerSecond.length, window, rounds),
+  seconds: ({ keys, day, rounds, ratesPerSecond, ...window }, processes) =>
+    (day === null ? 0 : caseSeconds(processes, keys, 1, day)) +
+    caseSeconds(processes, keys, ratesPerSecond.length, window, rounds),
   async run({ keys, ratesPerSecond, ...parameters }, context) {
     const { engine, seed, sla } = context.options;
     const system = { ...DEFAULT_QUORUM, durability: 'buffered', engine } as const;

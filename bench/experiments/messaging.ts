@@ -8,7 +8,7 @@ import type { RoundTripsInput, RoundTripsReport } from '../messaging/round-trips
 import { EMPTY_ROW, rowsOf, subjectOf, TRUSTED_P999_SAMPLES } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
 import { atLeast, ratio } from '../report/summary.js';
-import { defineExperiment, type ExperimentContext } from '../suite/experiment.js';
+import { defineExperiment, type ExperimentContext, type ProcessPlan } from '../suite/experiment.js';
 import { startSeconds } from '../suite/load-steps.js';
 
 interface Parameters {
@@ -71,8 +71,8 @@ export default defineExperiment<Parameters>({
       seconds: 10,
     },
   },
-  seconds: (parameters) =>
-    parameters.rounds * TRANSPORTS.length * caseSeconds(parameters) + directSeconds(parameters),
+  seconds: (parameters, processes) =>
+    parameters.rounds * TRANSPORTS.length * caseSeconds(parameters) + directSeconds(parameters, processes),
   async run(parameters, context) {
     const points = pointsOf(parameters);
     const results = TRANSPORTS.map((transport) => ({ transport, rounds: [] as RoundTripsReport[][] }));
@@ -181,9 +181,12 @@ function caseSeconds(parameters: Parameters): number {
   return START_SECONDS + pointsOf(parameters).length * (parameters.warmupSeconds + parameters.seconds + 0.1);
 }
 
-function directSeconds({ bytes, seconds, rounds, ...parameters }: Parameters): number {
-  const warmupSeconds = directWarmup(parameters);
-  return bytes.length * (startSeconds(KEYS, warmupSeconds) + rounds * (warmupSeconds + seconds));
+function directSeconds(
+  { bytes, seconds, rounds, ...parameters }: Parameters,
+  processes: ProcessPlan,
+): number {
+  const start = (processes.stay ? 1 : rounds) * startSeconds(KEYS, processes);
+  return bytes.length * (start + rounds * (directWarmup(parameters) + seconds));
 }
 
 function rowOf(

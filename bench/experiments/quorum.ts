@@ -72,8 +72,8 @@ export default defineExperiment({
       delayMs: 1,
     },
   },
-  seconds: ({ rounds, quorums, keys, staleSeconds, ...window }) =>
-    quorums.length * (caseSeconds(keys, 1, window, rounds) + staleSeconds + REQUESTS_SECONDS),
+  seconds: ({ rounds, quorums, keys, staleSeconds, ...window }, processes) =>
+    quorums.length * (caseSeconds(processes, keys, 1, window, rounds) + staleSeconds + REQUESTS_SECONDS),
   async run({ rounds, quorums, perSecond, keys, staleSeconds, delayMs, ...window }, context) {
     const { engine, seed } = context.options;
     const chosen = QUORUMS.filter((quorum) => quorums.includes(nameOf(quorum)));

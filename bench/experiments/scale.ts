@@ -5,7 +5,7 @@ import { interleaved } from '../measure/statistics.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
 import type { Row } from '../report/schema.js';
 import { DEFAULT_QUORUM } from '../suite/defaults.js';
-import { defineExperiment } from '../suite/experiment.js';
+import { defineExperiment, type ProcessPlan } from '../suite/experiment.js';
 import { startSeconds } from '../suite/load-steps.js';
 import type { RingletSpec } from '../targets/ringlet.js';
 
@@ -96,8 +96,9 @@ export default defineExperiment<Parameters>({
       seconds: 20,
     },
   },
-  seconds: (parameters) =>
-    parameters.rounds * pointsOf(parameters).reduce((sum, point) => sum + pointSeconds(parameters, point), 0),
+  seconds: (parameters, processes) =>
+    parameters.rounds *
+    pointsOf(parameters).reduce((sum, point) => sum + pointSeconds(parameters, point, processes), 0),
   async run(parameters, context) {
     const { engine, seed } = context.options;
     const results = pointsOf(parameters).map((point) => ({ point, reports: [[], []] as StepReport[][] }));
@@ -195,9 +196,9 @@ function stepsOf(
   }));
 }
 
-function pointSeconds({ warmupSeconds, seconds }: Parameters, point: Point): number {
+function pointSeconds({ warmupSeconds, seconds }: Parameters, point: Point, processes: ProcessPlan): number {
   const { keys, valueBytes } = settingsOf(point);
-  const start = Math.max(startSeconds(keys, warmupSeconds), (keys * valueBytes) / FILL_BYTES_PER_SECOND);
+  const start = Math.max(startSeconds(keys, processes), (keys * valueBytes) / FILL_BYTES_PER_SECOND);
   return start + 2 * (warmupSeconds + seconds + 0.5);
 }
 

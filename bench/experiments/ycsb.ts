@@ -83,9 +83,11 @@ export default defineExperiment({
       seconds: 20,
     },
   },
-  seconds: ({ rounds, replicas, workloads, keys, ...window }) =>
+  seconds: ({ rounds, replicas, workloads, keys, ...window }, processes) =>
     replicas.length *
-    sum(groupsOf(workloads).map(({ members }) => caseSeconds(keys, members.length, window, rounds))),
+    sum(
+      groupsOf(workloads).map(({ members }) => caseSeconds(processes, keys, members.length, window, rounds)),
+    ),
   async run({ rounds, workloads, replicas, inFlight, keys, ...window }, context) {
     const { engine, seed } = context.options;
     const quorums = QUORUMS.filter(({ n }) => replicas.includes(n));

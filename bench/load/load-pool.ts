@@ -1,10 +1,9 @@
 import { Piscina } from 'piscina';
-import type { LoadStep } from '../cases/case.js';
+import type { HeatStep, LoadStep } from '../cases/case.js';
 import { nowMs } from '../measure/clock.js';
-import type { LoopReport } from '../measure/loop.js';
 import type { WorkloadSpec } from '../measure/workload.js';
 import type { RemoteSystem } from '../targets/open-target.js';
-import type { CpuTask, LoadTask } from './load-task.js';
+import type { CpuTask, LoadTask, PartReport } from './load-task.js';
 
 /** Time for threads to connect and make their keys before they begin together, ms. */
 const LEAD_MS = 250;
@@ -26,18 +25,19 @@ export class LoadPool implements AsyncDisposable {
     });
   }
 
-  async load(
+  /** A thread per connection. */
+  async run<S extends LoadStep | HeatStep>(
     connections: readonly RemoteSystem[],
-    step: LoadStep,
+    step: S,
     workload: WorkloadSpec,
-  ): Promise<readonly LoopReport[]> {
+  ): Promise<readonly PartReport<S>[]> {
     const callers = connections.length;
     const beginMs = nowMs() + (callers === 1 ? 0 : LEAD_MS);
     return await Promise.all(
       connections.map((remote, caller) => {
-        const task: LoadTask = { kind: 'load', remote, step, workload, caller, callers, beginMs };
+        const task: LoadTask<S> = { kind: 'load', remote, step, workload, caller, callers, beginMs };
         const transferList = remote.system === 'ringlet' ? [...remote.handle.transferList] : [];
-        return this.#piscina.run(task, { transferList }) as Promise<LoopReport>;
+        return this.#piscina.run(task, { transferList }) as Promise<PartReport<S>>;
       }),
     );
   }

@@ -1,11 +1,14 @@
 import { nowMs, sleepUntil } from '../measure/clock.js';
+import type { HeatReport } from '../cases/case.js';
 import type { LoopReport } from '../measure/loop.js';
 import { Workload } from '../measure/workload.js';
 import { connectRemote } from '../targets/open-target.js';
 import { runPart, type CpuTask, type LoadTask } from './load-task.js';
 
 /** Entry of a Piscina thread: a caller of its own, connected by handle. */
-export default async function loadWorker(task: LoadTask | CpuTask): Promise<LoopReport | number> {
+export default async function loadWorker(
+  task: LoadTask | CpuTask,
+): Promise<LoopReport | HeatReport | number> {
   if (task.kind === 'cpu') return await spin(task);
   const target = await connectRemote(task.remote);
   try {

@@ -51,7 +51,8 @@ async function lanes(
   await Promise.all(Array.from({ length: inFlight }, lane));
 }
 
-async function operate(target: Target, workload: Workload, mix: Mix): Promise<MeasuredOperation> {
+/** One operation, drawn by its share. */
+export async function operate(target: Target, workload: Workload, mix: Mix): Promise<MeasuredOperation> {
   const draw = workload.fraction();
   if (draw < mix.get) {
     await read(target, workload.key());

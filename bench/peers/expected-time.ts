@@ -1,11 +1,12 @@
-import { peers, ringletContestants } from './contestants.js';
+import { peers, ringletContestants, type Contestant } from './contestants.js';
 import { redisOpenLoop, ringletThreads } from './thread-contestants.js';
 import { expectedMemorySeconds } from './memory.js';
 import type { PeersParameters } from './parameters.js';
 import { type Step, stepSeconds } from '../cases/case.js';
-import { heatingSteps } from '../cases/heat.js';
+import { expectedHeatSeconds } from '../cases/heat.js';
 import { WORKLOAD } from '../suite/defaults.js';
-import { startSeconds } from '../suite/load-steps.js';
+import type { ProcessPlan } from '../suite/experiment.js';
+import { openSeconds } from '../suite/load-steps.js';
 import { sum } from '../measure/statistics.js';
 
 /** Starting a process, opening another system than ours, and filling it. */
@@ -14,21 +15,30 @@ const CALLERS_START_SECONDS = 0.3;
 /** Rates do not change the length. */
 const RATES = { getsPerSecond: 1, putsPerSecond: 1 };
 
-export function expectedPeersSeconds(parameters: PeersParameters): number {
+export function expectedPeersSeconds(parameters: PeersParameters, processes: ProcessPlan): number {
   const contestants = [
     ...peers(parameters, false),
     ...ringletContestants(parameters, 'lmdb'),
     redisOpenLoop(parameters, RATES),
     ringletThreads(parameters, 'lmdb', RATES),
   ];
-  const steps = contestants.flatMap(({ steps: own }) => own.map(({ step }) => step));
-  const heating = contestants.flatMap(({ steps: own }) => heatingSteps(own.map(({ step }) => step)));
-  const start = sum(
-    contestants.map(({ id }) => (id.startsWith('ringlet') ? startSeconds(WORKLOAD.keys, 0) : PEER_SECONDS)),
-  );
+  const start = sum(contestants.map((contestant) => contestantStartSeconds(contestant, processes)));
+  const rounds = contestants.map(({ steps }) => length(steps.map(({ step }) => step)));
   return (
-    start + length(heating) + parameters.rounds * length(steps) + expectedMemorySeconds(parameters.records)
+    (processes.stay ? 1 : parameters.rounds) * start +
+    parameters.rounds * sum(rounds) +
+    expectedMemorySeconds(parameters.records)
   );
+}
+
+function contestantStartSeconds({ system, steps }: Contestant, processes: ProcessPlan): number {
+  const isRinglet = system({ directory: '', redisPort: 0 }).system === 'ringlet';
+  const heat = expectedHeatSeconds(
+    steps.map(({ step }) => step),
+    processes.heating,
+    isRinglet,
+  );
+  return heat + (isRinglet ? openSeconds(WORKLOAD.keys) : PEER_SECONDS);
 }
 
 function length(steps: readonly Step[]): number {

@@ -1,12 +1,13 @@
 import { drawFigure, NARROW, WIDE } from '../figures/draw.js';
 import type { Cell, Figure, FigureTable } from '../figures/figure.js';
 import { escapeText as escape, textWithCode } from '../figures/text.js';
+import type { HeatReport } from '../cases/case.js';
 import type { Experiment } from '../suite/experiment.js';
 import { duration } from '../suite/progress.js';
 import { DEFAULT_SLA, slaOption, slaText } from '../suite/sla.js';
 import { PAGE_STYLE } from './page-style.js';
-import type { ExperimentResult, Results, SummaryLine } from './schema.js';
-import { figure as number, FEW_SAMPLES, noteText, rowCells, ROW_TITLES } from './table.js';
+import type { ExperimentResult, Results, Row, SummaryLine } from './schema.js';
+import { figure as number, FEW_SAMPLES, NOT_WARM, noteText, rowCells, ROW_TITLES } from './table.js';
 
 interface Section {
   readonly experiment: Experiment;
@@ -112,6 +113,7 @@ function sectionHtml({ experiment, result }: Section, results: Results): string 
 <p class="question">${escape(question)}</p>
 ${findings.length === 0 ? '' : `<ul class="findings">${findings.map((text) => `<li>${escape(text)}</li>`).join('')}</ul>`}
 ${fewSamples(result)}
+${notWarm(result)}
 ${figures.map((figure) => figureHtml(figure, name, results)).join('\n')}
 <div class="explanation">
 ${part('What it shows', explanation.shows)}
@@ -167,6 +169,28 @@ function fewSamples({ rows }: ExperimentResult): string {
   return `<p class="dim">${which} on fewer than 100,000 samples (the fewest: ${number(fewest)}), and are marked by a star in the tables: directions, no figures to quote. <code>--full</code> has more.</p>`;
 }
 
+function notWarm({ rows }: ExperimentResult): string {
+  const [cold, measured] = [rows.filter((row) => row['stillRising'] === true), rows.filter(wasHeated)];
+  if (cold.length === 0) return '';
+  const which =
+    cold.length === measured.length
+      ? 'All rows here are'
+      : `${cold.length} of ${measured.length} rows here are`;
+  return `<p class="dim">${which} of processes whose rate still rose when their heating was over, after ${number(longestHeating(cold))} s: code that is not compiled yet is slower, so they may be too low. <code>--full</code> heats for longer.</p>`;
+}
+
+function wasHeated(row: Row): boolean {
+  return heatingOf(row).length > 0;
+}
+
+function longestHeating(rows: readonly Row[]): number {
+  return Math.max(...rows.flatMap((row) => heatingOf(row).map(({ seconds }) => seconds)));
+}
+
+function heatingOf(row: Row): readonly HeatReport[] {
+  return ((row['heating'] ?? []) as readonly (HeatReport | null)[]).filter((report) => report !== null);
+}
+
 function notes({ notes }: ExperimentResult): string {
   if (notes.length === 0) return '';
   return `<ul class="notes">${notes.map((note) => `<li>${escape(noteText(note))}</li>`).join('')}</ul>`;
@@ -176,7 +200,8 @@ function allRows({ rows, seconds, parameters }: ExperimentResult): string {
   if (rows.length === 0) return '';
   const table: FigureTable = { columns: ROW_TITLES, rows: rows.map(rowCells) };
   const few = rows.some((row) => row['p999FewSamples'] === true) ? `<p class="dim">${FEW_SAMPLES}</p>` : '';
-  return `<details class="rows"><summary>All ${rows.length} rows, ${duration(seconds)} of measuring</summary>${tableHtml(table, 'All rows')}${few}<p class="dim">Parameters: <code>${escape(JSON.stringify(parameters))}</code></p></details>`;
+  const cold = rows.some((row) => row['stillRising'] === true) ? `<p class="dim">${NOT_WARM}</p>` : '';
+  return `<details class="rows"><summary>All ${rows.length} rows, ${duration(seconds)} of measuring</summary>${tableHtml(table, 'All rows')}${few}${cold}<p class="dim">Parameters: <code>${escape(JSON.stringify(parameters))}</code></p></details>`;
 }
 
 function method(): string {
@@ -185,7 +210,7 @@ function method(): string {
 <div><h3>Closed loop</h3><p>A fixed number of requests is in flight; a new one starts when one ends. That finds the highest rate, and says little about waiting.</p></div>
 <div><h3>p99.9</h3><p>The time that 999 of 1,000 requests stayed below. Histograms (HDR, three digits) of rounds and threads are added, and percentiles read from the sum; they are never averaged. A star marks a p99.9 from fewer than 100,000 samples: it rests on fewer than 100 values.</p></div>
 <div><h3>N, R, W</h3><p>N replicas are kept of each key; a get waits for R of them, a put for W. R + W &gt; N makes a get meet the last acknowledged put.</p></div>
-<div><h3>Rounds</h3><p>Systems take turns, every second round in reverse order, each in a fresh process. Rates are the median of the rounds; the spread is their range over the median. Warm-up is left out.</p></div>
+<div><h3>Rounds</h3><p>Systems take turns, every second round in reverse order, each in a fresh process. Rates are the median of the rounds; the spread is their range over the median. Warm-up is left out. Before, each process is under load until its rate stops rising; a row is marked where the time for that was over first.</p></div>
 <div><h3>The generator</h3><p>Its own lateness is part of the latencies and is in results.json; a row is marked where its event loop was busy more than 0.9 of the time. Pauses of garbage collection and context switches of the process are there too.</p></div>
 </div></section>`;
 }

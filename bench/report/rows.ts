@@ -91,6 +91,8 @@ function rowOf(
     lateness: latenessOf(loops),
     lag: rounds.map((round) => round.lag),
     resources: rounds.map((round) => round.resources),
+    heating: rounds.map((round) => round.heating),
+    stillRising: rounds.some(({ heating }) => heating?.steady === false),
     histogram: histogram.encode(),
   };
 }

@@ -25,6 +25,9 @@ const ROW_COLUMNS: readonly Column<Row>[] = [
 export const ROW_TITLES: readonly string[] = ROW_COLUMNS.map(({ title }) => title);
 export const FEW_SAMPLES = '* fewer than 100,000 samples: take this p99.9 as a hint';
 
+export const NOT_WARM =
+  'not warm: the rate still rose when its process had been under load for as long as this run allows; --full allows more';
+
 export function rowCells(row: Row): readonly Cell[] {
   return ROW_COLUMNS.map(({ cell }) => cell(row));
 }
@@ -44,6 +47,7 @@ export function experimentText(name: string, result: ExperimentResult): string {
   if (result.rows.some((row) => row['p999FewSamples'] === true)) {
     parts.push(FEW_SAMPLES);
   }
+  if (result.rows.some((row) => row['stillRising'] === true)) parts.push(NOT_WARM);
   if (result.summary.length > 0) parts.push('', table(SUMMARY_COLUMNS, result.summary));
   parts.push(...result.notes.map(noteText));
   return parts.join('\n');
@@ -86,6 +90,7 @@ function settingOf({ setting, n, r, w, durability }: Row): Cell {
 function remark(row: Row): Cell {
   const remarks: string[] = [];
   if (row.generatorBound === true) remarks.push('generator-bound');
+  if (row['stillRising'] === true) remarks.push('not warm');
   if (Number(row['failed'] ?? 0) > 0) remarks.push(`${figure(Number(row['failed']))} failed`);
   if (Number(row['unfinished'] ?? 0) > 0) remarks.push(`${figure(Number(row['unfinished']))} unfinished`);
   if (typeof row['remark'] === 'string') remarks.push(row['remark']);

@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ExperimentContext, SuiteOptions } from './experiment.js';
+import { processPlan, type ExperimentContext, type ProcessPlan, type SuiteOptions } from './experiment.js';
 import type { Progress } from './progress.js';
-import { stepSeconds, type CaseSpec, type ChildSpec } from '../cases/case.js';
-import { heatingSteps } from '../cases/heat.js';
+import { stepSeconds, type CaseSpec, type ModuleCaseSpec } from '../cases/case.js';
+import { expectedHeatSeconds } from '../cases/heat.js';
 import { CaseProcess, runChild, type ChildLimits, type ChildReport } from '../cases/case-process.js';
 import type { Note } from '../report/schema.js';
 
@@ -24,6 +24,7 @@ export interface SuiteClock {
 /** One experiment's access to processes, directories and the run's time. */
 export class SuiteContext implements ExperimentContext, AsyncDisposable {
   readonly options: SuiteOptions;
+  readonly processes: ProcessPlan;
   readonly notes: Note[] = [];
   readonly #name: string;
   readonly #clock: SuiteClock;
@@ -51,6 +52,7 @@ export class SuiteContext implements ExperimentContext, AsyncDisposable {
   ) {
     this.#name = name;
     this.options = options;
+    this.processes = processPlan(options.mode, options.only.length > 0);
     this.#clock = clock;
     this.#progress = progress;
     this.#untilLeft = clock.secondsLeft() - shareSeconds;
@@ -85,8 +87,13 @@ export class SuiteContext implements ExperimentContext, AsyncDisposable {
     await Promise.all(old.map((path) => rm(path, { recursive: true, force: true })));
   }
 
-  async runCase(label: string, spec: ChildSpec): Promise<ChildReport | null> {
-    return await this.#run(label, expectedSeconds(spec), (limits) => runChild(spec, limits));
+  async runCase(label: string, spec: CaseSpec | ModuleCaseSpec): Promise<ChildReport | null> {
+    const child = spec.kind === 'steps' ? this.#heated(spec) : spec;
+    return await this.#run(label, expectedSeconds(child, true), (limits) => runChild(child, limits));
+  }
+
+  #heated(spec: CaseSpec): CaseSpec {
+    return { ...spec, heating: this.processes.heating };
   }
 
   async runRound(
@@ -95,11 +102,11 @@ export class SuiteContext implements ExperimentContext, AsyncDisposable {
     specIn: (directory: string) => CaseSpec,
   ): Promise<ChildReport | null> {
     const label = `${name}, round ${round + 1}`;
-    if (this.options.mode === 'full') return await this.runCase(label, specIn(this.scratch(name)));
+    if (!this.processes.stay) return await this.runCase(label, specIn(this.scratch(name)));
     const known = this.#kept.get(name);
     const directory = known?.directory ?? this.lastingScratch(name);
-    const spec = specIn(directory);
-    return await this.#run(label, expectedSeconds(spec), async (limits) => {
+    const spec = this.#heated(specIn(directory));
+    return await this.#run(label, expectedSeconds(spec, known === undefined), async (limits) => {
       const child = known?.process ?? new CaseProcess();
       this.#kept.set(name, { process: child, directory });
       const report = await child.run(spec, limits);
@@ -191,9 +198,12 @@ class PartialReport extends Error {
   }
 }
 
-export function expectedSeconds(spec: ChildSpec): number {
+/** @param fresh whether its process has to start, fill its system and warm up */
+export function expectedSeconds(spec: CaseSpec | ModuleCaseSpec, fresh: boolean): number {
   if (spec.kind === 'module') return spec.seconds;
-  const steps = [...heatingSteps(spec.steps), ...spec.steps];
+  const { steps, heating, system } = spec;
   const callersStart = steps.filter((step) => step.callers !== 'main').length * CALLERS_START_SECONDS;
-  return CASE_OVERHEAD_SECONDS + callersStart + steps.reduce((total, step) => total + stepSeconds(step), 0);
+  const heat = heating === undefined ? 0 : expectedHeatSeconds(steps, heating, system.system === 'ringlet');
+  const start = fresh ? CASE_OVERHEAD_SECONDS + heat : 0;
+  return start + callersStart + steps.reduce((total, step) => total + stepSeconds(step), 0);
 }

@@ -1,4 +1,5 @@
-import type { CaseSpec, ChildSpec } from '../cases/case.js';
+import type { CaseSpec, HeatLimits, ModuleCaseSpec } from '../cases/case.js';
+import { heatLimits } from '../cases/heat.js';
 import type { ChildReport } from '../cases/case-process.js';
 import type { Figure } from '../figures/figure.js';
 import type { ExperimentResult, Mode, Row, Sla, SummaryLine } from '../report/schema.js';
@@ -15,10 +16,23 @@ export interface SuiteOptions {
   readonly sla: Sla;
 }
 
+/** How a run treats the processes of its cases. */
+export interface ProcessPlan {
+  /** False: each round of a case has a fresh one. */
+  readonly stay: boolean;
+  readonly heating: HeatLimits;
+}
+
+export function processPlan(mode: Mode, chosen: boolean): ProcessPlan {
+  return { stay: mode !== 'full', heating: heatLimits(mode, chosen) };
+}
+
 /** What the suite offers to an experiment. */
 export interface ExperimentContext {
   readonly options: SuiteOptions;
   readonly signal: AbortSignal;
+  /** Of every process of this run. */
+  readonly processes: ProcessPlan;
   /** A directory of its own on the measured file system, removed at the end of the run. */
   scratch(name: string): string;
   /** One that stays until the experiment ends, for what runs through all of its rounds. */
@@ -27,7 +41,7 @@ export interface ExperimentContext {
    * Runs a case in a fresh process. Null when it did not run (interrupted, or out of time) or gave
    * nothing; the reason is then in the notes, as is that of a case that ended early.
    */
-  runCase(label: string, spec: ChildSpec): Promise<ChildReport | null>;
+  runCase(label: string, spec: CaseSpec | ModuleCaseSpec): Promise<ChildReport | null>;
   /**
    * The same for a case of several rounds, by its name: its process stays, stopped, from one round to the next, with
    * what it filled into its system, which takes longer than most rounds. In a full run each round has a fresh one.
@@ -90,7 +104,7 @@ interface Definition<P> extends Omit<Experiment, 'plan' | 'order' | 'inQuickRuns
   readonly parameters: Readonly<Record<Mode, P>>;
   /** What differs where it does not share its time with all others. */
   whenChosen?(parameters: P): P;
-  seconds(parameters: P): number;
+  seconds(parameters: P, processes: ProcessPlan): number;
   run(parameters: P, context: ExperimentContext): Promise<ExperimentOutput>;
   findings(rows: readonly Row[], parameters: P): readonly string[];
   figures(rows: readonly Row[], parameters: P): readonly Figure[];
@@ -113,7 +127,7 @@ export function defineExperiment<P extends object>(definition: Definition<P>): E
       const parameters = chosen ? (definition.whenChosen?.(given) ?? given) : given;
       return {
         parameters,
-        seconds: definition.seconds(parameters),
+        seconds: definition.seconds(parameters, processPlan(mode, chosen)),
         run: (context) => definition.run(parameters, context),
       };
     },

@@ -1,5 +1,5 @@
 import type { OpenStep, StepReport } from '../cases/case.js';
-import { heatSeconds } from '../cases/heat.js';
+import type { ProcessPlan } from './experiment.js';
 import { LatencyHistogram } from '../measure/histogram.js';
 import type { Operation } from '../measure/loop.js';
 
@@ -31,19 +31,26 @@ export function openStep(perSecond: number, window: Window, more: Partial<OpenSt
 }
 
 /** A fresh process with a store that holds so many keys, until its first step; more for large values. */
-export function startSeconds(keys: number, warmupSeconds: number): number {
-  return PROCESS_SECONDS + keys / FILLED_PER_SECOND + heatSeconds(warmupSeconds);
+export function startSeconds(keys: number, { heating }: ProcessPlan): number {
+  return openSeconds(keys) + heating.mostSeconds;
 }
 
-/** A fresh process and so many steps in each of its rounds. */
+/** The same before it is warm. */
+export function openSeconds(keys: number): number {
+  return PROCESS_SECONDS + keys / FILLED_PER_SECOND;
+}
+
+/** So many steps in each round of a case, and what its process takes, or its processes. */
 export function caseSeconds(
+  processes: ProcessPlan,
   keys: number,
   steps: number,
   { warmupSeconds, seconds }: Window,
   rounds = 1,
 ): number {
   return (
-    startSeconds(keys, warmupSeconds) + rounds * steps * (warmupSeconds + seconds + STEP_OVERHEAD_SECONDS)
+    (processes.stay ? 1 : rounds) * startSeconds(keys, processes) +
+    rounds * steps * (warmupSeconds + seconds + STEP_OVERHEAD_SECONDS)
   );
 }
 

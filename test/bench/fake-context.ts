@@ -4,7 +4,7 @@ import type { ChildReport } from '../../bench/cases/case-process.js';
 import { LatencyHistogram } from '../../bench/measure/histogram.js';
 import type { MeasuredOperation, OperationReport } from '../../bench/measure/loop.js';
 import { Random } from '../../bench/measure/random.js';
-import type { ExperimentContext, SuiteOptions } from '../../bench/suite/experiment.js';
+import { processPlan, type ExperimentContext, type SuiteOptions } from '../../bench/suite/experiment.js';
 
 const histogram = ((): string => {
   const made = new LatencyHistogram();
@@ -20,6 +20,7 @@ const histogram = ((): string => {
 export function fakeContext(options: SuiteOptions): ExperimentContext {
   return {
     options,
+    processes: processPlan(options.mode, options.only.length > 0),
     signal: new AbortController().signal,
     scratch: (name) => name,
     lastingScratch: (name) => name,
@@ -41,12 +42,21 @@ export function fakeContext(options: SuiteOptions): ExperimentContext {
   };
 }
 
+const HEATING = { seconds: 4, steady: false };
+
 function report(given: Partial<ChildReport>): ChildReport {
   return { steps: [], output: null, error: null, startSeconds: 0, ...given };
 }
 
 function stepReport(step: Step): StepReport {
-  const nothing = { loops: [], lag: null, loads: null, cpuPerSecond: null, resources: null };
+  const nothing = {
+    loops: [],
+    lag: null,
+    loads: null,
+    cpuPerSecond: null,
+    resources: null,
+    heating: HEATING,
+  };
   if (step.kind === 'cpu') return { ...nothing, cpuPerSecond: 1e8 * step.callers };
   const loop = {
     operations: operationsOf(step).map(operation),

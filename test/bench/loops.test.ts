@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { runClosedLoop } from '../../bench/measure/closed-loop.js';
 import { nowMs, sleep } from '../../bench/measure/clock.js';
+import { runHeating } from '../../bench/measure/heating.js';
 import { LatencyHistogram } from '../../bench/measure/histogram.js';
 import { Workload } from '../../bench/measure/workload.js';
 import type { Target } from '../../bench/targets/target.js';
@@ -20,6 +21,14 @@ function target(overrides: Partial<Target>): Target {
 }
 
 const CLOSED = { op: 'put', inFlight: 4, warmupSeconds: 0, seconds: 0.2, valueBytes: 10 } as const;
+
+const HEAT = {
+  kind: 'heat',
+  mix: { get: 0, put: 1, insert: 0, rmw: 0 },
+  inFlight: 8,
+  callers: 'main',
+  leastSeconds: 0.1,
+} as const;
 
 test('a closed loop keeps exactly its number of requests in flight', async () => {
   let inFlight = 0;
@@ -76,6 +85,23 @@ test('a get that finds nothing, or a value of another size, fails the step', asy
   const spec = { ...CLOSED, op: 'get' } as const;
   const missing = target({ get: async () => -1 });
   await expect(runClosedLoop(missing, new Workload(WORKLOAD), spec)).rejects.toThrow('found -1 bytes');
+});
+
+test('heating ends when the rate stops rising: requests become faster for 0.3 s, and then stay so', async () => {
+  const beganMs = nowMs();
+  const put = (): Promise<void> => sleep(nowMs() - beganMs < 300 ? 20 : 2);
+  const report = await runHeating(target({ put }), new Workload(WORKLOAD), { ...HEAT, mostSeconds: 30 });
+  expect(report.steady).toBe(true);
+  expect(report.seconds).toBeGreaterThan(0.3);
+  expect(report.seconds).toBeLessThan(30);
+});
+
+test('heating ends with its time while the rate still rises, and says so', async () => {
+  const beganMs = nowMs();
+  const put = (): Promise<void> => sleep(2_000 / (1 + nowMs() - beganMs));
+  const report = await runHeating(target({ put }), new Workload(WORKLOAD), { ...HEAT, mostSeconds: 0.4 });
+  expect(report.steady).toBe(false);
+  expect(report.seconds).toBeGreaterThanOrEqual(0.4);
 });
 
 test('a synchronous get is measured without promises', async () => {

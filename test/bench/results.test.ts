@@ -3,7 +3,7 @@ import { LatencyHistogram } from '../../bench/measure/histogram.js';
 import { checkResults } from '../../bench/report/check-results.js';
 import { EMPTY_ROW, rowsOf, subjectOf } from '../../bench/report/rows.js';
 import { SCHEMA_VERSION, type Results, type Row } from '../../bench/report/schema.js';
-import { figure, table } from '../../bench/report/table.js';
+import { figure, rowCells, table } from '../../bench/report/table.js';
 import { requirements } from '../../bench/peers/requirements.js';
 import type { StepReport } from '../../bench/cases/case.js';
 
@@ -31,7 +31,7 @@ function report(getsPerSecond: number, latencyMs: number, eventLoopUtilisation =
     lateness: encoded,
     unfinished: 0,
   } as const;
-  return { loops: [loop, loop], lag: null, loads: null, cpuPerSecond: null, resources: null };
+  return { loops: [loop, loop], lag: null, loads: null, cpuPerSecond: null, resources: null, heating: null };
 }
 
 function resultsWith(rows: readonly Row[]): Results {
@@ -91,6 +91,16 @@ test('the offered rate of a day is its mean, 9/16 of the peak: what is answered 
 test('one busy generator among the rounds marks the row as generator-bound', () => {
   const [row] = rowsOf(SUBJECT, STEP, [report(1, 1), report(1, 1, 0.95)]);
   expect(row!.generatorBound).toBe(true);
+});
+
+test('how its processes were heated stands in a row, which is marked where the rate of one of them still rose', () => {
+  const heated = (steady: boolean): StepReport => ({ ...report(1, 1), heating: { seconds: 4, steady } });
+  const [warm] = rowsOf(SUBJECT, STEP, [heated(true), report(1, 1)]);
+  expect(warm).toMatchObject({ heating: [{ seconds: 4, steady: true }, null], stillRising: false });
+  const [cold] = rowsOf(SUBJECT, STEP, [heated(true), heated(false)]);
+  expect(cold).toMatchObject({ stillRising: true });
+  expect(rowCells(cold!).at(-1)).toContain('not warm');
+  expect(rowCells(warm!).at(-1)).not.toContain('not warm');
 });
 
 test('an operation that was not measured gives no row', () => {

@@ -148,6 +148,7 @@ function qualified(comparison: Comparison, before: BenchRow, after: BenchRow): C
   const remarks: string[] = [];
   if (comparison.metric === 'p99.9' && has('p999FewSamples')) remarks.push('few samples');
   if (has('generatorBound')) remarks.push('generator-bound');
+  if (has('stillRising')) remarks.push('not warm');
   const [from, to] = [before['offeredPerSecond'], after['offeredPerSecond']];
   if (typeof from !== 'number' || typeof to !== 'number') return { ...comparison, remarks };
   const more = to / from - 1;
