@@ -1,6 +1,7 @@
 import { LineChart } from './charts.js';
 import { byId, setText } from './dom.js';
 import { showFaults, startFaults } from './faults.js';
+import { startFeed } from './feed.js';
 import { age, micros, rate } from './format.js';
 import { startInspector } from './inspector.js';
 import { LoadView } from './load.js';
@@ -28,31 +29,43 @@ const charts = {
   put: new LineChart(byId('chart-put'), 'Puts', percentiles, micros, { log: true }),
 };
 
+/** Virtual nodes that are named at the top of the page; there may be hundreds. */
+const NAMED = 4;
+
 function showHealth({ ring: { nodes } }) {
   const vnodes = nodes.flatMap((node) => node.vnodes);
-  const down = vnodes.filter(({ state }) => state !== 'serving');
+  // Who is cut off suspects everybody else: what one alone thinks says nothing about them.
+  const isSuspect = ({ suspectedBy }) => suspectedBy.length > (vnodes.length - 1) / 2;
+  const trouble = vnodes.flatMap((vnode) => {
+    if (vnode.state !== 'serving') return [`${vnode.id} ${vnode.state}`];
+    return isSuspect(vnode) ? [`${vnode.id} suspected`] : [];
+  });
+  const more = trouble.length > NAMED ? ` and ${trouble.length - NAMED} more` : '';
   const pill = byId('health');
-  pill.className = `pill ${down.length === 0 ? 'good' : 'bad'}`;
+  pill.className = `pill ${trouble.length === 0 ? 'good' : 'bad'}`;
   setText(
     pill,
-    down.length === 0
+    trouble.length === 0
       ? `all ${vnodes.length} virtual nodes serve`
-      : `${down.map(({ id, state }) => `${id} ${state}`).join(', ')}`,
+      : `${trouble.slice(0, NAMED).join(', ')}${more}`,
   );
 }
 
+let lastMs = 0;
+
 function show(moment) {
-  const { pace, stats } = moment;
+  const { pace, stats, atMs } = moment;
+  const missed = lastMs === 0 ? 0 : Math.max(0, Math.round((atMs - lastMs) / 1000) - 1);
+  lastMs = atMs;
+  document.body.classList.remove('old');
   showHealth(moment);
   setText(byId('uptime'), `up ${age(stats.uptimeMs)}`);
   showTiles(moment);
   ring.show(moment);
-  charts.rate.add([
-    pace.get.perSecond,
-    pace.put.perSecond + pace.delete.perSecond + pace.increment.perSecond,
-  ]);
-  charts.get.add([pace.get.p50Us, pace.get.p99Us, pace.get.p999Us]);
-  charts.put.add([pace.put.p50Us, pace.put.p99Us, pace.put.p999Us]);
+  const writes = pace.put.perSecond + pace.delete.perSecond + pace.increment.perSecond;
+  charts.rate.add([pace.get.perSecond, writes], missed);
+  charts.get.add([pace.get.p50Us, pace.get.p99Us, pace.get.p999Us], missed);
+  charts.put.add([pace.put.p50Us, pace.put.p99Us, pace.put.p999Us], missed);
   const perSecond = load.show(moment);
   showRepair(moment);
   showVnodes(moment, perSecond);
@@ -60,28 +73,32 @@ function show(moment) {
   showBuckets(moment);
 }
 
-function listen() {
-  const events = new EventSource('/admin/events');
-  events.addEventListener('owners', ({ data }) => ring.owners(JSON.parse(data)));
-  events.addEventListener('moment', ({ data }) => show(JSON.parse(data)));
-  events.addEventListener('error', () => {
-    const pill = byId('health');
-    pill.className = 'pill bad';
-    setText(pill, 'no connection to the store');
-    // Some answers end it for good, such as one that a proxy gave meanwhile.
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2_000);
-  });
+function showLost() {
+  document.body.classList.add('old');
+  const pill = byId('health');
+  pill.className = 'pill bad';
+  setText(pill, 'no connection to the store');
+}
+
+/** A browser that keeps nothing for pages throws. */
+function stored(access) {
+  try {
+    return access();
+  } catch {
+    return null;
+  }
 }
 
 function startTheme() {
   const dark = matchMedia('(prefers-color-scheme: dark)');
+  let chosen = stored(() => localStorage.getItem('theme'));
   const apply = () => {
-    document.documentElement.dataset.theme =
-      localStorage.getItem('theme') ?? (dark.matches ? 'dark' : 'light');
+    document.documentElement.dataset.theme = chosen ?? (dark.matches ? 'dark' : 'light');
   };
   dark.addEventListener('change', apply);
   byId('theme').addEventListener('click', () => {
-    localStorage.setItem('theme', document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark');
+    chosen = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
+    stored(() => localStorage.setItem('theme', chosen));
     apply();
   });
   apply();
@@ -90,4 +107,4 @@ function startTheme() {
 startTheme();
 startInspector();
 startFaults();
-listen();
+startFeed({ owners: (lists) => ring.owners(lists), moment: show, lost: showLost });

@@ -41,11 +41,11 @@ export class LineChart {
     );
   }
 
-  add(values) {
+  /** @param missed seconds before this one of which nothing was told */
+  add(values, missed) {
+    const gap = Array.from({ length: Math.min(missed, POINTS) }, () => null);
     values.forEach((value, i) => {
-      const line = this.#values[i];
-      line.push(value);
-      if (line.length > POINTS) line.shift();
+      this.#values[i] = [...this.#values[i], ...gap, value].slice(-POINTS);
       setText(this.#shown[i], this.#format(value));
     });
     this.#draw();
@@ -84,7 +84,7 @@ function decades(least, most) {
   return marks.slice(-3);
 }
 
-/** A gap where nothing was measured. */
+/** A gap where nothing was measured; a second between two gaps is a dot. */
 function pathOf(values, x, y) {
   let path = '';
   let drawing = false;
@@ -93,7 +93,7 @@ function pathOf(values, x, y) {
       drawing = false;
       return;
     }
-    path += `${drawing ? 'L' : 'M'}${x(i, values.length).toFixed(1)} ${y(value).toFixed(1)}`;
+    path += `${drawing ? 'L' : 'M'}${x(i, values.length).toFixed(1)} ${y(value).toFixed(1)}${drawing ? '' : 'h0'}`;
     drawing = true;
   });
   return path;

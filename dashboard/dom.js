@@ -27,28 +27,29 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A table's content. Where it has the same shape already, only cells that differ are replaced. */
 export function rows(table, caption, head, body) {
-  table.replaceChildren(
+  const cellOf = (cell, i) => {
+    const kind = head[i][1];
+    const content = Array.isArray(cell) ? cell : [cell];
+    return i === 0
+      ? h('th', { scope: 'row', class: kind }, ...content)
+      : h('td', { class: kind }, ...content);
+  };
+  const parts = [
     ...(caption === undefined ? [] : [h('caption', {}, caption)]),
     h('thead', {}, h('tr', {}, ...head.map(([text, kind]) => h('th', { scope: 'col', class: kind }, text)))),
-    h(
-      'tbody',
-      {},
-      ...body.map((cells) =>
-        h(
-          'tr',
-          {},
-          ...cells.map((cell, i) => {
-            const kind = head[i][1];
-            const content = Array.isArray(cell) ? cell : [cell];
-            return i === 0
-              ? h('th', { scope: 'row', class: kind }, ...content)
-              : h('td', { class: kind }, ...content);
-          }),
-        ),
-      ),
-    ),
-  );
+    h('tbody', {}, ...body.map((cells) => h('tr', {}, ...cells.map(cellOf)))),
+  ];
+  const before = [...table.querySelectorAll('th, td, caption')];
+  const after = parts
+    .flatMap((part) => [part, ...part.querySelectorAll('th, td')])
+    .filter((e) => e.matches('th, td, caption'));
+  const sameShape = before.length === after.length && table.rows.length === body.length + 1;
+  if (!sameShape) return table.replaceChildren(...parts);
+  after.forEach((cell, i) => {
+    if (!cell.isEqualNode(before[i])) before[i].replaceWith(cell);
+  });
 }
 
 /** The colour of a node; there are eight, then they begin again. */

@@ -4,10 +4,14 @@ import { byId, h, setText } from './dom.js';
 export function startFaults() {
   byId('fault-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    const form = new FormData(event.target);
-    void ask('POST', faultOf(form.get('at'), form.get('what'), Number(form.get('for'))));
+    const { at, what, for: time } = event.target.elements;
+    void ask(
+      'POST',
+      `Done: ${what.value} at ${at.value}.`,
+      faultOf(at.value, what.value, Number(time.value)),
+    );
   });
-  byId('fault-clear').addEventListener('click', () => void ask('DELETE'));
+  byId('fault-clear').addEventListener('click', () => void ask('DELETE', 'Everything is healed.'));
 }
 
 function faultOf(at, what, forMs) {
@@ -20,7 +24,7 @@ function faultOf(at, what, forMs) {
   return { kind: 'link', from: at, to: 'all', forMs, ...effect };
 }
 
-async function ask(method, fault) {
+async function ask(method, done, fault) {
   const said = byId('fault-said');
   try {
     const response = await fetch('/admin/faults', {
@@ -30,10 +34,7 @@ async function ask(method, fault) {
         : { body: JSON.stringify(fault), headers: { 'Content-Type': 'application/json' } }),
     });
     if (!response.ok) throw new Error((await response.json()).detail);
-    setText(
-      said,
-      fault === undefined ? 'Everything is healed.' : `Done: ${fault.kind} at ${fault.at ?? fault.from}.`,
-    );
+    setText(said, done);
   } catch (error) {
     setText(said, `Refused: ${error.message}`);
   }

@@ -4,21 +4,24 @@ import { bytes, preview } from './format.js';
 export function startInspector() {
   byId('inspect-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    void inspect(byId('inspect-bucket').value, byId('inspect-key').value);
+    const key = byId('inspect-key').value;
+    void inspect(byId('inspect-bucket').value, key, byId('inspect-encoded').checked);
   });
 }
 
 /** The question under way: an answer to an earlier one is for nobody any more. */
 let asked = new AbortController();
 
-async function inspect(bucket, key) {
+async function inspect(bucket, key, isEncoded) {
   asked.abort();
   asked = new AbortController();
   const { signal } = asked;
   const said = byId('inspect-said');
   setText(said, 'Asking all owners …');
   try {
-    const query = new URLSearchParams({ bucket, key });
+    // What is encoded already keeps its percent signs, and nothing else.
+    const encoded = isEncoded ? encodeURIComponent(key).replaceAll('%25', '%') : encodeURIComponent(key);
+    const query = `bucket=${encodeURIComponent(bucket)}&key=${encoded}`;
     const response = await fetch(`/admin/inspect?${query}`, { signal });
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.detail);
@@ -31,7 +34,9 @@ async function inspect(bucket, key) {
 }
 
 function show(key, { bucket, partition, n, r, preferenceList, result }) {
-  const copies = preferenceList.filter(({ answer }) => answer === 'present').length;
+  const copies = preferenceList.filter(({ answer }) => answer === 'present');
+  const owners = copies.filter(({ owner }) => owner).length;
+  const standIns = copies.length - owners;
   const { siblings } = result;
   const found =
     siblings.length === 1
@@ -43,7 +48,11 @@ function show(key, { bucket, partition, n, r, preferenceList, result }) {
           : 'deleted';
   setText(
     byId('inspect-said'),
-    `“${key}” in bucket ${bucket}: ${found}; partition ${partition}, ${copies} of ${n} copies seen, a get compares ${r}${result.degraded ? '; the answer is degraded' : ''}.`,
+    [
+      `“${shortened(key)}” in bucket ${bucket}: ${found}; partition ${partition}`,
+      `${owners} of ${n} owners have it${standIns === 0 ? '' : `, and ${standIns} that stand in`}`,
+      `a get compares ${r}${result.degraded ? '; the answer is degraded' : ''}.`,
+    ].join(', '),
   );
   const table = h('table');
   rows(
@@ -66,7 +75,15 @@ function show(key, { bucket, partition, n, r, preferenceList, result }) {
   );
 }
 
-const ANSWERS = { present: 'has it', absent: 'has nothing', none: 'not asked, or no answer' };
+const NAME_CHARACTERS = 100;
+
+function shortened(key) {
+  const characters = [...key];
+  if (characters.length <= NAME_CHARACTERS) return key;
+  return `${characters.slice(0, NAME_CHARACTERS).join('')}… (${characters.length} characters)`;
+}
+
+const ANSWERS = { present: 'has it', absent: 'has nothing' };
 
 function copyRow({ vnode, owner, state, answer, versions, suspectedBy }, i) {
   const values = versions.flatMap((version) => version.values);
@@ -75,7 +92,7 @@ function copyRow({ vnode, owner, state, answer, versions, suspectedBy }, i) {
     vnode,
     owner ? (i === 0 ? 'first owner' : 'owner') : 'fallback',
     suspectedBy.length > 0 ? `${state}, suspected` : state,
-    [h('span', { class: kind }, ANSWERS[answer])],
+    [h('span', { class: kind }, ANSWERS[answer] ?? (owner ? 'no answer' : 'not asked, or no answer'))],
     [
       h(
         'span',

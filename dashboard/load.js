@@ -3,6 +3,8 @@ import { count, rate } from './format.js';
 
 /** Load is judged over so many seconds: single seconds jump. */
 const WINDOW = 15;
+/** Per node and window: with fewer chance alone leaves the band (15 % are one and a half of its deviations then). */
+const ENOUGH = 100;
 const BAND = 0.15;
 
 const loadOf = (vnode) => vnode.reads + vnode.directReads + vnode.coordinated + vnode.replicated;
@@ -15,9 +17,8 @@ export class LoadView {
   /** Returns the load per second of each virtual node, for others to show. */
   show({ atMs, ring, stats }) {
     const vnodes = new Map(stats.vnodes.map((vnode) => [vnode.id, vnode]));
-    this.#history.push({ atMs, loads: new Map(stats.vnodes.map((vnode) => [vnode.id, loadOf(vnode)])) });
-    if (this.#history.length > WINDOW + 1) this.#history.shift();
-    const first = this.#history[0];
+    const loads = new Map(stats.vnodes.map((vnode) => [vnode.id, loadOf(vnode)]));
+    const first = this.#remember(atMs, loads);
     const seconds = Math.max(1, (atMs - first.atMs) / 1000);
     const perSecond = new Map(
       [...vnodes].map(([id, vnode]) => [
@@ -25,8 +26,8 @@ export class LoadView {
         Math.max(0, loadOf(vnode) - (first.loads.get(id) ?? 0)) / seconds,
       ]),
     );
-    const requests = [...perSecond.values()].reduce((sum, value) => sum + value, 0);
-    const byKeys = requests < 1;
+    const requests = seconds * [...perSecond.values()].reduce((sum, value) => sum + value, 0);
+    const byKeys = requests < ENOUGH * ring.nodes.length;
     const valueOf = (id) => (byKeys ? (vnodes.get(id)?.keys ?? 0) : (perSecond.get(id) ?? 0));
     const nodes = ring.nodes.map((node, i) => ({
       id: node.id,
@@ -38,13 +39,26 @@ export class LoadView {
     return perSecond;
   }
 
+  /** The loads at the beginning of the window. */
+  #remember(atMs, loads) {
+    const last = this.#history.at(-1);
+    // Counters begin anew with the store, and its clock may be set back.
+    const isAnew =
+      last !== undefined &&
+      (last.atMs > atMs || [...loads].some(([id, load]) => load < (last.loads.get(id) ?? 0)));
+    const kept = isAnew ? [] : this.#history;
+    // Half a second for the timer of the store.
+    this.#history = [...kept, { atMs, loads }].filter((one) => atMs - one.atMs < (WINDOW + 0.5) * 1000);
+    return this.#history[0];
+  }
+
   #draw(nodes, byKeys) {
     const capacity = nodes.reduce((sum, node) => sum + node.capacity, 0);
     const mean = nodes.reduce((sum, node) => sum + node.value, 0) / Math.max(1, capacity);
     const inBand = nodes.filter(
       (node) => mean === 0 || Math.abs(node.value / node.capacity / mean - 1) <= BAND,
     ).length;
-    const what = byKeys ? 'keys in memory (there are no requests)' : `requests per second over ${WINDOW} s`;
+    const what = byKeys ? 'keys in memory (there are few requests)' : `requests per second over ${WINDOW} s`;
     setText(
       byId('load-text'),
       mean === 0

@@ -125,8 +125,18 @@ export function showBuckets({ buckets }) {
   rows(
     byId('bucket-table'),
     buckets.length === 0 ? 'No bucket has been written to yet.' : undefined,
-    [['Name'], ['N', 'number'], ['R', 'number'], ['W', 'number'], ['Durability'], ['Conflicts'], ['Quorum']],
-    buckets.map(({ name, n, r, w, durability, conflict, strict }) => [
+    [
+      ['Name'],
+      ['N', 'number'],
+      ['R', 'number'],
+      ['W', 'number'],
+      ['Durability'],
+      ['Conflicts'],
+      ['Quorum'],
+      ['Time to live'],
+      ['Cache'],
+    ],
+    buckets.map(({ name, n, r, w, durability, conflict, strict, ttlMs = 0, cache, maxBytes }) => [
       name,
       String(n),
       String(r),
@@ -134,6 +144,8 @@ export function showBuckets({ buckets }) {
       durability,
       conflict,
       strict ? 'strict' : 'sloppy',
+      ttlMs === 0 ? '–' : age(ttlMs),
+      cache ? (maxBytes === undefined ? 'yes' : `at most ${bytes(maxBytes)}`) : '–',
     ]),
   );
 }

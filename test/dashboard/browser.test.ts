@@ -141,6 +141,69 @@ describe.skipIf(executablePath === undefined)('the dashboard in Chromium (apt-ge
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
   });
 
+  test('browsers that keep nothing for pages show it too', async () => {
+    await page.addInitScript({
+      content: `Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError'); } })`,
+    });
+    await page.reload();
+    await page.waitForSelector('#health.good');
+  });
+
+  test('a long key makes the page no wider, and bytes that are no text can be asked for', async () => {
+    await page.setViewportSize({ width: 360, height: 700 });
+    await page.fill('#inspect-key', 'k'.repeat(1_900));
+    await page.press('#inspect-key', 'Enter');
+    await page.waitForSelector('#inspect-said:has-text("1900 characters")');
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
+
+    await store.put(Uint8Array.of(0xff, 0x25, 0), 'of bytes');
+    await page.fill('#inspect-key', '%ff%25%00');
+    await page.check('#inspect-encoded');
+    await page.press('#inspect-key', 'Enter');
+    await page.waitForSelector('.sibling pre:text-is("of bytes")');
+  });
+
+  test("a copy at a fallback is not counted as an owner's", async () => {
+    const { preferenceLists } = store.ring();
+    const bucket = store.bucket('two', { n: 2, r: 1, w: 1 });
+    await bucket.put('k', 'v', { w: 'all' });
+    const { partition } = await bucket.inspect('k');
+    store.faults.inject({ kind: 'stop', at: preferenceLists[partition]![0]!, forMs: 60_000 });
+    await page.waitForSelector('#health.bad');
+    await bucket.put('k', 'v');
+    await page.fill('#inspect-bucket', 'two');
+    await page.fill('#inspect-key', 'k');
+    await page.press('#inspect-key', 'Enter');
+    await page.waitForSelector('#inspect-said:has-text("1 of 2 owners have it, and 1 that stand in")');
+    store.faults.clear();
+    await page.waitForSelector('#health.good');
+  });
+
+  test('a node that all others suspect is named although its state is good', async () => {
+    store.faults.inject({ kind: 'link', from: 'n1', to: 'all', cut: true, forMs: 60_000 });
+    await page.waitForSelector('#health.bad:text-is("n1.0 suspected")');
+    store.faults.clear();
+    await page.waitForSelector('#health.good');
+  });
+
+  test('one second with requests between seconds without is drawn', async () => {
+    await store.put('once', 'v');
+    // A stroke of no length, with round ends.
+    await becomesTrue(
+      `/M[\\d. ]+h0(M|$)/.test(document.querySelectorAll('#chart-put path')[0].getAttribute('d'))`,
+    );
+    expect(await page.evaluate(`getComputedStyle(document.querySelector('.chart path')).strokeLinecap`)).toBe(
+      'round',
+    );
+  });
+
+  test('only cells that change are replaced, so that text can be selected', async () => {
+    await page.evaluate(`window.kept = document.querySelector('#vnodes tbody th')`);
+    const uptime = JSON.stringify(await page.textContent('#uptime'));
+    await becomesTrue(`document.getElementById('uptime').textContent !== ${uptime}`);
+    expect(await page.evaluate('window.kept.isConnected')).toBe(true);
+  });
+
   test('every control has a name, every table heads, every section a title', async () => {
     const nameless = await page.evaluate(
       `[...document.querySelectorAll('button, input, select, a')].filter((e) => !(e.textContent.trim() || e.ariaLabel || e.labels?.length)).map((e) => e.outerHTML)`,
@@ -148,5 +211,63 @@ describe.skipIf(executablePath === undefined)('the dashboard in Chromium (apt-ge
     expect(nameless).toEqual([]);
     expect(await page.locator('section:not([aria-labelledby]):not([aria-label])').count()).toBe(0);
     expect(await page.locator('#vnodes thead th[scope=col]').count()).toBeGreaterThan(5);
+  });
+});
+
+describe.skipIf(executablePath === undefined)('many pages of the dashboard in one browser', () => {
+  test('pages that nobody looks at leave connections to the others', async () => {
+    const store = await open({ engine: 'memory', nodes: 1, memoryMiB: 32 });
+    const http = await startHttp(store, { listen: { host: '127.0.0.1', port: 0 }, valueBytes: 1_000 });
+    const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
+    try {
+      const context = await browser.newContext();
+      // Chromium without a screen calls no page hidden: they are told to be, one after the other.
+      await context.addInitScript({
+        content: `window.hide = (hidden) => {
+          Object.defineProperty(document, 'hidden', { configurable: true, value: hidden });
+          document.dispatchEvent(new Event('visibilitychange'));
+        }`,
+      });
+      const pages: Page[] = [];
+      for (let i = 0; i < 8; i++) {
+        await pages.at(-1)?.evaluate('hide(true)');
+        const page = await context.newPage();
+        pages.push(page);
+        await page.goto(http.address);
+        await page.waitForSelector('#health.good');
+      }
+      // Back to the first one: it is told anew.
+      await pages.at(-1)!.evaluate('hide(true)');
+      await store.put('k', 'v');
+      await pages[0]!.evaluate('hide(false)');
+      await pages[0]!.waitForSelector('#vnodes td:nth-child(5):text-is("1")');
+    } finally {
+      await browser.close();
+      await http.close();
+      await store.close();
+    }
+  });
+
+  test('while the store is away what is shown is grey, and the charts have a gap for it', async () => {
+    const store = await open({ engine: 'memory', nodes: 1, memoryMiB: 32 });
+    const options = { valueBytes: 1_000 };
+    let http = await startHttp(store, { listen: { host: '127.0.0.1', port: 0 }, ...options });
+    const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
+    try {
+      const page = await browser.newPage();
+      await page.goto(http.address);
+      await page.waitForSelector('#health.good');
+      const port = Number(new URL(http.address).port);
+      await http.close();
+      await page.waitForSelector('body.old #health.bad:has-text("no connection")');
+      http = await startHttp(store, { listen: { host: '127.0.0.1', port }, ...options });
+      await page.waitForSelector('body:not(.old) #health.good');
+      const strokes = `document.querySelector('#chart-rate path').getAttribute('d').match(/M/g).length`;
+      await expect.poll(() => page.evaluate<number>(strokes)).toBe(2);
+    } finally {
+      await browser.close();
+      await http.close();
+      await store.close();
+    }
   });
 });

@@ -18,6 +18,7 @@ export const DASHBOARD_FILES = [
   'charts.js',
   'dom.js',
   'faults.js',
+  'feed.js',
   'format.js',
   'inspector.js',
   'load.js',
