@@ -74,7 +74,7 @@ test('names keep to the conventions of Prometheus, and every metric says what it
   const helps = new Set([...text.matchAll(/^# HELP (\S+) \S/gm)].map(([, name]) => name));
   const ours = types.filter(([, name]) => name!.startsWith('ringlet_'));
   expect(ours.length).toBeGreaterThan(30);
-  for (const [, name, type] of ours) {
+  for (const [, name, type] of types) {
     expect(helps).toContain(name);
     expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
     expect(name!.endsWith('_total'), name).toBe(type === 'counter');
@@ -92,6 +92,49 @@ test('the Grafana dashboard asks only for metrics that exist', async () => {
   const { text } = await send(http.address, '/metrics');
   const known = new Set([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));
   for (const name of asked) expect(known, name).toContain(name.replace(/_(bucket|sum|count)$/, ''));
+});
+
+interface Target {
+  readonly expr: string;
+  readonly legendFormat?: string;
+}
+
+function targets(): readonly Target[] {
+  const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'grafana.json'), 'utf8');
+  const { panels } = JSON.parse(page) as { panels: { targets?: Target[] }[] };
+  return panels.flatMap(({ targets: of = [] }) => of);
+}
+
+test('the Grafana dashboard asks for labels that the metrics have, and keeps stores apart', async () => {
+  await store.put('k', 'v');
+  const { text } = await send(http.address, '/metrics');
+  const labelsOf = (metric: string): Set<string> => {
+    const labels = new Set(['instance']);
+    for (const [, set] of text.matchAll(new RegExp(`^${metric}\\{([^}]*)\\}`, 'gm')))
+      for (const [, label] of set!.matchAll(/(\w+)="/g)) labels.add(label!);
+    return labels;
+  };
+  for (const { expr, legendFormat = '' } of targets()) {
+    const series = [...expr.matchAll(/\b((?:ringlet|nodejs|process)_\w+)\{([^}]*)\}/g)];
+    expect(series.length, expr).toBeGreaterThan(0);
+    const grouped = [...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, names]) => names!.split(/, */));
+    const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, name]) => name!);
+    for (const [, metric, matchers] of series) {
+      const matched = [...matchers!.matchAll(/(\w+)[=!]/g)].map(([, name]) => name!);
+      expect(matched, expr).toContain('instance');
+      for (const label of [...matched, ...grouped, ...shown])
+        expect(labelsOf(metric!), expr).toContain(label);
+    }
+    // A virtual node's name is another one in another store.
+    if (shown.includes('vnode')) expect(shown, expr).toContain('instance');
+    if (grouped.includes('vnode')) expect(grouped, expr).toContain('instance');
+  }
+});
+
+test('the share of errors is 0 and not missing where there never was one', () => {
+  const share = targets().filter(({ expr }) => expr.includes('outcome="error"}') && expr.includes(' / '));
+  expect(share.length).toBeGreaterThan(0);
+  for (const { expr } of share) expect(expr).toContain(' or vector(0)) / ');
 });
 
 test('servers that come and go in a thread share what watches it, which cannot be ended', async () => {

@@ -5,8 +5,18 @@ import { STORE_METRICS, type StoreMetric } from './store-metrics.js';
 /** One for all stores and servers of a thread: its clocks and observers cannot be ended. */
 let ofThread: Registry | undefined;
 
+/** Gauges named like counters, which Prometheus' own check refuses; the same without `_total` say more. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
 function threadRegistry(): Registry {
-  if (ofThread === undefined) collectDefaultMetrics({ register: (ofThread = new Registry()) });
+  if (ofThread === undefined) {
+    collectDefaultMetrics({ register: (ofThread = new Registry()) });
+    for (const name of MISNAMED) ofThread.removeSingleMetric(name);
+  }
   return ofThread;
 }
 
