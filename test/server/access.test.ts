@@ -175,6 +175,28 @@ test('the browser says that another site asks: a write is refused without an Ori
   expect((await write('same-origin')).status).toBe(204);
 });
 
+test('of another site only a link can be followed: nothing is embedded, fetched or framed', async () => {
+  const { address } = await serve({});
+  await send(address, KEY, { method: 'PUT', body: 'x' });
+  const read = (mode: string, dest: string, site = 'cross-site'): Promise<Answer> =>
+    send(address, KEY, {
+      headers: { 'Sec-Fetch-Site': site, 'Sec-Fetch-Mode': mode, 'Sec-Fetch-Dest': dest },
+    });
+  for (const [mode, dest] of [
+    ['no-cors', 'image'],
+    ['no-cors', 'script'],
+    ['no-cors', 'empty'],
+    ['cors', 'empty'],
+    ['navigate', 'iframe'],
+    ['navigate', 'object'],
+  ] as const) {
+    expectProblem(await read(mode, dest), 403, 'HOST_NOT_ALLOWED');
+    for (const site of ['same-origin', 'same-site', 'none'])
+      expect((await read(mode, dest, site)).status).toBe(200);
+  }
+  expect((await read('navigate', 'document')).status).toBe(200);
+});
+
 test('what operators use can be elsewhere: then it is not where the data is, nor the data there', async () => {
   const { address, adminAddress } = await serve({ admin: { host: '127.0.0.1', port: 0 } });
   expect(adminAddress).not.toBe(address);

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply, onRequestHookHandler } from 'fastify';
 import { isLoopback } from '../security/access.js';
 import type { Secret } from '../security/secret.js';
@@ -6,8 +7,10 @@ import { problem, sendProblem, type Problem } from './problem.js';
 /**
  * Lets a request in, before anything of its body is read. What keeps a web page in the user's
  * browser away from a store on the same machine: a name of the page's own that resolves to
- * loopback (DNS rebinding: the Host header tells), and a form or script that posts across sites
- * (the Origin header tells, or Sec-Fetch-Site). Then the token, if one is set.
+ * loopback (DNS rebinding: the Host header tells), a form or script that posts across sites (the
+ * Origin header tells, or Sec-Fetch-Site), and whatever it embeds or fetches: it could not read that, but
+ * see whether a key is there, run a stored script as its own, and keep the store busy. Following a
+ * link from it is all right. Then the token, if one is set.
  */
 export function guard(boundHost: string, secret: Secret | undefined): onRequestHookHandler {
   const bound = boundHost.toLowerCase();
@@ -26,13 +29,19 @@ export function guard(boundHost: string, secret: Secret | undefined): onRequestH
     if (!reads) {
       const foreign = origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`;
       if (foreign) return refuse(reply, 'Origin', origin, 'no Origin, or the one of this server');
-      if (site === 'cross-site') return refuse(reply, 'Sec-Fetch-Site', site, 'a request of the same site');
     }
+    if (site === 'cross-site' && !(reads && isVisit(request.headers)))
+      return refuse(reply, 'Sec-Fetch-Site', site, 'a request of the same site, or a link that is followed');
     if (secret !== undefined && request.routeOptions.url !== OPEN_ROUTE && !shows(authorization, secret)) {
       return challenge(reply);
     }
     next();
   };
+}
+
+/** Whether a person comes to look at it, in a page and not in a part of another one. */
+function isVisit(headers: IncomingHttpHeaders): boolean {
+  return headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
 }
 
 /** Whether the store serves is no secret, and those who ask (containers, balancers) have no token. */
