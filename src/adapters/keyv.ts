@@ -82,7 +82,7 @@ export class KeyvRinglet extends EventEmitter {
     return found.map((result) => valueOf(result) as Value | undefined);
   }
 
-  /** @param ttl milliseconds, rounded up; 0: never expires */
+  /** @param ttl milliseconds, rounded up; 0 and Infinity: never expires; negative: it is over already */
   async set(key: string, value: string | Uint8Array, ttl?: number): Promise<boolean> {
     const bucket = await this.home.get();
     await bucket.put(this.stored(key), value, lifetime(ttl));
@@ -172,6 +172,9 @@ function prefixOf(namespace = ''): string {
   return `${namespace.replace(/[%:]/g, (char) => (char === '%' ? '%25' : '%3A'))}:`;
 }
 
-function lifetime(ttl: number | undefined): { ttlMs?: number } {
-  return ttl === undefined ? {} : { ttlMs: Math.ceil(ttl) };
+/** As with a Map below Keyv: without an end for ever; over already, which is what is left of a short time after a wait, at once. */
+function lifetime(ttl: number | undefined): { ttlMs?: number; expiresAtMs?: number } {
+  if (ttl === undefined) return {};
+  if (ttl === Number.POSITIVE_INFINITY) return { ttlMs: 0 };
+  return ttl < 0 ? { expiresAtMs: 1 } : { ttlMs: Math.ceil(ttl) };
 }

@@ -46,6 +46,18 @@ test('namespaces do not see each other, also where the name of one begins like t
   expect([await inner.get('x'), await plain.get('a:b:x')]).toEqual(['inner', undefined]);
 });
 
+test('times to live without an end, and such as are over, mean what they mean to a Keyv over a Map', async () => {
+  const over = new Keyv({ store: adapter(shared.fresh()), throwOnErrors: true });
+  const model = new Keyv({ store: new Map() });
+  const ttls = [Number.POSITIVE_INFINITY, -1, -0.5, -LONG_MS, 0, 0.5 * LONG_MS];
+  const seen = async (keyv: Keyv): Promise<unknown> => {
+    for (const ttl of ttls) await keyv.set(`one ${ttl}`, 'v', ttl);
+    await keyv.setMany(ttls.map((ttl) => ({ key: `many ${ttl}`, value: 'v', ttl })));
+    return await keyv.getMany(ttls.flatMap((ttl) => [`one ${ttl}`, `many ${ttl}`]));
+  };
+  expect(await seen(over)).toEqual(await seen(model));
+});
+
 test('any two namespaces, and what Keyv makes of keys or not, are as apart as two maps', async () => {
   const word = fc.string({ unit: fc.constantFrom('a', ':', '%', '3', 'A', '=', 'ä'), maxLength: 4 });
   const bucket = shared.fresh();
