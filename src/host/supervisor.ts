@@ -17,6 +17,7 @@ import {
 } from '../messaging/layout.js';
 import { setVnodeState } from '../messaging/reader-epoch.js';
 import { clearVnodeBits, setVnodeBit } from '../messaging/vnode-bits.js';
+import { APPENDED, loadCounter, SYNCED } from '../storage/buffer-layout.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
 import type { CleanState, Pace, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
 import { pathsIn } from './data-layout.js';
@@ -374,17 +375,23 @@ export class Supervisor {
   }
 
   /**
-   * What a thread that did not end in good order has left in its object buffer, acknowledged writes among it, a
-   * successor takes to the disk. One only: where that one fails too, nothing can be done any more.
+   * What a thread that did not end in good order has left in its object buffer alone, acknowledged writes among it,
+   * a successor takes to the disk. One only: where that one fails too, nothing can be done any more.
    */
   private async stopOne(ordinal: number, last: Incarnation): Promise<void> {
     await last.stop();
     await this.losing.get(ordinal);
-    const leavesWork = this.disks[ordinal]?.restarted === true && last.loss === undefined;
-    if (last.hasStopped || !leavesWork || this.retired.has(ordinal)) return;
+    if (last.hasStopped || last.loss !== undefined || this.retired.has(ordinal)) return;
+    if (this.disks[ordinal]?.restarted !== true || !hasUnsynced(this.assignments[ordinal]!.base.buffer))
+      return;
     const count = Atomics.load(this.control, this.layout.vnodeWord(ordinal) + VNODE_INCARNATION);
     await this.begin(ordinal, count + 1).stop();
   }
+}
+
+function hasUnsynced(buffer: SharedArrayBuffer): boolean {
+  const words = new Int32Array(buffer);
+  return loadCounter(words, APPENDED) > loadCounter(words, SYNCED);
 }
 
 /** What the disk is to the thread after the one that was given this. */
