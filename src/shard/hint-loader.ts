@@ -6,6 +6,9 @@ import {
   HINT_BUCKET,
   keyAt,
   keyLengthAt,
+  KIND_HINT,
+  kindAt,
+  partitionAt,
   verifyRecord,
   W_KEY_HASH,
 } from '../storage/record.js';
@@ -35,8 +38,8 @@ export class HintLoader {
   private slot = 0;
   private partition = -1;
   private after: Uint8Array | undefined;
-  /** Names of hints whose records are damaged. */
-  private damaged: { readonly partition: number; readonly name: Uint8Array }[] = [];
+  /** Names of hints whose records are damaged, or whose owners are not in this ring. */
+  private unlisted: { readonly partition: number; readonly name: Uint8Array }[] = [];
   done = false;
 
   constructor(env: VnodeEnvironment, pipeline: Pipeline, engine: Engine | undefined, hints: Hints) {
@@ -85,7 +88,7 @@ export class HintLoader {
         this.after = key.slice();
         if (!verifyRecord(record)) {
           this.env.count(COUNT_CORRUPT, 1);
-          this.damaged.push({ partition: this.partition, name: this.after });
+          this.unlisted.push({ partition: this.partition, name: this.after });
           return;
         }
         const { words, bytes } = aligned(record);
@@ -93,16 +96,16 @@ export class HintLoader {
       });
       if (seen === HINTS) return;
       this.after = undefined;
-      if (!this.remakeDamaged()) return;
+      if (!this.remakeUnlisted()) return;
       this.done = ++this.partition === this.env.ring.partitions;
     }
   }
 
   /** Their copies would stay here for nobody. False if there is no room for a record at the moment. */
-  private remakeDamaged(): boolean {
-    for (let next = this.damaged[0]; next !== undefined; next = this.damaged[0]) {
+  private remakeUnlisted(): boolean {
+    for (let next = this.unlisted[0]; next !== undefined; next = this.unlisted[0]) {
       if (this.hints.remake(next.partition, next.name) === 'wait') return false;
-      this.damaged.shift();
+      this.unlisted.shift();
     }
     return true;
   }
@@ -114,9 +117,11 @@ export class HintLoader {
 
   private list(words: Int32Array, bytes: Uint8Array, at: number): void {
     const name = nameIn(words, bytes, at);
-    // Nobody to send it to: the virtual node is not in this ring.
     const owner = this.hints.ownerIn(name);
-    if (owner === undefined) return;
+    if (owner === undefined) {
+      if (kindAt(words, at) === KIND_HINT) this.unlisted.push({ partition: partitionAt(words, at), name });
+      return;
+    }
     const found = decodeHint(this.hints.names[owner]!, words, bytes, at);
     if (found !== undefined) this.hints.add(owner, textOf(name), found.hint, found.madeMs);
   }

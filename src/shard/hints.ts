@@ -3,6 +3,7 @@ import { paddedWords } from '../base/memory.js';
 import { keepsCopies } from '../ring/live-ring.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import { HINT_BUCKET, lengthAt } from '../storage/record.js';
+import type { Place } from '../storage/record-codec.js';
 import {
   COUNT_HINTS_DROPPED,
   GAUGE_HINT_KIB,
@@ -111,21 +112,35 @@ export class Hints {
     return 'kept';
   }
 
-  /** The record of a hint is damaged on the disk: its name says again what it said. */
+  /**
+   * The record of a hint cannot be listed: it is damaged on the disk, or its owner is not in this ring. Its name
+   * says again what it said.
+   */
   remake(partition: number, name: Uint8Array): Taken {
-    const owner = this.ownerIn(name);
-    const hinted = owner === undefined ? undefined : keyOfName(name);
+    const id = idOfName(name);
+    const hinted = id === undefined ? undefined : keyOfName(name);
     const n = hinted === undefined ? 0 : this.env.replicasOf(hinted.bucket);
     // Nobody to send it to.
-    if (owner === undefined || n === 0) return 'failed';
-    const listed = this.waiting[owner]!.get(textOf(name));
-    if (listed !== undefined) return this.keep(owner, name, listed);
+    if (id === undefined || n === 0) return 'failed';
+    const owner = this.ownerIn(name);
+    const listed = owner === undefined ? undefined : this.waiting[owner]!.get(textOf(name));
+    if (listed !== undefined) return this.keep(owner!, name, listed);
     const hash = hashOfKey(hinted!.key);
-    const { buffer } = this.pipeline;
+    const place = { hash: hash ^ ownerName(id).hash, partition, bucket: HINT_BUCKET };
     // What the buffer says is newer: it was let go.
-    const known = buffer.find(hash ^ this.names[owner]!.hash, HINT_BUCKET, paddedWords(name), name.length);
-    if (known !== 0) return 'kept';
-    return this.keep(owner, name, { hash, partition, n, rule: this.env.ruleOf(hinted!.bucket), bytes: 0 });
+    if (this.pipeline.buffer.find(place.hash, place.bucket, paddedWords(name), name.length) !== 0)
+      return 'kept';
+    const hint = { hash, partition, n, rule: this.env.ruleOf(hinted!.bucket), bytes: 0 };
+    return owner === undefined ? this.inherit(place, name, hint) : this.keep(owner, name, hint);
+  }
+
+  /** Its owner has left, and the store was opened anew since: who owns the key now is owed the copy. */
+  private inherit(place: Place, name: Uint8Array, hint: Hint): Taken {
+    const { ring } = this.env;
+    const heir = ring.preference[hint.partition * ring.preferenceLength]!;
+    const taken = this.owns(hint) ? 'kept' : this.take(heir, keyOfName(name), hint);
+    if (taken !== 'kept') return taken;
+    return this.pipeline.remove(place, paddedWords(name), name) === 'ready' ? 'kept' : 'wait';
   }
 
   /** The virtual node that a hint's name speaks of; undefined if it is not in this ring. */

@@ -281,6 +281,48 @@ describe('the list of hints', () => {
     expect(world.buffer.lastSequence).toBe(before + 1);
   });
 
+  it('has for an owner of today what waited for one that has left before the store was opened, once', () => {
+    const world = new StorageWorld();
+    const { env, pipeline, hints } = owner(world);
+    const nodes = ['n1', 'n2', 'n9'].map((id) => ({ id, capacity: 1, vnodes: 1 }));
+    env.ring = buildRing({ nodes, partitions: 4, spacing: 2 });
+    hints.ringChanged();
+    pipeline.room(100);
+    turns(world, 1);
+    const key = keyBytesOf('key');
+    const digest = new Int32Array(5);
+    sha1Into(key, key.length, digest);
+    const hash = digest[1]!;
+    // Of both n1, which holds it, and the other one; only the latter is owed anything.
+    for (const first of [0, 1]) {
+      const partition = [0, 1, 2, 3].find((p) => RING.preference[p * RING.preferenceLength] === first)!;
+      const copy = encodeRecord({ hash, partition, bucket: ALONE + first }, key, 0, [
+        {
+          actor: 5,
+          n: 1,
+          values: [{ bytes: key, contentType: CONTENT_TYPES[0], time: 1, deleted: false }],
+        },
+      ]);
+      expect(pipeline.room(lengthAt(copy.words, 0))).toBe('ready');
+      pipeline.append(copy.words, 0, paddedWords(key));
+      const hint = { hash, partition, n: 1, rule: 1, bytes: 99 };
+      expect(hints.take(2, { bucket: ALONE + first, key }, hint)).toBe('kept');
+    }
+    turns(world, 20);
+    const fresh = new StorageWorld();
+    // A thread that takes over finds the same once more.
+    for (let thread = 0; thread < 2; thread++) {
+      const again = owner(fresh, world.engine);
+      again.env.replicasOf = () => 1;
+      again.pipeline.room(100);
+      fresh.later.runAll();
+      for (let i = 0; i < 3; i++) again.handoff.poll(fresh.nowMs);
+      expect([...again.hints.waiting[1]!.values()]).toMatchObject([{ hash, n: 1, rule: 1 }]);
+      expect(again.hints.count).toBe(1);
+      expect(again.sent.frames.map((frame) => frameType(frame, 0))).toEqual([HANDOFF]);
+    }
+  });
+
   it('is made anew from its name where its record is damaged; one whose copy is damaged goes, and nobody waits for it', () => {
     const world = new StorageWorld();
     const { pipeline, hints } = owner(world);
