@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { HostStore } from '../../src/client/api.js';
 import type { HttpServer } from '../../src/server/http/start.js';
 import { open } from '../../src/index.js';
+import { Secret } from '../../src/server/security/secret.js';
 import { startHttp } from '../../src/server/http/start.js';
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
@@ -241,6 +242,29 @@ describe.skipIf(executablePath === undefined)('many pages of the dashboard in on
       await store.put('k', 'v');
       await pages[0]!.evaluate('hide(false)');
       await pages[0]!.waitForSelector('#vnodes td:nth-child(5):text-is("1")');
+    } finally {
+      await browser.close();
+      await http.close();
+      await store.close();
+    }
+  });
+
+  test('with a token the browser asks for it, and the dashboard is live with it as the password', async () => {
+    const store = await open({ engine: 'memory', nodes: 1, memoryMiB: 32 });
+    const token = 'sixteen-or-more-characters';
+    const http = await startHttp(store, {
+      listen: { host: '127.0.0.1', port: 0 },
+      valueBytes: 1_000,
+      access: { secret: new Secret(token) },
+    });
+    const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
+    try {
+      // As who types it into the browser's question; where the browser does not ask, it is not used.
+      const httpCredentials = { username: 'anybody', password: token };
+      const context = await browser.newContext({ httpCredentials });
+      const page = await context.newPage();
+      expect((await page.goto(http.address))!.status()).toBe(200);
+      await page.waitForSelector('#health.good');
     } finally {
       await browser.close();
       await http.close();

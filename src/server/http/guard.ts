@@ -83,7 +83,8 @@ function shows(authorization: string | undefined, secret: Secret): boolean {
 function challenge(reply: FastifyReply): void {
   const detail =
     'this store asks for its token: Authorization: Bearer TOKEN, or the token as a password with any name';
-  reply.header('WWW-Authenticate', 'Bearer realm="ringlet", Basic realm="ringlet", charset="UTF-8"');
+  // A line each: Chromium takes a line for one challenge, and asks for no password where that is Bearer.
+  reply.header('WWW-Authenticate', ['Basic realm="ringlet", charset="UTF-8"', 'Bearer realm="ringlet"']);
   turnAway(reply, problem('UNAUTHORIZED', 401, detail));
 }
 
