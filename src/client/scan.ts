@@ -20,6 +20,8 @@ import type { BucketDefinition } from './view.js';
 
 const encoder = new TextEncoder();
 const NO_BYTES = new Uint8Array(0);
+/** How often it is seen whether those serve again that are needed. */
+const LOOK_MS = 50;
 
 /** What a scan was asked for, checked. */
 export interface ScanPlan {
@@ -116,15 +118,29 @@ interface WantedPage extends Position {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Pages of R owners; of others if one of them goes or has damaged records there, or the ring changes. */
+/** Owners that are asked for no page: some for good, and those whose engine has failed until others are too few. */
+interface Unfit {
+  readonly damaged: Set<number>;
+  readonly failed: Map<number, RingletError>;
+}
+
+/** Pages of R owners; of others if one of them goes, has failed or has damaged records there, or the ring changes. */
 async function readPage(connection: Connection, policy: Policy, wanted: WantedPage): Promise<KeyPage> {
   const untilMs = connection.clock.nowMs() + wanted.timeoutMs;
-  const damaged = new Set<number>();
+  const unfit: Unfit = { damaged: new Set(), failed: new Map() };
   for (;;) {
     const timeoutMs = Math.max(1, untilMs - connection.clock.nowMs());
-    const page = await readOwners(connection, policy, { ...wanted, timeoutMs }, damaged);
+    const page = await readOwners(connection, policy, { ...wanted, timeoutMs }, unfit);
     if (page !== undefined) return page;
     connection.assertOpen();
+    const [failure] = unfit.failed.values();
+    if (failure === undefined || unfit.damaged.size + unfit.failed.size <= policy.n - policy.r) continue;
+    // Their next threads open their engines anew.
+    if (connection.clock.nowMs() + LOOK_MS >= untilMs) throw failure;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    if (wanted.signal?.aborted === true) throw scanAborted();
+    connection.assertOpen();
+    unfit.failed.clear();
   }
 }
 
@@ -133,22 +149,23 @@ async function readOwners(
   connection: Connection,
   policy: Policy,
   wanted: WantedPage,
-  damaged: Set<number>,
+  unfit: Unfit,
 ): Promise<KeyPage | undefined> {
+  const { damaged, failed } = unfit;
   const { ring } = connection.view;
   const { partition, settled } = wanted;
   const list = ring.preference.subarray(
     partition * ring.preferenceLength,
     partition * ring.preferenceLength + policy.n,
   );
-  const whole = [...list].filter((vnode) => !damaged.has(vnode));
+  const whole = [...list].filter((vnode) => !damaged.has(vnode) && !failed.has(vnode));
   const serving = whole.filter(
     (vnode) => connection.direct.isServing(vnode) && !connection.machine.suspects(vnode),
   );
   // With too few of them the page waits, as a get does, until others serve or its deadline is over.
   const owners = [...serving, ...whole.filter((vnode) => !serving.includes(vnode))].slice(0, policy.r);
   const pages = await Promise.all(
-    owners.map((vnode) => requestPage(connection, vnode, policy.bucket, wanted, damaged)),
+    owners.map((vnode) => requestPage(connection, vnode, policy.bucket, wanted, unfit)),
   );
   const read = pages.filter((page) => page !== undefined);
   if (damaged.size > policy.n - policy.r) throw errorOfOutcome(OUT_CORRUPT, 0, 0, false);
@@ -187,15 +204,17 @@ async function requestPage(
   vnode: number,
   bucket: number,
   { signal, settled, ...wanted }: WantedPage,
-  damaged: Set<number>,
+  { damaged, failed }: Unfit,
 ): Promise<KeyPage | undefined> {
   const asked = { vnode, bucket, ...wanted, settled: settled.has(vnode) };
   try {
     const page = await askPage(connection, asked, signal, scanAborted);
     return page === 'elsewhere' ? undefined : decoded(page);
   } catch (error) {
-    if (!(error instanceof RingletError) || error.code !== 'DATA_CORRUPT') throw error;
-    damaged.add(vnode);
+    if (!(error instanceof RingletError)) throw error;
+    if (error.code === 'DATA_CORRUPT') damaged.add(vnode);
+    else if (error.code === 'READ_ONLY') failed.set(vnode, error);
+    else throw error;
     return undefined;
   }
 }

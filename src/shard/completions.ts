@@ -9,8 +9,12 @@ export class Completions {
   ran = 0;
   pipeline!: Pipeline;
 
-  /** Runs `action` when the record has reached the level; false if it has already. */
+  /**
+   * Runs `action` when the record has reached the level; false if it has already. Behind a journal that has
+   * failed for good nothing is kept that could wait for as long as a disk is full.
+   */
   awaitLevel(sequence: number, level: Level, action: () => void): boolean {
+    if (this.pipeline.journalLost) return true;
     if (!this.pipeline.awaitLevel(sequence, level, this.next)) return false;
     this.actions.set(this.next++, action);
     return true;
@@ -27,6 +31,7 @@ export class Completions {
   }
 
   private whenInEngine(action: () => void, patient: boolean): boolean {
+    if (this.pipeline.engineFailed) return true;
     if (!this.pipeline.awaitEngine(this.next, patient)) return false;
     this.actions.set(this.next++, action);
     return true;

@@ -114,7 +114,8 @@ export class ReadAnswers {
       every,
     };
     const settled = (frameFlags(words, at) & FLAG_SETTLED) !== 0;
-    if (settled || !this.completions.awaitEngine(() => this.scanner.begin(request)))
+    if (settled || !this.completions.awaitEngine(() => this.scanner.arrived(request)))
       this.scanner.begin(request);
+    else this.scanner.expect(request);
   }
 }

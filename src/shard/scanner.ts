@@ -1,6 +1,13 @@
 import { copyWords, paddedWords } from '../base/memory.js';
 import { LIMITS } from '../base/limits.js';
-import { OK, OUT_CORRUPT, SCAN_RECORDS_AT, SCAN_REPLY, writeHeader } from '../messaging/frames.js';
+import {
+  OK,
+  OUT_CORRUPT,
+  OUT_READ_ONLY,
+  SCAN_RECORDS_AT,
+  SCAN_REPLY,
+  writeHeader,
+} from '../messaging/frames.js';
 import type { Engine } from '../storage/engine.js';
 import type { Pipeline } from '../storage/pipeline.js';
 import {
@@ -64,6 +71,8 @@ export class Scanner {
   private readonly walks: Walk[] = [];
   /** Pages for a backup that wait until requests leave time for them. */
   private readonly pages: ScanRequest[] = [];
+  /** For which the engine has not got all that was written before. */
+  private readonly expected = new Set<ScanRequest>();
   /** Of askers who have not taken what they were sent: their pages are read when they have. */
   private readonly held: ScanRequest[] = [];
   private last: { readonly request: ScanRequest; readonly keys: KeyList } | undefined;
@@ -90,6 +99,24 @@ export class Scanner {
     return Math.min(heldMs, Math.max(nowMs, this.pipeline.admission.nextMs));
   }
 
+  /** It begins when what was written before it has {@link arrived} in the engine. */
+  expect(request: ScanRequest): void {
+    this.expected.add(request);
+  }
+
+  arrived(request: ScanRequest): void {
+    if (this.expected.delete(request)) this.begin(request);
+  }
+
+  /** Nothing arrives in an engine that has failed: another owner has the page. A backup needs this one, and waits for its next thread. */
+  private giveUp(nowMs: number): void {
+    for (const request of this.expected) {
+      if (request.every && nowMs <= request.deadlineMs) continue;
+      this.expected.delete(request);
+      if (!request.every) this.refuse(request.from, request.id, OUT_READ_ONLY);
+    }
+  }
+
   begin(request: ScanRequest): void {
     if (this.isClogged(request)) {
       this.held.push(request);
@@ -114,6 +141,7 @@ export class Scanner {
 
   /** Answers a page that waits, or moves the oldest walk on by a slice. */
   step(nowMs: number): void {
+    if (this.expected.size > 0 && this.pipeline.engineFailed) this.giveUp(nowMs);
     if (this.held.length > 0) this.unhold(nowMs);
     const { engine, pages } = this;
     if (engine !== undefined && pages.length > 0) {

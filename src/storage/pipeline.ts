@@ -125,6 +125,11 @@ export class Pipeline {
     );
   }
 
+  /** Nothing that stands in it will get any further: the thread ends, or is fenced. */
+  get journalLost(): boolean {
+    return this.fenced !== undefined || this.backing?.journal.health === 'failed';
+  }
+
   /** Compares a piece of the journal with what was written to it; false at the end of all of it. */
   scrubJournal(bytes: number, done: (damaged: boolean) => void): boolean {
     return this.backing?.journal.scrub(bytes, done) ?? false;

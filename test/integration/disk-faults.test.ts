@@ -110,6 +110,30 @@ test.each([
   },
 );
 
+test('a scan goes to other owners where the engine of one has failed, and waits for its next thread where they are too few (N=3, R=2)', async () => {
+  const store = await openSmall('lmdb', { allowFaults: true });
+  const scanned = async (): Promise<number> => {
+    let keys = 0;
+    for await (const _ of store.scan({ timeoutMs: 4_000 })) keys++;
+    return keys;
+  };
+  const put = async (name: string): Promise<unknown> =>
+    await Promise.all(
+      Array.from({ length: 50 }, (_, i) => store.put(`${name}${i}`, 'x', { durability: 'committed' })),
+    );
+  await put('before');
+  store.faults.inject({ kind: 'disk', at: 'n1', full: true });
+  await put('while');
+  for (let i = 0; i < 3; i++) expect(await scanned()).toBe(100);
+  store.faults.inject({ kind: 'disk', at: 'n2', full: true });
+  // What is there has its room; what scans wait for has none.
+  await store.put('one more', 'x');
+  expect(await failure(scanned())).toMatchObject({ code: 'READ_ONLY', retryable: true });
+  const scan = scanned();
+  store.faults.clear();
+  expect(await scan).toBe(101);
+});
+
 test('files that are corrupted in place are found by the scrub and repaired from peers (N=3)', async () => {
   const data = join(temporary(), 'data');
   const first = await openSmall('lmdb', { data });

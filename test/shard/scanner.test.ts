@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { LIMITS } from '../../src/base/limits.js';
 import { paddedWords } from '../../src/base/memory.js';
-import { OK, OUT_CORRUPT, SCAN_RECORDS_AT } from '../../src/messaging/frames.js';
+import { OK, OUT_CORRUPT, OUT_READ_ONLY, SCAN_RECORDS_AT } from '../../src/messaging/frames.js';
 import { hashOfKey } from '../../src/shard/key-name.js';
 import { Scanner } from '../../src/shard/scanner.js';
 import { Journal } from '../../src/storage/journal.js';
@@ -127,4 +127,28 @@ it.each([
   turns(600);
   expect(answered).toEqual([1, 2, 4]);
   expect(scanner.nextMs(600)).toBe(Number.POSITIVE_INFINITY);
+});
+
+it('a page that waits for an engine which has failed is refused, that of a backup is left to the next thread', () => {
+  const answered: number[][] = [];
+  const words = new Int32Array(64);
+  const outbox = { words, begin: () => 0, end: () => answered.push([words[2]!, words[6]!]) };
+  const env = { ring: { epoch: 1 }, endpoint: { to: () => outbox } };
+  const pipeline = { engineFailed: false, admission: { nextMs: 0 } };
+  const scanner = new Scanner(env as never, pipeline as never, new FakeEngine(new Later()), () => undefined);
+  const request = { from: 0, partition: 3, bucket: 1, after: new Uint8Array(0), limit: 10, maxBytes: 4_096 };
+  const pages = [1, 2, 3].map((id) => ({ ...request, id, deadlineMs: 1_000, every: id === 3 }));
+  for (const page of pages) scanner.expect(page);
+  scanner.step(0);
+  expect(answered).toEqual([]);
+  scanner.arrived(pages[0]!);
+  expect(answered).toEqual([[1, OK]]);
+  pipeline.engineFailed = true;
+  scanner.step(10);
+  scanner.step(20);
+  expect(answered.slice(1)).toEqual([[2, OUT_READ_ONLY]]);
+  expect(scanner['expected'].size).toBe(1);
+  scanner.step(1_001);
+  expect(scanner['expected'].size).toBe(0);
+  expect(answered).toHaveLength(2);
 });
