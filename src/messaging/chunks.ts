@@ -1,3 +1,4 @@
+import { LIMITS } from '../base/limits.js';
 import { copyWords, Memory } from '../base/memory.js';
 
 /**
@@ -11,6 +12,8 @@ import { copyWords, Memory } from '../base/memory.js';
  */
 export const CHUNK_MARK = -1;
 export const CHUNK_HEADER_WORDS = 4;
+/** The longest frame has a record of all siblings of the largest value, or a page that such a one has overrun. */
+const MOST_BYTES = 4 * LIMITS.maxValueBytes;
 
 export function isChunk(words: Int32Array, at: number): boolean {
   return words[at + 1] === CHUNK_MARK;
@@ -34,7 +37,7 @@ export class Reassembly {
     const bytes = words[at]! - CHUNK_HEADER_WORDS * 4;
     const total = words[at + 2]!;
     const offset = words[at + 3]!;
-    if (offset === 0) {
+    if (offset === 0 && total >= bytes && total <= MOST_BYTES) {
       this.whole = Memory.allocate(total);
       this.received = 0;
     }

@@ -18,6 +18,10 @@ class RingOutbox implements Outbox {
   readonly peer: number;
   words: Int32Array;
   bytes: Uint8Array;
+  /**
+   * A long frame that has begun to leave is under way and does not count: one that exceeds the limit of
+   * senders would have everything refused that comes behind it.
+   */
   waitingBytes = 0;
   private readonly producer: RingProducer;
   private readonly waiting = new Fifo<Waiting>();
@@ -73,7 +77,7 @@ class RingOutbox implements Outbox {
     for (let frame = this.waiting.first; frame !== undefined; frame = this.waiting.first) {
       if (!this.sendSome(frame)) return false;
       this.waiting.shift();
-      this.waitingBytes -= frame.byteLength;
+      if (frame.sent === 0) this.waitingBytes -= frame.byteLength;
     }
     return true;
   }
@@ -95,6 +99,7 @@ class RingOutbox implements Outbox {
       writeChunkHeader(producer.words, at, frame.byteLength, frame.sent);
       copyWords(frame.words, frame.sent >>> 2, producer.words, at + CHUNK_HEADER_WORDS, bytes >>> 2);
       producer.append(at);
+      if (frame.sent === 0) this.waitingBytes -= frame.byteLength;
       frame.sent += bytes;
     }
     return true;

@@ -258,3 +258,15 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
     expect(await store.getMany([])).toEqual([]);
   });
 });
+
+test('a value longer than what may wait for a virtual node is on its way, and small puts are not refused', async () => {
+  const store = await openSmall('memory', { valueBytes: 16 * MIB, memoryMiB: 600 });
+  const value = Buffer.alloc(12 * MIB, 'long');
+  for (let round = 0; round < 3; round++) {
+    const long = store.put(`long${round}`, value, { timeoutMs: 60_000 });
+    const small = Array.from({ length: 100 }, (_, i) => store.put(`k${i}`, 'small', { timeoutMs: 60_000 }));
+    await Promise.all([long, ...small]);
+  }
+  const got = await store.get('long2', { timeoutMs: 60_000 });
+  expect(Buffer.compare(got.value as Uint8Array, value)).toBe(0);
+});

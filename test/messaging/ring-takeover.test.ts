@@ -190,6 +190,28 @@ describe('a ring that is full', () => {
   );
 });
 
+test('a long frame that is under way does not count as waiting: what comes behind it is not refused because of it', () => {
+  const { ends } = RINGS.open();
+  const outbox = ends[0]!.to(1);
+  sendNumbered(ends[0]!, 1, 0, 1 << 20);
+  expect(outbox.waitingBytes).toBe(0);
+  sendNumbered(ends[0]!, 1, 1, 64);
+  sendNumbered(ends[0]!, 1, 2, 2 << 20);
+  ends[0]!.flush();
+  expect(outbox.waitingBytes).toBe(64 + (2 << 20));
+  receiveAll(ends[1]!);
+  ends[0]!.flush();
+  expect(outbox.waitingBytes).toBe(64 + (2 << 20));
+  const arrived: number[] = [];
+  while (arrived.length < 2) {
+    arrived.push(...receiveAll(ends[1]!));
+    ends[0]!.flush();
+  }
+  expect([arrived, outbox.waitingBytes, ends[0]!.blocked]).toEqual([[0, 1], 0, true]);
+  expect(settle(ends[0]!, ends[1]!)).toEqual([2]);
+  expect([outbox.waitingBytes, ends[0]!.blocked]).toEqual([0, false]);
+});
+
 describe('chunks', () => {
   const chunk = (whole: number, offset: number, bytes: number): Int32Array => {
     const words = new Int32Array(4 + bytes / 4);
@@ -219,6 +241,9 @@ describe('chunks', () => {
     ['of another frame', [chunk(64, 0, 32), chunk(72, 32, 40)]],
     ['with a gap', [chunk(96, 0, 32), chunk(96, 64, 32)]],
     ['twice', [chunk(64, 0, 32), chunk(64, 0, 32)]],
+    ['of no length', [chunk(0, 0, 32)]],
+    ['of a length below zero', [chunk(-64, 0, 32), chunk(-64, 32, 32)]],
+    ['of a length that no frame has', [chunk(0x7fff_fff8, 0, 32)]],
     ['beyond the end of their frame', [chunk(64, 0, 32), chunk(64, 32, 40)]],
   ])('chunks %s make no frame', (_, chunks) => {
     const reassembly = new Reassembly();
