@@ -2,7 +2,15 @@ import { RingletError } from '../base/errors.js';
 import { Memory } from '../base/memory.js';
 import { SEGMENT_HEADER_BYTES } from './buffer-layout.js';
 import type { ExistingJournalFile } from './journal-files.js';
-import { contentIntact, headIntact, lengthAt, sequenceAt, W_GENERATION, W_SYNCED } from './record.js';
+import {
+  contentIntact,
+  headIntact,
+  lengthAt,
+  recordBytes,
+  sequenceAt,
+  W_GENERATION,
+  W_SYNCED,
+} from './record.js';
 import { readSegmentHeader, type SegmentHeader } from './segment-header.js';
 
 /**
@@ -109,7 +117,14 @@ export function walk({ header, copies }: Image, visit: (memory: Memory, at: numb
   }
 }
 
-/** Visits the intact records behind the end of the run that were appended later in this segment's life. */
+/** One without entries and values, of a key of one byte. */
+const LEAST_RECORD_WORDS = recordBytes(0, 0, 1, 0) >>> 2;
+
+/**
+ * Visits the intact records behind the end of the run that were appended later in this segment's life.
+ * What looks like one may stand within a value, with whatever number: a real one has none above what
+ * had room in front of it.
+ */
 export function visitAfter(
   { header, copies }: Image,
   extent: Extent,
@@ -119,7 +134,9 @@ export function visitAfter(
     const { words } = memory;
     for (let at = extent.endWord; at < words.length; at += 2) {
       if (!isRecordOf(words, at, header.generation)) continue;
-      if (sequenceAt(words, at) > extent.lastSequence && contentIntact(words, at)) visit(memory, at);
+      const most = extent.lastSequence + 1 + Math.floor((at - extent.endWord) / LEAST_RECORD_WORDS);
+      const sequence = sequenceAt(words, at);
+      if (sequence > extent.lastSequence && sequence <= most && contentIntact(words, at)) visit(memory, at);
     }
   }
 }

@@ -235,6 +235,27 @@ describe('recovery of the journal', () => {
     expect(found).toEqual({ k0: 20, k1: 21, k2: 22, k3: 23 });
   });
 
+  it('a record within a value proves nothing: whoever keeps journals of other stores can start again', async () => {
+    // Their generation is ours, and their numbers are far above.
+    const foreign = files(log(1, 8, { first: 5_000 }))[0]!.read();
+    for (const offset of [0, 4]) {
+      const buffer = log(1, 2);
+      const contents = new Uint8Array(4_096 - 64);
+      contents.set(foreign.subarray(0, 2_000), offset);
+      const { words, key } = record('k9', [
+        { actor: 7, n: 1, values: [value('', { bytes: contents.subarray(0, 2_048) })] },
+      ]);
+      buffer.append(LOG_SEGMENT, words, 0, key);
+      const [file] = files(buffer);
+      // Torn in front of the value, and behind it: what a write left that was cut off, or an earlier use of the file.
+      for (const at of [recordAt(file!, 2) + 8, recordAt(file!, 2) + lengthAt(words, 0) - 8]) {
+        const { found, recovered } = await recover([damage(file!, at)], true);
+        expect(found).toEqual({ k1: 1, k2: 2 });
+        expect(recovered.lastSequence).toBe(2);
+      }
+    }
+  });
+
   it('a segment in two files is the union of both: the journal was being written anew when the process died', async () => {
     const existing = files(log(3, 4));
     const half = existing[0]!.read().slice();
