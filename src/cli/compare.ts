@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { changedGoals, compareResults, unmatched } from './compare/compare.js';
 import { readResults } from './compare/results.js';
 import { compareScreen } from './compare/screen.js';
+import { RingletError } from '../base/errors.js';
 import { shareOf } from './durations.js';
 import { print } from './key-command.js';
 
@@ -43,6 +44,7 @@ export function compareCommand(): Command {
       const comparisons = compareResults(before, after, noise === undefined ? {} : { noise });
       const missing = unmatched(before, after);
       const goals = changedGoals(before, after);
+      if (comparisons.length === 0 && goals.length === 0) throw nothingInCommon(a, b);
       const screen = { before, after, comparisons, unmatched: missing, goals, all: all === true };
       await print(
         json === true
@@ -57,4 +59,13 @@ export function compareCommand(): Command {
       const broken = goals.some(({ metAfter, required }) => !metAfter && required === 0);
       if (regressed || (broken && failAbove !== undefined)) process.exitCode = 1;
     });
+}
+
+/** Else a run in which everything failed would have no regression. */
+function nothingInCommon(a: string, b: string): RingletError {
+  return new RingletError(
+    'BAD_REQUEST',
+    `${a} and ${b} have no figure in common; name two runs of the same experiments`,
+    { a, b },
+  );
 }

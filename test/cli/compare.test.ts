@@ -289,6 +289,47 @@ describe('ringlet compare', () => {
     }
   });
 
+  test('a damaged part is named, and is no fault of ours: nulls for rows and goals, text for lists, broken histograms', async () => {
+    const a = write('a', SCHEMA_VERSION, [1]);
+    const row = { ...EMPTY_ROW, system: 'ringlet', setting: 'x', p50Us: 1 };
+    const damaged: readonly (readonly [object, string])[] = [
+      [{ rows: [null] }, 'one.rows[0]'],
+      [{ rows: [row, 'text'] }, 'one.rows[1]'],
+      [{ rows: [{ ...row, setting: undefined }] }, 'one.rows[0].setting'],
+      [{ rows: [{ ...row, histogram: 'AAAA' }] }, 'one.rows[0].histogram'],
+      [{ rows: [{ ...row, histogram: 5 }] }, 'one.rows[0].histogram'],
+      [{ summary: null }, 'one.summary'],
+      [{ summary: [null] }, 'one.summary[0]'],
+      [
+        { summary: [{ line: 'x', unit: '/s', required: 1, measured: '1', met: true }] },
+        'one.summary[0].measured',
+      ],
+    ];
+    for (const [more, part] of damaged) {
+      const b = write('b', SCHEMA_VERSION, [1], more);
+      for (const pair of [[a, b] as const, [b, a] as const])
+        await expect(run(...pair), part).rejects.toMatchObject({
+          code: 'BAD_REQUEST',
+          details: { path: b, part },
+        });
+    }
+  });
+
+  test('figures that are no numbers are left out, and the others compared', async () => {
+    const rates = { ...EMPTY_ROW, system: 'ringlet', setting: 'x', ...closed([100, 100, 100]) };
+    const [a, b] = [
+      write('a', SCHEMA_VERSION, [], { rows: [{ ...rates, p50Us: 'NaN', roundP50Us: [null, null] }] }),
+      write('b', SCHEMA_VERSION, [], { rows: [{ ...rates, p50Us: null, p999Us: 5, roundP50Us: null }] }),
+    ];
+    await run(a, b);
+    expect(screen).toMatch(/regressed: 0\nimproved: 0\nno change: 1\n/);
+  });
+
+  test('two runs without a common figure do not pass a gate: the later one may have failed altogether', async () => {
+    const [a, b] = [write('a', SCHEMA_VERSION, [1]), write('b', SCHEMA_VERSION, [1], { rows: [] })];
+    await expect(run(a, b, '--fail-above', '10%')).rejects.toThrow(/no figure in common/);
+  });
+
   test('another schema version and a missing folder are named', async () => {
     const a = write('a', 1, [1]);
     await expect(run(a, a)).rejects.toThrow(/schema version 1.*run that benchmark again/);

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RingletError, shown } from '../../base/errors.js';
+import { damagedPart } from './check.js';
 
 /** What comparing needs of a folder that `npm run bench` wrote (docs/benchmarks.md has the whole schema). */
 export interface BenchResults {
@@ -63,6 +64,14 @@ export async function readResults(path: string): Promise<BenchResults> {
       { version: shown(version) },
     );
   }
+  const damaged = damagedPart(parsed);
+  if (damaged !== null) {
+    throw new RingletError(
+      'BAD_REQUEST',
+      `${file} is damaged (${damaged} is not what the benchmark writes); run that benchmark again`,
+      { path: file, part: damaged },
+    );
+  }
   const {
     commit,
     machine,
@@ -72,8 +81,6 @@ export async function readResults(path: string): Promise<BenchResults> {
   } = parsed as BenchResults & {
     options: { mode: string };
   };
-  const rows = isObject(experiments) ? Object.values(experiments).map((one) => one?.rows) : [undefined];
-  if (!isObject(machine) || !isObject(options) || !rows.every(Array.isArray)) throw foreign(file);
   return { path, commit, machine, mode: options.mode, complete, experiments };
 }
 
