@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { usageLine } from '../src/base/usage-line.js';
+import { oneLine } from '../src/cli/failure.js';
 import type { Experiment, SuiteOptions } from './suite/experiment.js';
 import { loadExperiments, selectExperiments } from './suite/registry.js';
 import { duration } from './suite/progress.js';
@@ -62,22 +63,28 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return (error as { exitCode?: number }).exitCode === 0 ? 0 : 2;
   }
-  return await run(command.opts<Flags>());
+  try {
+    return await run(command.opts<Flags>());
+  } catch (error) {
+    if (!isOfTheSystem(error)) throw error;
+    process.stderr.write(`ringlet: IO: ${oneLine(error.message)}\n`);
+    return 1;
+  }
+}
+
+/** A folder that cannot be made or read, or a full disk; anything else is our own fault, and its stack is wanted. */
+function isOfTheSystem(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
 }
 
 async function run(flags: Flags): Promise<number> {
   const all = await loadExperiments();
-  if (flags.list) {
-    if (flags.json) printJson(all.map(listed));
-    else
-      for (const experiment of all) {
-        const length = duration(experiment.plan('default').seconds).padStart(12);
-        process.stdout.write(`${experiment.name.padEnd(12)} ${length}  ${experiment.question}\n`);
-      }
-    return 0;
-  }
   if (flags.report !== undefined) return await drawAgain(resolve(flags.report), all, flags.json);
   const mode: Mode = flags.quick ? 'quick' : flags.full ? 'full' : 'default';
+  if (flags.list) {
+    list(all, mode, flags.json);
+    return 0;
+  }
   const outDirectory = resolve(flags.out ?? join('bench-results', timestamp()));
   const { only, seed, engine, sla } = flags;
   const options: SuiteOptions = {
@@ -111,16 +118,25 @@ async function drawAgain(
   experiments: readonly Experiment[],
   json: boolean,
 ): Promise<number> {
-  const results = JSON.parse(await readFile(join(directory, 'results.json'), 'utf8')) as Results;
+  const text = await readFile(join(directory, 'results.json'), 'utf8');
+  const results = parsed(text) as Results;
   const faults = checkResults(results);
   if (faults.length > 0) {
-    process.stderr.write(`error: ${directory} holds no results of this version: ${faults[0]}\n`);
+    process.stderr.write(usageLine(`error: ${directory} holds no results of this version: ${faults[0]}`));
     return 2;
   }
   await writeReport(directory, results, experiments);
   if (json) printJson(conclusion(results, directory));
   else process.stdout.write(`${join(directory, 'report.html')}\n`);
   return 0;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** Exit code: 0, 1 after a failure, 130 after Ctrl-C. */
@@ -156,8 +172,12 @@ function conclusion({ seconds, complete, experiments }: Results, outDirectory: s
   };
 }
 
-function listed({ name, question, plan }: Experiment): object {
-  return { name, question, seconds: plan('default').seconds };
+/** What there is, and how long each takes in a run of this length that has all of its experiments. */
+function list(all: readonly Experiment[], mode: Mode, json: boolean): void {
+  const lines = all.map(({ name, question, plan }) => ({ name, question, seconds: plan(mode).seconds }));
+  if (json) return printJson(lines);
+  for (const { name, question, seconds } of lines)
+    process.stdout.write(`${name.padEnd(12)} ${duration(seconds).padStart(12)}  ${question}\n`);
 }
 
 function printJson(value: object): void {
@@ -178,7 +198,13 @@ function interruptSignal(): AbortSignal {
 }
 
 function names(value: string): readonly string[] {
-  return value.split(',').filter((name) => name !== '');
+  const given = value
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  // Of none it would be all.
+  if (given.length === 0) throw new InvalidArgumentError('names of experiments, please');
+  return given;
 }
 
 function sla(value: string): Sla {

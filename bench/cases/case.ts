@@ -10,7 +10,7 @@ export interface CaseSpec {
   readonly system: SystemSpec;
   readonly workload: WorkloadSpec;
   readonly steps: readonly Step[];
-  /** Added by the suite, which knows how much time there is; without it the process is not heated. */
+  /** Added by the suite unless it is given; it knows how much time there is. Without it the process is not heated. */
   readonly heating?: HeatLimits;
 }
 

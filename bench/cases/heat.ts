@@ -6,24 +6,30 @@ import type { Mode } from '../report/schema.js';
  * the cores with the requests. A whole default run has some seventy processes, a quick one seventeen in 90 s. The rule is
  * the same for all systems (see {@link hasStoppedRising}); those without threads of their own stop early.
  */
-const LIMITS: Readonly<Record<Mode, Record<'shared' | 'chosen', HeatLimits>>> = {
+const LIMITS: Readonly<Record<Mode, Record<'shared' | 'chosen' | 'brief', HeatLimits>>> = {
   quick: {
     shared: { leastSeconds: 0.5, mostSeconds: 1 },
     chosen: { leastSeconds: 0.5, mostSeconds: 3 },
+    brief: { leastSeconds: 0.5, mostSeconds: 1 },
   },
   default: {
-    shared: { leastSeconds: 1, mostSeconds: 4 },
+    shared: { leastSeconds: 0.8, mostSeconds: 2.5 },
     chosen: { leastSeconds: 2, mostSeconds: 15 },
+    brief: { leastSeconds: 0.5, mostSeconds: 0.8 },
   },
   full: {
     shared: { leastSeconds: 2, mostSeconds: 30 },
     chosen: { leastSeconds: 2, mostSeconds: 30 },
+    brief: { leastSeconds: 2, mostSeconds: 30 },
   },
 };
 
-/** @param chosen whether the run names its experiments, which then need not share the time with all others */
-export function heatLimits(mode: Mode, chosen: boolean): HeatLimits {
-  return LIMITS[mode][chosen ? 'chosen' : 'shared'];
+/**
+ * @param chosen whether the run names its experiments, which then need not share the time with all others
+ * @param brief of an experiment with a fresh process for each of many points
+ */
+export function heatLimits(mode: Mode, chosen: boolean, brief = false): HeatLimits {
+  return LIMITS[mode][chosen ? 'chosen' : brief ? 'brief' : 'shared'];
 }
 
 const IN_FLIGHT = 32;

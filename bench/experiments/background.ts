@@ -98,7 +98,7 @@ export default defineExperiment({
           workload: { ...WORKLOAD, keys, seed: seed + round },
           step,
           work,
-          heating: context.processes.heating,
+          heating: context.processes.briefHeating,
         };
         const report = await context.runCase(`${work}, admission ${admission}, round ${round + 1}`, {
           kind: 'module',
@@ -157,7 +157,7 @@ function caseSeconds(
   { keys, warmupSeconds, seconds }: Window & { readonly keys: number },
   processes: ProcessPlan,
 ): number {
-  return startSeconds(keys, processes) + warmupSeconds + seconds + 0.5;
+  return startSeconds(keys, { heating: processes.briefHeating }) + warmupSeconds + seconds + 0.5;
 }
 
 function summaryOf(rows: readonly Row[]): SummaryLine[] {

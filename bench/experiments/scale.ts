@@ -112,6 +112,7 @@ export default defineExperiment<Parameters>({
             system: systemOf(point, engine, context.scratch(point.dimension)),
             workload: { keys, valueBytes, seed: seed + round },
             steps: stepsOf(parameters, point),
+            heating: context.processes.briefHeating,
           },
         );
         report?.steps.forEach((step, index) => reports[index]?.push(step));
@@ -198,7 +199,10 @@ function stepsOf(
 
 function pointSeconds({ warmupSeconds, seconds }: Parameters, point: Point, processes: ProcessPlan): number {
   const { keys, valueBytes } = settingsOf(point);
-  const start = Math.max(startSeconds(keys, processes), (keys * valueBytes) / FILL_BYTES_PER_SECOND);
+  const start = Math.max(
+    startSeconds(keys, { heating: processes.briefHeating }),
+    (keys * valueBytes) / FILL_BYTES_PER_SECOND,
+  );
   return start + 2 * (warmupSeconds + seconds + 0.5);
 }
 

@@ -89,11 +89,11 @@ export class SuiteContext implements ExperimentContext, AsyncDisposable {
 
   async runCase(label: string, spec: CaseSpec | ModuleCaseSpec): Promise<ChildReport | null> {
     const child = spec.kind === 'steps' ? this.#heated(spec) : spec;
-    return await this.#run(label, expectedSeconds(child, true), (limits) => runChild(child, limits));
+    return await this.#run(label, child, expectedSeconds(child, true), (limits) => runChild(child, limits));
   }
 
   #heated(spec: CaseSpec): CaseSpec {
-    return { ...spec, heating: this.processes.heating };
+    return { heating: this.processes.heating, ...spec };
   }
 
   async runRound(
@@ -106,7 +106,7 @@ export class SuiteContext implements ExperimentContext, AsyncDisposable {
     const known = this.#kept.get(name);
     const directory = known?.directory ?? this.lastingScratch(name);
     const spec = this.#heated(specIn(directory));
-    return await this.#run(label, expectedSeconds(spec, known === undefined), async (limits) => {
+    return await this.#run(label, spec, expectedSeconds(spec, known === undefined), async (limits) => {
       const child = known?.process ?? new CaseProcess();
       this.#kept.set(name, { process: child, directory });
       const report = await child.run(spec, limits);
@@ -123,13 +123,16 @@ export class SuiteContext implements ExperimentContext, AsyncDisposable {
 
   async #run(
     label: string,
+    spec: CaseSpec | ModuleCaseSpec,
     seconds: number,
     run: (limits: ChildLimits) => Promise<ChildReport>,
   ): Promise<ChildReport | null> {
     return await this.runHere(label, seconds, async () => {
       await this.#removeOld();
+      // A system for which the least was expected may have been heated for the longest time.
+      const heatSeconds = spec.kind === 'steps' ? (spec.heating?.mostSeconds ?? 0) : 0;
       const patienceSeconds = Math.min(
-        seconds * PATIENCE + PATIENCE_SECONDS[this.options.mode],
+        seconds * PATIENCE + heatSeconds + PATIENCE_SECONDS[this.options.mode],
         this.#clock.secondsLeft(),
       );
       const report = await run({ timeoutMs: patienceSeconds * 1_000, signal: this.signal });

@@ -21,10 +21,16 @@ export interface ProcessPlan {
   /** False: each round of a case has a fresh one. */
   readonly stay: boolean;
   readonly heating: HeatLimits;
+  /** Of the processes of an experiment that has a fresh one for each of many points. */
+  readonly briefHeating: HeatLimits;
 }
 
 export function processPlan(mode: Mode, chosen: boolean): ProcessPlan {
-  return { stay: mode !== 'full', heating: heatLimits(mode, chosen) };
+  return {
+    stay: mode !== 'full',
+    heating: heatLimits(mode, chosen),
+    briefHeating: heatLimits(mode, chosen, true),
+  };
 }
 
 /** What the suite offers to an experiment. */

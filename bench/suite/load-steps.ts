@@ -31,7 +31,7 @@ export function openStep(perSecond: number, window: Window, more: Partial<OpenSt
 }
 
 /** A fresh process with a store that holds so many keys, until its first step; more for large values. */
-export function startSeconds(keys: number, { heating }: ProcessPlan): number {
+export function startSeconds(keys: number, { heating }: Pick<ProcessPlan, 'heating'>): number {
   return openSeconds(keys) + heating.mostSeconds;
 }
 

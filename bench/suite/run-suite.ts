@@ -73,13 +73,16 @@ export async function runSuite(
       plannedSeconds -= plan.seconds;
       progress.remains(plannedSeconds);
       progress.print(experimentText(experiment.name, result));
-      await writeResults(options.outDirectory, resultsNow());
+      // Where the disk is full of what was measured, there is room again at the end.
+      await writeResults(options.outDirectory, resultsNow()).catch(() => undefined);
     }
   } finally {
     progress.stop();
     await rm(scratch, { recursive: true, force: true });
   }
-  return resultsNow();
+  const results = resultsNow();
+  await writeResults(options.outDirectory, results);
+  return results;
 }
 
 async function runExperiment(

@@ -79,6 +79,11 @@ test('the plan has the longest time for the store, the least for what has no thr
   expect(expectedHeatSeconds(steps, LIMITS, true)).toBe(5);
   expect(expectedHeatSeconds(steps, LIMITS, false)).toBe(2);
   expect(expectedHeatSeconds([{ kind: 'cpu', callers: 1, seconds: 9 }], LIMITS, true)).toBe(0);
-  for (const mode of ['quick', 'default'] as const)
+  for (const mode of ['quick', 'default'] as const) {
     expect(heatLimits(mode, true).mostSeconds).toBeGreaterThan(2 * heatLimits(mode, false).mostSeconds);
+    expect(heatLimits(mode, false, true).mostSeconds).toBeLessThanOrEqual(
+      heatLimits(mode, false).mostSeconds,
+    );
+    expect(heatLimits(mode, true, true)).toEqual(heatLimits(mode, true));
+  }
 });
