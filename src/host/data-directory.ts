@@ -190,9 +190,10 @@ export class DataDirectory {
 
   /** Never rejects: a mark that stays costs another rebuild, and nothing else. */
   async #becomeWhole(vnodeId: string): Promise<void> {
-    const vnode = this.#vnode(vnodeId);
+    const vnode = this.vnodes.get(vnodeId);
     const mark = this.#losses.marks.get(vnodeId);
-    if (mark === undefined) return;
+    // Its node may have left while another one's quarantine went.
+    if (vnode === undefined || mark === undefined) return;
     try {
       await removeQuarantines(vnode, mark.discarded);
       await removeRebuildMark(vnode.directory);

@@ -39,8 +39,16 @@ export function writeSealed(path: string, value: Sealable): void {
     renameSync(temporary, path);
     syncDirectory(dirname(path));
   } catch (error) {
-    rmSync(temporary, { force: true });
+    removeIfPossible(temporary);
     throw writeError(error, path);
+  }
+}
+
+function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // A disk that takes nothing may not let it go either. The next one of its name takes its place.
   }
 }
 

@@ -206,7 +206,7 @@ export class Supervisor {
     setVnodeState(this.control, this.layout, ordinal, STATE_STOPPED);
   }
 
-  /** @throws RingletError CLOSED: whoever stops the threads knows of no later ones */
+  /** @throws RingletError CLOSED: whoever stops the threads knows of no later ones; IO, STORE_FULL: no actor number */
   private launch(ordinal: number, count: number): Incarnation {
     if (this.closing) throw new RingletError('CLOSED', 'the store is closed');
     return this.begin(ordinal, count);
@@ -214,6 +214,7 @@ export class Supervisor {
 
   private begin(ordinal: number, count: number): Incarnation {
     const { base, firstActor } = this.assignments[ordinal]!;
+    const actor = count === 1 ? firstActor : this.freshActor();
     const disk = this.disks[ordinal];
     const words = this.layout.vnodeWord(ordinal);
     setVnodeState(this.control, this.layout, ordinal, STATE_STARTING);
@@ -228,7 +229,7 @@ export class Supervisor {
       faults: this.internals.faults ?? false,
       pace: this.internals.pace ?? {},
       silenceMs: this.internals.silenceMs,
-      actor: count === 1 ? firstActor : this.freshActor(),
+      actor,
       freshActors: this.freshActors(),
       disk,
       port: port2,
@@ -278,7 +279,7 @@ export class Supervisor {
     incarnation.isReady = false;
     setVnodeState(this.control, this.layout, ordinal, STATE_FAULTED);
     if (count === 1 && !wasReady) return;
-    if (this.holdsDown(ordinal, () => this.launch(ordinal, count + 1))) {
+    if (this.holdsDown(ordinal, () => this.relaunch(ordinal, count + 1))) {
       setVnodeState(this.control, this.layout, ordinal, STATE_STOPPED);
       return;
     }
@@ -307,14 +308,24 @@ export class Supervisor {
       this.launchAfter(ordinal, false, count);
       return;
     }
-    if (!this.closing && !this.retired.has(ordinal)) this.launch(ordinal, count + 1);
+    this.relaunch(ordinal, count + 1);
+  }
+
+  /** Another thread, unless none is wanted any more; later where there is no actor number for it, since the disk takes none. */
+  private relaunch(ordinal: number, count: number): void {
+    if (this.closing || this.retired.has(ordinal)) return;
+    try {
+      this.launch(ordinal, count);
+    } catch (error) {
+      if (!(error instanceof RingletError)) throw error;
+      this.lastError = error;
+      this.launchAfter(ordinal, false, count - 1);
+    }
   }
 
   private launchAfter(ordinal: number, wasReady: boolean, count: number): void {
     const delayMs = wasReady ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(count, 10));
-    setTimeout(() => {
-      if (!this.closing && !this.retired.has(ordinal)) this.launch(ordinal, count + 1);
-    }, delayMs).unref();
+    setTimeout(() => this.relaunch(ordinal, count + 1), delayMs).unref();
   }
 
   private readonly look = (): void => {
@@ -385,7 +396,12 @@ export class Supervisor {
     if (this.disks[ordinal]?.restarted !== true || !hasUnsynced(this.assignments[ordinal]!.base.buffer))
       return;
     const count = Atomics.load(this.control, this.layout.vnodeWord(ordinal) + VNODE_INCARNATION);
-    await this.begin(ordinal, count + 1).stop();
+    try {
+      await this.begin(ordinal, count + 1).stop();
+    } catch (error) {
+      if (!(error instanceof RingletError)) throw error;
+      this.lastError = error;
+    }
   }
 }
 

@@ -100,6 +100,19 @@ describe('data directory: damaged environments', () => {
     await again.release();
   });
 
+  it('one that is whole and leaves at once harms nobody: others become whole behind it, and the lock is given back', async () => {
+    await makeStore('clean');
+    truncateSync(dataFile());
+    await expectRebuild('n1.1', 'quarantine');
+    const data = await openIt();
+    const whole = [data.markWhole('n2.0'), data.markWhole('n1.1')];
+    data.removeNode('n2');
+    await Promise.all(whole);
+    expect(data.rebuilding).toEqual([]);
+    await data.release();
+    await (await openIt()).release();
+  });
+
   it('what is being rebuilt counts as lost for the others, but not for buckets that came later', async () => {
     await makeStore('clean');
     truncateSync(dataFile());

@@ -1,8 +1,9 @@
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Store } from '../../src/client/api.js';
-import { ENGINES, LONG, openSmall, text, until } from './support.js';
+import { ENGINES, LONG, openSmall, temporary, text, until } from './support.js';
 
 /** How a virtual node's thread ends; `terminate` from outside, the others by itself, in its loop or inside a put. */
 const ENDINGS = [
@@ -233,4 +234,28 @@ describe.each(ENGINES)('one thread that dies (%s)', (engine) => {
     await store.put('k', 'v');
     expect(store.stats().vnodes[0]!.restarts).toBe(0);
   });
+});
+
+test('where the disk takes no actor number for another thread its virtual node stays down, until it does; the process goes on', async () => {
+  const data = join(temporary(), 'data');
+  const store = await openSmall('lmdb', { data, nodes: 2, n: 2, w: 1 });
+  await store.put('k', 'v', { w: 2 });
+  // What the next block of numbers is written to.
+  const inTheWay = join(data, 'actors.tmp');
+  mkdirSync(inTheWay);
+  let lastMs = performance.now();
+  const isUp = (): boolean => {
+    const ended = store.supervisor.terminate(0);
+    if (ended) lastMs = performance.now();
+    return ended;
+  };
+  // Each thread takes some numbers.
+  await until(
+    'no thread begins any more',
+    () => !isUp() && store.supervisor.lastError?.code === 'IO' && performance.now() - lastMs > 1_500,
+    120_000,
+  );
+  expect(text((await store.get('k')).value)).toBe('v');
+  rmdirSync(inTheWay);
+  await until('another thread serves', isUp);
 });
