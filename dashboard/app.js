@@ -73,11 +73,11 @@ function show(moment) {
   showBuckets(moment);
 }
 
-function showLost() {
+function showLost(isRefused) {
   document.body.classList.add('old');
   const pill = byId('health');
   pill.className = 'pill bad';
-  setText(pill, 'no connection to the store');
+  setText(pill, isRefused ? 'the store is starting, or has too many pages' : 'no connection to the store');
 }
 
 /** A browser that keeps nothing for pages throws. */

@@ -4,7 +4,8 @@ const AGAIN_MS = 2_000;
 /**
  * What the store tells once a second. A browser has six connections for one server, and a page that
  * listens holds one of them: so a page that nobody sees lets go of it as soon as another one is
- * looked at, and listens again when it is seen. `lost` is told when the connection breaks.
+ * looked at, and listens again when it is seen. `lost` is told when the connection
+ * breaks, and whether somebody is there who refuses it.
  */
 export function startFeed({ owners, moment, lost }) {
   const pages = new BroadcastChannel('ringlet-pages');
@@ -23,8 +24,9 @@ export function startFeed({ owners, moment, lost }) {
     feed.addEventListener('owners', ({ data }) => owners(JSON.parse(data)));
     feed.addEventListener('moment', ({ data }) => moment(JSON.parse(data)));
     feed.addEventListener('error', () => {
-      lost();
-      if (feed.readyState === EventSource.CLOSED) timer = setTimeout(listen, AGAIN_MS);
+      const isRefused = feed.readyState === EventSource.CLOSED;
+      lost(isRefused);
+      if (isRefused) timer = setTimeout(listen, AGAIN_MS);
     });
   };
   const seen = () => {

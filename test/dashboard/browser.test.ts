@@ -249,6 +249,25 @@ describe.skipIf(executablePath === undefined)('many pages of the dashboard in on
     }
   });
 
+  test('a page for which there is no room says so, and is shown once there is', async () => {
+    const store = await open({ engine: 'memory', nodes: 1, memoryMiB: 32 });
+    const http = await startHttp(store, { listen: { host: '127.0.0.1', port: 0 }, valueBytes: 1_000 });
+    const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
+    const others = new AbortController();
+    try {
+      for (let i = 0; i < 32; i++) await fetch(`${http.address}/admin/events`, { signal: others.signal });
+      const page = await browser.newPage();
+      await page.goto(http.address);
+      await page.waitForSelector('#health.bad:has-text("too many pages")');
+      others.abort();
+      await page.waitForSelector('#health.good');
+    } finally {
+      await browser.close();
+      await http.close();
+      await store.close();
+    }
+  });
+
   test('with a token the browser asks for it, and the dashboard is live with it as the password', async () => {
     const store = await open({ engine: 'memory', nodes: 1, memoryMiB: 32 });
     const token = 'sixteen-or-more-characters';
