@@ -11,6 +11,7 @@ import type { StoreView } from './view.js';
  *
  *     cells   requests by duration in µs: 0…7 each, then four cells per power of two
  *     sum     of the durations in µs
+ *     used    1 once there was a request: most of them never see one, and readers pass them by
  */
 export const OPERATIONS = ['get', 'put', 'delete', 'increment'] as const;
 export const OUTCOMES = ['ok', 'miss', 'error'] as const;
@@ -27,7 +28,8 @@ const OCTAVES = 24;
 /** The last one holds everything longer, too: 67 s. */
 export const CELLS = EXACT + OCTAVES * 4;
 const SUM = CELLS;
-const NUMBERS = CELLS + 1;
+const USED = CELLS + 1;
+const NUMBERS = CELLS + 2;
 const CALLER_NUMBERS = OPERATIONS.length * LABELS * OUTCOMES.length * NUMBERS;
 
 export function latencyBytes(callers: number): number {
@@ -125,6 +127,7 @@ export class LatencyRecorder {
     const cell = at + cellOf(took);
     numbers[cell] = numbers[cell]! + times;
     numbers[at + SUM] = numbers[at + SUM]! + took * times;
+    numbers[at + USED] = 1;
   }
 }
 
@@ -155,11 +158,13 @@ function sumOf(
   first: number,
   callers: number,
 ): Pick<Latency, 'count' | 'sumUs' | 'cells'> | undefined {
-  const cells = Array.from({ length: CELLS }, () => 0);
+  let cells: number[] | undefined;
   let count = 0;
   let sumUs = 0;
   for (let caller = 0; caller < callers; caller++) {
     const at = caller * CALLER_NUMBERS + first;
+    if (numbers[at + USED] === 0) continue;
+    cells ??= Array.from({ length: CELLS }, () => 0);
     for (let cell = 0; cell < CELLS; cell++) {
       const value = numbers[at + cell]!;
       cells[cell]! += value;
@@ -167,5 +172,5 @@ function sumOf(
     }
     sumUs += numbers[at + SUM]!;
   }
-  return count === 0 ? undefined : { count, sumUs, cells };
+  return cells === undefined || count === 0 ? undefined : { count, sumUs, cells };
 }

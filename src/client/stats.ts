@@ -79,11 +79,6 @@ export function describeRing(view: StoreView): RingDescription {
   const layout = new SharedLayout(view.shared.shape);
   const owned = ring.vnodes.map(() => 0);
   for (const vnode of ring.owner) owned[vnode]!++;
-  const lists: string[][] = [];
-  for (let p = 0; p < ring.partitions; p++) {
-    const row = ring.preference.subarray(p * ring.preferenceLength, (p + 1) * ring.preferenceLength);
-    lists.push(Array.from(row, (vnode) => ring.vnodes[vnode]!.id));
-  }
   return {
     partitions: ring.partitions,
     epoch: ring.epoch,
@@ -101,8 +96,29 @@ export function describeRing(view: StoreView): RingDescription {
           suspectedBy: suspectedBy(view, control, layout, vnode.ordinal),
         })),
     })),
-    preferenceLists: lists,
+    preferenceLists: listsOf(ring),
   };
+}
+
+type Lists = RingDescription['preferenceLists'];
+const known = new WeakMap<Ring, Lists>();
+
+/** Made once for each ring, which never changes: up to a quarter of a million names, and a dashboard asks every second. */
+function listsOf(ring: Ring): Lists {
+  let lists = known.get(ring);
+  if (lists === undefined) {
+    const { preference, preferenceLength, partitions, vnodes } = ring;
+    const listOf = (partition: number): readonly string[] => {
+      const row: string[] = [];
+      for (let i = 0; i < preferenceLength; i++)
+        row.push(vnodes[preference[partition * preferenceLength + i]!]!.id);
+      // Everybody who asks gets the same ones.
+      return Object.freeze(row);
+    };
+    lists = Object.freeze(Array.from({ length: partitions }, (_, partition) => listOf(partition)));
+    known.set(ring, lists);
+  }
+  return lists;
 }
 
 function membersOf({ nodes }: Ring): { id: string; capacity: number; index: number }[] {

@@ -46,6 +46,21 @@ test('whoever watches is told owners and moment at once; a server that closes en
   await ended;
 });
 
+test('owners are told once, and again when they are others', async () => {
+  const feed = await watch();
+  let text = '';
+  feed.on('data', (data) => (text += String(data)));
+  const told = (event: string): number => text.split(`event: ${event}\n`).length - 1;
+  const moments = async (count: number): Promise<void> =>
+    await expect.poll(() => told('moment'), { timeout: 20_000 }).toBeGreaterThanOrEqual(count);
+  await moments(3);
+  expect(told('owners')).toBe(1);
+  fake.store.lists = fake.store.lists.toReversed();
+  await moments(told('moment') + 2);
+  expect(told('owners')).toBe(2);
+  feed.destroy();
+});
+
 test('more pages than there is room for are asked to come again', async () => {
   const feeds = await Promise.all(Array.from({ length: 32 }, watch));
   const refused = await call('/admin/events');

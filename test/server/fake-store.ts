@@ -250,6 +250,11 @@ export class FakeStore extends FakeBucket implements Store {
     );
   }
 
+  lists: ReturnType<Store['ring']>['preferenceLists'] = [
+    ['n1.0', 'n2.0'],
+    ['n2.0', 'n1.0'],
+  ];
+
   ring(): ReturnType<Store['ring']> {
     return {
       partitions: 2,
@@ -259,10 +264,7 @@ export class FakeStore extends FakeBucket implements Store {
         capacity: 1,
         vnodes: [{ id: `n${i + 1}.0`, state, incarnation: 1, partitions: 1, suspectedBy: [] }],
       })),
-      preferenceLists: [
-        ['n1.0', 'n2.0'],
-        ['n2.0', 'n1.0'],
-      ],
+      preferenceLists: this.lists,
     };
   }
 

@@ -195,6 +195,15 @@ test('ring, stats, health and the timeline of a request', async () => {
   expect(put.headers['server-timing']).toMatch(/;dur=\d+\.\d{3}/);
 });
 
+test('a ring is described by the same lists as long as it stays, and who asks cannot change them for others', () => {
+  const { preferenceLists } = store.ring();
+  expect(store.ring().preferenceLists).toBe(preferenceLists);
+  expect(preferenceLists.length).toBe(store.ring().partitions);
+  for (const list of preferenceLists) expect(new Set(list)).toEqual(new Set(['n1.0', 'n2.0', 'n3.0']));
+  expect(() => (preferenceLists as string[][])[0]!.reverse()).toThrow(TypeError);
+  expect(() => (preferenceLists as string[][]).pop()).toThrow(TypeError);
+});
+
 test('a put whose value could not be read back as asked is refused before it is written', async () => {
   const path = '/buckets/back/keys/k';
   for (const r of ['4', '99']) {

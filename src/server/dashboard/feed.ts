@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Latency, Store } from '../../client/api.js';
+import type { Latency, RingDescription, Store } from '../../client/api.js';
 import { quantileUs } from '../../client/latencies.js';
 import { offAbort, onAbort } from '../../client/signals.js';
 
@@ -27,7 +27,8 @@ export class Feed {
   readonly #watchers = new Set<ServerResponse>();
   #timer: NodeJS.Timeout | undefined;
   #before: { readonly atMs: number; readonly latencies: readonly Latency[] } | undefined;
-  #ring = '';
+  /** What all pages have been told last. */
+  #lists: RingDescription['preferenceLists'] | undefined;
   #pending = false;
 
   constructor(store: Store) {
@@ -53,7 +54,7 @@ export class Feed {
     response.once('close', leave);
     onAbort(gone, leave);
     this.#watchers.add(response);
-    this.#ring = '';
+    this.#lists = undefined;
     if (this.#timer === undefined) {
       this.#before = { atMs: performance.now(), latencies: this.#store.latencies() };
       this.#timer = setInterval(() => void this.#tell(), EVERY_MS);
@@ -89,10 +90,13 @@ export class Feed {
         pace: this.#pace(),
         buckets: await this.#store.buckets(),
       };
-      const owners = JSON.stringify({ epoch: ring.epoch, preferenceLists });
-      const lists = owners === this.#ring ? '' : `event: owners\ndata: ${owners}\n\n`;
-      this.#ring = owners;
-      this.#send(`${lists}event: moment\ndata: ${JSON.stringify(moment)}\n\n`);
+      // A store describes one ring by the same lists each time.
+      const isTold = preferenceLists === this.#lists;
+      const owners = isTold ? '' : JSON.stringify({ epoch: ring.epoch, preferenceLists });
+      this.#lists = preferenceLists;
+      this.#send(
+        `${isTold ? '' : `event: owners\ndata: ${owners}\n\n`}event: moment\ndata: ${JSON.stringify(moment)}\n\n`,
+      );
     } catch {
       // A store that closes has nothing to tell any more.
       this.close();
