@@ -15,6 +15,22 @@ export class Memory {
   }
 }
 
+const LEAST_SCRATCH_BYTES = 64 << 10;
+const MOST_SCRATCH_BYTES = 4 << 20;
+
+/** Memory for one thing at a time. What is longer than most things gets memory of its own, which goes with it. */
+export class Scratch {
+  private kept = Memory.allocate(LEAST_SCRATCH_BYTES);
+
+  /** At least so many bytes, contents undefined; the same again at the next call. */
+  of(bytes: number): Memory {
+    if (bytes <= this.kept.bytes.length) return this.kept;
+    if (bytes > MOST_SCRATCH_BYTES) return Memory.allocate(align(bytes, 8));
+    this.kept = Memory.allocate(Math.min(MOST_SCRATCH_BYTES, align(bytes * 2, 8)));
+    return this.kept;
+  }
+}
+
 /** Below this many words a plain loop beats `set`, above it the other way round (measured on shared memory). */
 const LOOP_WORDS = 128;
 

@@ -1,4 +1,4 @@
-import { align, Memory, readDouble, writeDouble } from '../base/memory.js';
+import { type Memory, readDouble, Scratch, writeDouble } from '../base/memory.js';
 import type { Clock, Entry } from '../versions/dvvs.js';
 import {
   CONTENT_TYPE_LITERAL,
@@ -111,12 +111,11 @@ export function encodeContentType(contentType: string): { code: number; bytes: U
     : { code: CONTENT_TYPE_LITERAL, bytes: encoder.encode(contentType) };
 }
 
-let target = Memory.allocate(64 << 10);
+const target = new Scratch();
 
 /** Room for a record that is being built; its words 0…6 are left to whoever appends it. */
 export function stagingFor(bytes: number): Memory {
-  if (target.bytes.length < bytes) target = Memory.allocate(align(bytes * 2, 8));
-  return target;
+  return target.of(bytes);
 }
 
 /** Writes a record at word 0 of the staging memory, valid until the next call of this module. */

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.js';
 import { hashWords } from '../base/hash.js';
 import { LIMITS } from '../base/limits.js';
-import { align, Memory, readDouble } from '../base/memory.js';
+import { align, type Memory, readDouble, Scratch } from '../base/memory.js';
 
 /**
  * The one format of a stored key: in object buffers, journals, engines and replica frames.
@@ -241,13 +241,13 @@ export function contentCheckOf(record: Uint8Array): number {
   return (record[at]! | (record[at + 1]! << 8) | (record[at + 2]! << 16) | (record[at + 3]! << 24)) >>> 0;
 }
 
-let scratch = Memory.allocate(64 << 10);
+const scratch = new Scratch();
 
 /** The bytes at the start of an aligned memory, valid until the next call. */
 export function aligned(record: Uint8Array): Memory {
-  if (record.length > scratch.bytes.length) scratch = Memory.allocate(align(record.length * 2, 8));
-  scratch.bytes.set(record);
-  return scratch;
+  const memory = scratch.of(record.length);
+  memory.bytes.set(record);
+  return memory;
 }
 
 /** Whether the bytes are one whole, undamaged record. Never throws. */
