@@ -143,7 +143,9 @@ export class WriteIntake {
   }
 
   private park(from: number, words: Int32Array, claimed: boolean, deadlineMs: number): void {
-    const room = this.parked.length === 0 || this.parkedBytes + words.byteLength <= LIMITS.outboxBytes;
+    // Beside the first one, which may be longer than all that may wait.
+    const besideBytes = this.parkedBytes - (this.parked[0]?.words.byteLength ?? 0);
+    const room = this.parked.length === 0 || besideBytes + words.byteLength <= LIMITS.outboxBytes;
     if (room && this.parked.length < LIMITS.coordinations) {
       this.parked.push({ from, words, claimed, deadlineMs });
       this.parkedBytes += words.byteLength;
@@ -152,7 +154,7 @@ export class WriteIntake {
     if (frameType(words, 0) === PUT)
       this.puts.refuse(from, frameRequest(words, 0), {
         outcome: OUT_OVERLOADED,
-        got: room ? this.parked.length : this.parkedBytes,
+        got: room ? this.parked.length : besideBytes,
         need: room ? LIMITS.coordinations : LIMITS.outboxBytes,
       });
     else this.copies.refuse(from, words, 0);
