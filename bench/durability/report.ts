@@ -11,14 +11,23 @@ import { type Level, PEAK_IN_FLIGHT } from './levels.js';
 const PAPER_US = { direct: 138_000, buffered: 70_000 };
 const GOALS = { durableOverBuffered: 5, hybridOverBuffered: 1.3 };
 
+/** Where the rows of part `peak` were measured: a quick run has no time to look for durable's peak, and takes a rate that is given. */
+interface Peak {
+  readonly peakPerSecond: number | null;
+}
+
 /** What the rows say, in sentences. */
-export function findings(rows: readonly Row[]): readonly string[] {
+export function findings(rows: readonly Row[], { peakPerSecond }: Peak): readonly string[] {
+  const reached =
+    peakPerSecond === null
+      ? `, which durable writes reached with ${PEAK_IN_FLIGHT} in flight,`
+      : ', a rate that is given,';
   const at = (level: Level): Row | undefined => atPeak(rows).find((row) => row.durability === level);
   const [buffered, durable, hybrid] = [at('buffered'), at('durable'), at('one-durable')];
   const texts: string[] = [];
   if (buffered !== undefined && durable !== undefined) {
     texts.push(
-      `At ${shortNumber(durable.offeredPerSecond ?? 0)} puts/s, which durable writes reached with ${PEAK_IN_FLIGHT} in flight, p99.9 is ${timeText(durable.p999Us)} for durable and ${timeText(buffered.p999Us)} for buffered writes: a factor of ${shortNumber((durable.p999Us ?? 0) / (buffered.p999Us || 1))} (paper: 5).`,
+      `At ${shortNumber(durable.offeredPerSecond ?? 0)} puts/s${reached} p99.9 is ${timeText(durable.p999Us)} for durable and ${timeText(buffered.p999Us)} for buffered writes: a factor of ${shortNumber((durable.p999Us ?? 0) / (buffered.p999Us || 1))} (paper: 5).`,
     );
   }
   if (buffered !== undefined && hybrid !== undefined) {
@@ -37,10 +46,11 @@ export function findings(rows: readonly Row[]): readonly string[] {
 export function goals(
   rows: readonly Row[],
   risks: readonly Row[],
-  levels: readonly Level[],
+  { levels, peakPerSecond }: Peak & { readonly levels: readonly Level[] },
 ): readonly SummaryLine[] {
+  // At another rate than durable's peak nothing is said of these goals.
   const p999 = (level: Level): number | null =>
-    atPeak(rows).find((row) => row.durability === level)?.p999Us ?? null;
+    (peakPerSecond === null ? atPeak(rows) : []).find((row) => row.durability === level)?.p999Us ?? null;
   const lost = (of: readonly Level[], field: 'lost' | 'lostUnderWatermark'): number | null => {
     const chosen = risks.filter((row) => (of as readonly unknown[]).includes(row.durability));
     return chosen.length < of.length ? null : chosen.reduce((sum, row) => sum + Number(row[field]), 0);
@@ -81,7 +91,8 @@ export function goals(
   ];
 }
 
-export function figures(rows: readonly Row[]): readonly Figure[] {
+export function figures(rows: readonly Row[], { peakPerSecond }: Peak): readonly Figure[] {
+  const rate = peakPerSecond === null ? 'the peak rate of durable writes' : 'one rate for all levels';
   const [open, closed, risks] = [
     atPeak(rows),
     rows.filter((row) => row.inFlight !== null),
@@ -90,7 +101,7 @@ export function figures(rows: readonly Row[]): readonly Figure[] {
   return [
     ...(open.length > 0
       ? [
-          smoothingFigure(open),
+          smoothingFigure(open, rate),
           percentileFigure('durability-percentiles', 'The whole distribution at that rate', open, levelOf),
         ]
       : []),
@@ -111,12 +122,12 @@ function levelOf(row: Row): string {
   return String(row.durability);
 }
 
-function smoothingFigure(rows: readonly Row[]): Figure {
+function smoothingFigure(rows: readonly Row[], rate: string): Figure {
   const bins = (row: Row): ReturnType<typeof binSummaries> => row['bins'] as ReturnType<typeof binSummaries>;
   const seconds = Number(rows[0]!['seconds']);
   return {
     id: 'durability-smoothing',
-    title: 'p99.9 of puts over the run, at the peak rate of durable writes (paper: Fig. 5)',
+    title: `p99.9 of puts over the run, at ${rate} (paper: Fig. 5)`,
     description:
       'One line per level of durability over the seconds of the window: the lower and the more even, the better. The paper’s milliseconds are dashed.',
     x: { label: 'seconds', scale: 'linear', from: 0, to: seconds },

@@ -3,7 +3,8 @@ import { linesBy, tableOf, type Figure } from '../figures/figure.js';
 import { balance, IMBALANCE_THRESHOLD, interleaved, sum } from '../measure/statistics.js';
 import type { Distribution } from '../measure/workload.js';
 import { rowsOf, subjectOf } from '../report/rows.js';
-import type { Row } from '../report/schema.js';
+import type { Row, SummaryLine } from '../report/schema.js';
+import { atMost, ratio } from '../report/summary.js';
 import { DEFAULT_QUORUM, FEWER_KEYS, WORKLOAD } from '../suite/defaults.js';
 import { defineExperiment } from '../suite/experiment.js';
 import { caseSeconds, openStep } from '../suite/load-steps.js';
@@ -109,7 +110,7 @@ export default defineExperiment({
         return rowsOf(subject, step, reports[index]!).map((row) => ({ ...row, ...figures }));
       }),
     );
-    return { rows };
+    return { rows, summary: goals(rows) };
   },
   findings(rows) {
     return variantsOf(rows).map(({ name, points }) => {
@@ -119,6 +120,22 @@ export default defineExperiment({
   },
   figures: (rows) => (rows.length === 0 ? [] : [fractionFigure(rows), nodesFigure(rows)]),
 });
+
+/** The paper's criterion, where keys are popular alike: hot keys unbalance nodes at any rate. */
+function goals(rows: readonly Row[]): readonly SummaryLine[] {
+  const even = VARIANTS.filter(({ distribution }) => distribution === 'uniform').map(({ name }) => name);
+  return variantsOf(rows)
+    .filter(({ name }) => even.includes(name))
+    .map(({ name, points }) => {
+      const [low, high] = [points[0]!, points.at(-1)!].map(outOfBalance);
+      return atMost(
+        `${name}: nodes out of balance at the highest rate`,
+        1,
+        ratio(high!, low!),
+        '× those at the lowest',
+      );
+    });
+}
 
 /** One row per rate: get and put of a step carry the same loads. */
 function variantsOf(
