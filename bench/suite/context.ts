@@ -15,6 +15,8 @@ const CALLERS_START_SECONDS = 0.3;
 const PATIENCE = 2;
 const PATIENCE_SECONDS = { quick: 20, default: 20, full: 60 } as const;
 
+const OVERDRAWN = 'the experiment has had twice its share of the time';
+
 export interface SuiteClock {
   /** Seconds of the budget that are left. */
   secondsLeft(): number;
@@ -134,6 +136,8 @@ export class SuiteContext implements ExperimentContext, AsyncDisposable {
       const patienceSeconds = Math.min(
         seconds * PATIENCE + heatSeconds + PATIENCE_SECONDS[this.options.mode],
         this.#clock.secondsLeft(),
+        // On a machine that is far too slow the first experiments would leave nothing to the last.
+        Math.max(seconds, this.#clock.secondsLeft() - this.#leastLeft),
       );
       const report = await run({ timeoutMs: patienceSeconds * 1_000, signal: this.signal });
       if (report.error !== null && !this.signal.aborted) throw new PartialReport(report, report.error);
@@ -151,8 +155,7 @@ export class SuiteContext implements ExperimentContext, AsyncDisposable {
     if (this.signal.aborted) return this.#note<T>('missing', label, 'interrupted');
     if (this.#clock.secondsLeft() < seconds) return this.#note<T>('missing', label, 'out of time');
     // A first round is had in any case, but not at the cost of all that come later.
-    if (this.#clock.secondsLeft() <= this.#leastLeft)
-      return this.#note<T>('missing', label, 'the experiment has had twice its share of the time');
+    if (this.#isOverdrawn) return this.#note<T>('missing', label, OVERDRAWN);
     this.#progress.begin(`${this.#name}: ${label}`);
     try {
       const result = await work();
@@ -160,10 +163,15 @@ export class SuiteContext implements ExperimentContext, AsyncDisposable {
     } catch (error) {
       const partial = error instanceof PartialReport ? (error.report as T) : null;
       if (this.#clock.secondsLeft() <= 0) return this.#note('missing', label, 'out of time', partial);
+      if (this.#isOverdrawn) return this.#note('missing', label, OVERDRAWN, partial);
       return this.#note('failed', label, error instanceof Error ? error.message : String(error), partial);
     } finally {
       this.#progress.advance(seconds);
     }
+  }
+
+  get #isOverdrawn(): boolean {
+    return this.#clock.secondsLeft() <= this.#leastLeft;
   }
 
   *rounds(wanted: number): Generator<number> {

@@ -62,6 +62,41 @@ test('whatever an experiment does, it has no more than twice its share, and what
   ]);
 });
 
+test('a case that hangs ends with twice the share of its experiment, so that the later ones have some; and is named', async () => {
+  const outDirectory = await mkdtemp(join(tmpdir(), 'ringlet-bench-'));
+  const beganMs = performance.now();
+  const clock = {
+    secondsLeft: () => 100 - (performance.now() - beganMs) / 1_000,
+    signal: new AbortController().signal,
+  };
+  const context = new SuiteContext(
+    'one',
+    { ...OPTIONS, outDirectory },
+    clock,
+    new Progress(1, clock.secondsLeft),
+    2,
+  );
+  await writeFile(
+    join(outDirectory, 'hangs.mjs'),
+    'export default () => new Promise(() => setInterval(() => 0, 1_000));',
+  );
+  try {
+    const report = await context.runCase('slow', {
+      kind: 'module',
+      url: pathToFileURL(join(outDirectory, 'hangs.mjs')).href,
+      input: null,
+      seconds: 1,
+    });
+    expect(report?.output ?? null).toBeNull();
+    expect(clock.secondsLeft()).toBeGreaterThan(80);
+    expect(context.notes).toMatchObject([
+      { kind: 'missing', what: 'slow', why: expect.stringContaining('twice its share') },
+    ]);
+  } finally {
+    await rm(outDirectory, { recursive: true });
+  }
+});
+
 test('what a case has written is gone when the next one begins, and there while a server of it still stops', async () => {
   const outDirectory = await mkdtemp(join(tmpdir(), 'ringlet-bench-'));
   const url = join(outDirectory, 'case.mjs');
