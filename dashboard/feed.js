@@ -44,6 +44,6 @@ export function startFeed({ owners, moment, lost }) {
   addEventListener('pageshow', ({ persisted }) => {
     if (persisted) seen();
   });
-  listen();
+  // A page that is opened behind others waits until it is looked at.
   seen();
 }

@@ -242,6 +242,14 @@ describe.skipIf(executablePath === undefined)('many pages of the dashboard in on
       await store.put('k', 'v');
       await pages[0]!.evaluate('hide(false)');
       await pages[0]!.waitForSelector('#vnodes td:nth-child(5):text-is("1")');
+      // And pages that were opened behind it take none before they are looked at.
+      await context.addInitScript({ content: 'hide(true)' });
+      for (let i = 0; i < 7; i++) {
+        pages.push(await context.newPage());
+        await pages.at(-1)!.goto(http.address);
+      }
+      await pages.at(-1)!.evaluate('hide(false)');
+      await pages.at(-1)!.waitForSelector('#health.good');
     } finally {
       await browser.close();
       await http.close();
