@@ -20,7 +20,6 @@ import { align } from '../base/memory.js';
 export const TABLE = 0;
 export const LOG_SEGMENT = 1;
 export const CACHE_SEGMENT = 2;
-export const NEXT_SERIAL = 3;
 export const APPENDED = 4;
 export const WRITTEN = 6;
 export const SYNCED = 8;
@@ -32,6 +31,8 @@ export const SYNCED_BYTES = 16;
 export const UNWRITTEN_SINCE = 18;
 export const GENERATION = 19;
 export const LIVE_KEYS = 20;
+/** Two words: scans and what is read back open segments too, for years. */
+export const NEXT_SERIAL = 22;
 const HEADER_WORDS = 64;
 
 export const SEG_STATE = 0;
@@ -42,6 +43,7 @@ export const SEG_USED = 2;
 export const SEG_LIVE = 3;
 export const SEG_FIRST = 4;
 export const SEG_RETIRED = 6;
+export const SEG_SERIAL_HIGH = 7;
 export const SEGMENT_WORDS = 8;
 
 export const SEG_FREE = 0;

@@ -20,6 +20,7 @@ import {
   SEG_RETIRED,
   SEG_RETIRED_STATE,
   SEG_SERIAL,
+  SEG_SERIAL_HIGH,
   SEG_STATE,
   SEG_USED,
   SEGMENT_HEADER_BYTES,
@@ -75,7 +76,13 @@ export class ObjectBuffer {
     for (const position of [APPENDED, WRITTEN, SYNCED, CONFIRMED])
       storeCounter(this.words, position, sequence);
     Atomics.store(this.words, GENERATION, generation);
-    Atomics.store(this.words, NEXT_SERIAL, serial);
+    this.giveOut(serial);
+  }
+
+  /** Only this thread and its successors look: the high word first, so that one that ends in between skips numbers and gives none twice. */
+  private giveOut(serial: number): void {
+    Atomics.store(this.words, NEXT_SERIAL + 1, Math.floor(serial / 0x1_0000_0000));
+    Atomics.store(this.words, NEXT_SERIAL, serial | 0);
   }
 
   get generation(): number {
@@ -89,7 +96,8 @@ export class ObjectBuffer {
     return this.words[this.layout.segmentWord(segment) + SEG_USED]!;
   }
   serial(segment: number): number {
-    return this.words[this.layout.segmentWord(segment) + SEG_SERIAL]!;
+    const at = this.layout.segmentWord(segment);
+    return this.words[at + SEG_SERIAL_HIGH]! * 0x1_0000_0000 + (this.words[at + SEG_SERIAL]! >>> 0);
   }
   live(segment: number): number {
     return this.words[this.layout.segmentWord(segment) + SEG_LIVE]!;
@@ -126,9 +134,10 @@ export class ObjectBuffer {
       const at = layout.segmentWord(s);
       const newest = this.segmentsIn(SEG_LOG).at(-1);
       const before = newest === undefined ? 0 : this.serial(newest);
-      const serial = words[NEXT_SERIAL]! + 1;
-      Atomics.store(words, NEXT_SERIAL, serial);
-      words[at + SEG_SERIAL] = serial;
+      const serial = ownCounter(words, NEXT_SERIAL) + 1;
+      this.giveOut(serial);
+      words[at + SEG_SERIAL] = serial | 0;
+      words[at + SEG_SERIAL_HIGH] = Math.floor(serial / 0x1_0000_0000);
       words[at + SEG_LIVE] = 0;
       const firstSequence = this.sequence + 1;
       storeCounter(words, at + SEG_FIRST, firstSequence);

@@ -10,7 +10,8 @@ import { paddedWords } from '../base/memory.js';
  *        7 the same, high   8 whose it is (ownerTag), 0 if nobody said
  *        9 serial of the newest segment that was not in the engine then, 0 if all were or nobody said
  *       10 bytes of the segment, and so of its file; 0 if nobody said
- *       11…14 zero          15 checksum of words 0…14
+ *       11 serial, high     12 serial of word 9, high
+ *       13…14 zero          15 checksum of words 0…14
  *
  * `serial` counts segments of a virtual node over its whole life; `generation` counts starts of the
  * process on this directory.
@@ -44,15 +45,17 @@ export function writeSegmentHeader(words: Int32Array, at: number, header: Segmen
   words.fill(0, at, at + WORDS);
   words[at] = MAGIC;
   words[at + 1] = SEGMENT_FORMAT;
-  words[at + 2] = header.serial;
+  words[at + 2] = header.serial | 0;
   words[at + 3] = header.generation;
   words[at + 4] = header.firstSequence | 0;
   words[at + 5] = Math.floor(header.firstSequence / 0x1_0000_0000);
   words[at + 6] = header.confirmed | 0;
   words[at + 7] = Math.floor(header.confirmed / 0x1_0000_0000);
   words[at + 8] = header.owner;
-  words[at + 9] = header.before;
+  words[at + 9] = header.before | 0;
   words[at + 10] = header.bytes;
+  words[at + 11] = Math.floor(header.serial / 0x1_0000_0000);
+  words[at + 12] = Math.floor(header.before / 0x1_0000_0000);
   words[at + WORDS - 1] = hashWords(words, at, at + WORDS - 1, MAGIC);
 }
 
@@ -74,12 +77,12 @@ export function readSegmentHeader(words: Int32Array): HeaderOutcome {
   return {
     kind: 'header',
     header: {
-      serial: words[2]!,
+      serial: (words[2]! >>> 0) + words[11]! * 0x1_0000_0000,
       generation: words[3]!,
       firstSequence,
       confirmed,
       owner: words[8]!,
-      before: words[9]!,
+      before: (words[9]! >>> 0) + words[12]! * 0x1_0000_0000,
       bytes: words[10]!,
     },
   };

@@ -82,4 +82,26 @@ describe('a crash at a random moment', () => {
       expect(() => world.assertHolds(found, cut ? synced : written, levels), `seed ${seed}`).not.toThrow();
     }
   });
+
+  it('at numbers of records and segments that pass the ends of their words the same holds', async () => {
+    const ends = [2 ** 31, 2 ** 32, 2 ** 33];
+    for (let seed = 0; seed < RUNS / 2; seed++) {
+      const random = seeded(seed + 50_000);
+      const world = new StorageWorld();
+      world.buffer.startAt(ends[random(3)]! - 1 - random(200), 1, ends[random(3)]! - 1 - random(8));
+      turns(world, random, 20 + random(120), 0);
+      if (random(2) === 0) {
+        world.restart(random);
+        turns(world, random, random(60), 0);
+      }
+      const cut = random(2) === 0;
+      const files = cut ? world.disk.afterPowerCut(random) : world.disk.afterKill();
+      const found = await world.recover(files, random, !cut).catch((error: unknown) => {
+        throw new Error(`seed ${seed}: ${String(error)}`);
+      });
+      const { written, synced } = world.positions();
+      const levels: readonly Level[] = cut ? [DURABLE] : [COMMITTED, DURABLE];
+      expect(() => world.assertHolds(found, cut ? synced : written, levels), `seed ${seed}`).not.toThrow();
+    }
+  });
 });
