@@ -78,6 +78,7 @@ const SUMMARY: Fields = {
   unit: isText,
   better: oneOf('higher', 'lower'),
   met: orNull(isFlag),
+  doubts: (value) => value === undefined || (Array.isArray(value) && value.every(isText)),
 };
 
 const NOTE: Fields = { kind: oneOf('skipped', 'missing', 'failed'), what: isText, why: isText };

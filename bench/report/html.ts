@@ -44,6 +44,9 @@ ${method()}
 `;
 }
 
+/** Load before a run over processors, above which its figures are not those of the machine. */
+const BUSY_SHARE = 0.5;
+
 function header(results: Results): string {
   const { machine, options, commit, seed, startedAt, seconds } = results;
   const facts: readonly (readonly [string, string])[] = [
@@ -63,10 +66,14 @@ function header(results: Results): string {
     options.mode === 'quick'
       ? '<p class="warning">A quick run: short windows, one round. It shows directions, not figures to quote.</p>'
       : '';
+  const busy =
+    machine.loadAverage > BUSY_SHARE * machine.cpus
+      ? `<p class="warning">Other programs used this machine when the run began (load ${machine.loadAverage.toFixed(2)} on ${machine.cpus} processors). Rates are too low and tails too long; only ratios within this run say something.</p>`
+      : '';
   return `<header><p class="kicker">Ringlet · evaluation</p>
 <h1>A Dynamo-style store, measured on this machine</h1>
 <p class="lede">Each section asks one question of the paper “Dynamo: Amazon’s Highly Available Key-value Store” (SOSP 2007), or one of our own, answers it with what this machine gave, and says what follows for setting up a store. The store runs inside one process; its replicas are threads. So times are microseconds where the paper has milliseconds: compare shapes and ratios, not heights.</p>
-${partial}${quick}<dl class="facts">${list}</dl></header>`;
+${partial}${quick}${busy}<dl class="facts">${list}</dl></header>`;
 }
 
 function contents(sections: readonly Section[]): string {
@@ -88,14 +95,15 @@ function requirements(sections: readonly Section[], results: Results): string {
       : '<p class="dim">They are meant for a full run. Short windows have few samples, above all of a p99.9, and may miss or meet a goal by chance.</p>';
   const rows = lines.map(
     ({ experiment, line }) =>
-      `<tr class="${verdictClass(line)}"><td>${escape(line.line)}</td><td class="n">${line.better === 'higher' ? '≥' : '≤'} ${number(line.required)}</td><td class="n">${number(line.measured)}</td><td>${escape(line.unit)}</td><td>${verdict(line)}</td><td class="dim">${escape(experiment)}</td></tr>`,
+      `<tr class="${verdictClass(line)}"><td>${escape(line.line)}</td><td>${verdict(line)}</td><td class="n">${line.better === 'higher' ? '≥' : '≤'} ${number(line.required)}</td><td class="n">${number(line.measured)}</td><td>${escape(line.unit)}</td><td class="dim">${escape(experiment)}</td></tr>`,
   );
   return `<section id="goals"><h2>Goals of the project, judged on this run</h2>
-${hint}<div class="scroll" tabindex="0" role="region" aria-label="Goals"><table><thead><tr><th>Goal</th><th class="n">required</th><th class="n">measured</th><th></th><th>met</th><th>from</th></tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`;
+${hint}<div class="scroll" tabindex="0" role="region" aria-label="Goals"><table><thead><tr><th>Goal</th><th>met</th><th class="n">required</th><th class="n">measured</th><th></th><th>from</th></tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`;
 }
 
-function verdict({ met }: SummaryLine): string {
-  return met === null ? 'not measured' : met ? '✓ met' : '✗ missed';
+function verdict({ met, doubts = [] }: SummaryLine): string {
+  const doubt = doubts.length === 0 ? '' : `<br><small>${escape(doubts.join(', '))}</small>`;
+  return met === null ? 'not measured' : `${met ? '✓ met' : '✗ missed'}${doubt}`;
 }
 
 function verdictClass({ met }: SummaryLine): string {

@@ -40,7 +40,7 @@ th{text-align:left;font-weight:600;color:var(--dim);vertical-align:bottom}
 th,td{padding:.22rem .6rem .22rem 0;border-bottom:1px solid var(--line)}
 .n{text-align:right;white-space:nowrap}
 .dim{color:var(--dim)}
-.met td:nth-child(5),.missed td:nth-child(5){white-space:nowrap}.met td:nth-child(5){color:var(--good)}.missed td:nth-child(5){color:var(--bad);font-weight:650}
+.met td:nth-child(2),.missed td:nth-child(2){white-space:nowrap}.met td:nth-child(2){color:var(--good)}.missed td:nth-child(2){color:var(--bad);font-weight:650}
 .explanation{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,19rem),1fr));gap:.9rem 1.8rem;font-size:.94rem;margin:1.2rem 0 .6rem}
 .explanation p{margin:0}
 .notes{font-size:.85rem;color:var(--dim);padding-left:1.1rem}

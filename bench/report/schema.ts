@@ -51,6 +51,8 @@ export interface SummaryLine {
   readonly unit: string;
   readonly better: 'higher' | 'lower';
   readonly met: boolean | null;
+  /** What takes from the verdict's worth: marks of the rows that it rests on. Missing: nothing. */
+  readonly doubts?: readonly string[];
 }
 
 /** Something that is not in the rows, and why. */

@@ -1,4 +1,4 @@
-import type { SummaryLine } from './schema.js';
+import type { Row, SummaryLine } from './schema.js';
 
 /** Null when either side was not measured. */
 export function ratio(measured: number | null, base: number | null): number | null {
@@ -25,4 +25,19 @@ export function atMost(line: string, required: number, measured: number | null, 
     better: 'lower',
     met: measured === null ? null : measured <= required,
   };
+}
+
+/** The same with the marks of the rows that it rests on. */
+export function doubted(line: SummaryLine, rows: readonly (Row | undefined)[]): SummaryLine {
+  const isTail = line.line.includes('p99.9');
+  const doubts = new Set(rows.flatMap((row) => (row === undefined ? [] : marksOf(row, isTail))));
+  return doubts.size === 0 || line.measured === null ? line : { ...line, doubts: [...doubts] };
+}
+
+function marksOf(row: Row, isTail: boolean): readonly string[] {
+  return [
+    ...(row.generatorBound === true ? ['generator-bound'] : []),
+    ...(row['stillRising'] === true ? ['not warm'] : []),
+    ...(isTail && row['p999FewSamples'] === true ? ['few samples'] : []),
+  ];
 }

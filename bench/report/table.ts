@@ -37,8 +37,13 @@ const SUMMARY_COLUMNS: readonly Column<SummaryLine>[] = [
   { title: 'required', cell: (line) => `${line.better === 'higher' ? '≥' : '≤'} ${figure(line.required)}` },
   { title: 'measured', cell: (line) => figure(line.measured) },
   { title: 'unit', cell: (line) => line.unit, left: true },
-  { title: 'met', cell: (line) => (line.met === null ? '?' : line.met ? 'yes' : 'NO'), left: true },
+  { title: 'met', cell: verdict, left: true },
 ];
+
+function verdict({ met, doubts = [] }: SummaryLine): Cell {
+  if (met === null) return '?';
+  return [met ? 'yes' : 'NO', ...(doubts.length === 0 ? [] : [`(${doubts.join(', ')})`])].join(' ');
+}
 
 /** What a finished experiment shows on the screen. */
 export function experimentText(name: string, result: ExperimentResult): string {

@@ -141,6 +141,25 @@ test('requirements are judged against the peer of the same run, and are open wit
   });
 });
 
+test('a verdict says which marks its rows have, of both sides', () => {
+  const open = (id: string, marks: object): Row => measuredRow(id, { p999Us: 5, opsPerSecond: 1, ...marks });
+  const rows = [
+    open('ringlet-threads/get-open', { stillRising: true, p999FewSamples: true }),
+    open('redis-open/get-open', { generatorBound: true }),
+    open('ringlet-n3-buffered/put64', { p999FewSamples: true }),
+    open('redis/put64', {}),
+  ];
+  const lines = requirements(rows, null, null);
+  const line = (start: string) => lines.find((one) => one.line.startsWith(start))!;
+  expect(line('get p99.9').doubts).toEqual(['not warm', 'few samples', 'generator-bound']);
+  expect(line('put buffered, N=3')).toMatchObject({ measured: 1 });
+  expect(line('put buffered, N=3').doubts).toBeUndefined();
+  expect(line('put p99.9').doubts).toBeUndefined();
+  const results = resultsWith(rows);
+  const summarised = { ...results.experiments['latency']!, summary: lines };
+  expect(checkResults({ ...results, experiments: { latency: summarised } })).toEqual([]);
+});
+
 test('a rate that only fills the journal is not met: lag must not grow', () => {
   const lag = (end: number, wholeTeeth: boolean): object[] => [
     {
