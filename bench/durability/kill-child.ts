@@ -7,16 +7,21 @@ export interface KillJob {
   readonly data: string;
   /** Where acknowledgements and watermarks go, each by one `write`: a kill loses none. */
   readonly log: string;
-  /** The log of the process before, whose writes are looked for. */
-  readonly look: string | null;
+  /** Logs of processes before, whose writes are looked for. */
+  readonly look: readonly KillLog[];
   readonly level: Durability;
   readonly perSecond: number;
   readonly round: number;
 }
 
+export interface KillLog {
+  readonly round: number;
+  readonly log: string;
+}
+
 export interface KillSaid {
-  /** Acknowledged writes of the process before that no replica has. */
-  readonly missing: readonly number[];
+  /** Acknowledged writes that no replica has, by the logs that were to be looked at. */
+  readonly missing: readonly (readonly number[])[];
 }
 
 const NODES = 3;
@@ -29,12 +34,13 @@ async function main(job: KillJob): Promise<void> {
   process.stdin.on('end', () => process.exit()).resume();
   const store = await open({ data: job.data, nodes: NODES, memoryMiB: 96 });
   const bucket = store.bucket('risk', { n: 3, r: 2, w: 2, conflict: 'lww' });
-  const missing = job.look === null ? [] : await missingOf(bucket, job.round - 1, job.look);
+  const missing: (readonly number[])[] = [];
+  for (const before of job.look) missing.push(await missingOf(bucket, before));
   writeSync(1, `${JSON.stringify({ missing } satisfies KillSaid)}\n`);
   await load(store, bucket, job);
 }
 
-async function missingOf(bucket: Bucket, round: number, log: string): Promise<readonly number[]> {
+async function missingOf(bucket: Bucket, { round, log }: KillLog): Promise<readonly number[]> {
   const { keys } = new AcknowledgedWrites(readFileSync(log, 'utf8'));
   const missing: number[] = [];
   let next = 0;

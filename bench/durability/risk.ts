@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { nowMs, sleep } from '../measure/clock.js';
 import { Random } from '../measure/random.js';
 import { AcknowledgedWrites } from './acknowledged.js';
-import type { KillJob, KillSaid } from './kill-child.js';
+import type { KillJob, KillLog, KillSaid } from './kill-child.js';
 import type { Durability } from '../../src/index.js';
 
 export interface RiskInput {
@@ -31,36 +31,52 @@ export interface RiskReport {
 /** A process is killed so long after its first acknowledgement, ms: from … to. */
 const LOAD_MS = [60, 260] as const;
 
-/** Kills a process that writes, starts it again, and counts what was acknowledged and is gone. */
+interface Killed extends KillLog {
+  readonly killedMs: number;
+  /** Those of its writes that were found to be gone. */
+  readonly gone: Set<number>;
+}
+
+/**
+ * Kills a process that writes, starts it again, and counts what was acknowledged and is gone. The last process looks for
+ * the writes of all that were killed: a later kill may cost what an earlier one had spared.
+ */
 export default async function risk(input: RiskInput): Promise<RiskReport> {
   const random = new Random(input.seed, input.kills);
   await mkdir(input.directory, { recursive: true });
-  const report = { kills: 0, acknowledged: 0, lost: 0, lostUnderWatermark: 0, lostAgesMs: [] as number[] };
-  let before: { readonly log: string; readonly killedMs: number } | undefined;
-  // The last process only looks.
+  const killed: Killed[] = [];
   for (let round = 0; round <= input.kills; round++) {
+    const isLast = round === input.kills;
     const log = join(input.directory, `acknowledged-${round}`);
-    const loadMs = round === input.kills ? 0 : LOAD_MS[0] + random.next() * (LOAD_MS[1] - LOAD_MS[0]);
+    const loadMs = isLast ? 0 : LOAD_MS[0] + random.next() * (LOAD_MS[1] - LOAD_MS[0]);
+    const looked = isLast ? killed : killed.slice(-1);
     const job: KillJob = {
       data: join(input.directory, 'data'),
       log,
-      look: before?.log ?? null,
+      look: looked.map((before) => ({ round: before.round, log: before.log })),
       level: input.level,
       perSecond: input.perSecond,
       round,
     };
     const { missing, killedMs } = await runOnce(job, loadMs);
-    if (before !== undefined) {
-      const writes = new AcknowledgedWrites(await readFile(before.log, 'utf8'));
-      report.kills++;
-      report.acknowledged += writes.size;
-      report.lost += missing.length;
-      for (const key of missing) {
-        if (writes.isUnderWatermark(key)) report.lostUnderWatermark++;
-        report.lostAgesMs.push(before.killedMs - writes.acknowledgedMs(key));
-      }
+    for (const [index, before] of looked.entries())
+      for (const key of missing[index] ?? []) before.gone.add(key);
+    if (!isLast) killed.push({ round, log, killedMs, gone: new Set() });
+  }
+  return await reportOf(killed);
+}
+
+async function reportOf(killed: readonly Killed[]): Promise<RiskReport> {
+  const report = { kills: 0, acknowledged: 0, lost: 0, lostUnderWatermark: 0, lostAgesMs: [] as number[] };
+  for (const { log, killedMs, gone } of killed) {
+    const writes = new AcknowledgedWrites(await readFile(log, 'utf8'));
+    report.kills++;
+    report.acknowledged += writes.size;
+    report.lost += gone.size;
+    for (const key of gone) {
+      if (writes.isUnderWatermark(key)) report.lostUnderWatermark++;
+      report.lostAgesMs.push(killedMs - writes.acknowledgedMs(key));
     }
-    before = { log, killedMs };
   }
   return report;
 }
@@ -69,14 +85,14 @@ export default async function risk(input: RiskInput): Promise<RiskReport> {
 async function runOnce(
   job: KillJob,
   loadMs: number,
-): Promise<{ readonly missing: readonly number[]; readonly killedMs: number }> {
+): Promise<{ readonly missing: KillSaid['missing']; readonly killedMs: number }> {
   const entry = fileURLToPath(new URL('./kill-child.js', import.meta.url));
   // It ends when its standard input does: no orphan is left if this process is killed itself.
   const child = spawn(process.execPath, [entry, JSON.stringify(job)], { stdio: ['pipe', 'pipe', 'pipe'] });
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
   const ended = once(child, 'close');
-  let missing: readonly number[] | undefined;
+  let missing: KillSaid['missing'] | undefined;
   for await (const line of createInterface({ input: child.stdout })) {
     if (missing !== undefined) break;
     missing = (JSON.parse(line) as KillSaid).missing;

@@ -50,7 +50,7 @@ export default defineExperiment<Parameters>({
     shows:
       'Buffered puts are answered from memory; one-durable is the paper’s hybrid, in which one replica syncs at once and nobody waits for it; committed puts wait until the journal is written, durable ones until it is synced. The first figure is p99.9 over the run at durable’s peak: the rate that durable writes reach with 64 in flight (in a quick run at a rate that is given). The last two show the price of not waiting: acknowledged writes that were gone after the process had been killed, and how old they were.',
     measured:
-      'N=3, W=2, 100-byte values, one calling thread, levels in turns and each in a fresh process. A closed loop with 1 to many puts in flight gives the rates; Poisson arrivals give latencies. For the risk a process writes new keys at 3,000/s, noting each acknowledgement outside of the store, until it is killed with SIGKILL at a random moment; the next process looks for every one of them on all replicas.',
+      'N=3, W=2, 100-byte values, one calling thread, levels in turns and each in a fresh process. A closed loop with 1 to many puts in flight gives the rates; Poisson arrivals give latencies. For the risk a process writes new keys at 3,000/s, noting each acknowledgement outside of the store, until it is killed with SIGKILL at a random moment; the next process looks for every one of them on all replicas, and the last one for those of all processes.',
     paper:
       'Fig. 5: a buffer of 1,000 objects in memory lowers the p99.9 of writes at peak load by a factor of five, and smooths it; read off its plot, it is two to three.',
     follows:
