@@ -141,6 +141,19 @@ test('requirements are judged against the peer of the same run, and are open wit
   });
 });
 
+test('growth of memory is judged by a million records, not by the tenth of a quick run', () => {
+  const growth = (records: number) => ({
+    bareNodeRssBytes: 60e6,
+    startRssBytes: 100e6,
+    filledRssBytes: 100e6 + 300 * records,
+    keysAndValuesBytes: 114 * records,
+  });
+  const line = (records: number) =>
+    requirements([], null, growth(records)).find((one) => one.line.startsWith('growth'));
+  expect(line(1_000_000)).toMatchObject({ met: false });
+  expect(line(100_000)).toMatchObject({ measured: null, met: null });
+});
+
 test('a verdict says which marks its rows have, of both sides', () => {
   const open = (id: string, marks: object): Row => measuredRow(id, { p999Us: 5, opsPerSecond: 1, ...marks });
   const rows = [
