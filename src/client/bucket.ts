@@ -1,4 +1,5 @@
 import { RingletError, shown } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
 import { OP_DELETE, OP_INCREMENT, OP_PUT, OP_TOUCH } from '../messaging/frames.js';
 import { memberCount } from '../ring/live-ring.js';
 import type {
@@ -63,6 +64,8 @@ const NO_OPTIONS = {} as const;
 const NO_BYTES = new Uint8Array(0);
 /** Requests of one getMany or putMany in flight at a time. */
 const MANY = 256;
+/** Bytes of their values: more would be refused by the first virtual node that they are all for (OVERLOADED). */
+const MANY_BYTES = { of: valueBytesOf, most: LIMITS.outboxBytes / 2 };
 /** How long an inspection waits for owners that do not answer. */
 const INSPECT_MS = 1_000;
 
@@ -204,7 +207,7 @@ export class ConnectedBucket implements Bucket {
     this.connection.assertOpen();
     checkList('entries', entries);
     checkRequest(options, PUT_OPTIONS);
-    return bounded(entries, MANY, async (entry) => {
+    const put = async (entry: PutEntry): Promise<PutOutcome> => {
       try {
         checkObject('an entry', entry);
         checkKnown(entry, PUT_ENTRY);
@@ -219,7 +222,8 @@ export class ConnectedBucket implements Bucket {
         if (error instanceof RingletError) return { ok: false, error: error.toJSON() } as const;
         throw error;
       }
-    });
+    };
+    return bounded(entries, MANY, put, MANY_BYTES);
   }
 
   async *scan(options: ScanOptions = NO_OPTIONS): AsyncIterableIterator<ScanItem> {
@@ -256,4 +260,11 @@ export class ConnectedBucket implements Bucket {
     checkProperties({ ...now, ...wanted }, memberCount(ring), engine, undefined);
     return await this.named.define(wanted);
   }
+}
+
+/** Of an entry that nobody has checked yet. */
+function valueBytesOf(entry: PutEntry | null | undefined): number {
+  const value: unknown = entry?.value;
+  if (typeof value === 'string') return Buffer.byteLength(value);
+  return value instanceof Uint8Array ? value.length : 0;
 }

@@ -63,8 +63,7 @@ export async function* scanBucket(
     let after = partition === start?.partition ? start.after : beforePrefix(prefix);
     const settled = new Set<number>();
     for (let more = true; more && left > 0;) {
-      if (signal?.aborted === true) throw scanAborted();
-      connection.assertOpen();
+      assertWanted(connection, signal);
       const limit = Math.min(LIMITS.scanPage, prefix.length > 0 ? LIMITS.scanPage : left);
       const page = await readPage(connection, policy, {
         partition,
@@ -93,10 +92,18 @@ export async function* scanBucket(
           cursor,
         };
         if (--left === 0) return;
+        // The rest of the page is at hand, and may be a thousand items.
+        assertWanted(connection, signal);
       }
       if (page.records.length === 0) more = false;
     }
   }
+}
+
+/** @throws RingletError ABORTED, CLOSED */
+function assertWanted(connection: Connection, signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw scanAborted();
+  connection.assertOpen();
 }
 
 interface ScannedKey {
@@ -138,8 +145,7 @@ async function readPage(connection: Connection, policy: Policy, wanted: WantedPa
     // Their next threads open their engines anew.
     if (connection.clock.nowMs() + LOOK_MS >= untilMs) throw failure;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    if (wanted.signal?.aborted === true) throw scanAborted();
-    connection.assertOpen();
+    assertWanted(connection, wanted.signal);
     unfit.failed.clear();
   }
 }

@@ -259,6 +259,20 @@ describe.each(ENGINES)('keys and values (%s)', (engine) => {
   });
 });
 
+test.each(ENGINES)(
+  'putMany of long values on a store at rest is refused none of them (%s)',
+  async (engine) => {
+    const store = await openSmall(engine, { nodes: 3, memoryMiB: 600 });
+    const entries = Array.from({ length: 64 }, (_, i) => ({
+      key: `k${i}`,
+      value: i % 9 === 8 ? `small ${i}` : Buffer.alloc(MIB, `long ${i}`),
+    }));
+    const outcomes = await store.putMany(entries, { timeoutMs: 60_000 });
+    expect(outcomes.filter(({ ok }) => !ok)).toEqual([]);
+    expect(Buffer.compare((await store.get('k63')).value!, Buffer.alloc(MIB, 'long 63'))).toBe(0);
+  },
+);
+
 test('a value longer than what may wait for a virtual node is on its way, and small puts are not refused', async () => {
   const store = await openSmall('memory', { valueBytes: 16 * MIB, memoryMiB: 600 });
   const value = Buffer.alloc(12 * MIB, 'long');

@@ -33,6 +33,19 @@ describe.each(ENGINES)('scan (%s)', (engine) => {
     expect(await collect(fresh())).toEqual([]);
   });
 
+  test('nothing comes after the signal has fired or the store was closed, whatever of its page is at hand', async () => {
+    const store = await openSmall(engine, { partitions: 1 });
+    await fill(store, numbered(100));
+    const controller = new AbortController();
+    const aborted = store.scan({ signal: controller.signal });
+    const closed = store.scan();
+    for (const scan of [aborted, closed]) await scan.next();
+    controller.abort();
+    expect(await failure(aborted.next())).toMatchObject({ code: 'ABORTED' });
+    await store.close();
+    expect(await failure(closed.next())).toMatchObject({ code: 'CLOSED' });
+  });
+
   test('prefixes find exactly the keys that begin so, also with bytes 0 and 255 and the longest keys', async () => {
     const store = await openSmall(engine, { partitions: 8 });
     const keys = [
