@@ -24,6 +24,13 @@ const PATIENCE_MS = 1_000;
 /** Whoever has taken a put and is suspected since is not waited for any longer: nobody knows what became of it. */
 const LOST_MS = 900;
 
+/**
+ * What a long value may take on its way, and be worked on, in addition: its chunks and our questions share one
+ * ordered path, so that until it has arrived its coordinator answers nothing and looks silent.
+ */
+const LEAST_BYTES_PER_MS = 4 << 10;
+const LONGEST_WAY_MS = 4_000;
+
 const NO_VALUES: readonly never[] = [];
 
 /** Refusals that are the fault of one disk: another owner may take the put. */
@@ -52,13 +59,13 @@ export class PutRequests {
     const before = active.asked.at(-1);
     if (before !== undefined) {
       const alive = this.slots.alive(before);
-      if (before.answered || (alive && !this.outOfPatience(before))) return;
+      if (before.answered || (alive && !this.outOfPatience(before, task))) return;
       const next = this.coordinatorFor(active, task, alive ? before.vnode : -1);
       if (next < 0) return;
       if (!world.claims.cancel(world.caller, active.request)) {
         // It has taken the put: while its thread lives, the answer may still come.
         const silentMs = this.slots.nowMs - before.atMs;
-        if (alive && !(this.slots.suspects(before.vnode) && silentMs >= LOST_MS)) return;
+        if (alive && !(this.slots.suspects(before.vnode) && silentMs >= LOST_MS + wayMs(task))) return;
         this.slots.finish(active, lost(task, world.rings.current.vnodes[before.vnode]!.id, alive));
         return;
       }
@@ -73,8 +80,9 @@ export class PutRequests {
     if (vnode >= 0) this.sendPut(active, task, vnode, any);
   }
 
-  private outOfPatience(asked: Asked): boolean {
-    return this.slots.doubts(asked.vnode) || this.slots.nowMs - asked.atMs >= PATIENCE_MS;
+  private outOfPatience(asked: Asked, task: PutTask): boolean {
+    const silentMs = this.slots.nowMs - asked.atMs - wayMs(task);
+    return (silentMs >= 0 && this.slots.doubts(asked.vnode)) || silentMs >= PATIENCE_MS;
   }
 
   private sendPut(active: Active, task: PutTask, vnode: number, any = false): void {
@@ -192,6 +200,10 @@ export class PutRequests {
       this.slots.finish(active, timeoutOf(this.slots.nowMs - task.startedMs, text, !certain));
     }
   }
+}
+
+function wayMs({ valueBytes }: PutTask): number {
+  return Math.min(Math.floor(valueBytes / LEAST_BYTES_PER_MS), LONGEST_WAY_MS);
 }
 
 function refusalOf(task: PutTask, words: Int32Array, at: number, maybe: boolean): RingletError {

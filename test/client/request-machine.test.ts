@@ -144,7 +144,7 @@ class World {
     };
   }
 
-  put(name: string, condition = 0): { outcome: unknown; tookMs: number } {
+  put(name: string, condition = 0, valueBytes = 3): { outcome: unknown; tookMs: number } {
     const result = { outcome: undefined as unknown, tookMs: -1 };
     const startedMs = this.nowMs;
     const task: PutTask = {
@@ -153,9 +153,9 @@ class World {
       operation: 0,
       condition,
       context: [],
-      value: new Uint8Array(3),
+      value: new Uint8Array(valueBytes),
       valueAt: 0,
-      valueBytes: 3,
+      valueBytes,
       contentTypeCode: 0,
       contentType: undefined,
       by: 0,
@@ -275,6 +275,31 @@ describe('requests of a caller when a virtual node is silent (N=3)', () => {
     world.run(6_000);
     expect([put.outcome, claimedBy]).toEqual([['COORDINATOR_LOST', true], [first]]);
     expect(put.tookMs).toBeLessThan(1_000);
+  });
+
+  test('a long put is sent once while its bytes are on their way, although no answer can come past them', () => {
+    const put = world.put('k', 0, 2 << 20);
+    world.run(200);
+    const beside = world.put('k');
+    world.run(300);
+    expect([put.outcome, claimedBy.filter((vnode) => vnode === first)]).toEqual(['ok', [first]]);
+    // Little ones need not wait behind it.
+    expect([beside.outcome, claimedBy.length]).toEqual(['ok', 2]);
+  });
+
+  test('a long put goes to the next owner all the same, only later, and is given up as lost later', () => {
+    world.cut.add(first);
+    const put = world.put('k', 0, 2 << 20);
+    world.run(1_500);
+    expect([put.outcome, claimedBy]).toEqual(['ok', [second]]);
+    world.onPut = (vnode, request) => {
+      world.claims.claim(0, request);
+      world.cut.add(vnode);
+    };
+    const lost = world.put('k', 0, 2 << 20);
+    world.run(3_000);
+    expect(lost.outcome).toEqual(['COORDINATOR_LOST', true]);
+    expect(lost.tookMs).toBeGreaterThan(1_200);
   });
 
   test('where all owners are silent, no put wanders: it waits for the one that it was sent to', () => {
