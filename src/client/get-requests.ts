@@ -128,9 +128,14 @@ export class GetRequests {
     if (asked === undefined || !this.slots.alive(asked)) return 'unasked';
     if (asked.answered) return 'refused';
     const silentMs = this.slots.nowMs - asked.atMs;
-    if (silentMs >= ASK_AGAIN_MS) return 'unasked';
+    // Asked again while its answer comes in parts, it would send a long value once more.
+    if (Math.min(silentMs, this.partlySilentMs(vnode)) >= ASK_AGAIN_MS) return 'unasked';
     if (this.slots.suspects(vnode)) return 'suspected';
     return silentMs < HEDGE_MS && !this.slots.doubts(vnode) ? 'asked' : 'slow';
+  }
+
+  private partlySilentMs(vnode: number): number {
+    return this.slots.nowMs - (this.slots.arrivingMs[vnode] ?? Number.NEGATIVE_INFINITY);
   }
 
   private answer(active: Active, task: GetTask, degraded: boolean): void {

@@ -59,7 +59,7 @@ export class RequestMachine {
   poll(nowMs: number): boolean {
     this.slots.nowMs = nowMs;
     this.world.rings.follow();
-    return this.world.endpoint.drain(256, this.handle);
+    return this.world.endpoint.drain(256, this.handle, this.arriving);
   }
 
   /** Deadlines, dead virtual nodes, and slow ones. */
@@ -136,6 +136,12 @@ export class RequestMachine {
     if (type === PUT_REPLY && task.kind === 'put') this.puts.answered(active, task, from, words, at);
     else if (type === GET_REPLY && task.kind === 'get') this.gets.answered(active, task, from, words, at);
     else if (type === SCAN_REPLY && task.kind === 'scan') this.scans.answered(active, task, words, at);
+  };
+
+  /** Whoever sends a long answer is not silent, and whatever it says next comes behind it. */
+  private readonly arriving = (from: number): void => {
+    this.slots.health.heard(from, this.slots.nowMs);
+    this.slots.arrivingMs[from] = this.slots.nowMs;
   };
 
   private expire(active: Active): void {

@@ -74,6 +74,8 @@ export class RequestSlots {
   used = 0;
   pending = 0;
   nowMs = 0;
+  /** By virtual node: when a part of a long answer came last. */
+  readonly arrivingMs: number[] = [];
   private turn = 0;
 
   constructor(world: MachineWorld) {

@@ -152,8 +152,8 @@ export class FaultyEndpoint implements Endpoint {
     this.inner.grow(vnodes);
   }
 
-  drain(budget: number, handle: FrameHandler): boolean {
-    return this.inner.drain(budget, handle);
+  drain(budget: number, handle: FrameHandler, onPart?: (from: number) => void): boolean {
+    return this.inner.drain(budget, handle, onPart);
   }
 
   flush(): void {

@@ -189,7 +189,7 @@ export class RingEndpoint implements Endpoint {
     return this.outboxes[peer]!;
   }
 
-  drain(budget: number, handle: FrameHandler): boolean {
+  drain(budget: number, handle: FrameHandler, onPart?: (from: number) => void): boolean {
     let more = false;
     for (let i = 0; i < this.peers.length; i++) {
       const consumer = this.consumers[i]!;
@@ -203,6 +203,7 @@ export class RingEndpoint implements Endpoint {
         }
         const whole = this.reassemblies[i]!.add(words, at);
         if (whole !== undefined) handle(peer, whole.words, whole.bytes, 0);
+        else onPart?.(peer);
       };
       let left = budget;
       // In pieces of the ring: a peer that waits for room goes on while the rest is handled.

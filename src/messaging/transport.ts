@@ -23,8 +23,12 @@ export interface Endpoint {
   to(peer: number): Outbox;
   /** Virtual nodes below this number may speak: so many are known by now. */
   grow(vnodes: number): void;
-  /** Hands over what has arrived, at most `budget` frames per peer; true if there may be more. */
-  drain(budget: number, handle: FrameHandler): boolean;
+  /**
+   * Hands over what has arrived, at most `budget` frames per peer; true if there may be more.
+   *
+   * @param onPart told of whom a part of a long frame has come that is not whole yet
+   */
+  drain(budget: number, handle: FrameHandler, onPart?: (from: number) => void): boolean;
   /** Makes everything sent so far visible and wakes the receivers. Once per turn. */
   flush(): void;
   /** Whether nothing has arrived and nothing can leave; asked again after the doorbell is armed. */

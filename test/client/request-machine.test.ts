@@ -430,6 +430,21 @@ describe('requests of a caller when a virtual node is silent (N=3)', () => {
     expect(next.tookMs).toBeLessThan(40);
   });
 
+  test('a long answer is asked for once, however long it is on its way', () => {
+    const asked = [0, 0, 0];
+    // Through rings of 64 KiB, one a turn of 10 ms: about 0.8 s.
+    const long = Array.from<number>({ length: (5 << 20) / 4 }).fill(0);
+    world.onGet = (vnode, request) => {
+      asked[vnode]!++;
+      world.reply(vnode, GET_REPLY, request, ABSENT, long);
+    };
+    const get = world.get('k');
+    world.run(2_000);
+    expect(get.outcome).toHaveLength(2);
+    expect(get.tookMs).toBeGreaterThan(600);
+    expect(Math.max(...asked)).toBe(1);
+  });
+
   test('a question or an answer that was lost is repeated', () => {
     const seen = new Map<number, number>();
     world.onGet = (vnode, request) => {
