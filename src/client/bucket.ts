@@ -249,7 +249,7 @@ export class ConnectedBucket implements Bucket {
 
   async properties(): Promise<BucketProperties> {
     this.connection.assertOpen();
-    return this.named.find()?.properties ?? { ...this.connection.view.defaults, ...this.named.wanted };
+    return this.named.findNewest()?.properties ?? { ...this.connection.view.defaults, ...this.named.wanted };
   }
 
   async setProperties(properties: Partial<BucketProperties>): Promise<BucketProperties> {

@@ -74,6 +74,12 @@ export class NamedBucket {
     return this.found;
   }
 
+  /** {@link find}, with whatever has been said of it: requests learn that in a turn of their own. */
+  findNewest(): BucketDefinition | undefined {
+    this.directory.refresh();
+    return this.find();
+  }
+
   /** As if it existed, for what is checked before. */
   get unmade(): BucketDefinition {
     const properties = { ...this.connection.view.defaults, ...this.wanted };

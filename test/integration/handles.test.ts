@@ -80,19 +80,38 @@ test('a thread that polls a bucket without a pause hears of it when another make
   expect(await polled).toBe('there');
 });
 
-test('a get that begins after the first write to a new bucket was acknowledged elsewhere finds it', async () => {
-  const store = await openSmall('memory');
-  const a = await caller(store);
+/** What a thread answers that stands still until something has been done elsewhere. */
+async function answerAfter(
+  a: Awaited<ReturnType<typeof caller>>,
+  order: Omit<Order, 'id'>,
+  done: () => Promise<unknown>,
+): Promise<unknown> {
   const flag = new Int32Array(new SharedArrayBuffer(4));
   const blocked = new Promise((resolve) => {
     a.worker.on('message', ({ id }: Answer) => id === -2 && resolve(undefined));
   });
-  const got = a.ask({ bucket: 'brand-new', method: 'get after', args: [flag, 'k'] });
+  const answer = a.ask({ ...order, args: [flag, ...order.args] });
   await blocked;
-  await store.bucket('brand-new').put('k', 'v', { w: 'all' });
+  await done();
   Atomics.store(flag, 0, 1);
   Atomics.notify(flag, 0);
-  expect(await got).toBe('v');
+  return answer;
+}
+
+test('a get that begins after the first write to a new bucket was acknowledged elsewhere finds it', async () => {
+  const store = await openSmall('memory');
+  const order = { bucket: 'brand-new', method: 'get after', args: ['k'] };
+  const put = (): Promise<unknown> => store.bucket('brand-new').put('k', 'v', { w: 'all' });
+  expect(await answerAfter(await caller(store), order, put)).toBe('v');
+});
+
+test('properties() of another thread are those that were acknowledged before', async () => {
+  const store = await openSmall('memory');
+  const bucket = store.bucket('changed');
+  await bucket.put('k', 'v');
+  const order = { bucket: 'changed', method: 'properties after', args: [] };
+  const set = (): Promise<unknown> => bucket.setProperties({ r: 1 });
+  expect(await answerAfter(await caller(store), order, set)).toMatchObject({ n: 3, r: 1 });
 });
 
 test('slots are counted: TOO_MANY_CALLERS, release() of an unsent handle, none of a sent one', async () => {
