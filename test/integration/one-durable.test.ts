@@ -10,8 +10,9 @@ test('a one-durable put is synced at once by one of its owners, which is not the
   const first = await openSmall('lmdb', { data });
   await first.put('key', 'old', { w: 'all' });
   await first.close();
-  // What an exchange of trees brings is synced: there is none after the first ones.
-  const store = await openSmall('lmdb', { data, flushMs: FLUSH_MS }, { pace: { exchangeMs: 2 ** 40 } });
+  // What an exchange of trees brings is synced, and a checkpoint writes: there are none after the first ones.
+  const pace = { exchangeMs: 2 ** 40, checkpointMs: 2 ** 40 };
+  const store = await openSmall('lmdb', { data, flushMs: FLUSH_MS }, { pace });
   await until('all are equal', () => store.stats().vnodes.every(({ inSyncMs }) => inSyncMs !== null));
   const written = (): readonly number[] => store.stats().vnodes.map(({ writtenRecords }) => writtenRecords);
   const before = written();
