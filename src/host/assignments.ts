@@ -5,7 +5,7 @@ import type { VnodeDisk } from '../shard/worker-protocol.js';
 import type { Actors } from './actors.js';
 import type { DataDirectory, VnodeDirectory } from './data-directory.js';
 import type { ResolvedOptions } from './resolve-options.js';
-import type { Assignment, Caretaker } from './supervisor.js';
+import type { Assignment, Caretaker } from './supervision.js';
 
 /** What threads of virtual nodes are given. */
 export class Assignments {

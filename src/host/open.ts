@@ -30,7 +30,7 @@ import { OpenedStore } from './opened-store.js';
 import { checkOptions, DATA, type ResolvedOptions, resolveOptions } from './resolve-options.js';
 import { HostRing } from './ring-control.js';
 import { keysOf, newBuffer, viewOf } from './shared-view.js';
-import type { Internals } from './supervisor.js';
+import type { Internals } from './supervision.js';
 
 /**
  * Opens a store in this process: one thread per virtual node, shared memory between all of them. It keeps

@@ -1,7 +1,6 @@
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { RingletError } from '../base/errors.js';
-import type { StoreView } from '../client/view.js';
 import type { RingFact } from '../ring/state.js';
 import { ring } from '../messaging/doorbell.js';
 import {
@@ -19,12 +18,13 @@ import { setVnodeState } from '../messaging/reader-epoch.js';
 import { clearVnodeBits, setVnodeBit } from '../messaging/vnode-bits.js';
 import { APPENDED, loadCounter, SYNCED } from '../storage/buffer-layout.js';
 import { VNODE_READER_EPOCH } from '../storage/readers.js';
-import type { CleanState, Pace, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
+import type { CleanState, VnodeDisk, VnodeTask } from '../shard/worker-protocol.js';
 import { pathsIn } from './data-layout.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { Endings } from './endings.js';
 import { HungThreads } from './hung-threads.js';
 import { Incarnation, type IncarnationEvents, type Ready } from './incarnation.js';
+import type { Assignment, Caretaker, Internals } from './supervision.js';
 import { VNODE_WORKER } from './worker-url.js';
 
 /** Without a heartbeat for so long a thread counts as hung and is terminated. */
@@ -35,46 +35,6 @@ const MAX_BACKOFF_MS = 5_000;
 
 /** Actor numbers that a thread has besides its first one, and is given when it asks for more. */
 const FRESH_ACTORS = 4;
-
-/** For tests and for faults that are asked for; nothing of it is public. */
-export interface Internals {
-  /** The threads obey a {@link FaultySupervisor}. */
-  readonly faults?: boolean;
-  /** Heap of a virtual node's thread. */
-  readonly heapMiB?: number;
-  readonly hungMs?: number;
-  /** How often it is looked for threads that hang and files that are gone. */
-  readonly watchMs?: number;
-  /** Ends of a thread after which its data counts as damaged (endings.ts); those that are asked for count too. */
-  readonly hopelessEnds?: number;
-  readonly pace?: Pace;
-  /** Silence that neither a caller nor a virtual node holds against another, where the machine may stall. */
-  readonly silenceMs?: number;
-  /** Called with what all threads share, before the first of them starts. */
-  readonly prepare?: (view: StoreView) => void;
-}
-
-/** What stays the same through all threads that serve a virtual node, and the disk of the first. */
-export interface Assignment {
-  readonly base: Omit<VnodeTask, 'port' | 'actor' | 'freshActors' | 'disk' | 'faults' | 'pace' | 'silenceMs'>;
-  readonly disk: VnodeDisk | undefined;
-  /** The actor of the first thread; every later one takes a fresh number. */
-  readonly firstActor: number;
-}
-
-/** What the owner of the data directory does for the supervisor. */
-export interface Caretaker {
-  /** Whether the peers of a virtual node can rebuild it; then it counts as lost, and is to be ended. */
-  claimLoss(ordinal: number): boolean;
-  /**
-   * The data of a virtual node is lost, and its thread gone: an empty directory in its place, to be
-   * rebuilt from its peers.
-   * @throws RingletError if they cannot; nothing was changed then
-   */
-  lose(ordinal: number, reason: string): Promise<VnodeDisk>;
-  /** It was rebuilt. */
-  whole(ordinal: number): void;
-}
 
 /**
  * Of each thread's heap, in three parts: what a request leaves behind lives briefly, and with V8's 48 MiB the

@@ -215,114 +215,92 @@ describe.skipIf(executablePath === undefined)('the dashboard in Chromium (apt-ge
   });
 });
 
+const OPTIONS = { listen: { host: '127.0.0.1', port: 0 }, valueBytes: 1_000 } as const;
+
 describe.skipIf(executablePath === undefined)('many pages of the dashboard in one browser', () => {
+  let store: HostStore;
+  let http: HttpServer;
+  let browser: Browser;
+
+  beforeEach(async () => {
+    store = await open({ engine: 'memory', nodes: 1, memoryMiB: 32 });
+    http = await startHttp(store, OPTIONS);
+    browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
+  });
+  afterEach(async () => {
+    await browser.close();
+    await http.close();
+    await store.close();
+  });
+
   test('pages that nobody looks at leave connections to the others', async () => {
-    const store = await open({ engine: 'memory', nodes: 1, memoryMiB: 32 });
-    const http = await startHttp(store, { listen: { host: '127.0.0.1', port: 0 }, valueBytes: 1_000 });
-    const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
-    try {
-      const context = await browser.newContext();
-      // Chromium without a screen calls no page hidden: they are told to be, one after the other.
-      await context.addInitScript({
-        content: `window.hide = (hidden) => {
-          Object.defineProperty(document, 'hidden', { configurable: true, value: hidden });
-          document.dispatchEvent(new Event('visibilitychange'));
-        }`,
-      });
-      const pages: Page[] = [];
-      for (let i = 0; i < 8; i++) {
-        await pages.at(-1)?.evaluate('hide(true)');
-        const page = await context.newPage();
-        pages.push(page);
-        await page.goto(http.address);
-        await page.waitForSelector('#health.good');
-      }
-      // Back to the first one: it is told anew.
-      await pages.at(-1)!.evaluate('hide(true)');
-      await store.put('k', 'v');
-      await pages[0]!.evaluate('hide(false)');
-      await pages[0]!.waitForSelector('#vnodes td:nth-child(5):text-is("1")');
-      // And pages that were opened behind it take none before they are looked at.
-      await context.addInitScript({ content: 'hide(true)' });
-      for (let i = 0; i < 7; i++) {
-        pages.push(await context.newPage());
-        await pages.at(-1)!.goto(http.address);
-      }
-      await pages.at(-1)!.evaluate('hide(false)');
-      await pages.at(-1)!.waitForSelector('#health.good');
-    } finally {
-      await browser.close();
-      await http.close();
-      await store.close();
+    const context = await browser.newContext();
+    // Chromium without a screen calls no page hidden: they are told to be, one after the other.
+    await context.addInitScript({
+      content: `window.hide = (hidden) => {
+        Object.defineProperty(document, 'hidden', { configurable: true, value: hidden });
+        document.dispatchEvent(new Event('visibilitychange'));
+      }`,
+    });
+    const pages: Page[] = [];
+    for (let i = 0; i < 8; i++) {
+      await pages.at(-1)?.evaluate('hide(true)');
+      const page = await context.newPage();
+      pages.push(page);
+      await page.goto(http.address);
+      await page.waitForSelector('#health.good');
     }
+    // Back to the first one: it is told anew.
+    await pages.at(-1)!.evaluate('hide(true)');
+    await store.put('k', 'v');
+    await pages[0]!.evaluate('hide(false)');
+    await pages[0]!.waitForSelector('#vnodes td:nth-child(5):text-is("1")');
+    // And pages that were opened behind it take none before they are looked at.
+    await context.addInitScript({ content: 'hide(true)' });
+    for (let i = 0; i < 7; i++) {
+      pages.push(await context.newPage());
+      await pages.at(-1)!.goto(http.address);
+    }
+    await pages.at(-1)!.evaluate('hide(false)');
+    await pages.at(-1)!.waitForSelector('#health.good');
   });
 
   test('a page for which there is no room says so, and is shown once there is', async () => {
-    const store = await open({ engine: 'memory', nodes: 1, memoryMiB: 32 });
-    const http = await startHttp(store, { listen: { host: '127.0.0.1', port: 0 }, valueBytes: 1_000 });
-    const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
     const others = new AbortController();
-    try {
-      // Kept, since the body of a response that nobody holds ends when it is collected.
-      const answers: Response[] = [];
-      for (let i = 0; i < 32; i++)
-        answers.push(await fetch(`${http.address}/admin/events`, { signal: others.signal }));
-      const page = await browser.newPage();
-      await page.goto(http.address);
-      await page.waitForSelector('#health.bad:has-text("too many pages")');
-      expect(answers.every(({ ok }) => ok)).toBe(true);
-      others.abort();
-      await page.waitForSelector('#health.good');
-    } finally {
-      await browser.close();
-      await http.close();
-      await store.close();
-    }
+    // Kept, since the body of a response that nobody holds ends when it is collected.
+    const answers: Response[] = [];
+    for (let i = 0; i < 32; i++)
+      answers.push(await fetch(`${http.address}/admin/events`, { signal: others.signal }));
+    const page = await browser.newPage();
+    await page.goto(http.address);
+    await page.waitForSelector('#health.bad:has-text("too many pages")');
+    expect(answers.every(({ ok }) => ok)).toBe(true);
+    others.abort();
+    await page.waitForSelector('#health.good');
   });
 
   test('with a token the browser asks for it, and the dashboard is live with it as the password', async () => {
-    const store = await open({ engine: 'memory', nodes: 1, memoryMiB: 32 });
     const token = 'sixteen-or-more-characters';
-    const http = await startHttp(store, {
-      listen: { host: '127.0.0.1', port: 0 },
-      valueBytes: 1_000,
-      access: { secret: new Secret(token) },
-    });
-    const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
-    try {
-      // As who types it into the browser's question; where the browser does not ask, it is not used.
-      const httpCredentials = { username: 'anybody', password: token };
-      const context = await browser.newContext({ httpCredentials });
-      const page = await context.newPage();
-      expect((await page.goto(http.address))!.status()).toBe(200);
-      await page.waitForSelector('#health.good');
-    } finally {
-      await browser.close();
-      await http.close();
-      await store.close();
-    }
+    await http.close();
+    http = await startHttp(store, { ...OPTIONS, access: { secret: new Secret(token) } });
+    // As who types it into the browser's question; where the browser does not ask, it is not used.
+    const httpCredentials = { username: 'anybody', password: token };
+    const context = await browser.newContext({ httpCredentials });
+    const page = await context.newPage();
+    expect((await page.goto(http.address))!.status()).toBe(200);
+    await page.waitForSelector('#health.good');
   });
 
   test('while the store is away what is shown is grey, and the charts have a gap for it', async () => {
-    const store = await open({ engine: 'memory', nodes: 1, memoryMiB: 32 });
-    const options = { valueBytes: 1_000 };
-    let http = await startHttp(store, { listen: { host: '127.0.0.1', port: 0 }, ...options });
-    const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
-    try {
-      const page = await browser.newPage();
-      await page.goto(http.address);
-      await page.waitForSelector('#health.good');
-      const port = Number(new URL(http.address).port);
-      await http.close();
-      await page.waitForSelector('body.old #health.bad:has-text("no connection")');
-      http = await startHttp(store, { listen: { host: '127.0.0.1', port }, ...options });
-      await page.waitForSelector('body:not(.old) #health.good');
-      const strokes = `document.querySelector('#chart-rate path').getAttribute('d').match(/M/g).length`;
-      await expect.poll(() => page.evaluate<number>(strokes)).toBe(2);
-    } finally {
-      await browser.close();
-      await http.close();
-      await store.close();
-    }
+    const page = await browser.newPage();
+    await page.goto(http.address);
+    await page.waitForSelector('#health.good');
+    const port = Number(new URL(http.address).port);
+    await http.close();
+    await page.waitForSelector('body.old #health.bad:has-text("no connection")');
+    http = await startHttp(store, { ...OPTIONS, listen: { host: '127.0.0.1', port } });
+    await page.waitForSelector('body:not(.old) #health.good');
+    const strokes = `document.querySelector('#chart-rate path').getAttribute('d').match(/M/g).length`;
+    await expect.poll(() => page.evaluate<number>(strokes)).toBe(2);
   });
 });

@@ -26,6 +26,22 @@ function turns(world: StorageWorld, random: (n: number) => number, count: number
   }
 }
 
+/** The process is killed or the power is cut, and what is recovered has all that the levels promise. */
+async function endsWithoutLoss(
+  world: StorageWorld,
+  random: ReturnType<typeof seeded>,
+  seed: number,
+): Promise<void> {
+  const cut = random(2) === 0;
+  const files = cut ? world.disk.afterPowerCut(random) : world.disk.afterKill();
+  const found = await world.recover(files, random, !cut).catch((error: unknown) => {
+    throw new Error(`seed ${seed}: ${String(error)}`);
+  });
+  const { written, synced } = world.positions();
+  const levels: readonly Level[] = cut ? [DURABLE] : [COMMITTED, DURABLE];
+  expect(() => world.assertHolds(found, cut ? synced : written, levels), `seed ${seed}`).not.toThrow();
+}
+
 describe('a crash at a random moment', () => {
   it('a power cut loses nothing durable and nothing below the synced watermark (any order of completions, any subset of unsynced sectors)', async () => {
     for (let seed = 0; seed < RUNS; seed++) {
@@ -72,14 +88,7 @@ describe('a crash at a random moment', () => {
       for (const name of world.names)
         expect(world.read(name), `seed ${seed} ${name}`).toBe(world.latest(name));
       if (last === 0) turns(world, random, random(60), 0);
-      const cut = random(2) === 0;
-      const files = cut ? world.disk.afterPowerCut(random) : world.disk.afterKill();
-      const found = await world.recover(files, random, !cut).catch((error: unknown) => {
-        throw new Error(`seed ${seed}: ${String(error)}`);
-      });
-      const { written, synced } = world.positions();
-      const levels: readonly Level[] = cut ? [DURABLE] : [COMMITTED, DURABLE];
-      expect(() => world.assertHolds(found, cut ? synced : written, levels), `seed ${seed}`).not.toThrow();
+      await endsWithoutLoss(world, random, seed);
     }
   });
 
@@ -94,14 +103,7 @@ describe('a crash at a random moment', () => {
         world.restart(random);
         turns(world, random, random(60), 0);
       }
-      const cut = random(2) === 0;
-      const files = cut ? world.disk.afterPowerCut(random) : world.disk.afterKill();
-      const found = await world.recover(files, random, !cut).catch((error: unknown) => {
-        throw new Error(`seed ${seed}: ${String(error)}`);
-      });
-      const { written, synced } = world.positions();
-      const levels: readonly Level[] = cut ? [DURABLE] : [COMMITTED, DURABLE];
-      expect(() => world.assertHolds(found, cut ? synced : written, levels), `seed ${seed}`).not.toThrow();
+      await endsWithoutLoss(world, random, seed);
     }
   });
 });
