@@ -48,31 +48,28 @@ export function goals(
   risks: readonly Row[],
   { levels, peakPerSecond }: Peak & { readonly levels: readonly Level[] },
 ): readonly SummaryLine[] {
-  // At another rate than durable's peak nothing is said of these goals.
   const p999 = (level: Level): number | null =>
-    (peakPerSecond === null ? atPeak(rows) : []).find((row) => row.durability === level)?.p999Us ?? null;
+    atPeak(rows).find((row) => row.durability === level)?.p999Us ?? null;
   const lost = (of: readonly Level[], field: 'lost' | 'lostUnderWatermark'): number | null => {
     const chosen = risks.filter((row) => (of as readonly unknown[]).includes(row.durability));
     return chosen.length < of.length ? null : chosen.reduce((sum, row) => sum + Number(row[field]), 0);
   };
-  const lines = [
+  const ratios = [
     atLeast(
       "durable over buffered puts, p99.9 at durable's peak",
       GOALS.durableOverBuffered,
       ratio(p999('durable'), p999('buffered')),
       '×',
     ),
+    atMost(
+      'one-durable over buffered puts, p99.9 at that rate',
+      GOALS.hybridOverBuffered,
+      ratio(p999('one-durable'), p999('buffered')),
+      '×',
+    ),
   ];
-  if (levels.includes('one-durable')) {
-    lines.push(
-      atMost(
-        'one-durable over buffered puts, p99.9 at that rate',
-        GOALS.hybridOverBuffered,
-        ratio(p999('one-durable'), p999('buffered')),
-        '×',
-      ),
-    );
-  }
+  // They are goals at durable's peak, not at a rate that is given.
+  const lines = peakPerSecond === null ? ratios.slice(0, levels.includes('one-durable') ? 2 : 1) : [];
   if (risks.length === 0) return lines;
   return [
     ...lines,

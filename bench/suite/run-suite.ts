@@ -5,7 +5,13 @@ import type { Experiment, ExperimentPlan, SuiteOptions } from './experiment.js';
 import { describeCommit, describeMachine } from './machine.js';
 import { Progress } from './progress.js';
 import { checkExperiment } from '../report/check-results.js';
-import { SCHEMA_VERSION, type ExperimentResult, type Note, type Results } from '../report/schema.js';
+import {
+  SCHEMA_VERSION,
+  type ExperimentResult,
+  type Note,
+  type Results,
+  type Row,
+} from '../report/schema.js';
 import { experimentText } from '../report/table.js';
 
 /** Time kept back for writing results and removing scratch directories. */
@@ -100,11 +106,18 @@ async function runExperiment(
     notes: [...context.notes, ...notes],
   });
   try {
-    return checked(experiment.name, finish(await plan.run(context), []));
+    const output = await plan.run(context);
+    return checked(experiment.name, finish(output, output.rows.flatMap(nothingFinished)));
   } catch (error) {
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return finish({}, [{ kind: 'failed', what: experiment.name, why }]);
   }
+}
+
+/** A slow disk answers nothing within a short window: that is said, where a figure would be. */
+function nothingFinished({ system, setting, op, samples }: Row): Note[] {
+  const what = `${system}, ${setting}: ${op}`;
+  return samples === 0 ? [{ kind: 'missing', what, why: 'nothing finished within its window' }] : [];
 }
 
 /** A fault of ours, such as a rate that is no number, is reported; the figures are kept, and the run goes on. */

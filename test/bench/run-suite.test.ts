@@ -6,7 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 import { checkResults } from '../../bench/report/check-results.js';
 import { reproduction } from '../../bench/report/html.js';
 import { EMPTY_ROW } from '../../bench/report/rows.js';
-import type { Results } from '../../bench/report/schema.js';
+import type { Results, Row } from '../../bench/report/schema.js';
 import { defineExperiment } from '../../bench/suite/experiment.js';
 import { runSuite } from '../../bench/suite/run-suite.js';
 import { parseSla } from '../../bench/suite/sla.js';
@@ -24,7 +24,12 @@ const OPTIONS = {
   sla: parseSla('p99.9=2ms'),
 } as const;
 
-function experiment(name: string, opsPerSecond: number, then = (): void => undefined) {
+function experiment(
+  name: string,
+  opsPerSecond: number,
+  then = (): void => undefined,
+  figures: Partial<Row> = {},
+) {
   return defineExperiment({
     name,
     title: name,
@@ -34,7 +39,7 @@ function experiment(name: string, opsPerSecond: number, then = (): void => undef
     seconds: () => 1,
     run: async () => {
       then();
-      return { rows: [{ ...EMPTY_ROW, system: 'ringlet', setting: 'x', opsPerSecond }] };
+      return { rows: [{ ...EMPTY_ROW, system: 'ringlet', setting: 'x', opsPerSecond, ...figures }] };
     },
     findings: () => [],
     figures: () => [],
@@ -52,6 +57,14 @@ test('a figure that is no number fails its experiment by name, and costs no othe
   expect(experiments['right']).toMatchObject({ rows: [{ opsPerSecond: 5 }], notes: [] });
   const written = JSON.parse(await readFile(join(outDirectory, 'results.json'), 'utf8')) as Results;
   expect(checkResults(written)).toEqual([]);
+});
+
+test('a window in which nothing finished is named where its figures would be', async () => {
+  const idle = experiment('idle', 0, undefined, { op: 'put', samples: 0 });
+  const { experiments } = await run([idle]);
+  expect(experiments['idle']!.notes).toEqual([
+    { kind: 'missing', what: 'ringlet, x: put', why: 'nothing finished within its window' },
+  ]);
 });
 
 test('an experiment that throws is named, and the next one runs', async () => {
