@@ -18,6 +18,8 @@ export interface Write {
   readonly id: number;
   readonly key: SimKey;
   readonly isDelete: boolean;
+  /** Its value goes by itself. */
+  readonly expires: boolean;
   readonly by: number;
   /** What it supersedes. */
   readonly context: Clock<never>;
@@ -121,14 +123,14 @@ export class History {
   begin(
     key: SimKey,
     { startedMs, movesSince }: Pick<Write, 'startedMs' | 'movesSince'>,
-    isDelete: boolean,
-    by: number,
+    { isDelete, expires, by }: Pick<Write, 'isDelete' | 'expires' | 'by'>,
     context: Clock<never>,
   ): Write {
     const write: Write = {
       id: this.writes.length,
       key,
       isDelete,
+      expires,
       by,
       context,
       startedMs,

@@ -95,6 +95,7 @@ function simulate(options: RunOptions): Verdict {
     pass(world, QUIET_MS);
     world.mustSucceed = false;
   }
+  if (isGood(world)) workload.deadlines.checkAll();
   if (isGood(world)) for (const { ordinal } of world.ring.vnodes) checkTrees(world, ordinal);
   if (isGood(world)) checkConvergence(world);
   if (isGood(world)) checkKeys(world);

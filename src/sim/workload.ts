@@ -14,6 +14,8 @@ import { encodeContentType } from '../storage/record-codec.js';
 import { type Clock, type Entry, join } from '../versions/dvvs.js';
 import type { SimCaller } from './caller.js';
 import { nameOf, seenBy, SimKey, valueOf, type Write } from './history.js';
+import { checkCondition } from './condition-check.js';
+import { Deadlines } from './deadlines.js';
 import { checkAcknowledgement, checkKept } from './running-checks.js';
 import type { World } from './world.js';
 
@@ -36,10 +38,12 @@ export class Workload {
   private readonly sessions: Map<string, Clock<never>>[];
   /** Requests that were made. */
   operations = 0;
+  readonly deadlines: Deadlines;
 
   constructor(world: World) {
     this.world = world;
     this.sessions = Array.from({ length: SESSIONS }, () => new Map());
+    this.deadlines = new Deadlines(world);
   }
 
   /** Some client reads or writes; nothing while the process is down. */
@@ -97,14 +101,17 @@ export class Workload {
     const policy = { ...key.bucket, r };
     const acknowledged = [...key.acknowledged];
     const located = caller.locate(key.name);
+    const deadlineMs = startedMs + this.timeoutMs();
+    const waiting = this.deadlines.begin(`a get of ${key.name}`, caller, deadlineMs);
     this.submit(caller, {
       kind: 'get',
       key: located,
       policy,
       startedMs,
-      deadlineMs: startedMs + this.timeoutMs(),
+      deadlineMs,
       timeline: undefined,
       done: (outcome) => {
+        this.deadlines.answered(waiting);
         this.world.count(
           `get ${outcome instanceof RingletError ? outcome.code : outcome.degraded ? 'degraded' : 'ok'}`,
         );
@@ -207,18 +214,21 @@ export class Workload {
     const startedMs = scheduler.nowMs;
     const acknowledged = [...key.acknowledged];
     const { movesSince } = this.world;
-    const write = history.begin(key, { startedMs, movesSince }, operation === OP_DELETE, by, context);
-    const timeline: TimelineEvent[] = [];
     const expires = operation === OP_PUT && random.chance(0.08);
+    const isDelete = operation === OP_DELETE;
+    const write = history.begin(key, { startedMs, movesSince }, { isDelete, expires, by }, context);
+    const timeline: TimelineEvent[] = [];
     const expiresAtMs = expires ? caller.expiry.nowMs() + Math.floor(random.between(500, 40_000)) : 0;
     const length = random.chance(0.005) ? 9_000 : 8 + random.below(this.world.profile.valueBytes);
     const value = operation === OP_PUT ? Buffer.from(valueOf(write.id, length), 'latin1') : NOTHING;
+    const deadlineMs = startedMs + this.timeoutMs();
+    const waiting = this.deadlines.begin(nameOf(write), caller, deadlineMs);
     this.submit(caller, {
       kind: 'put',
       key: caller.locate(key.name),
       policy: key.bucket,
       startedMs,
-      deadlineMs: startedMs + this.timeoutMs(),
+      deadlineMs,
       timeline,
       operation,
       condition,
@@ -230,7 +240,7 @@ export class Workload {
       contentType: undefined,
       by: operation === OP_PUT ? expiresAtMs : by,
       done: (outcome) => {
-        if (write.outcome !== 'open') this.world.violation(`${nameOf(write)} was answered twice`);
+        this.deadlines.answered(waiting);
         if (outcome instanceof RingletError) {
           this.world.count(`put ${outcome.code}`);
           this.world.note(
@@ -242,8 +252,11 @@ export class Workload {
         }
         this.world.count('put ok');
         this.acknowledged(write, outcome.vector, timeline, condition !== IF_NOTHING);
-        // Decided on what R owners have.
-        if (condition !== IF_NOTHING) this.checkQuorumRead(key, acknowledged, outcome.vector, nameOf(write));
+        if (condition !== IF_NOTHING) {
+          // Decided on what R owners have.
+          this.checkQuorumRead(key, acknowledged, outcome.vector, nameOf(write));
+          checkCondition(this.world, write, condition, outcome.vector);
+        }
         // Only a put that saw everything may go on from its own vector.
         if (key.bucket.rule === RULE_LWW && random.chance(0.3)) session.set(key.name, outcome.vector);
       },

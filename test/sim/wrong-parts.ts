@@ -1,12 +1,14 @@
 import { planRead, type ReadPlan, type ReadView } from '../../src/client/read-plan.js';
 import { Repairs } from '../../src/client/repairs.js';
 import { RequestMachine } from '../../src/client/request-machine.js';
+import type { Task } from '../../src/client/request.js';
 import { Claims } from '../../src/messaging/claims.js';
+import { IF_ABSENT, IF_MATCH, IF_NOTHING } from '../../src/messaging/frames.js';
 import { ringOfState } from '../../src/ring/live-ring.js';
 import type { Ring } from '../../src/ring/ring.js';
 import { Completions } from '../../src/shard/completions.js';
 import type { VnodeEnvironment } from '../../src/shard/environment.js';
-import { GuestActor } from '../../src/shard/guest-actor.js';
+import { GuestActor, type OwnActor } from '../../src/shard/guest-actor.js';
 import { type HandoffParts, HintHandoff } from '../../src/shard/hint-handoff.js';
 import type { Hints, WaitingHint } from '../../src/shard/hints.js';
 import { PutCoordinator, type PutParts } from '../../src/shard/put-coordinator.js';
@@ -35,11 +37,18 @@ import {
 import { paddedWords } from '../../src/base/memory.js';
 import { type Clock, values, withEntry } from '../../src/versions/dvvs.js';
 
+/** With all that the product's own is given: only the mistake is to be found. */
+type ReplicaParts = ConstructorParameters<typeof Replica>;
+function replicaParts(
+  { env, pipeline, maxRecordBytes }: VirtualNodeParts,
+  trees: Trees,
+  own: OwnActor,
+): ReplicaParts {
+  return [pipeline, () => env.tick(), maxRecordBytes, trees, own, () => env.expiryMs()];
+}
+
 /** A put supersedes whatever its coordinator has made, seen or not: versions.md, "The trap". */
 class PlainVectors extends Replica {
-  constructor({ env, pipeline, maxRecordBytes }: VirtualNodeParts, trees: Trees) {
-    super(pipeline, () => env.tick(), maxRecordBytes, trees);
-  }
   override coordinate(request: PutRequest, own: number): ApplyOutcome {
     const known = this.known(request);
     const entry = known.find(({ actor }) => actor === own);
@@ -59,8 +68,8 @@ class PlainVectors extends Replica {
 }
 
 class PlainNode extends VirtualNode {
-  protected override makeReplica(parts: VirtualNodeParts, trees: Trees): Replica {
-    return new PlainVectors(parts, trees);
+  protected override makeReplica(parts: VirtualNodeParts, trees: Trees, own: OwnActor): Replica {
+    return new PlainVectors(...replicaParts(parts, trees, own));
   }
 }
 
@@ -73,6 +82,29 @@ class Absentminded extends GuestActor {
 class AbsentmindedNode extends VirtualNode {
   protected override makeGuestActor(fresh: () => number | undefined): GuestActor {
     return new Absentminded(fresh);
+  }
+}
+
+/** A put with one kind of condition is made whether or not it holds. */
+class Unconditional extends Replica {
+  private readonly ignored: number;
+  constructor(ignored: number, ...parts: ReplicaParts) {
+    super(...parts);
+    this.ignored = ignored;
+  }
+  override coordinate(request: PutRequest, own: number): ApplyOutcome {
+    const condition = request.condition === this.ignored ? IF_NOTHING : request.condition;
+    return super.coordinate({ ...request, condition }, own);
+  }
+}
+class MatchlessNode extends VirtualNode {
+  protected override makeReplica(parts: VirtualNodeParts, trees: Trees, own: OwnActor): Replica {
+    return new Unconditional(IF_MATCH, ...replicaParts(parts, trees, own));
+  }
+}
+class OverwritingNode extends VirtualNode {
+  protected override makeReplica(parts: VirtualNodeParts, trees: Trees, own: OwnActor): Replica {
+    return new Unconditional(IF_ABSENT, ...replicaParts(parts, trees, own));
   }
 }
 
@@ -155,6 +187,20 @@ class LeaflessNode extends VirtualNode {
 class Anybody extends RequestMachine {
   protected override plan(view: ReadView): ReadPlan {
     return planRead({ ...view, n: view.strict ? view.n : view.list.length });
+  }
+}
+
+/** Waits on for an answer that has not come in time. */
+class Patient extends RequestMachine {
+  override submit(task: Task, nowMs: number): number {
+    return super.submit({ ...task, deadlineMs: task.deadlineMs + 100 }, nowMs);
+  }
+}
+/** Forgets what it was asked. */
+class Scatterbrained extends RequestMachine {
+  private asked = 0;
+  override submit(task: Task, nowMs: number): number {
+    return ++this.asked % 100 === 0 ? -1 : super.submit(task, nowMs);
   }
 }
 
@@ -297,6 +343,16 @@ export const WRONG: Readonly<Record<string, Parts>> = {
     ...PRODUCT,
     virtualNode: (parts) => new AbsentmindedNode(parts),
   },
+  'a put if the context matches that is made in any case': {
+    ...PRODUCT,
+    virtualNode: (parts) => new MatchlessNode(parts),
+  },
+  'a put if absent that is made in any case': {
+    ...PRODUCT,
+    virtualNode: (parts) => new OverwritingNode(parts),
+  },
+  'a request that outlives its deadline': { ...PRODUCT, machine: (world) => new Patient(world) },
+  'a request that is never answered': { ...PRODUCT, machine: (world) => new Scatterbrained(world) },
   'a hint deleted by key': { ...PRODUCT, virtualNode: (parts) => new ByKeyNode(parts) },
   'a hint deleted before its acknowledgement': {
     ...PRODUCT,
