@@ -85,3 +85,31 @@ it('a copy stays that a hint has come to speak of while it waited to go', () => 
   for (let i = 1; i < 10; i++) copies.poll(i);
   expect(removed).toEqual(['a']);
 });
+
+it('nothing goes, and nothing is reported, before everybody has heard of the new ring', () => {
+  const reports: RingFact[] = [];
+  const asked: number[] = [];
+  let announced = false;
+  const ring = {
+    cleaning: { since: 7, slots: [0], leaver: 'n1', before: new Int32Array(0), beforeLength: 0 },
+    vnodes: [{ node: 'n1' }],
+  };
+  const copies = new OldCopies({
+    env: { ring, ordinal: 0 },
+    source: {
+      announced: (revision: number) => (asked.push(revision), announced),
+      report: (facts: RingFact[]) => reports.push(...facts),
+    },
+    pipeline: { buffer: { lastSequence: 41 }, admission: new Admission(() => 0) },
+    engine: undefined,
+    completions: { awaitLevel: () => false },
+    hints: { count: 0 },
+    loader: { done: true },
+  } as unknown as OldCopiesParts);
+  for (let nowMs = 0; nowMs < 5_000; nowMs += 100) copies.poll(nowMs);
+  expect([new Set(asked), reports]).toEqual([new Set([7]), []]);
+  announced = true;
+  copies.poll(5_000);
+  copies.poll(5_001);
+  expect(reports).toEqual([{ kind: 'cleaned', slot: 0 }]);
+});

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { RingletError } from '../../src/base/errors.js';
 import { LIMITS } from '../../src/base/limits.js';
 import {
   frameType,
@@ -278,4 +279,20 @@ describe('refusals', () => {
       expect(ask(cluster, `n${i}`, { value, w: 1, r: 1 }).outcome, `n${i}`).toBe(OK);
     for (const name of kept.slice(100)) expect(textsAt(cluster, 0, name)).toEqual([value]);
   });
+});
+
+it('who has put a copy in the place of a damaged record makes its next dots under other actors (N=2)', () => {
+  const cluster = new Cluster(2, 2);
+  const [first, second] = cluster.owners('key') as [number, number];
+  const before = ask(cluster, 'key', { value: 'one', to: first, w: 2 }).vector[0]!.actor;
+  const { pipeline } = cluster.vnodes[first]!;
+  const read = vi.spyOn(pipeline, 'read').mockImplementationOnce(() => {
+    throw new RingletError('DATA_CORRUPT', 'for a test');
+  });
+  cluster.tell(first, cluster.record('key', cluster.clockAt(second, 'key')));
+  read.mockRestore();
+  const { vector } = ask(cluster, 'key', { value: 'two', to: first, w: 2 });
+  expect(vector.map(({ actor }) => actor)).toEqual([before, expect.any(Number)]);
+  // Only once.
+  expect(ask(cluster, 'key', { value: 'three', to: first, w: 2 }).vector).toHaveLength(2);
 });

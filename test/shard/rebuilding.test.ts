@@ -191,3 +191,22 @@ describe('a virtual node that is rebuilt during a ring change', () => {
     expect(cluster.rebuilding.has(comes)).toBe(false);
   });
 });
+
+test('who has proven proves it again when the ring has changed: it may have been a joiner before', () => {
+  const rebuilding = new Rebuilding({
+    env: { ordinal: 0, isServing: () => true, isWhole: () => true },
+    pipeline: { buffer: { lastSequence: 1 } },
+    completions: { awaitLevel: () => false },
+    sets: { everySet: (_buckets: number, holds: (owners: number[]) => boolean) => holds([0, 1, 2]) },
+    loss: LOSS,
+    onWhole: () => undefined,
+  } as never);
+  rebuilding.prove(1);
+  rebuilding.ringChanged();
+  rebuilding.prove(2);
+  rebuilding.poll();
+  expect([rebuilding.partial, rebuilding.needs(1), rebuilding.needs(2)]).toEqual([true, true, false]);
+  rebuilding.prove(1);
+  rebuilding.poll();
+  expect(rebuilding.partial).toBe(false);
+});

@@ -52,6 +52,9 @@ function live(seed: number, reaping: boolean): void {
       expect(sync(other.clock, was)).toEqual(replica.clock);
       expect(covers(was, other.clock)).toBe(equal(replica.clock, was));
       expect(covers(replica.clock, other.clock)).toBe(true);
+    } else if (reaping && pick(3) === 0) {
+      // Its actor forgets dots of another key, whatever stands here.
+      replica.floor += pick(8);
     } else if (reaping && pick(2) === 0) {
       // All are equal and forget the key together: actors go on above what was forgotten (reaping).
       const all = replicas.reduce<Clock<number>>((clock, one) => sync(clock, one.clock), []);
