@@ -1,6 +1,13 @@
 import { copyWords } from '../base/memory.js';
 import { LIMITS } from '../base/limits.js';
-import { OK, OUT_FULL, OUT_OVERLOADED, OUT_QUORUM, OUT_STALE_RING } from '../messaging/frames.js';
+import {
+  OK,
+  OUT_CONTEXT,
+  OUT_FULL,
+  OUT_OVERLOADED,
+  OUT_QUORUM,
+  OUT_STALE_RING,
+} from '../messaging/frames.js';
 import { isOtherOwner, isOwner, withHolders } from '../ring/live-ring.js';
 import { HANDED } from '../ring/ring.js';
 import { BUFFERED, ONE_DURABLE, type Pipeline } from '../storage/pipeline.js';
@@ -15,7 +22,7 @@ import { refuse, type Refusal } from './outcome.js';
 import { type InProgress, NOBODY, PutProgress } from './put-progress.js';
 import { PutReplies } from './put-replies.js';
 import type { PutRequest } from './put-request.js';
-import type { Replica } from './replica.js';
+import type { ApplyOutcome, Replica } from './replica.js';
 
 /** One put of so many is timed for the admission of background work; only those that wait for no disk. */
 const SAMPLE_EVERY = 8;
@@ -141,6 +148,20 @@ export class PutCoordinator {
     return guest ? this.guest.get() : this.own.get();
   }
 
+  /**
+   * Makes the new version. Where a forged context that others took has left our actor no dot of a key, it is made
+   * under a fresh one: whoever forged it may lose what is his, and stops nobody else. One that came with this put
+   * is refused.
+   */
+  private make(request: PutRequest, actor: number, guest: boolean): ApplyOutcome {
+    const outcome = this.replica.coordinate(request, actor);
+    if (outcome === 'wait' || !('outcome' in outcome) || outcome.outcome !== OUT_CONTEXT) return outcome;
+    if (!this.replica.isSpent(request, actor)) return outcome;
+    (guest ? this.guest : this.own).renew();
+    const fresh = this.actorFor(guest);
+    return fresh === undefined ? refuse(OUT_OVERLOADED, 0, 1) : this.replica.coordinate(request, fresh);
+  }
+
   /** Executes a claimed put. `wait`: there is no room yet, try again later. */
   execute(from: number, request: PutRequest, id: number, deadlineMs: number): 'done' | 'wait' {
     const guest = !this.coordinates(request.partition, request.n);
@@ -152,7 +173,7 @@ export class PutCoordinator {
     const plan = planCopies(this.env, request, guest, this.reaches);
     const obstacle = this.noteOwn(request, plan, guest);
     if (obstacle === 'wait') return 'wait';
-    const outcome = obstacle ?? this.replica.coordinate(request, actor);
+    const outcome = obstacle ?? this.make(request, actor, guest);
     if (outcome === 'wait') return 'wait';
     if ('outcome' in outcome) {
       this.refuse(from, id, outcome);

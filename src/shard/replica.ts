@@ -12,7 +12,13 @@ import {
 } from '../messaging/frames.js';
 import { SEGMENT_HEADER_BYTES } from '../storage/buffer-layout.js';
 import type { Pipeline } from '../storage/pipeline.js';
-import { compareClocks, decodeClock, encodeRecord, type StoredValue } from '../storage/record-codec.js';
+import {
+  compareClocks,
+  decodeClock,
+  dotIn,
+  encodeRecord,
+  type StoredValue,
+} from '../storage/record-codec.js';
 import {
   bucketAt,
   entriesAt,
@@ -28,7 +34,7 @@ import {
   sequenceAt,
   W_KEY_HASH,
 } from '../storage/record.js';
-import { type Clock, values } from '../versions/dvvs.js';
+import { type Clock, MAX_DOT, values } from '../versions/dvvs.js';
 import type { OwnActor } from './guest-actor.js';
 import { hashOfKey, keyOfRecord } from './key-name.js';
 import { mergeClocks } from './merge-clocks.js';
@@ -151,6 +157,12 @@ export class Replica {
       }
       throw error;
     }
+  }
+
+  /** Whether the clock of a key has no further dot for an actor. */
+  isSpent({ hash, partition, bucket, keyWords, key }: PutRequest, actor: number): boolean {
+    const at = this.read(hash, partition, bucket, keyWords, key);
+    return at >= 0 && dotIn(this.wordsOf(at), at, actor) === MAX_DOT;
   }
 
   private tryCoordinate(request: PutRequest, actor: number): ApplyOutcome {

@@ -22,9 +22,8 @@ import {
   wordsFor,
 } from '../storage/record.js';
 import { stagingFor } from '../storage/record-codec.js';
+import { MAX_DOT } from '../versions/dvvs.js';
 import type { PutRequest } from './put-request.js';
-
-const MAX_N = 0xffff_ffff;
 
 /**
  * The common put, built without decoding anything: the new value supersedes every value that is
@@ -127,7 +126,7 @@ function writeEntries(
     const right = j < context.length ? context[j]!.actor : Infinity;
     const who = Math.min(left, right);
     if (!own && actor < who) {
-      if (floor >= MAX_N) return -1;
+      if (floor >= MAX_DOT) return -1;
       put(actor, floor + 1, 1);
       own = true;
     }
@@ -143,7 +142,7 @@ function writeEntries(
     }
     if (who === actor) {
       const known = Math.max(n, floor);
-      if (known >= MAX_N) return -1;
+      if (known >= MAX_DOT) return -1;
       put(actor, known + 1, 1);
       own = true;
     } else if (n > 0) {

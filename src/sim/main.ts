@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { usageLine } from '../base/usage-line.js';
 import { describe, describeFailure, emptyCells, summary } from './report.js';
 import type { Verdict } from './run.js';
@@ -34,7 +34,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('sim')
     .description('runs a simulated cluster under random load and faults, and checks what it promises')
     .option('--seed <N>', 'the run', wholeNumber, 1)
-    .option('--seeds <A..B>', 'many runs, up to the first that fails', range)
+    .addOption(
+      new Option('--seeds <A..B>', 'many runs, up to the first that fails')
+        .argParser(range)
+        .conflicts('seed'),
+    )
     .option('--minutes <M>', 'simulated minutes of the safety phase', positive, 10)
     .option('--faults <N>', 'faults per simulated minute, on average', positive, 1)
     .option('--jobs <N>', 'runs at a time, of many (one for each core)', atLeastOne)
@@ -94,7 +98,8 @@ function conclude(flags: Flags, verdicts: readonly Verdict[], wallMs: number): n
   const empty = unmet(flags, verdicts);
   const faults = flags.faults === 1 ? '' : ` --faults ${flags.faults}`;
   const replay = `npm run sim -- --seed ${last.seed} --minutes ${flags.minutes}${faults} --trace`;
-  if (flags.json) console.log(JSON.stringify(summary(verdicts, wallMs, isGood ? undefined : replay)));
+  const summed = (): object => summary(verdicts, wallMs, isGood ? undefined : replay);
+  if (flags.json) console.log(JSON.stringify(flags.everyCell ? { ...summed(), neverMet: empty } : summed()));
   else {
     console.log(describe(verdicts, wallMs));
     if (!isGood) console.log(describeFailure(last, replay));

@@ -25,7 +25,8 @@ export interface Entry<V> {
 /** All that a replica knows about a key. A clock without values is a version vector: a context. */
 export type Clock<V> = readonly Entry<V>[];
 
-const MAX_U32 = 0xffff_ffff;
+/** The last dot of an actor. */
+export const MAX_DOT = 0xffff_ffff;
 
 /** The version vector of everything the clock knows: what a client receives as its context (§4.4). */
 export function join(clock: Clock<unknown>): Clock<never> {
@@ -132,8 +133,8 @@ export function withEntry<V>(clock: Clock<V>, entry: Entry<V>): Clock<V> {
 export function nextDot(actor: number, own: Entry<unknown> | undefined, floor = 0): number {
   assert(actor >>> 0 === actor, 'an actor is an unsigned 32-bit number');
   const n = Math.max(own?.n ?? 0, floor);
-  if (n >= MAX_U32) {
-    throw new RingletError('BAD_CONTEXT', 'The actor has no dot left', { actor, n, limit: MAX_U32 });
+  if (n >= MAX_DOT) {
+    throw new RingletError('BAD_CONTEXT', 'The actor has no dot left', { actor, n, limit: MAX_DOT });
   }
   return n + 1;
 }

@@ -8,6 +8,7 @@ import {
   OK,
   OP_DELETE,
   OP_INCREMENT,
+  OP_PUT,
   OUT_CONDITION,
   OUT_CONTEXT,
   OUT_FULL,
@@ -178,6 +179,35 @@ describe('refusals', () => {
     expect(ask(cluster, 'key', { value: 'w', context })).toMatchObject({ outcome: OUT_CONTEXT, vector: [] });
     expect(ask(cluster, 'key', { value: 'w', context: vector })).toMatchObject({ outcome: OK });
   });
+
+  it.each([
+    ['a put with the context of a get', true, OP_PUT],
+    ['a put without a context', false, OP_PUT],
+    ['a delete', true, OP_DELETE],
+    ['an increment', false, OP_INCREMENT],
+  ])(
+    'a context that one owner took and that leaves another one no dot stops nobody who comes later: %s',
+    (_what, reads, operation) => {
+      const cluster = new Cluster(3, 3);
+      const [a, b] = cluster.owners('key') as [number, number];
+      const forged = [{ actor: cluster.vnodes[b]!.node!.actor!, n: 0xffff_ffff, values: [] }];
+      const first = operation === OP_INCREMENT ? { operation, by: 2 } : { value: 'forged' };
+      expect(ask(cluster, 'key', { ...first, context: forged, to: a, w: 3 })).toMatchObject({ outcome: OK });
+      if (operation === OP_INCREMENT) cluster.tell(b, cluster.record('key', forged, KIND_COUNTER));
+      const context = reads ? join(cluster.clockAt(b, 'key')) : [];
+      const { outcome, vector } = ask(cluster, 'key', { value: 'v', operation, by: 1, context, to: b, w: 3 });
+      expect(outcome).toBe(OK);
+      // Its dots go on under another actor from there on, which the forger may not end either.
+      const { actor } = cluster.vnodes[b]!.node!;
+      expect(vector.map((entry) => entry.actor)).toContain(actor);
+      expect(actor).not.toBe(forged[0]!.actor);
+      const again = [{ actor: actor!, n: 0xffff_ffff, values: [] }];
+      expect(ask(cluster, 'key', { value: 'w', context: again, to: b })).toMatchObject({
+        outcome: OUT_CONTEXT,
+      });
+      expect(cluster.vnodes[b]!.node!.actor).toBe(actor);
+    },
+  );
 
   it('no put makes a clock of more entries than a context can carry back', () => {
     const cluster = new Cluster(3, 3);

@@ -30,3 +30,18 @@ test('where every fault shall have met every state, a quarter as many runs follo
   expect(text).not.toContain('seed 6');
   expect(text).toContain('never met: thread crash × put under way, ');
 });
+
+test('--json says too which states no fault has met, where that is why it fails', async () => {
+  const { code, text } = await screenOf('--seeds', '1..1', '--minutes', '0.01', '--every-cell', '--json');
+  expect(code).toBe(1);
+  expect(JSON.parse(text)).toMatchObject({
+    violations: [],
+    neverMet: expect.arrayContaining(['thread crash × put under way']),
+  });
+});
+
+test('one run or many: --seed beside --seeds is wrong use, not one that is ignored', async () => {
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  expect((await screenOf('--seeds', '1..2', '--seed', '3')).code).toBe(2);
+  expect(said.mock.calls.join()).toContain("'--seeds <A..B>' cannot be used with option '--seed <N>'");
+});
