@@ -3,6 +3,7 @@ import { RingletError } from '../base/errors.js';
 import { type ExportFormat, exportHead, exportLine } from './entries/write.js';
 import { ExportFile, type ExportSink, StandardOutput } from './export/sink.js';
 import { print, targetCommand, withTarget } from './key-command.js';
+import { interruptible } from './stop-signal.js';
 import { storeOf } from './target.js';
 
 interface ExportFlags {
@@ -42,18 +43,21 @@ export function exportCommand(): Command {
       const sink = await sinkOf(flags, storeOf(command));
       let keys = 0;
       try {
-        await withTarget(command, { creates: false }, async (target) => {
-          const { cursor } = sink;
-          if (cursor === undefined) await sink.write(exportHead(format));
-          const options = {
-            ...(prefix === undefined ? {} : { prefix }),
-            ...(cursor === undefined ? {} : { cursor }),
-          };
-          for await (const listed of target.list(bucket, options)) {
-            await sink.write(exportLine(listed, format), listed.cursor);
-            keys++;
-          }
-        });
+        await interruptible((signal) =>
+          withTarget(command, { creates: false }, async (target) => {
+            const { cursor } = sink;
+            if (cursor === undefined) await sink.write(exportHead(format));
+            const options = {
+              ...(prefix === undefined ? {} : { prefix }),
+              ...(cursor === undefined ? {} : { cursor }),
+            };
+            for await (const listed of target.list(bucket, options)) {
+              if (signal.aborted) throw interruption(keys);
+              await sink.write(exportLine(listed, format), listed.cursor);
+              keys++;
+            }
+          }),
+        );
       } catch (error) {
         await sink.interrupted();
         throw error;
@@ -65,6 +69,10 @@ export function exportCommand(): Command {
       const text = `${keys.toLocaleString('en')}${also} keys of bucket ${bucket} in ${out}\n`;
       await print(flags.json === true ? `${JSON.stringify(summary)}\n` : text);
     });
+}
+
+function interruption(keys: number): RingletError {
+  return new RingletError('ABORTED', `the export was interrupted after ${keys} keys`, { keys });
 }
 
 async function sinkOf(

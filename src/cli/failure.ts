@@ -8,9 +8,13 @@ export interface Failure {
   readonly exitCode: number;
 }
 
+/** Whoever read our output has seen enough, as in `ringlet scan | head`: no fault, and nothing more to do. */
+export class ReaderGone extends Error {}
+
 /** Any error as one line and an exit code. A stack is for our own faults, and only when asked for. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof CommanderError) return { exitCode: error.exitCode === 0 ? 0 : 2 };
+  if (error instanceof ReaderGone) return { exitCode: 0 };
   const known = error instanceof RingletError;
   const code = known ? error.code : 'INTERNAL';
   const message = error instanceof Error ? error.message : String(error);

@@ -8,6 +8,12 @@ const SOCKETS = 64;
 /** The server's own limit: two contexts fit. */
 const MAX_HEADER_BYTES = 64 << 10;
 
+/**
+ * The store itself answers in a few seconds, with an error if need be. One that does not is stopped or stuck, and
+ * nobody should have to find out with Ctrl-C.
+ */
+const ANSWER_MS = 120_000;
+
 /** How to get in: the store's token, and a certificate to trust besides those of the system. */
 export interface Credentials {
   readonly token?: string;
@@ -20,6 +26,8 @@ export interface Call {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
+  /** How long to wait until an answer begins. */
+  readonly answerMs?: number;
 }
 
 /**
@@ -54,7 +62,7 @@ export class HttpCaller {
     }
   }
 
-  #send({ method, path, headers = {}, body }: Call): Promise<IncomingMessage> {
+  #send({ method, path, headers = {}, body, answerMs = ANSWER_MS }: Call): Promise<IncomingMessage> {
     const { protocol, hostname, port, pathname } = this.#base;
     return new Promise((resolve, reject) => {
       const request = this.#request(
@@ -74,6 +82,11 @@ export class HttpCaller {
         },
         resolve,
       );
+      const late = setTimeout(
+        () => request.destroy(new Error(`none within ${answerMs / 1_000} s`)),
+        answerMs,
+      );
+      for (const over of ['response', 'close']) request.on(over, () => clearTimeout(late));
       request.on('error', (cause) => reject(this.broken(cause, method !== 'GET')));
       request.end(body);
     });

@@ -38,6 +38,9 @@ interface KeyLine {
   readonly error?: object;
 }
 
+/** It is answered from memory. */
+const HEALTH_MS = 10_000;
+
 /** A store that runs elsewhere, by its HTTP interface. */
 export class HttpTarget implements Target {
   readonly #caller: HttpCaller;
@@ -49,10 +52,10 @@ export class HttpTarget implements Target {
     this.#admin = adminUrl === url ? this.#caller : new HttpCaller(adminUrl, credentials);
   }
 
-  /** Which run of a store answers here; undefined when none does. */
-  async instance(): Promise<string | undefined> {
+  /** Which run of a store answers here; undefined when none does, as when it was killed or hangs. */
+  async instance(answerMs = HEALTH_MS): Promise<string | undefined> {
     try {
-      const response = await this.#caller.send({ method: 'GET', path: '/healthz' });
+      const response = await this.#caller.send({ method: 'GET', path: '/healthz', answerMs });
       // 503 as well names the instance: a store that recovers is still the one that runs there.
       return (JSON.parse((await readBody(response)).toString()) as { instance?: string }).instance;
     } catch {

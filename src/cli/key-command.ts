@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { RingletError } from '../base/errors.js';
 import type { Sibling } from '../client/api.js';
-import { printable } from './failure.js';
+import { printable, ReaderGone } from './failure.js';
 import { addStoreOptions } from './store-options.js';
 import { openTarget, type Target } from './target.js';
 
@@ -88,11 +88,17 @@ export function jsonLine(value: object): string {
   return `${JSON.stringify(value).replaceAll(/[\x7f-\x9f]/g, escaped)}\n`;
 }
 
-function unwritten(cause: Error): RingletError {
+function unwritten(cause: NodeJS.ErrnoException): Error {
+  if (cause.code === 'EPIPE') return new ReaderGone('nobody reads standard output', { cause });
   return new RingletError('IO', `cannot write to standard output (${cause.message})`, {}, { cause });
 }
 
-/** Resolves when the reader has taken it: a pipe that is slow holds up the command, one that is closed ends it. */
+/**
+ * Resolves when the reader has taken it: a pipe that is slow holds up the command, one that is closed ends it,
+ * after what is open is closed.
+ *
+ * @throws ReaderGone, RingletError IO
+ */
 export function print(content: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(content, (error) => (error ? reject(unwritten(error)) : resolve()));

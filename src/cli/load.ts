@@ -12,6 +12,7 @@ import { exportedEntries, keyedEntries } from './load/prepare.js';
 import { startProgress, type Progress } from './load/progress.js';
 import { LoadCheckpoint } from './load/resume.js';
 import { LoadRun, TOLD, type LoadCounts } from './load/run.js';
+import { interruptible } from './stop-signal.js';
 import { storeOf } from './target.js';
 
 interface LoadFlags {
@@ -45,7 +46,7 @@ the bucket exists otherwise, the load is refused.
 
 --resume notes every second in FILE.ringlet-load up to which record all are acknowledged, and begins
 behind it when there is such a file; it goes when the load is complete. Records behind it may be written
-twice, with the same result. Exit code 1 if a record could not be written, every one was bad, or the input breaks off.
+twice, with the same result. Ctrl-C ends a load in good order: what is under way is still written. Exit code 1 if a record could not be written, every one was bad, or the input breaks off.
 
 Examples:
   ringlet load users.ndjson --bucket users --key id
@@ -80,35 +81,46 @@ export function loadCommand(): Command {
       const prepare = exported ? exportedEntries : keyedEntries(compileKey(key));
       const format = formatOf(file, flags);
       const checkpoint = await checkpointOf(file, flags, format, storeOf(command));
-      const input = await openInput(file);
-      const summary = await withTarget(command, { creates: true }, async (target) => {
-        const { n, conflict } = await bucketOf(target, command, bucket, exported ? 'siblings' : 'lww');
-        const tally = new NodeTally(await target.ring(), n);
-        const after = checkpoint?.after ?? 0;
-        const writer = new EntryWriter(target, { bucket, conflict, supersedes: exported || after > 0 });
-        const run: LoadRun = new LoadRun({
-          prepare,
-          after,
-          write: (entry) => writer.write(entry),
-          repeatable: writer.repeatable,
-          written: (name) => tally.add(name),
-          tell: (line) => progress.tell(oneLine(`ringlet: ${line}`)),
+      let interrupted = false;
+      const summary = await interruptible(async (signal) => {
+        const input = await openInput(file, signal);
+        return withTarget(command, { creates: true }, async (target) => {
+          const { n, conflict } = await bucketOf(target, command, bucket, exported ? 'siblings' : 'lww');
+          const tally = new NodeTally(await target.ring(), n);
+          const after = checkpoint?.after ?? 0;
+          const writer = new EntryWriter(target, { bucket, conflict, supersedes: exported || after > 0 });
+          const run: LoadRun = new LoadRun({
+            prepare,
+            after,
+            signal,
+            write: (entry) => writer.write(entry),
+            repeatable: writer.repeatable,
+            written: (name) => tally.add(name),
+            tell: (line) => progress.tell(oneLine(`ringlet: ${line}`)),
+          });
+          const progress: Progress = startProgress(() => run.counts, input.totalBytes, process.stderr);
+          checkpoint?.begin(() => run.settled);
+          const startMs = performance.now();
+          const inputFormat = { format, exported, ...(columns === undefined ? {} : { columns }) };
+          let complete = false;
+          try {
+            await run.run(readRecords(input.chunks, inputFormat, (bytes) => progress.read(bytes)));
+            complete = run.counts.failed === 0 && run.counts.stopped === undefined;
+          } finally {
+            progress.stop();
+            await checkpoint?.end(run.settled, complete);
+          }
+          const seconds = (performance.now() - startMs) / 1_000;
+          const recordsPerSecond = Math.round(run.counts.written / Math.max(seconds, 0.001));
+          const loadPerNode = tally.result();
+          interrupted = signal.aborted;
+          return { file, bucket, ...run.counts, seconds, recordsPerSecond, loadPerNode };
         });
-        const progress: Progress = startProgress(() => run.counts, input.totalBytes, process.stderr);
-        checkpoint?.begin(() => run.settled);
-        const startMs = performance.now();
-        const inputFormat = { format, exported, ...(columns === undefined ? {} : { columns }) };
-        const counts = await run
-          .run(readRecords(input.chunks, inputFormat, (bytes) => progress.read(bytes)))
-          .finally(() => progress.stop());
-        await checkpoint?.end(run.settled, counts.failed === 0 && counts.stopped === undefined);
-        const seconds = (performance.now() - startMs) / 1_000;
-        const recordsPerSecond = Math.round(counts.written / Math.max(seconds, 0.001));
-        return { file, bucket, ...counts, seconds, recordsPerSecond, loadPerNode: tally.result() };
       });
       await print(flags.json === true ? `${JSON.stringify(summary)}\n` : describe(summary));
       if (summary.stopped !== undefined) {
-        throw new RingletError('IO', `the load ended early: ${summary.stopped}`, { file });
+        const code = interrupted ? 'ABORTED' : 'IO';
+        throw new RingletError(code, `the load ended early: ${summary.stopped}`, { file });
       }
       if (summary.bad > 0 && summary.bad === summary.records) {
         throw new RingletError(

@@ -47,6 +47,10 @@ function toolCommand(
     .allowUnknownOption()
     .argument('[options...]')
     .action(async (argv: string[]) => {
+      // It has nothing open that wants to be closed, and waits for no write.
+      process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'EPIPE') process.exit(0);
+      });
       process.exitCode = await main(argv);
     });
 }

@@ -56,7 +56,8 @@ export function fromFile(file: string): Source {
 function readObject(file: string): object {
   let problem: string;
   try {
-    const content: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    // Editors of Windows begin a file with a mark that JSON does not know.
+    const content: unknown = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
     if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content;
     problem = 'it does not hold a JSON object';
   } catch (error) {

@@ -3,6 +3,14 @@ import { vi } from 'vitest';
 import { main } from '../../src/main.js';
 import type { Finished, SpawnOptions } from './spawn.js';
 
+/** What no process could be given. */
+interface Here {
+  /** Instead of a text. */
+  readonly input?: Readable;
+  /** Every write to standard output fails so. */
+  readonly refused?: NodeJS.ErrnoException;
+}
+
 /**
  * A command as `run` of spawn.ts has it, without a process of its own, whose start takes ten times as long as
  * most commands. One at a time; nothing that ends by a signal.
@@ -10,13 +18,16 @@ import type { Finished, SpawnOptions } from './spawn.js';
 export async function runHere(
   args: readonly string[],
   { cwd, env = {}, stdin = '' }: Omit<SpawnOptions, 'nodeFlags'> = {},
+  { input = Readable.from([Buffer.from(stdin)]), refused }: Here = {},
 ): Promise<Finished> {
   const before = { cwd: process.cwd(), env: process.env, stdin: process.stdin };
   const said = { stdout: '', stderr: '' };
   const take = (to: keyof typeof said) => {
     const write = (part: Uint8Array | string, ...rest: unknown[]): boolean => {
       said[to] += typeof part === 'string' ? part : Buffer.from(part).toString();
-      for (const done of rest) if (typeof done === 'function') done();
+      const error = to === 'stdout' ? refused : undefined;
+      for (const done of rest) if (typeof done === 'function') done(error);
+      if (error !== undefined) process.stdout.emit('error', error);
       return true;
     };
     return write;
@@ -30,7 +41,7 @@ export async function runHere(
   const listeners = process.stdout.listeners('error');
   if (cwd !== undefined) process.chdir(cwd);
   process.env = { ...before.env, ...env };
-  Object.defineProperty(process, 'stdin', { configurable: true, value: Readable.from([Buffer.from(stdin)]) });
+  Object.defineProperty(process, 'stdin', { configurable: true, value: input });
   try {
     await main(['node', 'ringlet', ...args]);
     return { code: Number(process.exitCode ?? 0), signal: null, ...said };

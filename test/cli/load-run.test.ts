@@ -173,3 +173,23 @@ test('what is settled ends before the first record that is not written, however 
   expect(await run.run(batches())).toMatchObject({ written: 3, failed: 1 });
   expect(run.settled).toBe(2);
 });
+
+test('what an earlier load has written is settled while it is skipped', async () => {
+  const run = new LoadRun({
+    prepare: keyedEntries(compileKey('id')),
+    repeatable: true,
+    after: 3,
+    written: () => undefined,
+    tell: () => undefined,
+    write: () => Promise.resolve(),
+  });
+  const settled = [run.settled];
+  async function* batches(): AsyncGenerator<{ number: number; text: string }[]> {
+    for (let number = 1; number <= 4; number++) {
+      yield [{ number, text: '{"id":1}' }];
+      settled.push(run.settled);
+    }
+  }
+  await run.run(batches());
+  expect(settled).toEqual([3, 3, 3, 3, 4]);
+});

@@ -198,6 +198,10 @@ describe('every wrong value is a USAGE error with option, place, what was given,
     });
   });
 
+  test('a file that begins with a byte order mark, as editors of Windows write one', () => {
+    expect(resolveSettings({ config: file('\uFEFF{"nodes": 3}') }, {}).settings.nodes).toBe(3);
+  });
+
   test('a file that is not there', () => {
     expect(failure({ config: join(dir, 'none.json') }).message).toContain('ENOENT');
   });

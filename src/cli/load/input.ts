@@ -1,9 +1,17 @@
 import { createReadStream, fstatSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { RingletError } from '../../base/errors.js';
 import { LIMITS } from '../../base/limits.js';
 import { CsvRows, CsvSplitter } from './csv.js';
-import { ArraySplitter, LineSplitter, type Format, type RawRecord, type Splitter } from './records.js';
+import {
+  ArraySplitter,
+  InputError,
+  LineSplitter,
+  type Format,
+  type RawRecord,
+  type Splitter,
+} from './records.js';
 
 /** A value is compact, its record need not be; this leaves room for white space around the largest one. */
 export const MAX_RECORD_BYTES = 2 * LIMITS.maxValueBytes;
@@ -20,21 +28,39 @@ export interface Input {
   readonly totalBytes?: number;
 }
 
-/** A file, or standard input for "-". */
-export async function openInput(file: string): Promise<Input> {
+/** A file, or standard input for "-". Whoever waits for more of it hears of the signal. */
+export async function openInput(file: string, signal: AbortSignal): Promise<Input> {
   if (file === '-') {
     const stat = fstatSync(0);
-    return { chunks: process.stdin, ...(stat.isFile() ? { totalBytes: stat.size } : {}) };
+    return {
+      chunks: chunksOf(addAbortSignal(signal, process.stdin)),
+      ...(stat.isFile() ? { totalBytes: stat.size } : {}),
+    };
   }
   try {
     const handle = await open(file);
     const stat = await handle.stat();
     if (stat.isDirectory()) throw new Error('it is a directory');
-    const chunks = createReadStream(file, { fd: handle, highWaterMark: 256 << 10 }) as AsyncIterable<Buffer>;
-    return { chunks, ...(stat.isFile() ? { totalBytes: stat.size } : {}) };
+    const chunks = createReadStream(file, { fd: handle, highWaterMark: 256 << 10, signal });
+    return { chunks: chunksOf(chunks), ...(stat.isFile() ? { totalBytes: stat.size } : {}) };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new RingletError('IO', `cannot read ${file} (${why})`, { file }, { cause });
+  }
+}
+
+/** What breaks off in the middle ends the load, and not what has been read until then. */
+function chunksOf(stream: Readable): AsyncIterable<Buffer> {
+  // The signal may come before anybody reads.
+  stream.on('error', () => undefined);
+  return chunksUntilError(stream);
+}
+
+async function* chunksUntilError(stream: Readable): AsyncGenerator<Buffer> {
+  try {
+    yield* stream as AsyncIterable<Buffer>;
+  } catch (cause) {
+    throw new InputError(`the input cannot be read any further (${(cause as Error).message})`);
   }
 }
 

@@ -52,15 +52,21 @@ export class LoadCheckpoint {
     this.#timer = setInterval(() => {
       const record = before;
       before = settled();
-      // One that cannot be written costs work at the next load, and nothing else.
-      this.#writing = this.#file.write({ record, ...this.#head }).catch(() => undefined);
+      // One that cannot be written costs work at the next load, and nothing else. One at a time: they share a file.
+      this.#writing = this.#writing.then(() => this.#note(record)).catch(() => undefined);
     }, EVERY_MS);
   }
 
+  /** Has to be called whatever the load came to: the process does not end before. */
   async end(record: number, complete: boolean): Promise<void> {
     clearInterval(this.#timer);
     await this.#writing;
-    await (complete ? this.#file.remove() : this.#file.write({ record, ...this.#head }));
+    await (complete ? this.#file.remove() : this.#note(record));
+  }
+
+  /** There is nothing to go on from before the first record: it would only bind the next load to this input. */
+  async #note(record: number): Promise<void> {
+    if (record > 0) await this.#file.write({ record, ...this.#head });
   }
 }
 

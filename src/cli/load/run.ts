@@ -14,6 +14,8 @@ const ATTEMPTS = 6;
 const FIRST_PAUSE_MS = 20;
 /** So many writes that fail one after the other are no accident: the rest would fail as well. */
 const HOPELESS = 100;
+/** Why a load ends that its signal ends. */
+const INTERRUPTED = 'it was interrupted';
 
 export interface Loader {
   readonly prepare: Prepare;
@@ -24,6 +26,8 @@ export interface Loader {
   tell(line: string): void;
   /** Records up to this number were written by an earlier load. */
   readonly after?: number;
+  /** Ends the load early: what is under way is still written. */
+  readonly signal?: AbortSignal;
 }
 
 export interface LoadCounts {
@@ -70,23 +74,28 @@ export class LoadRun {
     this.#loader = loader;
   }
 
-  /** All records up to this number are acknowledged, or no records that can be written. */
+  /**
+   * All records up to this number are acknowledged, or no records that can be written. Never less than what an
+   * earlier load has written, also while that is only skipped.
+   */
   get settled(): number {
     const [oldest] = this.#open;
-    return oldest === undefined ? this.#taken : oldest - 1;
+    return Math.max(this.#loader.after ?? 0, oldest === undefined ? this.#taken : oldest - 1);
   }
 
   async run(batches: AsyncIterable<readonly RawRecord[]>): Promise<LoadCounts> {
     try {
       for await (const batch of batches) {
         for (const record of batch) {
+          this.#loader.signal?.throwIfAborted();
           await this.#take(record);
           if (this.#failedInARow >= HOPELESS) throw new InputError(`${HOPELESS} writes in a row failed`);
         }
       }
     } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      this.counts.stopped = error.message;
+      const interrupted = this.#loader.signal?.aborted === true;
+      if (!interrupted && !(error instanceof InputError)) throw error;
+      this.counts.stopped = interrupted ? INTERRUPTED : (error as InputError).message;
     } finally {
       await this.#window.drain();
     }
