@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { RingletError } from '../base/errors.js';
 import type { BackupSummary } from '../client/backup-api.js';
 import { print, storeCommand, withTarget } from './key-command.js';
 import { interruptible } from './stop-signal.js';
@@ -29,6 +30,11 @@ export function backupCommand(): Command {
     )
     .addHelpText('after', NOTES)
     .action(async (file: string, { without = [], json }: BackupFlags, command: Command) => {
+      if (file === '-') {
+        // It is read again before it is one.
+        const expected = 'the name of a new file, a backup cannot go to standard output';
+        throw new RingletError('USAGE', `FILE: got "-", expected ${expected}`, { given: file, expected });
+      }
       const startMs = performance.now();
       const { writeBackup } = await import('../host/backup/file.js');
       const summary = await interruptible((signal) =>

@@ -158,8 +158,15 @@ export async function withRunning<T>(command: Command, run: (target: HttpTarget)
     url === undefined ? await runningIn(settings) : new HttpTarget(checkUrl(url), credentialsOf(settings));
   if (target === undefined) {
     const directory = resolve(settings.data);
+    const left = await readEndpoint(settings.data);
+    const problem =
+      left === undefined
+        ? `no store runs in ${directory}`
+        : `the store in ${directory} does not answer, its process ${left.pid} was killed or hangs`;
     const remedy = 'start one with "ringlet serve", or name another with --data DIR or --url URL';
-    throw new RingletError('IO', `no store runs in ${directory}; ${remedy}`, { data: directory });
+    throw new RingletError('IO', `${problem}; ${remedy}`, {
+      data: directory,
+    });
   }
   try {
     return await run(target);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { writeEndpoint } from '../../src/cli/endpoint.js';
 import { HttpCaller } from '../../src/cli/http-call.js';
 import { HttpTarget } from '../../src/cli/http-target.js';
 import { startHttp, type HttpServer } from '../../src/server/http/start.js';
@@ -158,4 +159,26 @@ test('a store that takes a connection and never answers is none', async () => {
   await target.close();
   caller.close();
   await new Promise((resolve) => silent.close(resolve));
+});
+
+test('a store that does not answer any more is told from one that never ran', async () => {
+  const status = ['status', '--data', dir];
+  expect((await runHere(status)).stderr).toBe(
+    `ringlet: IO: no store runs in ${dir}; start one with "ringlet serve", or name another with --data DIR or --url URL\n`,
+  );
+  const instance = 'none that answers there';
+  await writeEndpoint(dir, { url: http.address, adminUrl: http.address, instance, pid: 4711, startedAt: '' });
+  expect(await runHere(status)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('does not answer, its process 4711 was killed or hangs') as string,
+  });
+});
+
+test('a backup does not make a file that is called "-"', async () => {
+  const ended = await runHere(['backup', '-', '--url', http.address], { cwd: dir });
+  expect(ended).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^ringlet: USAGE: FILE: /) as string,
+  });
+  expect(existsSync(join(dir, '-'))).toBe(false);
 });
