@@ -46,6 +46,13 @@ class FaultyOutbox implements Outbox {
     return this.inner.waitingBytes + this.heldBytes;
   }
 
+  get queuedBytes(): number {
+    return this.inner.queuedBytes ?? 0;
+  }
+  get leftBytes(): number {
+    return this.inner.leftBytes ?? 0;
+  }
+
   /** When the next frame is due; infinite if none is held. */
   get nextMs(): number {
     return this.held[0]?.dueMs ?? Number.POSITIVE_INFINITY;

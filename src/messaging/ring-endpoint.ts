@@ -1,3 +1,4 @@
+import { LIMITS } from '../base/limits.js';
 import { align, copyWords, Memory } from '../base/memory.js';
 import { ring, rouse } from './doorbell.js';
 import { Reassembly, CHUNK_HEADER_WORDS, isChunk, writeChunkHeader } from './chunks.js';
@@ -5,6 +6,13 @@ import { Fifo } from './fifo.js';
 import { SharedLayout, type SharedBuffers } from './layout.js';
 import { RingConsumer, RingProducer, type RingHandler } from './ring.js';
 import type { Endpoint, FrameHandler, Outbox } from './transport.js';
+
+/** One long frame that waits does not have everything refused that comes behind it, however long values may be. */
+const MOST_COUNTED_BYTES = LIMITS.outboxBytes / 4;
+
+function countedBytes({ byteLength }: Waiting): number {
+  return Math.min(byteLength, MOST_COUNTED_BYTES);
+}
 
 /** A frame on its way that did not fit into the ring, or not yet whole. */
 interface Waiting {
@@ -23,6 +31,8 @@ class RingOutbox implements Outbox {
    * senders would have everything refused that comes behind it.
    */
   waitingBytes = 0;
+  queuedBytes = 0;
+  leftBytes = 0;
   private readonly producer: RingProducer;
   private readonly waiting = new Fifo<Waiting>();
   private at = -1;
@@ -66,8 +76,10 @@ class RingOutbox implements Outbox {
       return;
     }
     this.heap.words[0] = this.heap.bytes.length;
-    this.waiting.push({ words: this.heap.words, byteLength: this.heap.bytes.length, sent: 0 });
-    this.waitingBytes += this.heap.bytes.length;
+    const frame = { words: this.heap.words, byteLength: this.heap.bytes.length, sent: 0 };
+    this.waiting.push(frame);
+    this.waitingBytes += countedBytes(frame);
+    this.queuedBytes += frame.byteLength;
     this.heap = undefined;
     this.pump();
   }
@@ -77,7 +89,9 @@ class RingOutbox implements Outbox {
     for (let frame = this.waiting.first; frame !== undefined; frame = this.waiting.first) {
       if (!this.sendSome(frame)) return false;
       this.waiting.shift();
-      if (frame.sent === 0) this.waitingBytes -= frame.byteLength;
+      if (frame.sent > 0) continue;
+      this.waitingBytes -= countedBytes(frame);
+      this.leftBytes += frame.byteLength;
     }
     return true;
   }
@@ -99,8 +113,9 @@ class RingOutbox implements Outbox {
       writeChunkHeader(producer.words, at, frame.byteLength, frame.sent);
       copyWords(frame.words, frame.sent >>> 2, producer.words, at + CHUNK_HEADER_WORDS, bytes >>> 2);
       producer.append(at);
-      if (frame.sent === 0) this.waitingBytes -= frame.byteLength;
+      if (frame.sent === 0) this.waitingBytes -= countedBytes(frame);
       frame.sent += bytes;
+      this.leftBytes += bytes;
     }
     return true;
   }

@@ -14,8 +14,14 @@ export interface Outbox {
   /** Opens a frame of so many bytes (rounded up to 8) and returns its first word. */
   begin(frameBytes: number): number;
   end(): void;
-  /** Bytes that wait because the peer is slow. A sender of *requests* refuses above its limit. */
+  /**
+   * Bytes that wait because the peer is slow, of each frame no more than a quarter of the limit. A sender of
+   * *requests* refuses above its limit.
+   */
   readonly waitingBytes: number;
+  /** Bytes that ever had to wait, and how many of those have left: what is sent now leaves behind all of them. */
+  readonly queuedBytes?: number;
+  readonly leftBytes?: number;
 }
 
 export interface Endpoint {

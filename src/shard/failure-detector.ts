@@ -41,6 +41,9 @@ export class FailureDetector implements Service {
   /** Peers that say that they hear nothing of us. */
   private readonly deaf: boolean[] = [];
   private readonly published: boolean[] = [];
+  /** Per peer what was to leave before the question that is open, and how much of it had when we looked last. */
+  private readonly questionAt: number[] = [];
+  private readonly seenLeft: number[] = [];
   private nextMs = Number.NEGATIVE_INFINITY;
   /** When we came back from being away. */
   private backMs = Number.NEGATIVE_INFINITY;
@@ -109,14 +112,34 @@ export class FailureDetector implements Service {
       this.publish(peer);
       return nowMs + this.quietMs;
     }
+    if (pulse.open && this.questionMoves(peer)) pulse.grant(nowMs);
     pulse.judge(nowMs);
     this.publish(peer);
     const suspected = this.suspects(peer);
     const askMs = pulse.open && !suspected ? pulse.askedMs + REPEAT_MS : this.turnAfter(pulse, suspected);
     if (nowMs < askMs) return Math.min(askMs, pulse.endMs);
+    const first = !pulse.open;
     pulse.asked(nowMs);
     this.send(peer, PING, 0, pulse.missed ? 1 : 0);
+    if (first) this.noteQuestion(peer);
     return Math.min(suspected ? this.turnAfter(pulse, suspected) : nowMs + REPEAT_MS, pulse.endMs);
+  }
+
+  private noteQuestion(peer: number): void {
+    const { queuedBytes = 0, leftBytes = 0 } = this.env.endpoint.to(peer);
+    this.questionAt[peer] = queuedBytes;
+    this.seenLeft[peer] = leftBytes;
+  }
+
+  /**
+   * A question waits behind a long frame of which the peer has taken something since we looked last: it lives, and
+   * cannot have answered yet. What it goes on taking behind the question is no answer: the way back may be cut.
+   */
+  private questionMoves(peer: number): boolean {
+    const { leftBytes = 0 } = this.env.endpoint.to(peer);
+    const seen = this.seenLeft[peer] ?? 0;
+    this.seenLeft[peer] = leftBytes;
+    return seen < (this.questionAt[peer] ?? 0) && leftBytes > seen;
   }
 
   /** The next common turn to ask at: of a peer that was quiet for half a period by then, or was not asked for long. */

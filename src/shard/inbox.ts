@@ -79,11 +79,14 @@ export class Inbox {
     this.requests = 0;
     const { endpoint } = this.env;
     for (let taken = 0; taken < DRAIN_BUDGET; taken += SLICE) {
-      if (!endpoint.drain(SLICE, this.handle)) return false;
+      if (!endpoint.drain(SLICE, this.handle, this.arriving)) return false;
       endpoint.flush();
     }
     return true;
   }
+
+  /** Whoever sends a long frame is not silent, and what it answers comes behind it. */
+  private readonly arriving = (from: number): void => this.detector.heard(from, this.nowMs);
 
   private readonly handle = (from: number, words: Int32Array, bytes: Uint8Array, at: number): void => {
     if (!frameIntact(words, at)) {

@@ -155,11 +155,14 @@ export class SimEndpoint implements Endpoint {
     this.rings.grow(vnodes);
   }
 
-  drain(budget: number, handle: FrameHandler): boolean {
+  drain(budget: number, handle: FrameHandler, onPart?: (from: number) => void): boolean {
     const { network, party } = this;
-    const more = this.rings.drain(budget, (from, words, bytes, at) => {
+    const arrived: FrameHandler = (from, words, bytes, at) => {
       if (network.isClear(from, party)) handle(from, words, bytes, at);
       else network.take(from, party, words.slice(at, at + (words[at]! >>> 2)));
+    };
+    const more = this.rings.drain(budget, arrived, (from) => {
+      if (network.isClear(from, party)) onPart?.(from);
     });
     network.release(party, handle);
     return more;

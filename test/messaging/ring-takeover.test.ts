@@ -1,5 +1,6 @@
 import fc from '../properties.js';
 import { describe, expect, test, vi } from 'vitest';
+import { LIMITS } from '../../src/base/limits.js';
 import { isChunk, Reassembly, writeChunkHeader } from '../../src/messaging/chunks.js';
 import { RING_HEADER_BYTES, SharedLayout } from '../../src/messaging/layout.js';
 import { RingEndpoint } from '../../src/messaging/ring-endpoint.js';
@@ -210,6 +211,17 @@ test('a long frame that is under way does not count as waiting: what comes behin
   expect([arrived, outbox.waitingBytes, ends[0]!.blocked]).toEqual([[0, 1], 0, true]);
   expect(settle(ends[0]!, ends[1]!)).toEqual([2]);
   expect([outbox.waitingBytes, ends[0]!.blocked]).toEqual([0, false]);
+});
+
+test('of each frame that waits no more than a quarter of the limit counts: one long value does not have small ones refused', () => {
+  const { ends } = RINGS.open();
+  const outbox = ends[0]!.to(1);
+  for (let i = 0; i < 5; i++) sendNumbered(ends[0]!, 1, i, 3 << 20);
+  expect(outbox.waitingBytes).toBe(LIMITS.outboxBytes);
+  sendNumbered(ends[0]!, 1, 5, 64);
+  expect(outbox.waitingBytes).toBe(LIMITS.outboxBytes + 64);
+  expect(settle(ends[0]!, ends[1]!)).toEqual([0, 1, 2, 3, 4, 5]);
+  expect([outbox.waitingBytes, outbox.leftBytes]).toEqual([0, outbox.queuedBytes]);
 });
 
 describe('chunks', () => {

@@ -197,10 +197,14 @@ export class Cluster implements CallerWorld {
     const endpoint = this.endpointOf(v);
     this.endpoints[v] = endpoint;
     const drain = endpoint.drain.bind(endpoint);
-    endpoint.drain = (budget, handle) =>
-      drain(budget, (from, words, bytes, at) => {
-        if (!this.loses(from, v, frameType(words, at))) handle(from, words, bytes, at);
-      });
+    endpoint.drain = (budget, handle, onPart) =>
+      drain(
+        budget,
+        (from, words, bytes, at) => {
+          if (!this.loses(from, v, frameType(words, at))) handle(from, words, bytes, at);
+        },
+        onPart,
+      );
     if (lost !== undefined) this.rebuilding.add(v);
     this.suspicions[v] = new Set();
     vnode.node = new VirtualNode({

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { OUT_CONDITION_UNAVAILABLE } from '../../src/messaging/frames.js';
+import { OUT_CONDITION_UNAVAILABLE, PONG } from '../../src/messaging/frames.js';
 import type { LinkFault } from '../../src/messaging/fault-table.js';
 import { BUFFER, Cluster } from './cluster.js';
 
@@ -121,6 +121,52 @@ describe('failure detection, local to each virtual node', () => {
       run(cluster, 100);
       expect(suspicions(cluster)).toEqual([[], [], []]);
     }
+  });
+
+  describe('long frames on their way', () => {
+    /** Several MiB over a ring of 64 KiB, of which each turn moves no more than that. */
+    function fill(cluster: Cluster, from: number, to: number): void {
+      const outbox = cluster.endpoints[from]!.to(to);
+      for (let i = 0; i < 2; i++) {
+        outbox.begin(8 << 20);
+        outbox.end();
+      }
+    }
+    const busy = (cluster: Cluster, from: number): boolean => cluster.endpoints[from]!.blocked;
+
+    test.each([
+      [[[0, 1]]],
+      [
+        [
+          [0, 1],
+          [1, 0],
+        ],
+      ],
+    ])('%j: answers wait behind them, and nobody is suspected', (ways) => {
+      const cluster = make();
+      // Nothing else comes back by chance.
+      cluster.loses = (from, to, type) => from === 1 && to === 0 && type !== PONG;
+      for (const [from, to] of ways) fill(cluster, from!, to!);
+      for (let i = 0; i < 40; i++) {
+        cluster.nowMs += 45;
+        run(cluster, 5);
+        expect(suspicions(cluster)).toEqual([[], [], []]);
+      }
+      expect(ways.every(([from]) => busy(cluster, from!))).toBe(true);
+    });
+
+    test('who takes nothing of them is suspected all the same, and so is who takes them and is not heard', () => {
+      const cluster = make();
+      fill(cluster, 0, 1);
+      run(cluster, 1_000, [1]);
+      expect(suspicions(cluster)).toEqual([[1], [], [1]]);
+      const cut = make();
+      cut.faults!.set(1, 0, CUT);
+      fill(cut, 0, 1);
+      run(cut, 3_500);
+      expect(busy(cut, 0)).toBe(false);
+      expect(suspicions(cut)[0]).toEqual([1]);
+    });
   });
 
   test('a thread that is replaced begins without a past', () => {
