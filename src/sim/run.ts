@@ -76,26 +76,25 @@ function simulate(options: RunOptions): Verdict {
   const changes = new RingDriver(world, ((options.faultsPerMinute ?? 1) / 10) * world.profile.changes);
   const faults = new FaultDriver(world, options.faultsPerMinute ?? 1, changes);
   for (let minute = 1; minute <= minutes && isGood(world); minute++) {
-    pass(world, MINUTE_MS);
+    pass(world, workload, MINUTE_MS);
     options.onMinute?.(minute);
   }
-  pass(world, (minutes % 1) * MINUTE_MS);
+  pass(world, workload, (minutes % 1) * MINUTE_MS);
   if (isGood(world)) {
     world.note('HEALING');
     faults.heal();
     changes.stop();
-    pass(world, HEAL_MS);
+    pass(world, workload, HEAL_MS);
   }
   if (isGood(world)) {
     world.note('LIVENESS');
     if (!world.process.isOpen) world.violation('after healing the store is not open');
     world.mustSucceed = true;
-    pass(world, LIVE_MS);
+    pass(world, workload, LIVE_MS);
     world.ended = true;
-    pass(world, QUIET_MS);
+    pass(world, workload, QUIET_MS);
     world.mustSucceed = false;
   }
-  if (isGood(world)) workload.deadlines.checkAll();
   if (isGood(world)) for (const { ordinal } of world.ring.vnodes) checkTrees(world, ordinal);
   if (isGood(world)) checkConvergence(world);
   if (isGood(world)) checkKeys(world);
@@ -130,10 +129,11 @@ function isGood(world: World): boolean {
 }
 
 /** Time passes; the first violation ends it. */
-function pass(world: World, milliseconds: number): void {
+function pass(world: World, { deadlines }: Workload, milliseconds: number): void {
   const endMs = world.scheduler.nowMs + milliseconds;
   while (world.scheduler.nowMs < endMs && isGood(world)) {
     world.scheduler.runUntil(Math.min(endMs, world.scheduler.nowMs + SLICE_MS));
     checkLimits(world);
+    deadlines.checkOverdue();
   }
 }
