@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Store } from '../../src/client/api.js';
-import { ENGINES, LONG, openSmall, temporary, text, until } from './support.js';
+import { ACTOR_BLOCK } from '../../src/host/actor-blocks.js';
+import { ENGINES, LONG, openSmall, RingletError, temporary, text, until } from './support.js';
 
 /** How a virtual node's thread ends; `terminate` from outside, the others by itself, in its loop or inside a put. */
 const ENDINGS = [
@@ -240,16 +241,20 @@ test('where the disk takes no actor number for another thread its virtual node s
   const data = join(temporary(), 'data');
   const store = await openSmall('lmdb', { data, nodes: 2, n: 2, w: 1 });
   await store.put('k', 'v', { w: 2 });
-  // What the next block of numbers is written to.
+  // What the next block of numbers is written to; those of this one are used up.
   const inTheWay = join(data, 'actors.tmp');
   mkdirSync(inTheWay);
+  const useUp = (): void => {
+    for (let i = 0; i <= ACTOR_BLOCK; i++) store.supervisor['freshActor']();
+  };
+  expect(useUp).toThrow(RingletError);
   let lastMs = performance.now();
   const isUp = (): boolean => {
     const ended = store.supervisor.terminate(0);
     if (ended) lastMs = performance.now();
     return ended;
   };
-  // Each thread takes some numbers.
+  // Threads have some of their own still.
   await until(
     'no thread begins any more',
     () => !isUp() && store.supervisor.lastError?.code === 'IO' && performance.now() - lastMs > 1_500,

@@ -128,7 +128,7 @@ export async function until(
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
     await new Promise((resolve) => {
-      setTimeout(resolve, 2);
+      setTimeout(resolve, 10);
     });
   }
 }
