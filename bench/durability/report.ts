@@ -54,22 +54,29 @@ export function goals(
     const chosen = risks.filter((row) => (of as readonly unknown[]).includes(row.durability));
     return chosen.length < of.length ? null : chosen.reduce((sum, row) => sum + Number(row[field]), 0);
   };
-  const ratios = [
-    atLeast(
-      "durable over buffered puts, p99.9 at durable's peak",
-      GOALS.durableOverBuffered,
-      ratio(p999('durable'), p999('buffered')),
-      '×',
-    ),
-    atMost(
-      'one-durable over buffered puts, p99.9 at that rate',
-      GOALS.hybridOverBuffered,
-      ratio(p999('one-durable'), p999('buffered')),
-      '×',
-    ),
-  ];
+  const against = (level: Level): number | null => ratio(p999(level), p999('buffered'));
+  const lines: SummaryLine[] = [];
   // They are goals at durable's peak, not at a rate that is given.
-  const lines = peakPerSecond === null ? ratios.slice(0, levels.includes('one-durable') ? 2 : 1) : [];
+  if (peakPerSecond === null) {
+    lines.push(
+      atLeast(
+        "durable over buffered puts, p99.9 at durable's peak",
+        GOALS.durableOverBuffered,
+        against('durable'),
+        '×',
+      ),
+    );
+    if (levels.includes('one-durable')) {
+      lines.push(
+        atMost(
+          'one-durable over buffered puts, p99.9 at that rate',
+          GOALS.hybridOverBuffered,
+          against('one-durable'),
+          '×',
+        ),
+      );
+    }
+  }
   if (risks.length === 0) return lines;
   return [
     ...lines,

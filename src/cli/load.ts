@@ -46,7 +46,8 @@ the bucket exists otherwise, the load is refused.
 
 --resume notes every second in FILE.ringlet-load up to which record all are acknowledged, and begins
 behind it when there is such a file; it goes when the load is complete. Records behind it may be written
-twice, with the same result. Ctrl-C ends a load in good order: what is under way is still written. Exit code 1 if a record could not be written, every one was bad, or the input breaks off.
+twice, with the same result. Ctrl-C ends a load in good order: what is under way is still written. Exit
+code 1 if a record could not be written, every one was bad, or the input breaks off.
 
 Examples:
   ringlet load users.ndjson --bucket users --key id

@@ -164,9 +164,7 @@ export async function withRunning<T>(command: Command, run: (target: HttpTarget)
         ? `no store runs in ${directory}`
         : `the store in ${directory} does not answer, its process ${left.pid} was killed or hangs`;
     const remedy = 'start one with "ringlet serve", or name another with --data DIR or --url URL';
-    throw new RingletError('IO', `${problem}; ${remedy}`, {
-      data: directory,
-    });
+    throw new RingletError('IO', `${problem}; ${remedy}`, { data: directory });
   }
   try {
     return await run(target);

@@ -98,9 +98,10 @@ function conclude(flags: Flags, verdicts: readonly Verdict[], wallMs: number): n
   const empty = unmet(flags, verdicts);
   const faults = flags.faults === 1 ? '' : ` --faults ${flags.faults}`;
   const replay = `npm run sim -- --seed ${last.seed} --minutes ${flags.minutes}${faults} --trace`;
-  const summed = (): object => summary(verdicts, wallMs, isGood ? undefined : replay);
-  if (flags.json) console.log(JSON.stringify(flags.everyCell ? { ...summed(), neverMet: empty } : summed()));
-  else {
+  if (flags.json) {
+    const found = summary(verdicts, wallMs, isGood ? undefined : replay);
+    console.log(JSON.stringify({ ...found, ...(flags.everyCell && { neverMet: empty }) }));
+  } else {
     console.log(describe(verdicts, wallMs));
     if (!isGood) console.log(describeFailure(last, replay));
     else console.log(empty.length > 0 ? `never met: ${empty.join(', ')}` : 'no violation');
