@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import express from 'express';
 import session, { Cookie, type SessionData } from 'express-session';
-import { expect, test } from 'vitest';
-import { failure, later, openSmall, refusal, temporary, until } from '../integration/support.js';
+import { expect, onTestFinished, test } from 'vitest';
+import { failure, openSmall, refusal, temporary, until } from '../integration/support.js';
 import { RingletSessionStore, sharedStore } from './support.js';
 
 declare module 'express-session' {
@@ -64,7 +64,7 @@ async function serve(store: SessionStore, cookie: session.CookieOptions = {}) {
   });
   const server = app.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  later(() => {
+  onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
@@ -169,7 +169,7 @@ test('sessions outlive a restart', async () => {
   await first.close();
   expect(await refusal(calls(first).get('s'))).toMatchObject(['CLOSED', {}]);
   const second = new RingletSessionStore(target);
-  later(() => second.close());
+  onTestFinished(() => second.close());
   expect((await calls(second).get('s'))!.visits).toBe(7);
 });
 

@@ -9,14 +9,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Store } from '../../src/client/api.js';
 import { STORE_RETAINS } from '../../src/messaging/layout.js';
 import {
   ENGINES,
   LONG,
   failure,
-  later,
   open,
   openSmall,
   temporary,
@@ -89,7 +88,7 @@ test.each(LONG ? ENGINES : (['memory'] as const))(
       const restored = await restore(file, { ...options, ...topology, data });
       expect(restored).toMatchObject({ data, records: 306, copies: 306 * 3 });
       const again = await open({ ...options, ...topology, data });
-      later(() => again.close());
+      onTestFinished(() => again.close());
       expect(again.startup.cleanShutdown).toBe(true);
       expect(await seen(again, keys)).toEqual(before);
       expect(await again.buckets()).toEqual(properties);
@@ -150,7 +149,7 @@ test('all that was acknowledged before it began is in it: under load, with hints
   const data = join(directory, 'data');
   await restore(file, { data, memoryMiB: 128 });
   const restored = await open({ data, memoryMiB: 128 });
-  later(() => restored.close());
+  onTestFinished(() => restored.close());
   for (const [key, value] of before) {
     const found = await restored.bucket('load').get(key);
     expect(Number(text(found.value)), key).toBeGreaterThanOrEqual(value);

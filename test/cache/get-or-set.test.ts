@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { OpenedStore } from '../../src/host/opened-store.js';
 import { LeaseTable } from '../../src/messaging/lease-table.js';
-import { failure, later, openWith, refusal, text, until } from '../integration/support.js';
+import { failure, openWith, refusal, text, until } from '../integration/support.js';
 
 const LONG_MS = 60_000;
 const FIXTURE = fileURLToPath(new URL('../../dist/test/cache/fixtures/loading.js', import.meta.url));
@@ -20,7 +20,7 @@ class Loader {
       transferList: [...handle.transferList],
     });
     this.worker.on('message', (message: string) => this.said.push(message));
-    later(async () => void (await this.worker.terminate()));
+    onTestFinished(async () => void (await this.worker.terminate()));
   }
 
   says(message: string): Promise<void> {
@@ -185,7 +185,7 @@ test('a load that ends its own call and fails is an error of that call, not of t
   const unhandled: unknown[] = [];
   const note = (error: unknown): void => void unhandled.push(error);
   process.on('unhandledRejection', note);
-  later(async () => void process.off('unhandledRejection', note));
+  onTestFinished(async () => void process.off('unhandledRejection', note));
   const load = (): Promise<string> => {
     ends.abort();
     return Promise.reject(new Error('too late'));

@@ -38,7 +38,10 @@ export async function runHere(
     vi.spyOn(console, 'log').mockImplementation((line) => void (said.stdout += `${String(line)}\n`)),
     vi.spyOn(console, 'error').mockImplementation((line) => void (said.stderr += `${String(line)}\n`)),
   ];
-  const listeners = process.stdout.listeners('error');
+  const streams = [process.stdout, process.stderr].map((stream) => ({
+    stream,
+    listeners: stream.listeners('error'),
+  }));
   if (cwd !== undefined) process.chdir(cwd);
   process.env = { ...before.env, ...env };
   Object.defineProperty(process, 'stdin', { configurable: true, value: input });
@@ -47,8 +50,9 @@ export async function runHere(
     return { code: Number(process.exitCode ?? 0), signal: null, ...said };
   } finally {
     for (const spy of spies) spy.mockRestore();
-    for (const listener of process.stdout.listeners('error'))
-      if (!listeners.includes(listener)) process.stdout.off('error', listener as () => void);
+    for (const { stream, listeners } of streams)
+      for (const listener of stream.listeners('error'))
+        if (!listeners.includes(listener)) stream.off('error', listener as () => void);
     process.exitCode = 0;
     process.env = before.env;
     process.chdir(before.cwd);

@@ -112,9 +112,9 @@ test.each([
 
 test('a scan goes to other owners where the engine of one has failed, and waits for its next thread where they are too few (N=3, R=2)', async () => {
   const store = await openSmall('lmdb', { allowFaults: true });
-  const scanned = async (): Promise<number> => {
+  const scanned = async (timeoutMs: number): Promise<number> => {
     let keys = 0;
-    for await (const _ of store.scan({ timeoutMs: 4_000 })) keys++;
+    for await (const _ of store.scan({ timeoutMs })) keys++;
     return keys;
   };
   const put = async (name: string): Promise<unknown> =>
@@ -124,12 +124,12 @@ test('a scan goes to other owners where the engine of one has failed, and waits 
   await put('before');
   store.faults.inject({ kind: 'disk', at: 'n1', full: true });
   await put('while');
-  for (let i = 0; i < 3; i++) expect(await scanned()).toBe(100);
+  for (let i = 0; i < 3; i++) expect(await scanned(30_000)).toBe(100);
   store.faults.inject({ kind: 'disk', at: 'n2', full: true });
   // What is there has its room; what scans wait for has none.
   await store.put('one more', 'x');
-  expect(await failure(scanned())).toMatchObject({ code: 'READ_ONLY', retryable: true });
-  const scan = scanned();
+  expect(await failure(scanned(500))).toMatchObject({ code: 'READ_ONLY', retryable: true });
+  const scan = scanned(30_000);
   store.faults.clear();
   expect(await scan).toBe(101);
 });

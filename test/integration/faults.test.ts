@@ -1,7 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { LIMITS } from '../../src/base/limits.js';
 import type { OpenOptions } from '../../src/client/api.js';
-import { connect, failure, later, openSmall, text, until } from './support.js';
+import { connect, failure, openSmall, text, until } from './support.js';
 
 /** As users have them: what falls silent is suspected. */
 const QUICK = { silenceMs: 0 };
@@ -36,7 +36,7 @@ class Load {
 
   constructor(store: OpenStore, lanes = 8) {
     this.lanes = Array.from({ length: lanes }, (_, lane) => this.run(store, lane));
-    later(() => this.stop());
+    onTestFinished(() => this.stop());
   }
 
   private async run(store: OpenStore, lane: number): Promise<void> {
@@ -230,7 +230,7 @@ describe('faults of threads', () => {
 test('while a link to callers is broken, no caller reads that virtual node directly', async () => {
   const store = await open();
   const other = connect(store.handle());
-  later(() => other.close());
+  onTestFinished(() => other.close());
   await store.put('k', 'v', { w: 'all' });
   for (const caller of [store, other]) {
     const how = async (): Promise<string[]> => {

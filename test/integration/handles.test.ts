@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Handle, HostStore } from '../../src/client/api.js';
 import type { Order } from './fixtures/caller.js';
-import { connect, failure, fixture, later, openSmall, RingletError, text, until } from './support.js';
+import { connect, failure, fixture, openSmall, RingletError, text, until } from './support.js';
 
 interface Answer {
   readonly id: number;
@@ -20,7 +20,7 @@ async function caller(
     workerData: { handle },
     transferList: [...handle.transferList],
   });
-  later(async () => void (await worker.terminate()));
+  onTestFinished(async () => void (await worker.terminate()));
   const waiting = new Map<number, (answer: Answer) => void>();
   let next = 0;
   const answerOf = (id: number): Promise<Answer> =>
@@ -140,7 +140,7 @@ test('release() of a handle that was sent takes nothing from the thread that has
     workerData: { handle },
     transferList: [...handle.transferList],
   });
-  later(async () => void (await worker.terminate()));
+  onTestFinished(async () => void (await worker.terminate()));
   await once(worker, 'message');
   handle.release();
   for (let i = 0; i < 20; i++) {

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { closeSync, openSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { ExpectedState } from './fixtures/expected-state.js';
-import { fixture, later, LONG, openSmall, temporary, text, until } from './support.js';
+import { fixture, LONG, openSmall, temporary, text, until } from './support.js';
 
 interface Said {
   readonly opened?: { recoveryMs: number; cleanShutdown: boolean; recoveredRecords: number };
@@ -111,7 +111,7 @@ test('a process killed with hints waiting: the next one delivers every one of th
   const child = spawn(process.execPath, [fixture('hints-child'), JSON.stringify(job)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  later(() => void child.kill('SIGKILL'));
+  onTestFinished(() => void child.kill('SIGKILL'));
   const [said] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   expect(JSON.parse(said)).toEqual({ delivered: 0 });
   child.kill('SIGKILL');

@@ -1,14 +1,15 @@
+import { onTestFinished } from 'vitest';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { later, temporary } from './support.js';
+import { temporary } from './support.js';
 
 /** A file system of our own, so that filling it harms nobody; undefined where we may not mount. */
 export function mountSmall(megabytes: number, path = temporary()): string | undefined {
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);
   if (mounted.status !== 0) return undefined;
-  later(() => void spawnSync('umount', ['-l', path]));
+  onTestFinished(() => void spawnSync('umount', ['-l', path]));
   return path;
 }
 

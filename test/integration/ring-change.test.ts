@@ -1,20 +1,9 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { mayMount, mountSmall } from './mounts.js';
-import {
-  ENGINES,
-  failure,
-  later,
-  openSmall,
-  openWith,
-  PACE,
-  PATIENT,
-  temporary,
-  text,
-  until,
-} from './support.js';
+import { ENGINES, failure, openSmall, openWith, PACE, PATIENT, temporary, text, until } from './support.js';
 
 type OpenStore = Awaited<ReturnType<typeof openSmall>>;
 const KEYS = 400;
@@ -116,7 +105,7 @@ test('a directory opens with the nodes that it has, and with another number it c
   await store.members.finished();
   await store.close();
   const again = await openWith({ data, memoryMiB: 96 }, { pace: PACE, ...PATIENT });
-  later(() => again.close());
+  onTestFinished(() => again.close());
   expect(again.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3', 'n4']);
   for (let i = 0; i < KEYS; i++) expect(text((await again.get(`k${i}`, { r: 'all' })).value)).toBe(`v${i}`);
   await again.close();
@@ -157,7 +146,7 @@ test('a start that names fewer nodes than a bucket has replicas is refused, and 
     details: { bucket: 'wide', n: 3, nodes: 2 },
   });
   const again = await openWith({ data, memoryMiB: 64 }, PATIENT);
-  later(() => again.close());
+  onTestFinished(() => again.close());
   expect(again.startup).toMatchObject({ cleanShutdown: true });
   expect(again.ring().nodes).toHaveLength(4);
 });
@@ -174,7 +163,7 @@ test('a store that is closed in the middle of a change goes on with it when it i
   expect(store.members.progress).toMatchObject({ phase: 'moving', handed: 0 });
   await store.close();
   const again = await openWith({ data, memoryMiB: 96 }, { pace: PACE, ...PATIENT });
-  later(() => again.close());
+  onTestFinished(() => again.close());
   expect(again.ring().nodes.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3', 'n4']);
   expect(await again.members.finished()).toMatchObject({ change: 'join', node: 'n4', phase: 'done' });
   for (const key of keys) expect(text((await again.get(key, { r: 'all' })).value)).toBe(`v-${key}`);

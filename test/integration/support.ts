@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished } from 'vitest';
 import type { Bucket, OpenOptions } from '../../src/client/api.js';
 import { FaultTable } from '../../src/messaging/fault-table.js';
 import { openWith } from '../../src/host/open.js';
@@ -20,20 +20,10 @@ export function fixture(name: string): string {
   return fileURLToPath(new URL(`../../dist/test/integration/fixtures/${name}.js`, import.meta.url));
 }
 
-const leftovers: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanUp of leftovers.splice(0).toReversed()) await cleanUp();
-});
-
-/** Runs after the test, the last one first. */
-export function later(cleanUp: () => Promise<void> | void): void {
-  leftovers.push(cleanUp);
-}
-
 /** A directory that is removed after the test. */
 export function temporary(): string {
   const path = mkdtempSync(join(tmpdir(), 'ringlet-it-'));
-  later(() => rmSync(path, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 
@@ -57,7 +47,7 @@ export async function openSmall(
     { engine, nodes: 3, memoryMiB: 96, ...options, ...data },
     { pace: PACE, ...PATIENT, ...internals },
   );
-  later(() => store.close());
+  onTestFinished(() => store.close());
   return store;
 }
 

@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { run } from '../cli/spawn.js';
-import { failure, later, openSmall, PACE, temporary, text, until } from './support.js';
+import { failure, openSmall, openWith, PACE, PATIENT, temporary, text, until } from './support.js';
 import { verifyStore } from '../../src/host/offline.js';
 
 const dist = new URL('../../dist/', import.meta.url).href;
@@ -23,19 +23,27 @@ const dist = new URL('../../dist/', import.meta.url).href;
 const directory = (data: string, vnode: string, ...rest: string[]): string =>
   join(data, 'nodes', vnode.split('.')[0]!, vnode, ...rest);
 
-/** A store of three nodes whose process ended without a clean stop, as far as its files tell. */
-async function unclean(): Promise<string> {
-  const data = join(temporary(), 'data');
+/** The files of a store of three nodes as a kill leaves them: the journal has what LMDB has not. */
+let left: string;
+
+beforeAll(async () => {
+  left = mkdtempSync(join(tmpdir(), 'ringlet-it-'));
+  const data = join(left, 'served');
   // Without a checkpoint, whenever its time would be: damage in the journal is none where nothing needs it any more.
   const pace = { ...PACE, checkpointMs: 2 ** 40 };
-  const store = await openSmall('lmdb', { data, memoryMiB: 24, valueBytes: 4_096 }, { pace });
+  const options = { data, engine: 'lmdb', nodes: 3, memoryMiB: 24, valueBytes: 4_096 } as const;
+  const store = await openWith(options, { pace, ...PATIENT });
   for (let i = 0; i < 200; i++) await store.put(`k${i}`, `value ${i}`, { durability: 'committed', w: 'all' });
-  // Its files as a kill leaves them: the journal has what LMDB has not.
-  const copy = join(temporary(), 'data');
-  await run(['--version']);
-  cpSync(data, copy, { recursive: true });
+  cpSync(data, join(left, 'data'), { recursive: true });
   await store.close();
-  return copy;
+});
+afterAll(() => rmSync(left, { recursive: true, force: true }));
+
+/** A copy of them for one test. */
+function unclean(): string {
+  const data = join(temporary(), 'data');
+  cpSync(join(left, 'data'), data, { recursive: true });
+  return data;
 }
 
 const journalOf = (data: string, vnode: string): string => {
@@ -46,7 +54,7 @@ const journalOf = (data: string, vnode: string): string => {
 };
 
 test('verify reads LMDB and journals, names what is damaged, and changes nothing that a start needs', async () => {
-  const data = await unclean();
+  const data = unclean();
   const whole = await verifyStore(data);
   expect(whole.map(({ damage }) => damage)).toEqual([null, null, null]);
   expect(
@@ -64,7 +72,7 @@ test('verify reads LMDB and journals, names what is damaged, and changes nothing
 });
 
 test('a damaged journal is put aside at the start and rebuilt; all damaged ones are DATA_CORRUPT and stay (N=3)', async () => {
-  const data = await unclean();
+  const data = unclean();
   const damage = (vnode: string): void => {
     const file = journalOf(data, vnode);
     const bytes = readFileSync(file);
@@ -80,7 +88,7 @@ test('a damaged journal is put aside at the start and rebuilt; all damaged ones 
   for (let i = 0; i < 200; i++)
     expect(text((await store.get(`k${i}`, { strict: true, r: 3 })).value)).toBe(`value ${i}`);
   await store.close();
-  const other = await unclean();
+  const other = unclean();
   for (const vnode of ['n1.0', 'n2.0', 'n3.0']) {
     const file = journalOf(other, vnode);
     const bytes = readFileSync(file);
@@ -92,7 +100,7 @@ test('a damaged journal is put aside at the start and rebuilt; all damaged ones 
 });
 
 test('journals of two virtual nodes that changed places are DATA_FOREIGN', async () => {
-  const data = await unclean();
+  const data = unclean();
   const [one, two] = ['n1.0', 'n2.0'].map((vnode) => directory(data, vnode, 'journal'));
   renameSync(one!, `${one}.x`);
   renameSync(two!, one!);
@@ -108,7 +116,7 @@ function changed(owner: object, what: string, value: string): () => void {
     if (before === undefined) delete place[what];
     else place[what] = before;
   };
-  later(restore);
+  onTestFinished(restore);
   place[what] = value;
   return restore;
 }
@@ -116,7 +124,7 @@ function changed(owner: object, what: string, value: string): () => void {
 test.runIf(process.platform === 'linux')(
   'a verifying process that somebody ends from outside is no damage',
   async () => {
-    const data = await unclean();
+    const data = unclean();
     const block = join(temporary(), 'block.cjs');
     writeFileSync(block, 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);');
     const restore = changed(process.env, 'NODE_OPTIONS', `--require ${block}`);
@@ -141,7 +149,7 @@ test.each([
   ['does not get as far as the first environment', 'NODE_OPTIONS', '--require /nowhere/at-all.cjs'],
   ['cannot be started', 'execPath', '/nowhere/node'],
 ])('a verifying process that %s is no damage', async (_, what, value) => {
-  const data = await unclean();
+  const data = unclean();
   const restore = changed(what === 'execPath' ? process : process.env, what, value);
   expect(await failure(openSmall('lmdb', { data }))).toMatchObject({
     code: 'IO',
@@ -169,13 +177,13 @@ function childOf(word: string): number | undefined {
 test.skipIf(process.platform === 'win32')(
   'an environment that must not be read is not called damaged',
   async () => {
-    const data = await unclean();
+    const data = unclean();
     const asRoot = process.getuid?.() === 0;
     // Root may read everything: then somebody else looks, who may read all but this.
     const other = asRoot ? { uid: 65_534, gid: 65_534 } : {};
     const engine = mkdtempSync(join(tmpdir(), 'ringlet-it-'));
     const view = mkdtempSync(join(tmpdir(), 'ringlet-it-'));
-    later(() => [engine, view].forEach((one) => rmSync(one, { recursive: true, force: true })));
+    onTestFinished(() => [engine, view].forEach((one) => rmSync(one, { recursive: true, force: true })));
     cpSync(join(directory(data, 'n1.0'), 'engine'), engine, { recursive: true });
     chmodSync(join(engine, 'data.mdb'), 0o000);
     chmodSync(engine, 0o755);
@@ -192,7 +200,7 @@ test.skipIf(process.platform === 'win32')(
 );
 
 test('a verifying process that has no memory left says nothing of the data', async () => {
-  const data = await unclean();
+  const data = unclean();
   const preload = join(temporary(), 'exhaust.cjs');
   writeFileSync(
     preload,
